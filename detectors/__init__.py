@@ -1,0 +1,1 @@
+"""What counts as unusual: features, detectors, calibration, drift, alerts. Knows no engine."""

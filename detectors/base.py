@@ -1,0 +1,118 @@
+"""The detector contract: score reads, learn writes, the host decides the order; "not yet" is nan."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from state.types import F64, I32, I64, U64
+
+
+class Scope(StrEnum):
+    """Whose state a detector keeps."""
+
+    COHORT = "cohort"
+    """One model for all rows of a cohort. Sees whole rounds, in one fixed order."""
+    SUBJECT = "subject"
+    """One row of state per subject, in arrays indexed by slot. Sees each subject at most once per call."""
+
+
+class Direction(StrEnum):
+    """Which side of a feature is suspicious."""
+
+    HIGH = "high"
+    LOW = "low"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureInfo:
+    """What a detector is told about one column of its matrix.
+
+    name: as declared.  direction: the suspicious side.  log: values are counts or amounts over several orders of
+    magnitude, so that log1p is the natural scale.  low, high: physical limits where they are known (nan where not).
+    """
+
+    name: str
+    direction: Direction = Direction.HIGH
+    log: bool = False
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+@dataclass(slots=True)
+class Rows:
+    """Feature rows of one window end, in (key group, subject) order: what a detector scores and learns from.
+
+    x: (n, F) float64, nan where a feature has no value.  subject: (n,) uint64.  start_us, stop_us: (n,) int64.
+    slot: (n,) int32 without repeats for scope SUBJECT, None for scope COHORT.  end_us: when the round closed.
+    """
+
+    window: str
+    end_us: int
+    x: F64
+    subject: U64
+    start_us: I64
+    stop_us: I64
+    slot: I32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class Detector(ABC):
+    """A detector at work on one window of one cohort (scope COHORT) or of one key group (scope SUBJECT).
+
+    Built by its spec: `spec.build(features, resume)`, with features a tuple of FeatureInfo, one per column of x.
+    """
+
+    scope: ClassVar[Scope] = Scope.COHORT
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def score(self, rows: Rows) -> F64:
+        """(n,) float64, higher is odder, nan for "not yet".  Calling it twice changes nothing; rows stay untouched."""
+
+    @abstractmethod
+    def learn(self, rows: Rows) -> None:
+        """Learn from these rows, after they were scored.  They come without the rows under suspicion."""
+
+    @abstractmethod
+    def explain(self, rows: Rows) -> F64:
+        """(n, F) float64 >= 0: how much each feature adds to each row's score; the host normalises to shares."""
+
+    @abstractmethod
+    def snapshot(self) -> bytes:
+        """The whole state, as bytes of `state.snapshot`; the spec's build(features, resume=...) takes them back."""
+
+
+class SubjectDetector(Detector):
+    """A detector of scope SUBJECT: its state is arrays indexed by slot."""
+
+    scope: ClassVar[Scope] = Scope.SUBJECT
+
+    @abstractmethod
+    def typical(self, rows: Rows) -> F64:
+        """(n, F) the subject's usual values in the features' own units, nan in warm-up."""
+
+    @abstractmethod
+    def forget(self, slots: I64) -> None:
+        """These slots' subjects left; the slots will be given to others."""
+
+
+class DetectorSpec(ABC):
+    """A frozen, hashable description of a detector: a frozen dataclass whose fields are its parameters.
+
+    type: the word in the configuration and in the entry point group `driftnet.detectors`.
+    calibrated: the raw score is turned into a tail probability by online calibration. A spec with calibrated=False
+    (hard rules) gives tail probabilities itself: score() is then -log10(p).
+    """
+
+    type: ClassVar[str]
+    scope: ClassVar[Scope] = Scope.COHORT
+    version: ClassVar[int] = 1
+    calibrated: ClassVar[bool] = True
+
+    @abstractmethod
+    def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Detector:
+        """A detector at work. Raises ConfigError for features it cannot use, SnapshotError for bytes that do not fit."""

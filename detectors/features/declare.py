@@ -1,0 +1,96 @@
+"""How features are declared: plain frozen descriptions, which `detectors.features.plan` compiles."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from detectors.base import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition on one column; a row without a value never satisfies it.
+
+    words: the value is one of these (enum columns).  low, high: low <= value < high (number and time columns).
+    present: the value is there, whatever it is.
+    """
+
+    column: str
+    words: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    present: bool = False
+
+
+Where = tuple[Condition, ...]
+"""Conditions that must all hold; the empty tuple holds for every row."""
+
+
+class SequenceKind(StrEnum):
+    """Columns derived from a subject's rows in their order (see docs/features.md)."""
+
+    GAP = "gap"
+    PREVIOUS = "previous"
+    TRANSITION = "transition"
+    OVERLAP = "overlap"
+    AGE = "age"
+    NOVEL = "novel"
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceDecl:
+    """A derived column: for each row, something about the rows of the same subject before it."""
+
+    name: str
+    kind: SequenceKind
+    column: str = ""
+    where: Where = ()
+    cap_us: int = 0
+    remember: int = 8
+    sign_up: Where = ()
+
+
+class FeatureKind(StrEnum):
+    """What a feature computes from a window's rows of one subject (see docs/features.md)."""
+
+    COUNT = "count"
+    SUM = "sum"
+    MEAN = "mean"
+    MIN = "min"
+    MAX = "max"
+    SHARE = "share"
+    RATIO = "ratio"
+    NUNIQUE = "nunique"
+    DISTINCT_SHARE = "distinct_share"
+    REPEAT_SHARE = "repeat_share"
+    TOP_SHARE = "top_share"
+    ENTROPY = "entropy"
+    GAP_MEAN = "gap_mean"
+    GAP_CV = "gap_cv"
+    GAP_TOP_SHARE = "gap_top_share"
+    ACTIVE_HOURS = "active_hours"
+    TIME_RATIO = "time_ratio"
+    AGE_MIN = "age_min"
+    PER_AGE_DAY = "per_age_day"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDecl:
+    """One feature.  column or sequence: what it reads (a sequence is a derived column).
+
+    direction, log, low, high: what detectors are told about it (detectors.base.FeatureInfo).
+    resolution: bin width for numeric columns in distinct-value features.  unit_us: microseconds per unit (time_ratio).
+    """
+
+    name: str
+    kind: FeatureKind
+    column: str = ""
+    where: Where = ()
+    of: Where = ()
+    sequence: str = ""
+    resolution: float = 1.0
+    unit_us: float = 1_000.0
+    bins_per_octave: int = 4
+    direction: Direction = Direction.HIGH
+    log: bool = False
+    low: float = float("nan")
+    high: float = float("nan")

@@ -1,0 +1,102 @@
+"""FeaturePlan: all declarations of a job compiled together, so that shared work is done once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.base import FeatureInfo
+from detectors.features import sequences as seq
+from detectors.features.declare import FeatureDecl, FeatureKind, SequenceDecl
+from detectors.features.finish import Finish, WindowView, compile_feature
+from detectors.features.kernel import Kernel, Part
+from detectors.features.where import check
+from state.cells import Cells
+from state.errors import ConfigError
+from state.schema import Column, Kind, Schema
+from state.types import F64
+from state.windows import WindowKind, WindowSpec
+
+_SEQUENCE_ONLY = {FeatureKind.GAP_MEAN, FeatureKind.GAP_CV, FeatureKind.GAP_TOP_SHARE, FeatureKind.AGE_MIN, FeatureKind.PER_AGE_DAY}
+_NUMERIC = {FeatureKind.SUM, FeatureKind.MEAN, FeatureKind.MIN, FeatureKind.MAX, FeatureKind.TIME_RATIO}
+_VALUES = {FeatureKind.NUNIQUE, FeatureKind.DISTINCT_SHARE, FeatureKind.REPEAT_SHARE, FeatureKind.TOP_SHARE, FeatureKind.ENTROPY}
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """One window: its features in matrix order and the formulas that fill the columns."""
+
+    spec: WindowSpec
+    features: tuple[FeatureInfo, ...]
+    finish: tuple[Finish, ...]
+
+    def matrix(self, cells: Cells, index: dict[Part, int], end_us: int) -> F64:
+        """(n, F) float64 in C order, one row per subject of the cells."""
+        view = WindowView(cells, index, self.length_us(cells, end_us))
+        out = np.empty((len(cells), len(self.finish)))
+        for i, finish in enumerate(self.finish):
+            out[:, i] = finish(view)
+        return out
+
+    def length_us(self, cells: Cells, end_us: int) -> F64:
+        """(n,) the span of time each row's window covers; a session's is at least one second."""
+        if self.spec.kind is WindowKind.SESSION:
+            return np.maximum(cells.last_us - cells.first_us, 1e6)
+        return np.full(len(cells), float(self.spec.size_us))
+
+
+class FeaturePlan:
+    """Checked declarations.  Raises ConfigError naming the sequence or feature that does not fit.
+
+    columns: the event columns that must be decoded.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        sequences: tuple[SequenceDecl, ...],
+        features: tuple[FeatureDecl, ...],
+        windows: tuple[tuple[WindowSpec, tuple[str, ...]], ...],
+    ) -> None:
+        declared = {f.name: f for f in features}
+        used = {name for _, names in windows for name in names}
+        wanted = {f.sequence or f.column for f in features if f.name in used}
+        self.sequences = tuple(s for s in sequences if s.name in wanted)
+        self.columns: frozenset[str] = frozenset().union(*(seq.needs(schema, s) for s in self.sequences))
+        for s in self.sequences:
+            check(schema, (*s.where, *s.sign_up), f"sequence {s.name!r}")
+        self.schema = Schema(
+            (*schema.columns, *(Column(s.name, seq.KINDS[s.kind]) for s in sequences)), schema.has_event_id
+        )
+        compiled: dict[str, tuple[tuple[Part, ...], Finish]] = {}
+        for name in sorted(used):
+            feature = declared[name]
+            self.columns |= self._needs(schema, feature)
+            compiled[name] = compile_feature(feature)
+        parts = tuple(dict.fromkeys(part for needed, _ in compiled.values() for part in needed))
+        self.kernel = Kernel(self.schema, parts)
+        self.windows = tuple(
+            WindowPlan(spec, tuple(info(declared[n]) for n in names), tuple(compiled[n][1] for n in names))
+            for spec, names in windows
+        )
+
+    def _needs(self, schema: Schema, f: FeatureDecl) -> frozenset[str]:
+        owner = f"feature {f.name!r}"
+        check(schema, (*f.where, *f.of), owner)
+        if f.kind in _SEQUENCE_ONLY and not f.sequence:
+            raise ConfigError(f"{owner}: kind {f.kind} needs a sequence")
+        source = f.sequence or f.column
+        if f.kind in _NUMERIC | _VALUES | _SEQUENCE_ONLY:
+            if not source:
+                raise ConfigError(f"{owner}: kind {f.kind} needs a column or a sequence")
+            kind = self.schema.column(source).kind
+            if f.kind not in _VALUES and kind in (Kind.ID, Kind.ENUM):
+                raise ConfigError(f"{owner}: kind {f.kind} needs a number or time column; {source!r} is of kind {kind}")
+        elif source:
+            raise ConfigError(f"{owner}: kind {f.kind} reads no column; seen {source!r}")
+        columns = {c.column for c in (*f.where, *f.of)}
+        return frozenset(columns | ({f.column} if f.column else set()))
+
+
+def info(f: FeatureDecl) -> FeatureInfo:
+    """What detectors are told about a feature."""
+    return FeatureInfo(f.name, f.direction, f.log, f.low, f.high)

@@ -1,0 +1,48 @@
+"""Every error that Driftnet raises on purpose.
+
+DriftnetError
+├── ConfigError            a person fixes it: file, key, value seen, what is allowed
+├── SourceError            an operator fixes it: an input that cannot be read
+├── SinkError              an operator fixes it: an output that cannot be written
+├── DetectorError          a detector's author fixes it: which detector, which call, what came back
+└── SnapshotError          an operator fixes it: bytes that do not fit this job
+    └── SnapshotVersionError
+
+A bad input line is not an error: it is data, and goes to the dead-letter stream with its reason.
+Messages say what was seen, what was expected and what to do.
+"""
+
+
+class DriftnetError(Exception):
+    """Root of the tree; the command line prints its message without a traceback and exits with 2."""
+
+
+class ConfigError(DriftnetError):
+    """A configuration that cannot run."""
+
+
+class SourceError(DriftnetError):
+    """An input that cannot be read."""
+
+
+class SinkError(DriftnetError):
+    """An output that cannot be written."""
+
+
+class DetectorError(DriftnetError):
+    """A detector that broke its contract."""
+
+
+class SnapshotError(DriftnetError):
+    """Saved state that does not fit."""
+
+
+class SnapshotVersionError(SnapshotError):
+    """Saved state written by a version that this build cannot read."""
+
+    def __init__(self, what: str, found: int, reads: tuple[int, ...]) -> None:
+        known = ", ".join(f"v{v}" for v in reads)
+        super().__init__(f"{what}: saved state is v{found}, this build reads {known}; use a build that knows v{found}")
+        self.what = what
+        self.found = found
+        self.reads = reads

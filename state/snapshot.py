@@ -1,0 +1,74 @@
+"""Framed, checksummed, versioned bytes: a header, a JSON table of contents, raw arrays."""
+
+import json
+import struct
+import zlib
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.errors import SnapshotError, SnapshotVersionError
+
+_MAGIC: Final = b"DRFT"
+_HEAD: Final = struct.Struct("<4sHIQI")
+"""magic, version, bytes of contents table, bytes of body, crc32 of table and body."""
+
+
+def pack(kind: str, version: int, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
+    """One frame.  kind: what it is a snapshot of.  meta: JSON values.  arrays: any dtype; object arrays hold str."""
+    entries: list[dict[str, Any]] = []
+    parts: list[bytes] = []
+    for name, array in arrays.items():
+        if array.dtype == object:
+            texts = [str(t).encode() for t in array.ravel()]
+            lengths = np.array([len(t) for t in texts], dtype=np.uint32)
+            parts += [lengths.tobytes(), *texts]
+            size = lengths.nbytes + int(lengths.sum())
+        else:
+            parts.append(np.ascontiguousarray(array).tobytes())
+            size = len(parts[-1])
+        entries.append({"name": name, "dtype": array.dtype.str, "shape": array.shape, "size": size})
+    table = json.dumps({"kind": kind, "meta": meta, "arrays": entries}).encode()
+    body = b"".join(parts)
+    return _HEAD.pack(_MAGIC, version, len(table), len(body), zlib.crc32(body, zlib.crc32(table))) + table + body
+
+
+def unpack(
+    blob: bytes, kind: str, reads: tuple[int, ...]
+) -> tuple[int, dict[str, Any], dict[str, NDArray[Any]]]:
+    """Version, meta and fresh, writable arrays of a frame.
+
+    Raises SnapshotError for bytes that are torn, corrupted or of another kind, SnapshotVersionError for a version
+    that is not among `reads`.
+    """
+    if len(blob) < _HEAD.size or blob[:4] != _MAGIC:
+        raise SnapshotError(f"{kind}: not a snapshot frame: {len(blob)} bytes that start with {blob[:4]!r}")
+    _, version, table_size, body_size, crc = _HEAD.unpack_from(blob)
+    if len(blob) != _HEAD.size + table_size + body_size:
+        raise SnapshotError(f"{kind}: torn snapshot: {len(blob)} bytes, expected {_HEAD.size + table_size + body_size}")
+    if zlib.crc32(memoryview(blob)[_HEAD.size :]) != crc:
+        raise SnapshotError(f"{kind}: corrupted snapshot: the checksum does not match; restore an older one")
+    contents = json.loads(blob[_HEAD.size : _HEAD.size + table_size])
+    if contents["kind"] != kind:
+        raise SnapshotError(f"expected a snapshot of {kind!r}, found one of {contents['kind']!r}")
+    if version not in reads:
+        raise SnapshotVersionError(kind, version, reads)
+    arrays: dict[str, NDArray[Any]] = {}
+    offset = _HEAD.size + table_size
+    for entry in contents["arrays"]:
+        shape = tuple(entry["shape"])
+        chunk = blob[offset : offset + entry["size"]]
+        dtype = np.dtype(entry["dtype"])
+        arrays[entry["name"]] = _texts(chunk, shape) if dtype == object else np.frombuffer(chunk, dtype).reshape(shape).copy()
+        offset += entry["size"]
+    return version, contents["meta"], arrays
+
+
+def _texts(chunk: bytes, shape: tuple[int, ...]) -> NDArray[np.object_]:
+    count = int(np.prod(shape))
+    cuts = np.append(0, np.cumsum(np.frombuffer(chunk, np.uint32, count), dtype=np.int64)) + 4 * count
+    out = np.empty(count, dtype=object)
+    out[:] = [chunk[a:b].decode() for a, b in pairwise(cuts.tolist())]
+    return out.reshape(shape)

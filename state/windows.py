@@ -1,0 +1,70 @@
+"""Window declarations and the arithmetic of panes."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from state.errors import ConfigError
+
+
+class WindowKind(StrEnum):
+    """Flink's window assigners, aligned to the epoch (1970-01-01 UTC)."""
+
+    TUMBLING = "tumbling"
+    SLIDING = "sliding"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """One window over each subject's events; all fields are microseconds.
+
+    tumbling: [k * size, (k + 1) * size).  sliding: the same size, a new one every slide.
+    session: rows at most gap apart; closed at the first pane boundary T with last + gap < T, or T - first >= max.
+    """
+
+    name: str
+    kind: WindowKind
+    size_us: int = 0
+    slide_us: int = 0
+    gap_us: int = 0
+    max_us: int = 0
+
+    def __post_init__(self) -> None:
+        match self.kind:
+            case WindowKind.TUMBLING:
+                if self.size_us <= 0:
+                    raise ConfigError(f"window {self.name!r}: a tumbling window needs a size above 0")
+                object.__setattr__(self, "slide_us", self.size_us)
+            case WindowKind.SLIDING:
+                if self.slide_us <= 0 or self.size_us <= 0 or self.size_us % self.slide_us:
+                    raise ConfigError(
+                        f"window {self.name!r}: the size of a sliding window must be a multiple of its slide;"
+                        f" seen size {self.size_us} us, slide {self.slide_us} us"
+                    )
+            case WindowKind.SESSION:
+                if not 0 < self.gap_us < self.max_us:
+                    raise ConfigError(f"window {self.name!r}: a session needs a gap above 0 and a max above the gap")
+
+    @property
+    def span_us(self) -> int:
+        """The longest time between a row and the end of a window that holds it."""
+        return self.max_us + self.gap_us if self.kind is WindowKind.SESSION else self.size_us
+
+
+def pane_us(windows: tuple[WindowSpec, ...]) -> int:
+    """The base pane: the widest piece that every window is made of, and at most as wide as each session gap.
+
+    Two rows of one pane are then never in two sessions, so that sessions too are merges of panes.
+    """
+    grid = [w.slide_us for w in windows if w.kind is not WindowKind.SESSION]
+    gaps = [w.gap_us for w in windows if w.kind is WindowKind.SESSION]
+    if not grid:
+        return min(gaps)
+    base = math.gcd(*grid)
+    if not gaps or base <= min(gaps):
+        return base
+    parts = -(-base // min(gaps))
+    while base % parts:
+        parts += 1
+    return base // parts

@@ -1,0 +1,110 @@
+"""Windows from panes, drawn.  Pane = 10 us; a cell holds one count per subject."""
+
+import numpy as np
+import pytest
+
+from state.assemble import Assembler, assembler
+from state.cells import Cells, Table, merge, table_of, table_slots
+from state.windows import WindowKind, WindowSpec
+
+PANE = 10
+
+
+def pane(*rows: tuple[int, int]) -> Cells:
+    """Cells of rows (slot, event time)."""
+    slots = sorted({s for s, _ in rows})
+    times = [[t for s, t in rows if s == slot] for slot in slots]
+    none = np.zeros((0, len(slots)), np.uint32)
+    table = table_of(np.array([s for s, _ in rows]), np.array([t << 40 for _, t in rows], np.uint64))
+    return Cells(
+        np.array(slots),
+        np.array([[float(len(t)) for t in times]]),
+        np.array([[float(min(t)) for t in times]]),
+        np.array([[float(max(t)) for t in times]]),
+        none,
+        (table,),
+    )
+
+
+def run(a: Assembler, rows: list[tuple[int, int]], resume: bool = False) -> list[tuple[int, int, float]]:
+    """(end, slot, count) of every window, stepping only where something happens."""
+    out, now = [], -(10**6)
+    waiting = sorted(rows, key=lambda r: r[1])
+    while True:
+        due = [d for d in (a.due_us(now), (waiting[0][1] // PANE + 1) * PANE if waiting else None) if d is not None]
+        if not due:
+            return out
+        now = min(due)
+        mine = [r for r in waiting if r[1] < now]
+        waiting = waiting[len(mine) :]
+        if resume:
+            fresh = assembler(a.spec, PANE)
+            fresh.restore(a.arrays())
+            a = fresh
+        closed = a.step(now, pane(*mine) if mine else None)
+        if closed is not None:
+            out += [(now, slot, count) for slot, count in zip(closed.slot.tolist(), closed.sums[0].tolist(), strict=True)]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_tumbling(resume: bool) -> None:
+    """
+    slot 1   x  x |      |x
+    slot 2        |   x  |
+             0     20     40    60
+    """
+    a = assembler(WindowSpec("w", WindowKind.TUMBLING, 20), PANE)
+    assert run(a, [(1, 3), (1, 12), (2, 31), (1, 40)], resume) == [(20, 1, 2.0), (40, 2, 1.0), (60, 1, 1.0)]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_sliding(resume: bool) -> None:
+    """
+    size 40, slide 20      x at 5, xx at 25
+    ends     20: x    40: xxx    60: xx    then nothing is left
+    """
+    a = assembler(WindowSpec("w", WindowKind.SLIDING, 40, 20), PANE)
+    assert run(a, [(1, 5), (1, 25), (1, 26)], resume) == [(20, 1, 1.0), (40, 1, 3.0), (60, 1, 2.0)]
+    assert a.due_us(60) is None
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_sessions(resume: bool) -> None:
+    """
+    gap 15        x  x     x              x
+                  3  9     24 (15 later)  40 (16 later)
+    closes        ---------------- 40     60: the first boundary after 40 + 15
+    """
+    a = assembler(WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000), PANE)
+    assert run(a, [(1, 3), (1, 9), (1, 24), (1, 40)], resume) == [(40, 1, 3.0), (60, 1, 1.0)]
+
+
+def test_an_endless_session_is_cut() -> None:
+    """A row every 10 us for ever closes a session whenever 50 us have passed since its first row."""
+    a = assembler(WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=50), PANE)
+    assert run(a, [(1, t) for t in range(0, 120, 10)])[:2] == [(50, 1, 5.0), (100, 1, 5.0)]
+
+
+def test_dropped_subjects_leave_no_trace() -> None:
+    """A subject whose slot is given to another is in no later window."""
+    for spec in (WindowSpec("w", WindowKind.SLIDING, 40, 20), WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000)):
+        a = assembler(spec, PANE)
+        a.step(10, pane((1, 2), (2, 3)))
+        a.drop(np.array([1]))
+        closed = a.step(20, None) or a.step(40, None)
+        assert closed is not None
+        assert closed.slot.tolist() == [2]
+        assert table_slots(closed.tables[0]).tolist() == [2]
+
+
+def test_merging_is_associative() -> None:
+    """Merging in two steps gives what merging at once gives, tables included."""
+    parts = [pane((1, 2), (3, 3), (1, 4)), pane((2, 11), (1, 12)), pane((3, 21), (3, 22))]
+    left, once = merge([merge(parts[:2]), parts[2]]), merge(parts)
+    assert left.slot.tolist() == once.slot.tolist() == [1, 2, 3]
+    assert left.sums.tolist() == once.sums.tolist() == [[3.0, 1.0, 3.0]]
+    assert (once.first_us.tolist(), once.last_us.tolist()) == ([2.0, 11.0, 3.0], [12.0, 11.0, 22.0])
+    for a, b in zip(left.tables, once.tables, strict=True):
+        assert isinstance(a, Table)
+        assert a.key.tolist() == b.key.tolist() and a.count.tolist() == b.count.tolist()
+        assert a.count.sum() == 7

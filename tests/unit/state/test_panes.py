@@ -1,0 +1,80 @@
+"""Panes and duplicate ids."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.batch import MicroBatch
+from state.dedup import Dedup
+from state.panes import PaneLog
+
+PANE = 10
+
+
+def batch(rows: list[tuple[int, int, int]]) -> MicroBatch:
+    """Rows of (subject, event time, event key)."""
+    subject, time_us, key = (np.array(c, np.int64) for c in (zip(*rows, strict=True) if rows else ([], [], [])))
+    names = np.array([str(s) for s in subject.tolist()], dtype=object)
+    return MicroBatch({"event_time_us": time_us, "event_key": key.astype(np.uint64), "subject": subject.astype(np.uint64), "subject_name": names})
+
+
+def rows_of(b: MicroBatch) -> list[tuple[int, int, int]]:
+    return list(zip(b.subject.tolist(), b.event_time_us.tolist(), b.event_key.tolist(), strict=True))
+
+
+ROWS = st.lists(st.tuples(st.integers(1, 4), st.integers(-15, 60), st.integers(0, 12)), max_size=40)
+
+
+def drain(log: PaneLog) -> list[tuple[int, int, int]]:
+    out: list[tuple[int, int, int]] = []
+    while (end := log.first_end_us()) is not None:
+        closed = log.close(end)
+        if closed is not None:
+            assert all(end - PANE <= t < end for t in closed.event_time_us.tolist())
+            out += rows_of(closed)
+    return out
+
+
+@settings(max_examples=80, deadline=None)
+@given(ROWS, st.integers(1, 40), st.booleans())
+def test_panes_are_sorted_and_complete(rows: list[tuple[int, int, int]], cut: int, resume: bool) -> None:
+    """However rows are cut into batches, each pane comes out whole, in (subject, time, key) order, and none is lost."""
+    log = PaneLog(PANE, None)
+    for i in range(0, len(rows), cut):
+        log.add(batch(rows[i : i + cut]))
+        if resume:
+            fresh = PaneLog(PANE, None)
+            fresh.restore(log.snapshot())
+            log = fresh
+    assert log.rows == len(rows)
+    assert drain(log) == sorted(rows, key=lambda r: (r[1] // PANE, r))
+    assert log.rows == 0
+
+
+@settings(max_examples=80, deadline=None)
+@given(ROWS, st.randoms(use_true_random=False))
+def test_the_first_of_equal_keys_stays(rows: list[tuple[int, int, int]], random: object) -> None:
+    """With an endless horizon each key is kept once, at its earliest pane and row, whatever the order of arrival."""
+    log = PaneLog(PANE, Dedup(10**9))
+    shuffled = rows.copy()
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    log.add(batch(shuffled))
+    kept, seen = [], set()
+    for row in sorted(rows, key=lambda r: (r[1] // PANE, r)):
+        if row[2] not in seen:
+            seen.add(row[2])
+            kept.append(row)
+    assert drain(log) == kept
+    assert log.duplicates == len(rows) - len(kept)
+
+
+def test_keys_are_known_for_the_horizon_and_then_forgotten() -> None:
+    """
+    keys    a   .   .   a   .   .   .   .   .   a
+    pane    0   1   2   3   4   5   6   7   8   9     horizon: 4 panes
+    """
+    log = PaneLog(PANE, Dedup(4 * PANE))
+    log.add(batch([(1, t, 1 if t in (0, 30, 90) else t + 2) for t in range(0, 100, 10)]))
+    times = [t for _, t, k in drain(log) if k == 1]
+    assert times == [0, 90]
+    assert log.duplicates == 1
