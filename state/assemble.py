@@ -13,7 +13,8 @@ from state.windows import WindowKind, WindowSpec
 
 class Assembler(Protocol):
     """Builds the windows of one WindowSpec.  Fed at pane boundaries in ascending order; boundaries where `due_us` says
-    that nothing happens may be left out."""
+    that nothing happens may be left out.
+    """
 
     spec: WindowSpec
 
@@ -41,9 +42,9 @@ def assembler(spec: WindowSpec, pane_us: int) -> Assembler:
 class GridAssembler:
     """Tumbling and sliding windows.  Panes are merged into slides, slides into windows: a row is merged once per slide.
 
-        panes   |a|b|c|d|e|f|
-        slides  |abc  |def  |
-        window  |abcdef     |   size = 2 slides
+    panes   |a|b|c|d|e|f|
+    slides  |abc  |def  |
+    window  |abcdef     |   size = 2 slides
     """
 
     def __init__(self, spec: WindowSpec) -> None:
@@ -92,9 +93,9 @@ class GridAssembler:
 class SessionAssembler:
     """Session windows.  A pane is never wider than the gap, so a session is a chain of panes.
 
-        rows   x x x      x x
-        gap          <-->            closes here: T
-        panes  |  |  |  |  |  |  |
+    rows   x x x      x x
+    gap          <-->            closes here: T
+    panes  |  |  |  |  |  |  |
     """
 
     def __init__(self, spec: WindowSpec, pane_us: int) -> None:
@@ -148,4 +149,3 @@ class SessionAssembler:
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         self._open = Cells.of_arrays("open", arrays) if arrays else None
-

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
-from state.types import I64, U64, Values, Names
+from state.types import I64, U64, Names, Values
 
 
 @dataclass(slots=True)

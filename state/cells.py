@@ -68,6 +68,13 @@ class Cells:
         """All subjects but these."""
         return self.where(~np.isin(self.slot, slots))
 
+    def renamed(self, slot: I64) -> "Cells":
+        """The same cells under other slots, sorted again.  slot: (n,).  For cells without table entries."""
+        order = np.argsort(slot)
+        return Cells(
+            slot[order], self.sums[:, order], self.mins[:, order], self.maxs[:, order], self.bits[:, order], self.tables
+        )
+
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """For a snapshot."""
         out: dict[str, NDArray[Any]] = {
@@ -85,9 +92,11 @@ class Cells:
     @staticmethod
     def of_arrays(prefix: str, arrays: dict[str, NDArray[Any]]) -> "Cells":
         """Takes what `arrays` gave."""
-        tables = []
+        tables: list[Table] = []
         while f"{prefix}.table{len(tables)}.key" in arrays:
-            tables.append(Table(arrays[f"{prefix}.table{len(tables)}.key"], arrays[f"{prefix}.table{len(tables)}.count"]))
+            tables.append(
+                Table(arrays[f"{prefix}.table{len(tables)}.key"], arrays[f"{prefix}.table{len(tables)}.count"])
+            )
         slot, sums, mins, maxs, bits = (arrays[f"{prefix}.{name}"] for name in ("slot", "sums", "mins", "maxs", "bits"))
         return Cells(slot, sums, mins, maxs, bits, tuple(tables))
 

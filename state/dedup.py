@@ -23,15 +23,23 @@ class Dedup:
         """Which rows are the first of their key; None when all are.  keys: (n,) in (event time, event key) order per subject."""
         self._turn(pane_start_us)
         ordered = np.sort(keys)
-        clean = not (ordered[1:] == ordered[:-1]).any() and not _holds(self._young, ordered) and not _holds(self._old, ordered)
+        clean = (
+            not (ordered[1:] == ordered[:-1]).any()
+            and not _holds(self._young, ordered)
+            and not _holds(self._old, ordered)
+        )
         mask: Bool | None = None
         if not clean:
             ordered, first = np.unique(keys, return_index=True)
             mask = np.zeros(len(keys), np.bool_)
             mask[first] = True
             mask &= ~(np.isin(keys, self._young) | np.isin(keys, self._old))
-        self._young = np.sort(np.concatenate([self._young, ordered]))
+        self.remember(ordered)
         return mask
+
+    def remember(self, keys: U64) -> None:
+        """Adds keys of the pane that was judged last."""
+        self._young = np.sort(np.concatenate([self._young, keys]))
 
     def _turn(self, pane_start_us: int) -> None:
         if self._since_us is None:

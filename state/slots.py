@@ -46,7 +46,14 @@ class SlotTable:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays, without the names' text."""
-        arrays: tuple[NDArray[Any], ...] = (self._key, self._name, self._seen_us, self._live, self._sorted_key, self._sorted_slot)
+        arrays: tuple[NDArray[Any], ...] = (
+            self._key,
+            self._name,
+            self._seen_us,
+            self._live,
+            self._sorted_key,
+            self._sorted_slot,
+        )
         return sum(a.nbytes for a in arrays)
 
     def key(self, slot: I64) -> U64:
@@ -143,7 +150,13 @@ class SlotTable:
             "slots",
             1,
             {"evicted": self.evicted, "expired": self.expired},
-            {"key": self._key[:used], "name": names, "seen_us": self._seen_us[:used], "live": self._live[:used], "free": self._free},
+            {
+                "key": self._key[:used],
+                "name": names,
+                "seen_us": self._seen_us[:used],
+                "live": self._live[:used],
+                "free": self._free,
+            },
         )
 
     def restore(self, blob: bytes) -> None:
@@ -198,5 +211,7 @@ class SlotColumns:
         for name, (dtype, shape, _) in self._declare.items():
             found = arrays.get(name)
             if found is None or found.dtype != np.dtype(dtype) or found.shape[1:] != shape:
-                raise SnapshotError(f"per-subject column {name!r} is not in the saved state as declared now; start from fresh state")
+                raise SnapshotError(
+                    f"per-subject column {name!r} is not in the saved state as declared now; start from fresh state"
+                )
             self._columns[name] = found

@@ -35,9 +35,7 @@ def pack(kind: str, version: int, meta: dict[str, Any], arrays: dict[str, NDArra
     return _HEAD.pack(_MAGIC, version, len(table), len(body), zlib.crc32(body, zlib.crc32(table))) + table + body
 
 
-def unpack(
-    blob: bytes, kind: str, reads: tuple[int, ...]
-) -> tuple[int, dict[str, Any], dict[str, NDArray[Any]]]:
+def unpack(blob: bytes, kind: str, reads: tuple[int, ...]) -> tuple[int, dict[str, Any], dict[str, NDArray[Any]]]:
     """Version, meta and fresh, writable arrays of a frame.
 
     Raises SnapshotError for bytes that are torn, corrupted or of another kind, SnapshotVersionError for a version
@@ -61,7 +59,9 @@ def unpack(
         shape = tuple(entry["shape"])
         chunk = blob[offset : offset + entry["size"]]
         dtype = np.dtype(entry["dtype"])
-        arrays[entry["name"]] = _texts(chunk, shape) if dtype == object else np.frombuffer(chunk, dtype).reshape(shape).copy()
+        arrays[entry["name"]] = (
+            _texts(chunk, shape) if dtype == object else np.frombuffer(chunk, dtype).reshape(shape).copy()
+        )
         offset += entry["size"]
     return version, contents["meta"], arrays
 

@@ -53,6 +53,7 @@ class FeatureKind(StrEnum):
     """What a feature computes from a window's rows of one subject (see docs/features.md)."""
 
     COUNT = "count"
+    CAPPED = "capped"
     SUM = "sum"
     MEAN = "mean"
     MIN = "min"

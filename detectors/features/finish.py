@@ -67,7 +67,7 @@ def _count(cells: Cells, index: int) -> Counts:
 
 
 def _over(top: F64, bottom: F64) -> F64:
-    """top / bottom, nan where bottom is 0."""
+    """Top / bottom, nan where bottom is 0."""
     return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
 
 
@@ -104,6 +104,9 @@ def compile_feature(d: FeatureDecl) -> tuple[tuple[Part, ...], Finish]:
     match d.kind:
         case FeatureKind.COUNT:
             return (count,), lambda v: v.sum(count)
+        case FeatureKind.CAPPED:
+            capped = Part(PartKind.CAPPED)
+            return (capped,), lambda v: v.sum(capped)
         case FeatureKind.SUM:
             return (total,), lambda v: v.sum(total)
         case FeatureKind.MEAN | FeatureKind.GAP_MEAN:
@@ -137,5 +140,3 @@ def compile_feature(d: FeatureDecl) -> tuple[tuple[Part, ...], Finish]:
         case FeatureKind.PER_AGE_DAY:
             age = Part(PartKind.MIN, d.sequence, ())
             return (count, age), lambda v: v.sum(count) / np.maximum(v.min(age), 1.0)
-
-

@@ -11,13 +11,14 @@ from detectors.features.where import Masks, present
 from state.batch import MicroBatch
 from state.cells import Cells, Table, table_of
 from state.schema import Kind, Schema
-from state.types import DAY_US, HOUR_US, F64, I64, Bool, Values
+from state.types import DAY_US, F64, HOUR_US, I64, Bool, Values
 
 
 class PartKind(StrEnum):
     """What a partial aggregate holds; decides where it lives in the cells and how it merges."""
 
     COUNT = "count"
+    CAPPED = "capped"
     VALUES = "values"
     SUM = "sum"
     SQUARES = "squares"
@@ -32,7 +33,7 @@ class PartKind(StrEnum):
 class Part:
     """One partial aggregate.  Equal parts are computed once, whichever features ask for them.
 
-    COUNT rows under `where`; VALUES those with a value in `column`; SUM, SQUARES, MIN, MAX of the values; HOURS a bitmap
+    COUNT rows under `where`; CAPPED rows beyond the row budget; VALUES those with a value in `column`; SUM, SQUARES, MIN, MAX of the values; HOURS a bitmap
     of UTC hours; TABLE a count per distinct value (numbers by floor(x / resolution)); OCTAVES a count per log2 bin,
     `resolution` bins to the octave.
     """
@@ -43,7 +44,7 @@ class Part:
     resolution: float = 1.0
 
 
-_SUMS = (PartKind.COUNT, PartKind.VALUES, PartKind.SUM, PartKind.SQUARES)
+_SUMS = (PartKind.COUNT, PartKind.CAPPED, PartKind.VALUES, PartKind.SUM, PartKind.SQUARES)
 _TABLES = (PartKind.TABLE, PartKind.OCTAVES)
 
 
@@ -66,6 +67,29 @@ class Kernel:
 
         Returns cells of m subjects, sorted by slot.
         """
+        tables = tuple(self._table(part, batch, masks, slot_of_row) for part in self._tables)
+        return self._reduce(batch, masks, starts, slot, tables)
+
+    def surplus(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64) -> Cells:
+        """The same for rows beyond the row budget: sums, extremes and hours go on exactly, the rest is left to the sample.
+
+        Such rows come in any order, so their values are rounded to multiples of 2**-10: then their sums are exact, and
+        do not depend on the order. Sequences are not derived for them.
+        """
+        none = np.zeros(0, np.uint64)
+        exact = {
+            name: np.rint(values * 1024) / 1024 if values.dtype == np.float64 else values
+            for name, values in batch.columns.items()
+        }
+        derived = {c.name: np.full(len(batch), np.nan) for c in self._schema.columns if c.name not in exact}
+        tables = tuple(Table(none, np.zeros(0)) for _ in self._tables)
+        cells = self._reduce(MicroBatch(exact | derived), masks, starts, slot, tables)
+        for i, part in enumerate(self._sums):
+            if part.kind is PartKind.CAPPED:
+                cells.sums[i] = np.diff(starts, append=len(batch))[np.argsort(slot)]
+        return cells
+
+    def _reduce(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64, tables: tuple[Table, ...]) -> Cells:
         n, m = len(batch), len(starts)
         values: dict[tuple[str, Where], tuple[F64, Bool]] = {}
 
@@ -82,6 +106,8 @@ class Kernel:
             match part.kind:
                 case PartKind.COUNT:
                     sums[i] = masks[part.where]
+                case PartKind.CAPPED:
+                    sums[i] = 0.0
                 case PartKind.VALUES:
                     sums[i] = valued(part)[1]
                 case PartKind.SUM:
@@ -91,13 +117,12 @@ class Kernel:
         time_us = batch.event_time_us.astype(np.float64)
         lows = [time_us] + [np.where(valued(p)[1], batch[p.column], np.nan) for p in self._mins]
         highs = [time_us] + [np.where(valued(p)[1], batch[p.column], np.nan) for p in self._maxs]
-        hour = np.left_shift(1, batch.event_time_us % DAY_US // HOUR_US).astype(np.uint32) if self._bits else None
+        hour = np.left_shift(1, batch.event_time_us % DAY_US // HOUR_US) if self._bits else batch.event_time_us
         bits = np.zeros((len(self._bits), n), np.uint32)
         for i, part in enumerate(self._bits):
             bits[i] = np.where(masks[part.where], hour, 0)
-        tables = tuple(self._table(part, batch, masks, slot_of_row) for part in self._tables)
         order = np.argsort(slot)
-        cells = Cells(
+        return Cells(
             slot[order],
             np.add.reduceat(sums, starts, axis=1)[:, order],
             np.fmin.reduceat(np.stack(lows), starts, axis=1)[:, order],
@@ -105,7 +130,6 @@ class Kernel:
             np.bitwise_or.reduceat(bits, starts, axis=1)[:, order] if len(bits) else np.zeros((0, m), np.uint32),
             tables,
         )
-        return cells
 
     def _table(self, part: Part, batch: MicroBatch, masks: Masks, slot_of_row: I64) -> Table:
         column = batch[part.column]

@@ -16,9 +16,21 @@ from state.schema import Column, Kind, Schema
 from state.types import F64
 from state.windows import WindowKind, WindowSpec
 
-_SEQUENCE_ONLY = {FeatureKind.GAP_MEAN, FeatureKind.GAP_CV, FeatureKind.GAP_TOP_SHARE, FeatureKind.AGE_MIN, FeatureKind.PER_AGE_DAY}
+_SEQUENCE_ONLY = {
+    FeatureKind.GAP_MEAN,
+    FeatureKind.GAP_CV,
+    FeatureKind.GAP_TOP_SHARE,
+    FeatureKind.AGE_MIN,
+    FeatureKind.PER_AGE_DAY,
+}
 _NUMERIC = {FeatureKind.SUM, FeatureKind.MEAN, FeatureKind.MIN, FeatureKind.MAX, FeatureKind.TIME_RATIO}
-_VALUES = {FeatureKind.NUNIQUE, FeatureKind.DISTINCT_SHARE, FeatureKind.REPEAT_SHARE, FeatureKind.TOP_SHARE, FeatureKind.ENTROPY}
+_VALUES = {
+    FeatureKind.NUNIQUE,
+    FeatureKind.DISTINCT_SHARE,
+    FeatureKind.REPEAT_SHARE,
+    FeatureKind.TOP_SHARE,
+    FeatureKind.ENTROPY,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,12 @@ class Sequences:
     def __init__(self, schema: Schema, declared: tuple[SequenceDecl, ...]) -> None:
         self._schema = schema
         self._declared = declared
-        self.carry = SlotColumns({f"{d.name}.{name}": column for d in declared for name, column in _remembered(d).items()})
+        self.carry = SlotColumns(
+            {f"{d.name}.{name}": column for d in declared for name, column in _remembered(d).items()}
+        )
 
     def compute(self, batch: MicroBatch, masks: Masks, segments: Segments) -> dict[str, Values]:
-        """name -> (n,) column.  batch: rows in (subject, event time, event key) order."""
+        """Name -> (n,) column.  batch: rows in (subject, event time, event key) order."""
         return {d.name: self._one(d, batch, masks, segments) for d in self._declared}
 
     def _one(self, d: SequenceDecl, batch: MicroBatch, masks: Masks, segments: Segments) -> Values:
@@ -124,7 +126,9 @@ class Sequences:
         return novel
 
 
-def fill_forward(value: NDArray[Any], there: NDArray[np.bool_], carry: NDArray[Any], segments: Segments) -> NDArray[Any]:
+def fill_forward(
+    value: NDArray[Any], there: NDArray[np.bool_], carry: NDArray[Any], segments: Segments
+) -> NDArray[Any]:
     """(n,) the last value present up to each row of its segment, from `carry` (by slot) before the first; updates `carry`."""
     n = len(value)
     starts = np.flatnonzero(np.append(True, segments.of_row[1:] != segments.of_row[:-1]))

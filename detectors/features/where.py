@@ -65,9 +65,13 @@ def check(schema: Schema, where: Where, owner: str) -> None:
         try:
             kind = schema.column(condition.column).kind
             if condition.words and kind is not Kind.ENUM:
-                raise ConfigError(f"column {condition.column!r} is of kind {kind}, words can only be asked of an enum column")
+                raise ConfigError(
+                    f"column {condition.column!r} is of kind {kind}, words can only be asked of an enum column"
+                )
             if (condition.low, condition.high) != (None, None) and kind in (Kind.ID, Kind.ENUM):
-                raise ConfigError(f"column {condition.column!r} is of kind {kind}, min and max need a number or time column")
+                raise ConfigError(
+                    f"column {condition.column!r} is of kind {kind}, min and max need a number or time column"
+                )
             for word in condition.words:
                 schema.code(condition.column, word)
         except ConfigError as error:

@@ -43,13 +43,14 @@ def run(a: Assembler, rows: list[tuple[int, int]], resume: bool = False) -> list
             a = fresh
         closed = a.step(now, pane(*mine) if mine else None)
         if closed is not None:
-            out += [(now, slot, count) for slot, count in zip(closed.slot.tolist(), closed.sums[0].tolist(), strict=True)]
+            out += [
+                (now, slot, count) for slot, count in zip(closed.slot.tolist(), closed.sums[0].tolist(), strict=True)
+            ]
 
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_tumbling(resume: bool) -> None:
-    """
-    slot 1   x  x |      |x
+    """Slot 1   x  x |      |x
     slot 2        |   x  |
              0     20     40    60
     """
@@ -59,8 +60,7 @@ def test_tumbling(resume: bool) -> None:
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_sliding(resume: bool) -> None:
-    """
-    size 40, slide 20      x at 5, xx at 25
+    """Size 40, slide 20      x at 5, xx at 25
     ends     20: x    40: xxx    60: xx    then nothing is left
     """
     a = assembler(WindowSpec("w", WindowKind.SLIDING, 40, 20), PANE)
@@ -70,8 +70,7 @@ def test_sliding(resume: bool) -> None:
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_sessions(resume: bool) -> None:
-    """
-    gap 15        x  x     x              x
+    """Gap 15        x  x     x              x
                   3  9     24 (15 later)  40 (16 later)
     closes        ---------------- 40     60: the first boundary after 40 + 15
     """
@@ -87,7 +86,10 @@ def test_an_endless_session_is_cut() -> None:
 
 def test_dropped_subjects_leave_no_trace() -> None:
     """A subject whose slot is given to another is in no later window."""
-    for spec in (WindowSpec("w", WindowKind.SLIDING, 40, 20), WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000)):
+    for spec in (
+        WindowSpec("w", WindowKind.SLIDING, 40, 20),
+        WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000),
+    ):
         a = assembler(spec, PANE)
         a.step(10, pane((1, 2), (2, 3)))
         a.drop(np.array([1]))

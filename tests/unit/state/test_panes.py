@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.batch import MicroBatch
+from state.cells import Cells, run_starts
 from state.dedup import Dedup
 from state.panes import PaneLog
 
@@ -15,11 +16,30 @@ def batch(rows: list[tuple[int, int, int]]) -> MicroBatch:
     """Rows of (subject, event time, event key)."""
     subject, time_us, key = (np.array(c, np.int64) for c in (zip(*rows, strict=True) if rows else ([], [], [])))
     names = np.array([str(s) for s in subject.tolist()], dtype=object)
-    return MicroBatch({"event_time_us": time_us, "event_key": key.astype(np.uint64), "subject": subject.astype(np.uint64), "subject_name": names})
+    return MicroBatch(
+        {
+            "event_time_us": time_us,
+            "event_key": key.astype(np.uint64),
+            "subject": subject.astype(np.uint64),
+            "subject_name": names,
+        }
+    )
 
 
 def rows_of(b: MicroBatch) -> list[tuple[int, int, int]]:
     return list(zip(b.subject.tolist(), b.event_time_us.tolist(), b.event_key.tolist(), strict=True))
+
+
+def tally(b: MicroBatch) -> Cells:
+    """Counts the surplus rows per subject."""
+    starts = run_starts(b.subject)
+    counts = np.diff(starts, append=len(b)).astype(np.float64)[None]
+    first = b.event_time_us[starts].astype(np.float64)[None]
+    return Cells(b.subject[starts].view(np.int64), counts, first, first, np.zeros((0, len(starts)), np.uint32), ())
+
+
+def log_of(dedup: Dedup | None, rows_max: int = 10**6) -> PaneLog:
+    return PaneLog(PANE, dedup, rows_max, tally)
 
 
 ROWS = st.lists(st.tuples(st.integers(1, 4), st.integers(-15, 60), st.integers(0, 12)), max_size=40)
@@ -30,8 +50,8 @@ def drain(log: PaneLog) -> list[tuple[int, int, int]]:
     while (end := log.first_end_us()) is not None:
         closed = log.close(end)
         if closed is not None:
-            assert all(end - PANE <= t < end for t in closed.event_time_us.tolist())
-            out += rows_of(closed)
+            assert all(end - PANE <= t < end for t in closed.batch.event_time_us.tolist())
+            out += rows_of(closed.batch)
     return out
 
 
@@ -39,11 +59,11 @@ def drain(log: PaneLog) -> list[tuple[int, int, int]]:
 @given(ROWS, st.integers(1, 40), st.booleans())
 def test_panes_are_sorted_and_complete(rows: list[tuple[int, int, int]], cut: int, resume: bool) -> None:
     """However rows are cut into batches, each pane comes out whole, in (subject, time, key) order, and none is lost."""
-    log = PaneLog(PANE, None)
+    log = log_of(None)
     for i in range(0, len(rows), cut):
         log.add(batch(rows[i : i + cut]))
         if resume:
-            fresh = PaneLog(PANE, None)
+            fresh = log_of(None)
             fresh.restore(log.snapshot())
             log = fresh
     assert log.rows == len(rows)
@@ -55,7 +75,7 @@ def test_panes_are_sorted_and_complete(rows: list[tuple[int, int, int]], cut: in
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_first_of_equal_keys_stays(rows: list[tuple[int, int, int]], random: object) -> None:
     """With an endless horizon each key is kept once, at its earliest pane and row, whatever the order of arrival."""
-    log = PaneLog(PANE, Dedup(10**9))
+    log = log_of(Dedup(10**9))
     shuffled = rows.copy()
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     log.add(batch(shuffled))
@@ -69,12 +89,44 @@ def test_the_first_of_equal_keys_stays(rows: list[tuple[int, int, int]], random:
 
 
 def test_keys_are_known_for_the_horizon_and_then_forgotten() -> None:
-    """
-    keys    a   .   .   a   .   .   .   .   .   a
+    """Keys    a   .   .   a   .   .   .   .   .   a
     pane    0   1   2   3   4   5   6   7   8   9     horizon: 4 panes
     """
-    log = PaneLog(PANE, Dedup(4 * PANE))
+    log = log_of(Dedup(4 * PANE))
     log.add(batch([(1, t, 1 if t in (0, 30, 90) else t + 2) for t in range(0, 100, 10)]))
     times = [t for _, t, k in drain(log) if k == 1]
     assert times == [0, 90]
     assert log.duplicates == 1
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(0, 9), st.integers(0, 200)), max_size=120),
+    st.integers(1, 60),
+    st.booleans(),
+)
+def test_a_flood_is_counted_exactly_and_sampled_the_same_way(
+    rows: list[tuple[int, int, int]], cut: int, resume: bool
+) -> None:
+    """Beyond the budget the kept rows are those with the smallest keys, whatever the batches; kept + folded + duplicate = all."""
+    budget, rows = 3, [(s, t, 1000 * s + k) for s, t, k in rows]
+    log = log_of(Dedup(10**9), budget)
+    for i in range(0, len(rows), cut):
+        log.add(batch(rows[i : i + cut]))
+        if resume:
+            fresh = log_of(Dedup(10**9), budget)
+            fresh.restore(log.snapshot())
+            log = fresh
+    closed = log.close(PANE)
+    distinct = {(s, k) for s, _, k in rows}
+    smallest = {s: sorted(k for t, k in distinct if t == s)[:budget] for s in (1, 2, 3)}
+    kept = rows_of(closed.batch) if closed else []
+    assert sorted((s, k) for s, _, k in kept) == sorted((s, k) for s, keys in smallest.items() for k in keys)
+    folded = (
+        dict(zip(closed.folded.slot.tolist(), closed.folded.sums[0].tolist(), strict=True))
+        if closed and closed.folded
+        else {}
+    )
+    expected = {s: sum(t == s for t, _ in distinct) - len(keys) for s, keys in smallest.items()}
+    assert folded == {s: n for s, n in expected.items() if n}
+    assert len(kept) + sum(folded.values()) + log.duplicates == len(rows)

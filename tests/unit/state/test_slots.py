@@ -55,7 +55,9 @@ def test_silence_beyond_the_ttl_frees_the_slot() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.sets(st.integers(1, 30), max_size=8), st.integers(0, 40)), max_size=25), st.integers(3, 12), st.booleans()
+    st.lists(st.tuples(st.sets(st.integers(1, 30), max_size=8), st.integers(0, 40)), max_size=25),
+    st.integers(3, 12),
+    st.booleans(),
 )
 def test_table_agrees_with_a_dict(steps: list[tuple[set[int], int]], capacity: int, resume: bool) -> None:
     """Live subjects, their slots and their times are those of a plain dict with the same rules, also after a restore."""

@@ -1,0 +1,49 @@
+"""The row budget: a subject that floods a pane is counted exactly, but only a sample of its rows is kept."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from state.batch import MicroBatch
+from state.cells import run_starts
+from state.types import U64
+
+
+@dataclass(slots=True)
+class Cut:
+    """kept: the batch within budget.  folded: the surplus rows, by subject.  duplicates: rows left out of both."""
+
+    kept: MicroBatch
+    folded: MicroBatch
+    duplicates: int
+
+
+def over_budget(batch: MicroBatch, rows_max: int) -> U64:
+    """The subjects with more rows than rows_max."""
+    if len(batch) <= rows_max:
+        return np.zeros(0, np.uint64)
+    ordered = np.sort(batch.subject)
+    starts = run_starts(ordered)
+    return ordered[starts[np.diff(starts, append=len(ordered)) > rows_max]]
+
+
+def cut(batch: MicroBatch, flooding: U64, rows_max: int, folded_keys: U64 | None) -> Cut:
+    """Keeps of each flooding subject the rows_max rows with the smallest event keys.
+
+    Event keys are hashes, so this is a uniform sample, and the same one however the rows arrive: the smallest keys of
+    all rows are the smallest of those that were the smallest before and those that came since.
+    folded_keys: keys folded before in this pane; a row that repeats one is a duplicate. None: keys do not identify
+    events, nothing is a duplicate.
+    """
+    hot = np.isin(batch.subject, flooding)
+    flood, rest = batch.take(hot), batch.take(~hot)
+    flood = flood.take(np.lexsort((flood.event_time_us, flood.event_key, flood.subject)))
+    duplicates = 0
+    if folded_keys is not None:
+        again = np.isin(flood.event_key, folded_keys)
+        again[1:] |= (flood.event_key[1:] == flood.event_key[:-1]) & (flood.subject[1:] == flood.subject[:-1])
+        duplicates = int(again.sum())
+        flood = flood.take(~again)
+    starts = run_starts(flood.subject)
+    rank = np.arange(len(flood)) - np.repeat(starts, np.diff(starts, append=len(flood)))
+    return Cut(MicroBatch.concat([rest, flood.take(rank < rows_max)]), flood.take(rank >= rows_max), duplicates)
