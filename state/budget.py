@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from state.batch import MicroBatch
-from state.cells import run_starts
+from state.cells import run_lengths, run_starts
 from state.types import U64
 
 
@@ -24,7 +24,7 @@ def over_budget(batch: MicroBatch, rows_max: int) -> U64:
         return np.zeros(0, np.uint64)
     ordered = np.sort(batch.subject)
     starts = run_starts(ordered)
-    return ordered[starts[np.diff(starts, append=len(ordered)) > rows_max]]
+    return ordered[starts[run_lengths(starts, len(ordered)) > rows_max]]
 
 
 def cut(batch: MicroBatch, flooding: U64, rows_max: int, folded_keys: U64 | None) -> Cut:
@@ -45,5 +45,5 @@ def cut(batch: MicroBatch, flooding: U64, rows_max: int, folded_keys: U64 | None
         duplicates = int(again.sum())
         flood = flood.take(~again)
     starts = run_starts(flood.subject)
-    rank = np.arange(len(flood)) - np.repeat(starts, np.diff(starts, append=len(flood)))
+    rank = np.arange(len(flood)) - np.repeat(starts, run_lengths(starts, len(flood)))
     return Cut(MicroBatch.concat([rest, flood.take(rank < rows_max)]), flood.take(rank >= rows_max), duplicates)

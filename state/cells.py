@@ -10,21 +10,42 @@ from numpy.typing import NDArray
 from state.slots import SLOT_BITS
 from state.types import F64, I64, U64, Bool
 
-VALUE_BITS: Final = 64 - SLOT_BITS
-_VALUE_SHIFT: Final = np.uint64(SLOT_BITS)
+TABLE_BITS: Final = 5
+"""At most 32 tables of distinct values."""
+VALUE_BITS: Final = 64 - SLOT_BITS - TABLE_BITS
+"""Two values of one subject share a key with a chance of about n**2 / 2**(VALUE_BITS + 1) among n distinct ones."""
+_VALUE_SHIFT: Final = np.uint64(64 - VALUE_BITS)
 _SLOT_SHIFT: Final = np.uint64(VALUE_BITS)
+_SLOT_MASK: Final = np.uint64((1 << SLOT_BITS) - 1)
 
 
 @dataclass(slots=True)
-class Table:
-    """How often each value occurs for each subject.
+class Tables:
+    """How often each value occurs for each subject, of several columns at once: one sort and one merge serve them all.
 
-    key: (m,) uint64, sorted, without repeats: slot << 44 | upper 44 bits of the value's 64-bit hash. Two values of one
-    subject share a key with a chance of about n**2 / 2**45.  count: (m,) float64 > 0.
+    key: (m,) uint64, sorted, without repeats: table << 59 | slot << 39 | upper 39 bits of the value's 64-bit hash.
+    count: (m,) float64 > 0.
     """
 
     key: U64
     count: F64
+
+    @property
+    def owner(self) -> I64:
+        """(m,) table << 20 | slot of each entry, ascending."""
+        return (self.key >> _SLOT_SHIFT).view(np.int64)
+
+    @property
+    def slot(self) -> I64:
+        """(m,) the slot of each entry."""
+        return ((self.key >> _SLOT_SHIFT) & _SLOT_MASK).view(np.int64)
+
+    def where(self, mask: Bool) -> "Tables":
+        """The entries under this mask (m,)."""
+        return Tables(self.key[mask], self.count[mask])
+
+
+NO_TABLES: Final = Tables(np.zeros(0, np.uint64), np.zeros(0))
 
 
 @dataclass(slots=True)
@@ -39,7 +60,7 @@ class Cells:
     mins: F64
     maxs: F64
     bits: NDArray[np.uint32]
-    tables: tuple[Table, ...]
+    tables: Tables
 
     def __len__(self) -> int:
         return len(self.slot)
@@ -54,14 +75,14 @@ class Cells:
 
     def where(self, mask: Bool) -> "Cells":
         """The subjects under this mask (n,)."""
-        slot = self.slot[mask]
+        kept = mask[np.searchsorted(self.slot, self.tables.slot)]
         return Cells(
-            slot,
+            self.slot[mask],
             self.sums[:, mask],
             self.mins[:, mask],
             self.maxs[:, mask],
             self.bits[:, mask],
-            tuple(_of_slots(t, slot) for t in self.tables),
+            self.tables.where(kept),
         )
 
     def without(self, slots: I64) -> "Cells":
@@ -77,28 +98,24 @@ class Cells:
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """For a snapshot."""
-        out: dict[str, NDArray[Any]] = {
+        return {
             f"{prefix}.slot": self.slot,
             f"{prefix}.sums": self.sums,
             f"{prefix}.mins": self.mins,
             f"{prefix}.maxs": self.maxs,
             f"{prefix}.bits": self.bits,
+            f"{prefix}.key": self.tables.key,
+            f"{prefix}.count": self.tables.count,
         }
-        for i, table in enumerate(self.tables):
-            out[f"{prefix}.table{i}.key"] = table.key
-            out[f"{prefix}.table{i}.count"] = table.count
-        return out
 
     @staticmethod
     def of_arrays(prefix: str, arrays: dict[str, NDArray[Any]]) -> "Cells":
         """Takes what `arrays` gave."""
-        tables: list[Table] = []
-        while f"{prefix}.table{len(tables)}.key" in arrays:
-            tables.append(
-                Table(arrays[f"{prefix}.table{len(tables)}.key"], arrays[f"{prefix}.table{len(tables)}.count"])
-            )
-        slot, sums, mins, maxs, bits = (arrays[f"{prefix}.{name}"] for name in ("slot", "sums", "mins", "maxs", "bits"))
-        return Cells(slot, sums, mins, maxs, bits, tuple(tables))
+        slot, sums, mins, maxs, bits, key, count = (arrays[f"{prefix}.{name}"] for name in _ARRAYS)
+        return Cells(slot, sums, mins, maxs, bits, Tables(key, count))
+
+
+_ARRAYS: Final = ("slot", "sums", "mins", "maxs", "bits", "key", "count")
 
 
 def merge(parts: Sequence[Cells]) -> Cells:
@@ -119,42 +136,46 @@ def merge(parts: Sequence[Cells]) -> Cells:
         np.fmin.reduceat(columns("mins"), starts, axis=1),
         np.fmax.reduceat(columns("maxs"), starts, axis=1),
         np.bitwise_or.reduceat(columns("bits"), starts, axis=1),
-        tuple(_merge_tables(tables) for tables in zip(*(p.tables for p in parts), strict=True)),
+        _merge_tables([p.tables for p in parts]),
     )
 
 
 def run_starts(ordered: NDArray[Any]) -> I64:
     """Where each run of equal values starts.  ordered: (n,), equal values side by side."""
-    if not len(ordered):
-        return np.zeros(0, np.int64)
     change = np.empty(len(ordered), np.bool_)
-    change[0] = True
+    change[:1] = True
     np.not_equal(ordered[1:], ordered[:-1], out=change[1:])
-    return np.flatnonzero(change)
+    return change.nonzero()[0]
 
 
-def table_of(slot: I64, value: U64) -> Table:
-    """The table of these rows.  slot: (n,) int64 below 2**20.  value: (n,) uint64 hashes, well mixed in the upper bits."""
-    key = np.sort((slot.astype(np.uint64) << _SLOT_SHIFT) | (value >> _VALUE_SHIFT))
+def run_lengths(starts: I64, total: int) -> I64:
+    """How long each run is.  starts: (m,) as of `run_starts`.  total: length of all."""
+    lengths = np.empty(len(starts), np.int64)
+    np.subtract(starts[1:], starts[:-1], out=lengths[:-1])
+    lengths[-1:] = total - starts[-1:]
+    return lengths
+
+
+def table_keys(table: int, slot: I64, value: U64) -> U64:
+    """(n,) keys of a table's rows.  slot: (n,) int64 below 2**20.  value: (n,) uint64 hashes, mixed in the upper bits."""
+    owner = slot.view(np.uint64) + np.uint64(table << SLOT_BITS)
+    return (owner << _SLOT_SHIFT) | (value >> _VALUE_SHIFT)
+
+
+def tables_of(keys: list[U64]) -> Tables:
+    """The tables of rows with these keys."""
+    if not keys:
+        return NO_TABLES
+    key = np.sort(np.concatenate(keys))
     starts = run_starts(key)
-    return Table(key[starts], np.diff(starts, append=len(key)).astype(np.float64))
+    return Tables(key[starts], run_lengths(starts, len(key)).astype(np.float64))
 
 
-def table_slots(table: Table) -> I64:
-    """(m,) the slot of each entry."""
-    return (table.key >> _SLOT_SHIFT).astype(np.int64)
-
-
-def _merge_tables(tables: Sequence[Table]) -> Table:
-    key = np.concatenate([t.key for t in tables])
+def _merge_tables(parts: list[Tables]) -> Tables:
+    key = np.concatenate([t.key for t in parts])
     if not len(key):
-        return tables[0]
+        return NO_TABLES
     order = np.argsort(key, kind="stable")
     key = key[order]
     starts = run_starts(key)
-    return Table(key[starts], np.add.reduceat(np.concatenate([t.count for t in tables])[order], starts))
-
-
-def _of_slots(table: Table, slot: I64) -> Table:
-    keep = np.isin(table_slots(table), slot)
-    return Table(table.key[keep], table.count[keep])
+    return Tables(key[starts], np.add.reduceat(np.concatenate([t.count for t in parts])[order], starts))

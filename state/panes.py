@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from state.batch import MicroBatch
 from state.budget import cut, over_budget
-from state.cells import Cells, merge, run_starts
+from state.cells import Cells, merge, run_lengths, run_starts
 from state.dedup import Dedup
 from state.schema import SYSTEM_COLUMNS
 from state.snapshot import pack, unpack
@@ -156,7 +156,7 @@ def _order(batch: MicroBatch, start_us: int, pane_us: int) -> I64:
     if len(starts).bit_length() + time_bits > 64:
         return np.lexsort((batch.event_key, batch.event_time_us, batch.subject))
     rank = np.empty(len(batch), np.uint64)
-    rank[by_subject] = np.repeat(np.arange(len(starts), dtype=np.uint64), np.diff(starts, append=len(batch)))
+    rank[by_subject] = np.repeat(np.arange(len(starts), dtype=np.uint64), run_lengths(starts, len(batch)))
     packed = (rank << np.uint64(time_bits)) | (batch.event_time_us - start_us).astype(np.uint64)
     order = np.argsort(packed)
     packed = packed[order]

@@ -8,14 +8,15 @@ from detectors.base import Direction
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition on one column; a row without a value never satisfies it.
+    """One condition on one column; a row without a value satisfies `excluded` and nothing else.
 
-    words: the value is one of these (enum columns).  low, high: low <= value < high (number and time columns).
+    words: the value is one of these (enum columns).  excluded: it is none of these; no value satisfies this.  low, high: low <= value < high (number and time columns).
     present: the value is there, whatever it is.
     """
 
     column: str
     words: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     present: bool = False
@@ -79,6 +80,8 @@ class FeatureDecl:
     """One feature.  column or sequence: what it reads (a sequence is a derived column).
 
     direction, log, low, high: what detectors are told about it (detectors.base.FeatureInfo).
+    min_rows: no value where fewer rows satisfy `of` (share, ratio) or `where` (all others): the shape of three plays says
+    nothing, and would hide what is odd about three hundred.
     resolution: bin width for numeric columns in distinct-value features.  unit_us: microseconds per unit (time_ratio).
     """
 
@@ -88,6 +91,7 @@ class FeatureDecl:
     where: Where = ()
     of: Where = ()
     sequence: str = ""
+    min_rows: int = 0
     resolution: float = 1.0
     unit_us: float = 1_000.0
     bins_per_octave: int = 4

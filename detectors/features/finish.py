@@ -1,13 +1,14 @@
 """The cells of a closed window -> one column of the feature matrix per declared feature."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from detectors.features.declare import FeatureDecl, FeatureKind
 from detectors.features.kernel import Part, PartKind
-from state.cells import Cells, run_starts, table_slots
+from state.cells import Cells, run_lengths, run_starts
+from state.slots import SLOT_BITS
 from state.types import F64
 
 Finish = Callable[["WindowView"], F64]
@@ -30,7 +31,7 @@ class WindowView:
     cells: Cells
     index: dict[Part, int]
     length_us: F64
-    _counts: dict[Part, Counts] = field(default_factory=dict)
+    _counts: dict[int, Counts] | None = None
 
     def sum(self, part: Part) -> F64:
         return self.cells.sums[self.index[part]]
@@ -45,25 +46,31 @@ class WindowView:
         return np.bitwise_count(self.cells.bits[self.index[part]]).astype(np.float64)
 
     def counts(self, part: Part) -> Counts:
-        if part not in self._counts:
-            self._counts[part] = _count(self.cells, self.index[part])
-        return self._counts[part]
+        if self._counts is None:
+            self._counts = _count(self.cells)
+        table = self._counts.get(self.index[part])
+        return table if table is not None else Counts(*np.zeros((4, len(self.cells))))
 
 
-def _count(cells: Cells, index: int) -> Counts:
-    table = cells.tables[index]
-    n = len(cells)
-    out = Counts(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n))
-    if not len(table.key):
-        return out
-    slot = table_slots(table)
-    starts = run_starts(slot)
-    at = np.searchsorted(cells.slot, slot[starts])
-    out.total[at] = np.add.reduceat(table.count, starts)
-    out.distinct[at] = np.diff(starts, append=len(slot))
-    out.top[at] = np.maximum.reduceat(table.count, starts)
-    out.clogc[at] = np.add.reduceat(table.count * np.log2(table.count), starts)
-    return out
+def _count(cells: Cells) -> dict[int, Counts]:
+    """All tables with entries, in one pass."""
+    tables = cells.tables
+    owner = tables.owner
+    starts = run_starts(owner)
+    if not len(starts):
+        return {}
+    owner = owner[starts]
+    table = owner >> SLOT_BITS
+    ids = table[run_starts(table)]
+    out = np.zeros((4, int(ids[-1]) + 1, len(cells)))
+    at = (slice(None), table, np.searchsorted(cells.slot, owner & ((1 << SLOT_BITS) - 1)))
+    out[at] = (
+        np.add.reduceat(tables.count, starts),
+        run_lengths(starts, len(tables.key)),
+        np.maximum.reduceat(tables.count, starts),
+        np.add.reduceat(tables.count * np.log2(tables.count), starts),
+    )
+    return {i: Counts(*out[:, i]) for i in ids.tolist()}
 
 
 def _over(top: F64, bottom: F64) -> F64:
@@ -73,6 +80,14 @@ def _over(top: F64, bottom: F64) -> F64:
 
 def compile_feature(d: FeatureDecl) -> tuple[tuple[Part, ...], Finish]:
     """The partial aggregates a feature needs, and the formula over them.  Formulas: docs/features.md."""
+    parts, formula = _formula(d)
+    if not d.min_rows:
+        return parts, formula
+    base = Part(PartKind.COUNT, where=d.of if d.kind in (FeatureKind.SHARE, FeatureKind.RATIO) else d.where)
+    return (*parts, base), lambda v: np.where(v.sum(base) >= d.min_rows, formula(v), np.nan)
+
+
+def _formula(d: FeatureDecl) -> tuple[tuple[Part, ...], Finish]:
     column = d.column or d.sequence
     count = Part(PartKind.COUNT, where=d.where)
     both = Part(PartKind.COUNT, where=tuple(dict.fromkeys((*d.where, *d.of))))

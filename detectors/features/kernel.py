@@ -9,9 +9,10 @@ from detectors.features.declare import Where
 from detectors.features.hashing import bins, mix
 from detectors.features.where import Masks, present
 from state.batch import MicroBatch
-from state.cells import Cells, Table, table_of
+from state.cells import NO_TABLES, TABLE_BITS, Cells, Tables, run_lengths, table_keys, tables_of
+from state.errors import ConfigError
 from state.schema import Kind, Schema
-from state.types import DAY_US, F64, HOUR_US, I64, Bool, Values
+from state.types import DAY_US, F64, HOUR_US, I64, U64, Bool, Values
 
 
 class PartKind(StrEnum):
@@ -58,6 +59,11 @@ class Kernel:
         self._maxs = tuple(p for p in parts if p.kind is PartKind.MAX)
         self._bits = tuple(p for p in parts if p.kind is PartKind.HOURS)
         self._tables = tuple(p for p in parts if p.kind in _TABLES)
+        if len(self._tables) > 1 << TABLE_BITS:
+            raise ConfigError(
+                f"features look at distinct values of {len(self._tables)} different columns and conditions;"
+                f" a job can hold {1 << TABLE_BITS}"
+            )
         self.index: dict[Part, int] = {}
         for row, group in ((0, self._sums), (1, self._mins), (1, self._maxs), (0, self._bits), (0, self._tables)):
             self.index |= {part: row + i for i, part in enumerate(group)}
@@ -67,8 +73,8 @@ class Kernel:
 
         Returns cells of m subjects, sorted by slot.
         """
-        tables = tuple(self._table(part, batch, masks, slot_of_row) for part in self._tables)
-        return self._reduce(batch, masks, starts, slot, tables)
+        keys = [self._keys(i, part, batch, masks, slot_of_row) for i, part in enumerate(self._tables)]
+        return self._reduce(batch, masks, starts, slot, tables_of(keys))
 
     def surplus(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64) -> Cells:
         """The same for rows beyond the row budget: sums, extremes and hours go on exactly, the rest is left to the sample.
@@ -76,20 +82,18 @@ class Kernel:
         Such rows come in any order, so their values are rounded to multiples of 2**-10: then their sums are exact, and
         do not depend on the order. Sequences are not derived for them.
         """
-        none = np.zeros(0, np.uint64)
         exact = {
             name: np.rint(values * 1024) / 1024 if values.dtype == np.float64 else values
             for name, values in batch.columns.items()
         }
         derived = {c.name: np.full(len(batch), np.nan) for c in self._schema.columns if c.name not in exact}
-        tables = tuple(Table(none, np.zeros(0)) for _ in self._tables)
-        cells = self._reduce(MicroBatch(exact | derived), masks, starts, slot, tables)
+        cells = self._reduce(MicroBatch(exact | derived), masks, starts, slot, NO_TABLES)
         for i, part in enumerate(self._sums):
             if part.kind is PartKind.CAPPED:
-                cells.sums[i] = np.diff(starts, append=len(batch))[np.argsort(slot)]
+                cells.sums[i] = run_lengths(starts, len(batch))[np.argsort(slot)]
         return cells
 
-    def _reduce(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64, tables: tuple[Table, ...]) -> Cells:
+    def _reduce(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64, tables: Tables) -> Cells:
         n, m = len(batch), len(starts)
         values: dict[tuple[str, Where], tuple[F64, Bool]] = {}
 
@@ -131,11 +135,11 @@ class Kernel:
             tables,
         )
 
-    def _table(self, part: Part, batch: MicroBatch, masks: Masks, slot_of_row: I64) -> Table:
+    def _keys(self, table: int, part: Part, batch: MicroBatch, masks: Masks, slot_of_row: I64) -> U64:
         column = batch[part.column]
         kind = self._kind(part.column)
         there = masks[part.where] & present(kind, column)
-        return table_of(slot_of_row[there], _hashes(part, kind, column[there]))
+        return table_keys(table, slot_of_row[there], _hashes(part, kind, column[there]))
 
     def _kind(self, column: str) -> Kind:
         return self._schema.column(column).kind

@@ -41,6 +41,8 @@ def _holds(schema: Schema, condition: Condition, values: Values) -> Bool:
     if condition.words:
         codes = [schema.code(condition.column, word) for word in condition.words]
         mask = values == codes[0] if len(codes) == 1 else np.isin(values, codes)
+    if condition.excluded:
+        mask = ~np.isin(values, [schema.code(condition.column, word) for word in condition.excluded])
     if condition.low is not None:
         mask = mask & (values >= condition.low)
     if condition.high is not None:
@@ -64,7 +66,7 @@ def check(schema: Schema, where: Where, owner: str) -> None:
     for condition in where:
         try:
             kind = schema.column(condition.column).kind
-            if condition.words and kind is not Kind.ENUM:
+            if (condition.words or condition.excluded) and kind is not Kind.ENUM:
                 raise ConfigError(
                     f"column {condition.column!r} is of kind {kind}, words can only be asked of an enum column"
                 )
@@ -72,7 +74,7 @@ def check(schema: Schema, where: Where, owner: str) -> None:
                 raise ConfigError(
                     f"column {condition.column!r} is of kind {kind}, min and max need a number or time column"
                 )
-            for word in condition.words:
+            for word in (*condition.words, *condition.excluded):
                 schema.code(condition.column, word)
         except ConfigError as error:
             raise ConfigError(f"{owner}: {error}") from None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from state.assemble import Assembler, assembler
-from state.cells import Cells, Table, merge, table_of, table_slots
+from state.cells import Cells, Tables, merge, table_keys, tables_of
 from state.windows import WindowKind, WindowSpec
 
 PANE = 10
@@ -15,14 +15,14 @@ def pane(*rows: tuple[int, int]) -> Cells:
     slots = sorted({s for s, _ in rows})
     times = [[t for s, t in rows if s == slot] for slot in slots]
     none = np.zeros((0, len(slots)), np.uint32)
-    table = table_of(np.array([s for s, _ in rows]), np.array([t << 40 for _, t in rows], np.uint64))
+    tables = tables_of([table_keys(0, np.array([s for s, _ in rows]), np.array([t << 40 for _, t in rows], np.uint64))])
     return Cells(
         np.array(slots),
         np.array([[float(len(t)) for t in times]]),
         np.array([[float(min(t)) for t in times]]),
         np.array([[float(max(t)) for t in times]]),
         none,
-        (table,),
+        tables,
     )
 
 
@@ -96,7 +96,7 @@ def test_dropped_subjects_leave_no_trace() -> None:
         closed = a.step(20, None) or a.step(40, None)
         assert closed is not None
         assert closed.slot.tolist() == [2]
-        assert table_slots(closed.tables[0]).tolist() == [2]
+        assert closed.tables.slot.tolist() == [2]
 
 
 def test_merging_is_associative() -> None:
@@ -106,7 +106,7 @@ def test_merging_is_associative() -> None:
     assert left.slot.tolist() == once.slot.tolist() == [1, 2, 3]
     assert left.sums.tolist() == once.sums.tolist() == [[3.0, 1.0, 3.0]]
     assert (once.first_us.tolist(), once.last_us.tolist()) == ([2.0, 11.0, 3.0], [12.0, 11.0, 22.0])
-    for a, b in zip(left.tables, once.tables, strict=True):
-        assert isinstance(a, Table)
-        assert a.key.tolist() == b.key.tolist() and a.count.tolist() == b.count.tolist()
-        assert a.count.sum() == 7
+    assert isinstance(once.tables, Tables)
+    assert left.tables.key.tolist() == once.tables.key.tolist()
+    assert left.tables.count.tolist() == once.tables.count.tolist()
+    assert once.tables.count.sum() == 7

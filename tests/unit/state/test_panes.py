@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.batch import MicroBatch
-from state.cells import Cells, run_starts
+from state.cells import NO_TABLES, Cells, run_starts
 from state.dedup import Dedup
 from state.panes import PaneLog
 
@@ -35,7 +35,7 @@ def tally(b: MicroBatch) -> Cells:
     starts = run_starts(b.subject)
     counts = np.diff(starts, append=len(b)).astype(np.float64)[None]
     first = b.event_time_us[starts].astype(np.float64)[None]
-    return Cells(b.subject[starts].view(np.int64), counts, first, first, np.zeros((0, len(starts)), np.uint32), ())
+    return Cells(b.subject[starts].view(np.int64), counts, first, first, np.zeros((0, len(starts)), np.uint32), NO_TABLES)
 
 
 def log_of(dedup: Dedup | None, rows_max: int = 10**6) -> PaneLog:

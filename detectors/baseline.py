@@ -1,0 +1,272 @@
+"""Own history: how far is a subject from its own usual behaviour?
+
+Per subject and feature an exponentially weighted mean and variance (West 1979; a plain mean until the half-life is
+reached).  A subject's variance is shrunk towards the median subject's: six quiet evenings do not make the seventh
+impossible.  What is learned is first cut to within `winsor` standard deviations, so that an attack does not become the
+subject's habit at once.
+
+Evidence is counted in nats of a Student t with 4 degrees of freedom (Lange, Little & Taylor 1989): people's habits have
+heavy tails, and one wild feature should not outweigh several odd ones.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.base import DetectorSpec, Direction, FeatureInfo, Rows, Scope, SubjectDetector
+from detectors.limits import require, require_features
+from detectors.sample import evenly
+from detectors.scaling import log_columns, natural
+from state.errors import DetectorError, SnapshotError
+from state.snapshot import pack, unpack
+from state.types import F32, F64, I32, I64
+
+U8 = NDArray[np.uint8]
+
+_FREEDOM: Final = 4.0
+_EXPECTED: Final = 0.70
+"""Mean of (freedom + 1) / 2 log(1 + t^2 / freedom) under the model: what a feature without history counts."""
+_COUNT_MAX: Final = 255
+_HUGE: Final = 1e15
+_FAR: Final = 1e6
+"""Standard deviations at which a deviation is cut, so that its square is a number."""
+_BLOCK: Final = 1024
+"""Rows at a time, so that the passes over them stay in the second-level cache."""
+_POOL_MEMORY: Final = 4096.0
+"""Values after which the median subject's variance is mostly renewed."""
+_POOL_ROWS: Final = 256
+"""Subjects of a round whose median is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBaselineSpec(DetectorSpec):
+    """Deviation from one's own history.
+
+    half_life_rows: windows after which a value weighs half.  warmup: values a feature needs before it is judged (2 to
+    255).  winsor: standard deviations to which a value is cut before it is learned.  shrink_rows: how many rows of own
+    history the median subject's variance is worth.
+    """
+
+    type: ClassVar[str] = "history_baseline"
+    scope: ClassVar[Scope] = Scope.SUBJECT
+
+    half_life_rows: float = 24.0
+    warmup: int = 12
+    winsor: float = 3.0
+    shrink_rows: float = 8.0
+
+    def __post_init__(self) -> None:
+        require(
+            self,
+            self.type,
+            half_life_rows=(self.half_life_rows > 0, "above 0"),
+            warmup=(2 <= self.warmup <= _COUNT_MAX, f"2 to {_COUNT_MAX}"),
+            winsor=(self.winsor > 0, "above 0"),
+            shrink_rows=(self.shrink_rows >= 0, "at least 0"),
+        )
+
+    def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "HistoryBaseline":
+        """A detector at work."""
+        require_features(len(features), self.type)
+        detector = HistoryBaseline(self, features)
+        if resume is not None:
+            detector.resume(resume)
+        return detector
+
+
+class HistoryBaseline(SubjectDetector):
+    """Rows of arrays indexed by slot; they grow to the largest slot seen.  9 bytes per subject and feature."""
+
+    KIND: ClassVar[str] = "history_baseline"
+
+    def __init__(self, spec: HistoryBaselineSpec, features: tuple[FeatureInfo, ...]) -> None:
+        self.spec = spec
+        self.features = features
+        width = len(features)
+        self._logs = log_columns(features)
+        both = np.array([f.direction is Direction.BOTH for f in features])
+        self._low = np.where(both | [f.direction is Direction.LOW for f in features], -_FAR, 0.0).astype(np.float32)
+        self._high = np.where(both | [f.direction is Direction.HIGH for f in features], _FAR, 0.0).astype(np.float32)
+        # A deviation within 5 % (logarithmic features), 2 % of the physical range or 5 % of the mean is no deviation.
+        log = np.array([f.log for f in features])
+        physical = np.array([f.high - f.low for f in features])
+        self._relative = np.where(log | (physical > 0), 0.0, 0.05).astype(np.float32)
+        self._floor = np.where(log, 0.05, np.where(physical > 0, 0.02 * physical, 1e-9)).astype(np.float32)
+        self._expected = np.where(both, _EXPECTED, _EXPECTED / 2).astype(np.float32)
+        # Written out for a block of rows: numpy is slow at repeating a dozen numbers row by row.
+        self._low, self._high, self._relative, self._floor = (
+            np.tile(a, (_BLOCK, 1)) for a in (self._low, self._high, self._relative, self._floor)
+        )
+        newest = 1.0 - 0.5 ** (1.0 / spec.half_life_rows)
+        self._weight = np.maximum(1.0 / (np.arange(_COUNT_MAX + 1) + 1.0), newest).astype(np.float32)
+        self._rows_max = np.float32(1 / newest)
+        self._shrink = np.float32(max(spec.shrink_rows, 1e-6))
+        self.used = 0
+        self._mean: F32 = np.zeros((0, width), np.float32)
+        self._var: F32 = np.zeros((0, width), np.float32)
+        self._count: U8 = np.zeros((0, width), np.uint8)
+        self._pooled: F64 = np.zeros(width)
+        self._pooled_rows: F64 = np.zeros(width)
+
+    def score(self, rows: Rows) -> F64:
+        """(n,) float64 >= 0 in nats; nan while no feature of the subject has `warmup` values, or none has one now."""
+        slot = _slots(rows)
+        total = np.empty(len(rows))
+        for part in _blocks(len(rows)):
+            nats = self._parts(slot[part], rows.x[part])
+            known = ~np.isnan(nats)
+            np.copyto(nats, self._expected, where=~known)
+            # einsum is the fastest way to add up short rows.
+            total[part] = np.where(known.any(axis=1), np.einsum("ij->i", nats), np.nan)
+        return total
+
+    def explain(self, rows: Rows) -> F64:
+        """(n, F): the parts of the score in nats."""
+        slot, out = _slots(rows), np.empty(rows.x.shape)
+        for part in _blocks(len(rows)):
+            out[part] = np.nan_to_num(self._parts(slot[part], rows.x[part]))
+        return out
+
+    def typical(self, rows: Rows) -> F64:
+        """(n, F) float64: what each subject usually has, in original units; nan while nothing is known."""
+        mean, _, count = self._state(_slots(rows))
+        usual = mean.astype(np.float64)
+        usual[:, self._logs] = np.expm1(usual[:, self._logs])
+        usual[count == 0] = np.nan
+        return usual
+
+    def _parts(self, slot: I32, x: F64) -> F32:
+        """(n, F) nats; nan where there is no value, or too little history."""
+        mean, var, count = self._state(slot)
+        with np.errstate(over="ignore"):
+            z = natural(x, self._logs).astype(np.float32)
+        z -= mean
+        z /= self._deviation(mean, var, count)
+        np.maximum(z, self._low[: len(z)], out=z)
+        np.minimum(z, self._high[: len(z)], out=z)
+        z *= z
+        z *= 1 / _FREEDOM
+        z += 1
+        nats = np.log(z, out=z)
+        nats *= (_FREEDOM + 1) / 2
+        nats[count < self.spec.warmup] = np.nan
+        return nats
+
+    def _deviation(self, mean: F32, var: F32, count: U8) -> F32:
+        """Standard deviation of a subject's next value, shrunk and floored; > 0."""
+        rows = np.minimum(count, self._rows_max, dtype=np.float32)
+        shrunk = rows * var
+        shrunk += self._shrink * self._pooled.astype(np.float32)
+        rows += self._shrink
+        shrunk /= rows
+        floor = np.abs(mean)
+        floor *= self._relative[: len(floor)]
+        np.maximum(floor, self._floor[: len(floor)], out=floor)
+        floor *= floor
+        np.maximum(shrunk, floor, out=shrunk)
+        return np.sqrt(shrunk, out=shrunk)
+
+    def learn(self, rows: Rows) -> None:
+        """One value per subject and feature; nan is passed over."""
+        slot = _slots(rows)
+        if not len(slot):
+            return
+        self._reserve(int(slot.max()) + 1)
+        for part in _blocks(len(rows)):
+            self._learn(slot[part], rows.x[part])
+        self._pool(slot[evenly(len(slot), _POOL_ROWS, turn=0)])
+
+    def _learn(self, slot: I32, x: F64) -> None:
+        mean, var, count = self._state(slot)
+        with np.errstate(over="ignore"):
+            value = natural(x, self._logs).astype(np.float32)
+        reach = self._deviation(mean, var, count)
+        reach *= np.float32(self.spec.winsor)
+        # An infinite value or one beyond float32 is no value: it would stay in the mean for ever.
+        value[np.abs(value) > _HUGE] = np.nan
+        delta = value - mean
+        known = ~np.isnan(delta)
+        delta[~known] = 0
+        cut = np.minimum(np.maximum(delta, -reach), reach)
+        np.copyto(delta, cut, where=count >= self.spec.warmup)
+        weight = self._weight.take(count)
+        step = weight * delta
+        mean += step
+        # var <- (1 - w) (var + w delta^2), and unchanged where nothing came in.
+        step *= delta
+        step += var
+        step *= 1 - weight
+        np.copyto(var, step, where=known)
+        count += known & (count < _COUNT_MAX)
+        self._mean[slot], self._var[slot], self._count[slot] = mean, var, count
+
+    def _pool(self, slot: I32) -> None:
+        """Move the pooled variance towards the median of these subjects'."""
+        _, var, count = self._state(slot)
+        var[count < self.spec.warmup] = np.nan
+        var.sort(axis=0)
+        told = len(var) - np.isnan(var).sum(axis=0)
+        median = var[np.maximum(told - 1, 0) // 2, np.arange(var.shape[1])].astype(np.float64)
+        self._pooled_rows = np.minimum(self._pooled_rows + told, _POOL_MEMORY)
+        weight = told / np.maximum(np.maximum(self._pooled_rows, told), 1.0)
+        self._pooled += np.where(told > 0, median - self._pooled, 0.0) * weight
+
+    def forget(self, slots: I64) -> None:
+        """Start these slots afresh: their subjects have left."""
+        mine = slots[slots < self.used]
+        self._mean[mine], self._var[mine], self._count[mine] = 0, 0, 0
+
+    def _state(self, slot: I32) -> tuple[F32, F32, U8]:
+        """Mean, variance and count of each slot, (n, F); zeros beyond the slots seen."""
+        room = len(self._count)
+        if not len(slot) or int(slot.max()) < room:
+            return self._mean[slot], self._var[slot], self._count[slot]
+        shape = (len(slot), len(self.features))
+        mean, var, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
+        old = slot < room
+        mean[old], var[old], count[old] = self._mean[slot[old]], self._var[slot[old]], self._count[slot[old]]
+        return mean, var, count
+
+    def _reserve(self, slots: int) -> None:
+        """Room for so many slots; arrays double, so that growing costs constant time per slot."""
+        self.used = max(self.used, slots)
+        if slots > len(self._count):
+            more = (max(slots, 2 * len(self._count), 64) - len(self._count), len(self.features))
+            self._mean = np.concatenate([self._mean, np.zeros(more, np.float32)])
+            self._var = np.concatenate([self._var, np.zeros(more, np.float32)])
+            self._count = np.concatenate([self._count, np.zeros(more, np.uint8)])
+
+    def snapshot(self) -> bytes:
+        """The slots seen so far."""
+        arrays: dict[str, NDArray[Any]] = {
+            "mean": self._mean[: self.used],
+            "var": self._var[: self.used],
+            "count": self._count[: self.used],
+            "pooled": self._pooled,
+            "pooled_rows": self._pooled_rows,
+        }
+        return pack(self.KIND, self.version, {"features": [f.name for f in self.features]}, arrays)
+
+    def resume(self, blob: bytes) -> None:
+        """Take back a snapshot.  Raises SnapshotError where the features differ."""
+        _, meta, arrays = unpack(blob, self.KIND, (self.version,))
+        names = [f.name for f in self.features]
+        if meta["features"] != names:
+            raise SnapshotError(f"{self.KIND}: saved for features {meta['features']}, configured {names}")
+        self._mean, self._var, self._count = arrays["mean"], arrays["var"], arrays["count"]
+        self._pooled, self._pooled_rows = arrays["pooled"], arrays["pooled_rows"]
+        self.used = len(self._count)
+
+
+def _slots(rows: Rows) -> I32:
+    if rows.slot is None:
+        message = "history_baseline: rows without slots; it keeps a state per subject and runs in scope SUBJECT"
+        raise DetectorError(message)
+    return rows.slot
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(begin, begin + _BLOCK) for begin in range(0, n, _BLOCK))

@@ -1,0 +1,77 @@
+"""DriftEvent: what changed, where, when, how much, and what follows."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from detectors.alerting.alert import iso, stable_id
+
+
+class Reaction(StrEnum):
+    """What the population stage does when a monitor fires."""
+
+    NOTIFY = "notify"
+    """Emit the drift event, nothing else."""
+    FREEZE = "freeze"
+    """Stop learning for `DriftSpec.freeze_us`, so that an attack or a broken field is not learned as normal."""
+    RETRAIN = "retrain"
+    """Train a replacement beside the old model for `DriftSpec.retrain_rounds` rounds, then swap."""
+
+
+class Watch(StrEnum):
+    """What a monitor watches, once per round."""
+
+    FEATURE = "feature"
+    """The mean of each feature over the rows that have a value (of log(1 + x) for features declared with log)."""
+    SCORE = "score"
+    """The mean raw score of each detector."""
+    ALERT_RATE = "alert_rate"
+    """The share of rows that became candidates."""
+    MISSING = "missing"
+    """The share of rows without a value, per feature."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftEvent:
+    """A change that a monitor is sure of.
+
+    what, name: the family and the series (a feature, a detector, or "alert_rate").  monitor: the test that fired.
+    at_us: the round that gave it away.  since_us: the round in which the change most likely began (at most 32 samples
+    back).  before: the value expected since then, after: the value seen, both in the series' unit (the geometric kind
+    of mean, expm1(mean(log1p(x))), for log features).  size: after - before in standard deviations of the
+    population, which for shares count as 0.05 to 0.15.
+    """
+
+    what: Watch
+    name: str
+    cohort: str
+    window: str
+    monitor: str
+    at_us: int
+    since_us: int
+    before: float
+    after: float
+    size: float
+    reaction: Reaction
+
+    @property
+    def event_id(self) -> str:
+        """Hash of what changed, where and when it was seen: the same in every replay."""
+        return stable_id(self.what, self.name, self.cohort, self.window, self.at_us)
+
+    def to_record(self) -> dict[str, Any]:
+        """The event as JSON values, named as the fields; `at` and `since` are ISO 8601 UTC text."""
+        return {
+            "event_id": self.event_id,
+            "what": str(self.what),
+            "name": self.name,
+            "cohort": self.cohort,
+            "window": self.window,
+            "monitor": self.monitor,
+            "at": iso(self.at_us),
+            "since": iso(self.since_us),
+            "before": self.before,
+            "after": self.after,
+            "size": self.size,
+            "reaction": str(self.reaction),
+        }

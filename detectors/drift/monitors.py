@@ -1,0 +1,330 @@
+"""Drift monitors of one window of one cohort.  See DriftSpec."""
+
+import pickle
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+from river.drift import ADWIN, PageHinkley
+
+from detectors.base import FeatureInfo
+from detectors.drift.event import DriftEvent, Reaction, Watch
+from detectors.drift.reference import Reference
+from detectors.drift.summary import Summary, summarise
+from state.errors import ConfigError, SnapshotError
+from state.snapshot import pack, unpack
+from state.types import F64, HOUR_US, I64, MINUTE_US, Bool
+from state.windows import WindowKind, WindowSpec
+
+__all__ = ["ALL_MONITORS", "DriftEvent", "DriftMonitors", "DriftSpec", "MonitorSpec", "Reaction", "Watch"]
+
+TESTS: Final = ("adwin", "page_hinkley")
+_RIVER: Final = version("river")
+_RING: Final = 32
+_SIZE_MAX: Final = 1e3
+_PRIOR: Final = 24
+"""z-values have mean 0: PageHinkley starts as if it had seen so many, or it would take what comes first for normal."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSpec:
+    """One family of monitors.  reaction: None for the DriftSpec's.
+
+    tests: "adwin" finds small and slow changes, "page_hinkley" sudden ones sooner and in short series; the first to
+    fire reports. Both are River's.
+    """
+
+    watch: Watch
+    tests: tuple[str, ...] = TESTS
+    reaction: Reaction | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tests or not set(self.tests) <= set(TESTS):
+            raise ConfigError(
+                f"drift.monitors.{self.watch}.tests: seen {self.tests!r}, allowed: any of {', '.join(TESTS)}"
+            )
+
+
+ALL_MONITORS: Final = tuple(MonitorSpec(watch) for watch in Watch)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSpec:
+    """Which series are watched, how carefully, and what follows.
+
+    monitors: at most one per Watch; empty switches drift off.  reaction: for monitors that name none.
+    delta: ADWIN's confidence for a whole cohort and window; each series gets its share, delta / number of series.
+    warmup_rounds: samples of a series before it is tested, at the start and again after an alarm.
+    size_min: smallest change worth an event, in standard deviations of the population (for shares at most 0.15);
+    size_min_first: the same until a series has a full day as reference, and cannot tell the daily rhythm from a change.
+    rows_min: rounds with fewer rows are added up until they hold this many.  rows_max: larger rounds are sampled.
+    freeze_us, retrain_rounds: how long a reaction lasts.
+    """
+
+    monitors: tuple[MonitorSpec, ...] = ALL_MONITORS
+    reaction: Reaction = Reaction.NOTIFY
+    delta: float = 0.002
+    warmup_rounds: int = 12
+    size_min: float = 0.25
+    size_min_first: float = 1.0
+    rows_min: int = 30
+    rows_max: int = 1024
+    freeze_us: int = 6 * HOUR_US
+    retrain_rounds: int = 288
+
+    def __post_init__(self) -> None:
+        watches = [m.watch for m in self.monitors]
+        for key, ok, allowed in (
+            ("monitors", len(watches) == len(set(watches)), "each of feature, score, alert_rate, missing at most once"),
+            ("delta", 0 < self.delta < 1, "between 0 and 1"),
+            ("warmup_rounds", self.warmup_rounds >= 2, "at least 2"),
+            ("size_min", self.size_min >= 0, "at least 0"),
+            ("size_min_first", self.size_min_first >= self.size_min, f"at least size_min ({self.size_min:g})"),
+            ("rows_min", self.rows_min >= 1, "at least 1"),
+            ("rows_max", self.rows_max >= 2, "at least 2"),
+            ("freeze_us", self.freeze_us >= 0, "at least 0"),
+            ("retrain_rounds", self.retrain_rounds >= 1, "at least 1"),
+        ):
+            if not ok:
+                raise ConfigError(f"drift.{key}: seen {getattr(self, key)!r}, allowed: {allowed}")
+
+    def build(
+        self,
+        cohort: str,
+        window: WindowSpec,
+        features: tuple[FeatureInfo, ...],
+        detectors: tuple[str, ...],
+        resume: bytes | None = None,
+    ) -> "DriftMonitors":
+        """Monitors at work.  detectors: names, keys of the scores.  Raises SnapshotError for bytes that do not fit."""
+        monitors = DriftMonitors(self, cohort, window, features, detectors)
+        if resume is not None:
+            monitors._restore(resume)
+        return monitors
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """One watched series.  column: its position in the summary."""
+
+    watch: Watch
+    name: str
+    column: int
+    log: bool
+    tests: tuple[str, ...]
+    reaction: Reaction
+
+
+class DriftMonitors:
+    """Feature means, missing shares, detector scores and the alert rate of one window of one cohort.
+
+    Each round becomes one sample per series (small rounds are added up first; of overlapping sliding windows only those
+    that share no event are used, so a 24-hour window gives one sample a day). `Reference` turns a sample into a
+    z-value; River's ADWIN (or PageHinkley) watches these; an alarm becomes an event if the change is large enough
+    for the population, not only for the test. After an alarm a series starts over.
+    """
+
+    def __init__(
+        self,
+        spec: DriftSpec,
+        cohort: str,
+        window: WindowSpec,
+        features: tuple[FeatureInfo, ...],
+        detectors: tuple[str, ...],
+    ) -> None:
+        self.spec = spec
+        self._cohort = cohort
+        self._window = window
+        self._features = features
+        self._detectors = detectors
+        self._series = _series(spec, features, detectors)
+        means = len(features) + len(detectors)
+        share = np.arange(means + 1 + len(features)) >= means
+        self._watched: I64 = np.array([s.column for s in self._series], np.int64)
+        cadence_us = window.size_us if window.kind is not WindowKind.SESSION else 5 * MINUTE_US
+        self._reference = Reference(share[self._watched], cadence_us, spec.warmup_rounds)
+        self._sums = Summary.empty(len(self._series))
+        self._tests: list[Any] = [None] * len(self._series)
+        self._hourly: Bool = np.zeros(len(self._series), np.bool_)
+        # The latest samples of each series, to say when a change began and how large it is.
+        self._ring_n: I64 = np.zeros(len(self._series), np.int64)
+        self._ring_us: I64 = np.zeros((_RING, len(self._series)), np.int64)
+        self._ring_value: F64 = np.zeros((_RING, len(self._series)))
+        self._ring_expected: F64 = np.zeros((_RING, len(self._series)))
+
+    def update(self, end_us: int, x: F64, scores: dict[str, F64], candidates: int) -> list[DriftEvent]:
+        """Takes one round; returns the changes that it gives away, in the order of the series.
+
+        end_us: the round's end, rising.  x: (n, F), nan for missing.  scores: detector -> (n,), nan for "not yet".
+        candidates: how many of the rows became candidates.  Nothing is written to the arrays.
+        """
+        overlapping = self._window.kind is WindowKind.SLIDING and end_us % self._window.size_us
+        if not self._series or not len(x) or overlapping:
+            return []
+        sd = self._reference.sd()
+        unit = self._reference.unit(sd)
+        low, high = self._bounds(sd)
+        columns = [scores[name] for name in self._detectors]
+        round_ = summarise(x, columns, candidates, [f.log for f in self._features], low, high, self.spec.rows_max)
+        self._sums = self._sums.plus(round_.take(self._watched))
+        ready = self._sums.count >= self.spec.rows_min
+        if not ready.any():
+            return []
+        sample = self._sums
+        z, expected, hourly = self._reference.step(end_us, ready, sample.mean, sample.count, sample.variance(), sd)
+        self._sums = sample.without(ready)
+        self._remember(end_us, ready, sample.mean, expected, hourly)
+        return self._test(end_us, z, unit, hourly)
+
+    def _bounds(self, sd: F64) -> tuple[F64, F64]:
+        """Values are cut at 8 sd from the level, once it is known: one absurd row must not move a mean."""
+        means = len(self._features) + len(self._detectors)
+        low, high = np.full(means, -1e15), np.full(means, 1e15)
+        known = self._reference.warm() & (self._watched < means)
+        at, level, reach = self._watched[known], self._reference.level[known], 8 * sd[known]
+        low[at], high[at] = level - reach, level + reach
+        return low, high
+
+    def _remember(self, end_us: int, ready: Bool, value: F64, expected: F64, hourly: Bool) -> None:
+        for i in np.flatnonzero(hourly & ~self._hourly):
+            self._forget(int(i))  # z-values of the coarse and of the hourly comparison must not meet in one window
+        self._hourly |= hourly
+        at, columns = self._ring_n[ready] % _RING, np.flatnonzero(ready)
+        self._ring_us[at, columns] = end_us
+        self._ring_value[at, columns] = value[ready]
+        self._ring_expected[at, columns] = expected[ready]
+        self._ring_n[ready] += 1
+
+    def _test(self, end_us: int, z: F64, unit: F64, hourly: Bool) -> list[DriftEvent]:
+        events = []
+        for i, value in enumerate(z.tolist()):
+            if value != value:
+                continue
+            fired = self._update_tests(i, value)
+            if not fired:
+                continue
+            since_us, before, after = self._change(i)
+            size = (after - before) / float(unit[i])
+            least = self.spec.size_min if hourly[i] else self.spec.size_min_first
+            if abs(size) >= least:
+                events.append(self._event(i, fired, end_us, since_us, before, after, size))
+                self._reference.restart(i)
+                self._hourly[i] = False
+                self._forget(i)
+        return events
+
+    def _update_tests(self, i: int, value: float) -> str:
+        """Name of the first test that fires, "" for none."""
+        names = self._series[i].tests
+        if self._tests[i] is None:
+            self._tests[i] = [self._new_test(name) for name in names]
+        fired = ""
+        for at, test in enumerate(self._tests[i]):
+            test.update(value)
+            if test.drift_detected:
+                fired = fired or names[at]
+                self._tests[i][at] = self._new_test(names[at])
+        return fired
+
+    def _new_test(self, name: str) -> Any:
+        if name == "adwin":
+            return ADWIN(delta=self.spec.delta / len(self._series), clock=4)  # type: ignore[no-untyped-call]
+        # Changes below half an sd of the rounds are tolerated; for white noise the odds of a false alarm then
+        # fall with exp(-2 * 0.5 * threshold) per sample (Siegmund 1985, Sequential Analysis, ch. 2).
+        test = PageHinkley(min_instances=4, delta=0.5, threshold=30.0, alpha=1.0)
+        for _ in range(_PRIOR):
+            test.update(0.0)  # type: ignore[no-untyped-call]
+        return test
+
+    def _change(self, i: int) -> tuple[int, float, float]:
+        """Start of the change, value expected since, value seen since: the split of the ring that explains most."""
+        n = int(self._ring_n[i])
+        order = np.arange(max(0, n - _RING), n) % _RING
+        value, expected = self._ring_value[order, i], self._ring_expected[order, i]
+        residual = value - expected
+        m = len(residual)
+        k = np.arange(m)
+        total = np.concatenate([[0.0], np.cumsum(residual)])
+        after = (total[-1] - total[k]) / (m - k)
+        before = np.divide(total[k], k, out=np.zeros(m), where=k > 0)
+        # The split at 0 means "all of it": its other side is what is expected, as if seen m times.
+        weight = np.where(k > 0, k * (m - k) / m, m / 2)
+        split = int(np.argmax(np.abs(after - before) * np.sqrt(weight)))
+        # In the first day the expected level is drawn after the change, so the value before it is the honest one.
+        usual = float(expected[split:].mean()) if self._hourly[i] else float(expected[split])
+        return int(self._ring_us[order[split], i]), usual, float(value[split:].mean())
+
+    def _event(
+        self, i: int, test: str, end_us: int, since_us: int, before: float, after: float, size: float
+    ) -> DriftEvent:
+        s = self._series[i]
+        if s.log:
+            before, after = float(np.expm1(before)), float(np.expm1(after))
+        size = max(-_SIZE_MAX, min(_SIZE_MAX, size))
+        return DriftEvent(
+            s.watch,
+            s.name,
+            self._cohort,
+            self._window.name,
+            test,
+            end_us,
+            since_us,
+            before,
+            after,
+            size,
+            s.reaction,
+        )
+
+    def _forget(self, i: int) -> None:
+        self._tests[i] = None
+        self._ring_n[i] = 0
+
+    def snapshot(self) -> bytes:
+        """The whole state. The tests are pickled River objects, so the frame names River's version."""
+        meta = {"river": _RIVER, "series": [f"{s.watch}/{s.name}/{'+'.join(s.tests)}" for s in self._series]}
+        arrays = {
+            **self._reference.arrays(),
+            **self._sums.arrays(),
+            "hourly": self._hourly,
+            "ring_n": self._ring_n,
+            "ring_us": self._ring_us,
+            "ring_value": self._ring_value,
+            "ring_expected": self._ring_expected,
+            "tests": np.frombuffer(pickle.dumps(self._tests), np.uint8),
+        }
+        return pack("drift", 1, meta, arrays)
+
+    def _restore(self, blob: bytes) -> None:
+        _, meta, arrays = unpack(blob, "drift", reads=(1,))
+        series = [f"{s.watch}/{s.name}/{'+'.join(s.tests)}" for s in self._series]
+        if meta["series"] != series:
+            changed = sorted(set(meta["series"]) ^ set(series)) or ["their order"]
+            raise SnapshotError(
+                f"drift of {self._cohort}/{self._window.name}: the saved state watches other series"
+                f" ({', '.join(changed)}); restore the configuration it was saved with, or start with fresh state"
+            )
+        self._reference.restore(arrays)
+        self._sums = Summary.of(arrays)
+        self._hourly = arrays["hourly"]
+        self._ring_n, self._ring_us = arrays["ring_n"], arrays["ring_us"]
+        self._ring_value, self._ring_expected = arrays["ring_value"], arrays["ring_expected"]
+        # Another River may misread the pickles silently: the tests then start empty, the references stay.
+        if meta["river"] == _RIVER:
+            self._tests = pickle.loads(arrays["tests"].tobytes())  # noqa: S301 - our own frame, checksummed
+
+
+def _series(spec: DriftSpec, features: tuple[FeatureInfo, ...], detectors: tuple[str, ...]) -> tuple[_Series, ...]:
+    """The watched series; columns as in `summarise`: features, detectors, alert rate, missing."""
+    f, d = len(features), len(detectors)
+    named = {
+        Watch.FEATURE: [(info.name, i, info.log) for i, info in enumerate(features)],
+        Watch.SCORE: [(name, f + i, False) for i, name in enumerate(detectors)],
+        Watch.ALERT_RATE: [("alert_rate", f + d, False)],
+        Watch.MISSING: [(info.name, f + d + 1 + i, False) for i, info in enumerate(features)],
+    }
+    return tuple(
+        _Series(m.watch, name, column, log, m.tests, m.reaction or spec.reaction)
+        for m in sorted(spec.monitors, key=lambda m: list(Watch).index(m.watch))
+        for name, column, log in named[m.watch]
+    )

@@ -1,0 +1,191 @@
+"""Which detectors exist: the built-in ones, and plug-ins found by the entry point group `driftnet.detectors`.
+
+A plug-in is a frozen dataclass that extends `DetectorSpec`, named in its distribution's pyproject.toml:
+
+    [project.entry-points."driftnet.detectors"]
+    my_detector = "my_package.my_module:MySpec"
+
+One that cannot be loaded is reported and left out; the others work.
+"""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
+
+from detectors.base import DetectorSpec
+from detectors.baseline import HistoryBaselineSpec
+from detectors.ecod import EcodSpec
+from detectors.half_space_trees import HalfSpaceTreesSpec
+from detectors.river_model import RiverModelSpec
+from detectors.rules import RulesSpec
+from state.errors import ConfigError, DriftnetError
+
+GROUP: Final = "driftnet.detectors"
+BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
+    HalfSpaceTreesSpec,
+    EcodSpec,
+    HistoryBaselineSpec,
+    RulesSpec,
+    RiverModelSpec,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginProblem:
+    """A plug-in that was left out.  name: its entry point.  distribution: the package it came with.  error: why."""
+
+    name: str
+    distribution: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """types: by the word used in configuration.  problems: plug-ins that were left out."""
+
+    types: Mapping[str, type[DetectorSpec]]
+    problems: tuple[PluginProblem, ...]
+
+
+@cache
+def registry() -> Registry:
+    """Built-in detectors and installed plug-ins; looked up once per process."""
+    return load(tuple(entry_points(group=GROUP)))
+
+
+def detector_types() -> dict[str, type[DetectorSpec]]:
+    """Detector specifications by the word used in configuration."""
+    return dict(registry().types)
+
+
+def load(plugins: tuple[EntryPoint, ...]) -> Registry:
+    """Built-in detectors and these plug-ins, in the order of their names."""
+    found: dict[str, type[DetectorSpec]] = {spec.type: spec for spec in BUILT_IN}
+    problems = []
+    for plugin in sorted(plugins, key=lambda p: (p.name, p.value)):
+        try:
+            spec = _checked(plugin.load())
+            if found.get(spec.type, spec) is not spec:
+                taken = f"{found[spec.type].__module__}.{found[spec.type].__qualname__}"
+                raise ConfigError(f"the type {spec.type!r} is taken by {taken}; choose another word")
+            found[spec.type] = spec
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a stranger's import may raise anything, Rust panics included
+            origin = plugin.dist.name if plugin.dist is not None else "?"
+            problems.append(PluginProblem(plugin.name, origin, f"{type(error).__name__}: {error}"))
+    return Registry(types.MappingProxyType(found), tuple(problems))
+
+
+def _checked(spec: object) -> type[DetectorSpec]:
+    if not (isinstance(spec, type) and issubclass(spec, DetectorSpec)):
+        raise ConfigError(f"{spec!r} is not a subclass of detectors.base.DetectorSpec")
+    if not isinstance(getattr(spec, "type", None), str) or not dataclasses.is_dataclass(spec):
+        raise ConfigError(f"{spec.__qualname__} must be a frozen dataclass with a class variable `type`, a word")
+    if not cast(Any, spec).__dataclass_params__.frozen:
+        raise ConfigError(f"{spec.__qualname__} must be frozen, so that it can be compared and hashed")
+    return spec
+
+
+def spec_from(type_: str, params: Mapping[str, Any], where: str = "detectors") -> DetectorSpec:
+    """A specification from configuration values (numbers, texts, lists, tables).
+
+    where: the dotted path of the table, for messages.  Raises ConfigError naming what was seen and what is allowed.
+    """
+    known = detector_types()
+    if type_ not in known:
+        raise ConfigError(f"{where}.type: unknown detector {type_!r}; known are {', '.join(sorted(known))}")
+    return cast(DetectorSpec, _dataclass(known[type_], params, f"{where}.params"))
+
+
+def parameters(spec: type[Any]) -> dict[str, tuple[str, Any]]:
+    """Parameters of a specification: name -> (type as text, default; dataclasses.MISSING for none)."""
+    hints = get_type_hints(spec)
+    return {f.name: (_text(hints[f.name]), f.default) for f in dataclasses.fields(spec) if f.init}
+
+
+def _dataclass(kind: type[Any], params: Mapping[str, Any], where: str) -> object:
+    allowed = parameters(kind)
+    for name in params:
+        if name not in allowed:
+            raise ConfigError(f"{where}.{name}: no such parameter; allowed are {', '.join(allowed) or 'none'}")
+    missing = [n for n, (_, default) in allowed.items() if n not in params and default is dataclasses.MISSING]
+    if missing:
+        raise ConfigError(f"{where}: {', '.join(missing)} must be given")
+    hints = get_type_hints(kind)
+    values = {name: _value(hints[name], value, f"{where}.{name}") for name, value in params.items()}
+    try:
+        return kind(**values)
+    except DriftnetError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {kind.__name__} does not accept {dict(params)}: {error}") from error
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    """A configuration value as the type that a field declares."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _first_fit(args, value, where, hint)
+    if origin is tuple:
+        return _tuple(args, value, where, hint)
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return _dataclass(cast(type[Any], hint), value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        words = [member.value for member in hint]
+        if value not in words:
+            raise ConfigError(f"{where}: {value!r}; allowed are {', '.join(map(str, words))}")
+        return hint(value)
+    # bool is an int to Python, but not to a person who writes n_trees = true
+    if isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise ConfigError(f"{where}: {value!r} is not {_text(hint)}")
+
+
+def _first_fit(args: tuple[Any, ...], value: Any, where: str, hint: Any) -> Any:
+    # Exact types first: 1 stays an int where int | float is asked for, whatever their order.
+    for arg in sorted(args, key=lambda a: type(value) is not a):
+        try:
+            return _value(arg, value, where)
+        except ConfigError:
+            continue
+    raise ConfigError(f"{where}: {value!r} is not {_text(hint)}")
+
+
+def _tuple(args: tuple[Any, ...], value: Any, where: str, hint: Any) -> tuple[Any, ...]:
+    if isinstance(value, Mapping):
+        # A table stands for pairs, in the order of names, so that equal tables give equal specifications.
+        value = sorted(value.items())
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{where}: {value!r} is not {_text(hint)}")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(_value(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if len(args) != len(value):
+        raise ConfigError(f"{where}: {value!r} has {len(value)} items, {_text(hint)} has {len(args)}")
+    return tuple(_value(arg, v, f"{where}[{i}]") for i, (arg, v) in enumerate(zip(args, value, strict=True)))
+
+
+_WORDS: Final = {int: "an integer", float: "a number", str: "a text", bool: "true or false", type(None): "absent"}
+
+
+def _text(hint: Any) -> str:
+    origin, args = get_origin(hint), get_args(hint)
+    if hint in _WORDS:
+        return _WORDS[hint]
+    if origin in (Union, types.UnionType):
+        return " or ".join(_text(a) for a in args)
+    if origin is tuple:
+        if len(args) == 2 and args[1] is Ellipsis:
+            pair = get_origin(args[0]) is tuple
+            return "a table" if pair else f"a list, each item {_text(args[0])}"
+        return "a list of " + ", ".join(_text(a) for a in args)
+    if dataclasses.is_dataclass(hint):
+        return f"a table of {', '.join(parameters(cast(type[Any], hint)))}"
+    return getattr(hint, "__name__", str(hint))

@@ -1,0 +1,127 @@
+"""Sample: a bounded memory of rows that forgets exponentially; what calibration, ECOD, profiles and scales share."""
+
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.types import F32, F64, I64
+
+_ROUND_SHARE: Final = 8
+"""A full sample takes at most 1/8 of its size from one round, so that one round never owns the yardstick."""
+_REFRESH_SHARE: Final = 64
+"""New rows wait until they are 1/64 of the sample: tiny rounds do not pay for a sort each."""
+_GOLDEN: Final = (5**0.5 - 1) / 2
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def evenly(rows: int, wanted: int, turn: int) -> I64:
+    """`wanted` distinct row numbers out of `rows`, evenly spaced, ascending; all of them if there are no more.
+
+    turn: shifts the choice by the golden ratio, so that rounds with the same subjects in the same order give others.
+    """
+    if wanted >= rows:
+        return np.arange(rows, dtype=np.int64)
+    offset = (turn * _GOLDEN) % 1.0
+    return ((np.arange(wanted) + offset) * (rows / wanted)).astype(np.int64)
+
+
+class Sample:
+    """At most `remember` rows of `width` columns in float32; a new row replaces a pseudo-random one.
+
+    A row's age is therefore geometric with mean `remember` entries.  Rounds larger than 1/8 of a full sample enter with
+    evenly chosen rows; while there is room they enter up to the room.  Deterministic: choices depend on the sequence of
+    `add` calls alone.  nan is kept in place and sorts last; infinite values count as nan.
+
+    count: rows that can be read.  version: changes when they do, so that what is computed from them can be kept.
+    """
+
+    __slots__ = ("_data", "_entered", "_ordered", "_pending", "_turn", "count", "version", "width")
+
+    def __init__(self, width: int, remember: int) -> None:
+        self.width = width
+        self.count = 0
+        self.version = 0
+        self._data: F32 = np.empty((width, remember), np.float32)
+        self._pending: list[F32] = []
+        self._entered = 0
+        self._turn = 0
+        self._ordered: tuple[F32, I64] | None = None
+
+    def add(self, x: F64) -> None:
+        """x: (n, width) float64, one round.  Work is O(min(n, remember))."""
+        if not len(x):
+            return
+        remember = self._data.shape[1]
+        waiting = sum(map(len, self._pending))
+        room = remember - self.count - waiting
+        chosen = evenly(len(x), max(remember // _ROUND_SHARE, room, 1), self._turn)
+        self._turn += 1
+        with np.errstate(over="ignore"):
+            rows = (x if len(chosen) == len(x) else x[chosen]).astype(np.float32)
+        rows[np.isinf(rows)] = np.nan
+        self._pending.append(rows)
+        waiting += len(chosen)
+        if waiting * _REFRESH_SHARE >= self.count:
+            self._flush()
+
+    def _flush(self) -> None:
+        rows = np.concatenate(self._pending)[-self._data.shape[1] :]
+        self._pending = []
+        fill = min(len(rows), self._data.shape[1] - self.count)
+        self._data[:, self.count : self.count + fill] = rows[:fill].T
+        self.count += fill
+        if fill < len(rows):
+            order = np.arange(self._entered, self._entered + len(rows) - fill, dtype=np.uint64)
+            self._data[:, _scramble(order) % np.uint64(self._data.shape[1])] = rows[fill:].T
+        self._entered += len(rows) - fill
+        self.version += 1
+        self._ordered = None
+
+    def ordered(self) -> tuple[F32, I64]:
+        """Columns in ascending order (width, count), and how many of each are values, (width,); the rest is nan."""
+        if self._ordered is None:
+            columns = np.sort(self._data[:, : self.count], axis=1)
+            self._ordered = columns, self.count - np.isnan(columns).sum(axis=1)
+        return self._ordered
+
+    def quantiles(self, levels: tuple[float, ...]) -> F64:
+        """(len(levels), width) float64: linearly interpolated quantiles of the values; nan for a column without any."""
+        columns, counts = self.ordered()
+        out = np.full((len(levels), self.width), np.nan)
+        if not self.count:
+            return out
+        place = np.array(levels)[:, None] * np.maximum(counts - 1, 0)
+        low = place.astype(np.int64)
+        high = np.minimum(low + 1, np.maximum(counts - 1, 0))
+        column = np.arange(self.width)
+        a, b = columns[column, low].astype(np.float64), columns[column, high].astype(np.float64)
+        known = counts > 0
+        out[:, known] = (a + (b - a) * (place - low))[:, known]
+        return out
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Numbers and arrays for `state.snapshot.pack`; `resume` takes them back."""
+        waiting = np.concatenate(self._pending) if self._pending else np.empty((0, self.width), np.float32)
+        meta = {"entered": self._entered, "turn": self._turn, "version": self.version, "remember": self._data.shape[1]}
+        return meta, {"sample": self._data[:, : self.count], "waiting": waiting}
+
+    @classmethod
+    def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """The sample whose `state` this is, equal to the bit."""
+        kept = arrays["sample"]
+        sample = cls(len(kept), int(meta["remember"]))
+        sample.count = kept.shape[1]
+        sample._data[:, : sample.count] = kept
+        sample._entered, sample._turn, sample.version = int(meta["entered"]), int(meta["turn"]), int(meta["version"])
+        sample._pending = [arrays["waiting"]] if len(arrays["waiting"]) else []
+        return sample
+
+
+def _scramble(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64 of consecutive numbers: well spread, and the same everywhere.  Steele, Lea & Flood 2014."""
+    with np.errstate(over="ignore"):
+        z = (x + np.uint64(1)) * _MIX
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))

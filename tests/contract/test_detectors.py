@@ -1,0 +1,34 @@
+"""Every registered detector is a good citizen."""
+
+import pytest
+
+from detectors.base import DetectorSpec
+from detectors.checks import Check, yield_checks
+from detectors.registry import BUILT_IN, detector_types
+from detectors.river_model import RiverModelSpec
+from detectors.rules import Bound, Rule, RulesSpec
+
+SPECS: dict[str, DetectorSpec] = {
+    # The defaults of "rules" are no rules; those of "river" cost 0.1 ms a row.
+    "rules": RulesSpec((Rule("faster_than_time", "play_time_ratio", above=1.5, unless=(Bound("plays", below=5.0),)),)),
+    "river": RiverModelSpec(params=(("n_random_cuts", 5), ("seed", 1)), learn_rows_max=64),
+}
+
+
+def spec_of(type_: str) -> DetectorSpec:
+    return SPECS.get(type_) or detector_types()[type_]()
+
+
+CASES = [pytest.param(c, id=f"{t}: {c.name}") for t in detector_types() for c in yield_checks(spec_of(t))]
+
+
+@pytest.mark.parametrize("check", CASES)
+def test_contract(check: Check) -> None:
+    """The public kit, as a plug-in's author runs it."""
+    check.run()
+
+
+def test_every_built_in_detector_is_registered_and_checked() -> None:
+    """The registry holds them all, under their own words."""
+    assert {spec.type for spec in BUILT_IN} <= set(detector_types())
+    assert all(detector_types()[spec.type] is spec for spec in BUILT_IN)

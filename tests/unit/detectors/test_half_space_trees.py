@@ -1,0 +1,131 @@
+"""The detector around the twin: warm-up, scale, diet, reasons. That the twin is River is a property test."""
+
+import numpy as np
+import pytest
+
+from detectors.base import Direction, FeatureInfo, Rows
+from detectors.checks import rows_of
+from detectors.half_space_trees import HalfSpaceTreesSpec, grow, seeded_forest
+from state.errors import ConfigError, SnapshotError
+
+FEATURES = (
+    FeatureInfo("plays", log=True),
+    FeatureInfo("share", Direction.LOW, low=0.0, high=1.0),
+    FeatureInfo("cv", Direction.BOTH),
+)
+SPEC = HalfSpaceTreesSpec(window_size=100, seed=3)
+
+
+def people(rng: np.random.Generator, n: int) -> Rows:
+    return rows_of(np.stack([np.exp(rng.normal(3, 0.5, n)), rng.beta(4, 2, n), rng.normal(1, 0.2, n)], axis=1))
+
+
+def test_scores_begin_after_the_first_window() -> None:
+    """Before a reference window is full the answer is "not yet", not "normal"."""
+    rng = np.random.default_rng(1)
+    detector = SPEC.build(FEATURES)
+    rounds = 0
+    while np.isnan(detector.score(people(rng, 5))).all():
+        detector.learn(people(rng, 50))
+        rounds += 1
+    assert rounds == 3
+    assert not np.isnan(detector.score(people(rng, 5))).any()
+
+
+def test_one_large_round_is_enough() -> None:
+    """Scale and reference both come from the first round when it is large."""
+    rng = np.random.default_rng(2)
+    detector = SPEC.build(FEATURES)
+    detector.learn(people(rng, 5000))
+    assert not np.isnan(detector.score(people(rng, 5))).any()
+
+
+def test_a_round_is_scored_as_a_whole() -> None:
+    """Scores of a row do not depend on the other rows of its round."""
+    rng = np.random.default_rng(3)
+    detector = SPEC.build(FEATURES)
+    detector.learn(people(rng, 5000))
+    rows = people(rng, 700)
+    assert np.array_equal(detector.score(rows)[13:15], detector.score(rows_of(rows.x[13:15])))
+
+
+def test_the_reference_is_spread_over_the_round() -> None:
+    """The last 100 rows of a round are not the model: a round of two halves makes both halves normal."""
+    rng = np.random.default_rng(4)
+    detector = SPEC.build(FEATURES)
+    rows = people(rng, 4000)
+    rows.x[2000:, 2] += 0.8
+    for _ in range(3):
+        detector.learn(rows)
+    score = detector.score(rows)
+    odd = people(rng, 100)
+    odd.x[:] = [4000.0, 0.01, 3.0]
+    assert max(np.median(score[:2000]), np.median(score[2000:])) < 0.5 * np.median(detector.score(odd))
+
+
+def test_little_of_a_suspicious_thing_is_normal() -> None:
+    """Directed features: someone who plays nothing is not odd, the same distance upwards is."""
+    rng = np.random.default_rng(5)
+    detector = SPEC.build(FEATURES)
+    detector.learn(people(rng, 4000))
+    idle, busy = detector.score(rows_of(np.array([[0.0, 0.7, 1.0], [3000.0, 0.7, 1.0]])))
+    assert busy > idle + 0.1
+
+
+def test_the_reason_is_the_feature_that_was_changed() -> None:
+    """Each planted feature gets the largest part of its row's explanation."""
+    rng = np.random.default_rng(6)
+    detector = HalfSpaceTreesSpec(n_trees=50).build(FEATURES)
+    for _ in range(4):
+        detector.learn(people(rng, 2000))
+    x = np.array([[20.0, 0.7, 1.0]] * 3)
+    x[0, 0], x[1, 1], x[2, 2] = 5000.0, 0.0, 4.0
+    assert detector.explain(rows_of(x)).argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_it_learns_a_new_normal_in_one_window() -> None:
+    """Scale and masses are renewed together: after a shift, two rounds later the new level is normal again."""
+    rng = np.random.default_rng(7)
+    detector = SPEC.build(FEATURES)
+    detector.learn(people(rng, 1000))
+    usual = np.median(detector.score(people(rng, 500)))
+
+    def shifted() -> Rows:
+        rows = people(rng, 1000)
+        rows.x[:, 0] *= 50
+        return rows
+
+    surprised = np.median(detector.score(shifted()))
+    for _ in range(20):
+        detector.learn(shifted())
+    assert surprised > usual + 0.5
+    assert np.median(detector.score(shifted())) < usual + 0.2
+
+
+def test_forests_are_shared_and_reproducible() -> None:
+    """One forest per (size, features, seed) in a process; another seed is another forest."""
+    limits = ((0.0, 1.0), (0.0, 1.0))
+    assert seeded_forest(3, 4, ("a", "b"), limits, 1) is seeded_forest(3, 4, ("a", "b"), limits, 1)
+    import random
+
+    again = grow(3, 4, ("a", "b"), limits, random.Random(1))
+    assert np.array_equal(again.threshold[3], seeded_forest(3, 4, ("a", "b"), limits, 1).threshold[3])
+    assert not np.array_equal(again.threshold[3], seeded_forest(3, 4, ("a", "b"), limits, 2).threshold[3])
+
+
+def test_a_snapshot_of_other_trees_is_refused() -> None:
+    """The message names what was saved and what is configured."""
+    blob = SPEC.build(FEATURES).snapshot()
+    with pytest.raises(SnapshotError, match="start this detector afresh"):
+        HalfSpaceTreesSpec(window_size=100, seed=4).build(FEATURES, blob)
+    with pytest.raises(SnapshotError, match="plays"):
+        SPEC.build(FEATURES[1:], blob)
+
+
+@pytest.mark.parametrize("bad", [{"n_trees": 0}, {"height": 16}, {"window_size": 3}, {"scale_rows": 1}])
+def test_impossible_settings_are_refused(bad: dict[str, int]) -> None:
+    """The message names the parameter; and a detector needs a feature."""
+    with pytest.raises(ConfigError, match=next(iter(bad))):
+        HalfSpaceTreesSpec(**bad)
+    with pytest.raises(ConfigError, match="at least one"):
+        SPEC.build(())

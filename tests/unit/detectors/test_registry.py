@@ -1,0 +1,144 @@
+"""Which detectors exist, and how configuration becomes a specification."""
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from types import ModuleType
+from typing import Any, ClassVar
+
+import pytest
+
+from detectors.base import Detector, DetectorSpec, FeatureInfo
+from detectors.half_space_trees import HalfSpaceTreesSpec
+from detectors.registry import BUILT_IN, GROUP, detector_types, load, parameters, spec_from
+from detectors.river_model import RiverModelSpec
+from detectors.rules import Bound, Rule, RulesSpec
+from state.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerSpec(DetectorSpec):
+    type: ClassVar[str] = "stranger"
+    pair: tuple[float, int] = (1.0, 2)
+    level: int | float | None = None
+
+    def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Detector:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class SquatterSpec(StrangerSpec):
+    type: ClassVar[str] = "ecod"
+
+
+@dataclass(slots=True)
+class SoftSpec(DetectorSpec):
+    type: ClassVar[str] = "soft"
+
+    def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Detector:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module that entry points can name."""
+    import sys
+
+    module = ModuleType("stranger_plugin")
+    module.StrangerSpec, module.SquatterSpec, module.SoftSpec = StrangerSpec, SquatterSpec, SoftSpec  # type: ignore[attr-defined]
+    module.number = 3  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "stranger_plugin", module)
+    return module
+
+
+def point(value: str) -> EntryPoint:
+    return EntryPoint(name=value.rpartition(":")[2] or value, value=value, group=GROUP)
+
+
+def test_built_in_detectors_are_there() -> None:
+    """By the words of the configuration."""
+    assert set(detector_types()) >= {"half_space_trees", "ecod", "history_baseline", "rules", "river"}
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_plug_in_is_found() -> None:
+    """One entry point is all it takes."""
+    found = load((point("stranger_plugin:StrangerSpec"),))
+    assert found.types["stranger"] is StrangerSpec
+    assert found.problems == ()
+
+
+@pytest.mark.usefixtures("plugin")
+def test_broken_plug_ins_are_reported_and_do_not_stop_the_others() -> None:
+    """Each with its name and what went wrong; the built-in words cannot be taken."""
+    bad = [
+        "absent_package.module:Spec",
+        "stranger_plugin:Absent",
+        "stranger_plugin:number",
+        "stranger_plugin:SquatterSpec",
+    ]
+    found = load(tuple(map(point, [*bad, "stranger_plugin:SoftSpec", "stranger_plugin:StrangerSpec"])))
+    assert set(found.types) == {spec.type for spec in BUILT_IN} | {"stranger"}
+    told = {problem.name: problem.error for problem in found.problems}
+    assert "absent_package" in told["Spec"]
+    assert "Absent" in told["Absent"]
+    assert "not a subclass" in told["number"]
+    assert "taken by detectors.ecod.EcodSpec" in told["SquatterSpec"]
+    assert "frozen" in told["SoftSpec"]
+
+
+def test_a_plug_in_that_panics_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rust panics are BaseExceptions; an interrupt still gets through."""
+
+    class Panic(BaseException):
+        pass
+
+    def raising(error: BaseException) -> Any:
+        def fail(_: EntryPoint) -> object:
+            raise error
+
+        return fail
+
+    monkeypatch.setattr(EntryPoint, "load", raising(Panic("unwrap on None")))
+    assert "unwrap on None" in load((point("a:b"),)).problems[0].error
+    monkeypatch.setattr(EntryPoint, "load", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        load((point("a:b"),))
+
+
+def test_tables_become_specifications() -> None:
+    """Integers where numbers are asked for, lists for tuples, tables for nested specifications and pairs."""
+    assert spec_from("half_space_trees", {"n_trees": 50}) == HalfSpaceTreesSpec(n_trees=50)
+    rule = {"name": "fast", "feature": "ratio", "above": 2, "unless": [{"feature": "offline", "above": 0.1}]}
+    assert spec_from("rules", {"rules": [rule]}) == RulesSpec(
+        (Rule("fast", "ratio", above=2.0, unless=(Bound("offline", above=0.1),)),)
+    )
+    river = spec_from("river", {"path": "river.anomaly.LODA", "params": {"seed": 1, "n_bins": 5}})
+    assert river == RiverModelSpec("river.anomaly.LODA", (("n_bins", 5), ("seed", 1)))
+
+
+@pytest.mark.parametrize(
+    ("type_", "params", "says"),
+    [
+        ("nonsense", {}, r"d\.x\.type: unknown detector 'nonsense'; known are .*ecod"),
+        ("ecod", {"remembr": 1}, r"d\.x\.params\.remembr: no such parameter; allowed are remember, ready"),
+        ("ecod", {"remember": "many"}, r"d\.x\.params\.remember: 'many' is not an integer"),
+        ("ecod", {"remember": True}, r"remember: True is not an integer"),
+        ("ecod", {"remember": 1.5}, r"remember: 1\.5 is not an integer"),
+        ("ecod", {"ready": 9999}, r"d\.x\.params: ecod\.ready: seen 9999, allowed: 2 to remember \(2048\)"),
+        ("rules", {"rules": [{"feature": "a"}]}, r"d\.x\.params\.rules\[0\]: name must be given"),
+        ("rules", {"rules": [{"name": "r", "feature": "a"}]}, r"rules\[0\]: .*exactly one of above and below"),
+        ("rules", {"rules": 3}, r"rules: 3 is not a list, each item a table of name, feature"),
+        ("river", {"params": {"seed": [1]}}, r"params\[0\]\[1\]: \[1\] is not a text or an integer"),
+    ],
+)
+def test_a_wrong_table_is_named_with_what_is_allowed(type_: str, params: dict[str, Any], says: str) -> None:
+    """Dotted path, value seen, what would do."""
+    with pytest.raises(ConfigError, match=says):
+        spec_from(type_, params, "d.x")
+
+
+def test_parameters_are_described() -> None:
+    """For `driftnet detectors list`: the type in words, and the default."""
+    assert parameters(HalfSpaceTreesSpec)["n_trees"] == ("an integer", 25)
+    assert parameters(StrangerSpec)["level"] == ("an integer or a number or absent", None)
+    assert parameters(StrangerSpec)["pair"][0] == "a list of a number, an integer"
