@@ -1,0 +1,1 @@
+"""A seeded streaming platform: people and attackers, the events they cause, and the truth about them."""

@@ -1,0 +1,82 @@
+"""SimulationSpec: everything that a simulated stream depends on."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
+from flows.simulate.campaigns.base import Campaign
+from state.errors import ConfigError
+from state.types import DAY_US, SECOND_US
+
+MONDAY_US: Final = 1_772_409_600 * SECOND_US
+"""2026-03-02T00:00:00Z."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSpec:
+    """A platform, its attackers and the way its events arrive.  Times and durations in microseconds.
+
+    users: accounts, attackers included.  active_share: of plain people, those who listen on most days (personas that
+    look like fraud always do).  tracks: size of the genuine catalogue.  partition_by: "user" keeps an account's events
+    in one partition, "event" spreads them.  disorder_us: an event arrives less than this after its time; a duplicate
+    too.  duplicate_share: of events, sent twice.  bad_line_share: extra broken lines of each kind per good line.
+    Raises ConfigError naming the field, the value seen and what is allowed.
+    """
+
+    users: int = 5000
+    duration_us: int = DAY_US
+    start_us: int = MONDAY_US
+    seed: int = 1
+    campaigns: tuple[Campaign, ...] = DEFAULT_CAMPAIGNS
+    active_share: float = 0.28
+    tracks: int = 40_000
+    partitions: int = 2
+    partition_by: str = "user"
+    disorder_us: int = 10 * SECOND_US
+    duplicate_share: float = 0.002
+    bad_line_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        ranges: dict[str, tuple[float, float]] = {
+            "users": (50, 5_000_000),
+            "duration_us": (1000, 366 * DAY_US),
+            "start_us": (0, 4_000_000_000 * SECOND_US),
+            "seed": (0, 2**63 - 1),
+            "active_share": (0.0, 1.0),
+            "tracks": (2_000, 5_000_000),
+            "partitions": (1, 256),
+            "disorder_us": (0, DAY_US),
+            "duplicate_share": (0.0, 0.5),
+            "bad_line_share": (0.0, 0.5),
+        }
+        for key, (low, high) in ranges.items():
+            value = getattr(self, key)
+            if not low <= value <= high:
+                raise ConfigError(f"simulation.{key} is {value!r}; it must lie between {low:g} and {high:g}")
+        if self.partition_by not in ("user", "event"):
+            raise ConfigError(f'simulation.partition_by is {self.partition_by!r}; it must be "user" or "event"')
+        self._check_campaigns()
+
+    def _check_campaigns(self) -> None:
+        seen = [c.name for c in self.campaigns]
+        for name in seen:
+            if seen.count(name) > 1:
+                raise ConfigError(
+                    f"simulation.campaigns has two named {name!r}; names must differ, so that truth can tell"
+                )
+        for c in self.campaigns:
+            if c.start_us < 0 or not 0 <= c.share <= 1 or c.users < 0 or c.per_address < 1:
+                raise ConfigError(
+                    f"simulation.campaigns.{c.name}: start_us {c.start_us}, share {c.share}, users {c.users}, "
+                    f"per_address {c.per_address}; none may be negative, share at most 1, per_address at least 1"
+                )
+        attackers = sum(c.size(self.users) for c in self.campaigns)
+        if attackers > self.users // 4:
+            raise ConfigError(
+                f"simulation.campaigns hold {attackers} of {self.users} accounts; at most a quarter may be attackers"
+            )
+
+    @property
+    def stop_us(self) -> int:
+        """End of the simulation: no event is at or after it."""
+        return self.start_us + self.duration_us
