@@ -1,0 +1,55 @@
+"""The one interface of all sources."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Consecutive lines of one partition, without their line ends.  No lines: nothing is there at the moment.
+
+    offsets: where each line stands in `source`, for people and for the dead-letter stream.
+    """
+
+    lines: Sequence[bytes]
+    offsets: Sequence[int]
+    source: str
+
+
+class Partition(Protocol):
+    """A part of the input that is read in order, by one reader.
+
+    name: stable over restarts.  size_bytes, done_bytes: for progress, in one unit; None when unknown.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int | None: ...
+
+    @property
+    def done_bytes(self) -> int | None: ...
+
+    def read(self, max_lines: int) -> Lines | None:
+        """At most max_lines further lines, fewer as suits the source; None at the end.  Raises SourceError."""
+
+    def position(self) -> Any:
+        """The next line to read, as a JSON value."""
+
+    def seek(self, position: Any) -> None:
+        """Goes to a `position()` of an earlier reader of this partition.  Raises SourceError when it is not there."""
+
+    def close(self) -> None:
+        """Releases what the partition holds; it is not read again."""
+
+
+class Source(Protocol):
+    """A configured input: names its partitions without reading them, and opens them one by one, wherever they run."""
+
+    def partition_names(self) -> list[str]:
+        """The partitions there are, in a fixed order.  Raises SourceError when there is nothing to read."""
+
+    def open(self, name: str) -> Partition:
+        """A reader at the beginning of one partition."""

@@ -1,0 +1,212 @@
+"""JSON Lines files, plain or gzipped, named one by one, by directory or by pattern."""
+
+import glob
+import gzip
+import zlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Final, Literal, TypedDict
+
+from flows.sources.base import Lines
+from flows.sources.split import LineSplitter
+from state.errors import SourceError
+
+SUFFIXES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
+"""What counts as an event file in a directory; a file that is named itself, or by a pattern, may be called anything."""
+_BLOCK_BYTES: Final = 1 << 18
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSpec:
+    """Files as a source.
+
+    paths: files, directories (their event files, not those of folders inside) and patterns (* ? [] **), each sorted by
+    name, in the order given.  partitions: "sequence" reads all files one after the other as one partition called
+    `name` (days that follow each other); "per_file" makes each file a partition, called by its path (files written side
+    by side).  line_bytes_max: of a longer line only the beginning is read.
+    """
+
+    paths: tuple[str, ...]
+    partitions: Literal["sequence", "per_file"] = "sequence"
+    name: str = "files"
+    line_bytes_max: int = 65_536
+
+    def partition_names(self) -> list[str]:
+        """The partitions there are.  Raises SourceError when a path matches nothing."""
+        files = self.files()
+        return [self.name] if self.partitions == "sequence" else files
+
+    def open(self, name: str) -> "FilesPartition":
+        """A reader at the beginning of one partition.  Raises SourceError when a path matches nothing."""
+        return FilesPartition(name, self.files() if self.partitions == "sequence" else [name], self.line_bytes_max)
+
+    def files(self) -> list[str]:
+        """All files, each once.  Raises SourceError when a path matches nothing."""
+        if not self.paths:
+            raise SourceError(f"{self.name}: no paths given, expected at least one file, directory or pattern")
+        return list(dict.fromkeys(file for path in self.paths for file in _expand(path)))
+
+
+class Position(TypedDict):
+    """Where a reader stands: `skip` lines after line `line`, which begins at byte `byte` of the unpacked `file`."""
+
+    file: str
+    byte: int
+    line: int
+    skip: int
+
+
+class FilesPartition:
+    """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path."""
+
+    def __init__(self, name: str, files: Sequence[str], line_bytes_max: int = 65_536) -> None:
+        self.name = name
+        self._files = list(files)
+        self._line_bytes_max = line_bytes_max
+        self._sizes = [_size(file) for file in files]
+        self._raw: BufferedReader | None = None
+        self._enter(0)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files as they lie on the disk, packed or not."""
+        return sum(self._sizes)
+
+    @property
+    def done_bytes(self) -> int:
+        """How many of size_bytes were read."""
+        done = sum(self._sizes[: self._index])
+        if self._ended:
+            return done + self._sizes[self._index]
+        return done + self._raw.tell() if self._raw and self._raw.seekable() else done
+
+    def read(self, max_lines: int) -> Lines | None:
+        """At most max_lines further lines, all of one file; None after the last file.  Raises SourceError."""
+        self._gather(max_lines)
+        while not self._lines:
+            if self._index + 1 == len(self._files):
+                return None
+            self._enter(self._index + 1)
+            self._gather(max_lines)
+        return self._take(max_lines)
+
+    def position(self) -> Position:
+        """The next line to read."""
+        line, byte = self._begins[0]
+        return Position(file=self._files[self._index], byte=byte, line=line, skip=self._next_line - line)
+
+    def seek(self, position: Position) -> None:
+        """Goes to a `position()`; a .gz file is unpacked again up to it.  Raises SourceError when it is not there."""
+        file, skip = position["file"], position["skip"]
+        if file not in self._files:
+            raise SourceError(
+                f"{self.name}: the saved position is in {file!r}, which is not among the {len(self._files)} input files"
+                " any more; bring it back, or start without the saved state"
+            )
+        self._enter(self._files.index(file), position["byte"], position["line"])
+        self._gather(skip)
+        if len(self._lines) < skip:
+            raise SourceError(
+                f"{file}: ends {skip - len(self._lines)} lines before the saved position; was it replaced?"
+            )
+        self._take(skip)
+
+    def close(self) -> None:
+        """Closes the file that is being read."""
+        if self._raw:
+            self._raw.close()
+        self._raw = None
+
+    def _enter(self, index: int, byte: int = 0, line: int = 0) -> None:
+        """Goes to the beginning of a line of a file, which is opened when it is read."""
+        self.close()
+        self._index = index
+        self._fed_bytes = byte
+        self._next_line = line
+        self._begins = deque([(line, byte)])  # of the blocks whose lines wait: number and place of the first one
+        self._lines: list[bytes] = []
+        self._ended = False
+        self._splitter = LineSplitter(self._line_bytes_max)
+
+    def _gather(self, count: int) -> None:
+        """Has `count` lines waiting, or as many as the file still has."""
+        while len(self._lines) < count and not self._ended:
+            try:
+                self._fill()
+            except SourceError:
+                if not self._lines:
+                    raise
+                return  # what came before the damage first; the next read meets it again
+
+    def _take(self, max_lines: int) -> Lines:
+        """The first lines of those that wait."""
+        lines, self._lines = self._lines[:max_lines], self._lines[max_lines:]
+        offsets = range(self._next_line, self._next_line + len(lines))
+        self._next_line += len(lines)
+        while len(self._begins) > 1 and self._begins[1][0] <= self._next_line:
+            self._begins.popleft()
+        return Lines(lines, offsets, self._files[self._index])
+
+    def _fill(self) -> None:
+        """Adds the next block's lines to those that wait."""
+        try:
+            block = self._open().read1(_BLOCK_BYTES)  # unlike read(), gives what it has before it meets damage
+        except (OSError, EOFError, zlib.error) as error:
+            self.close()
+            raise SourceError(
+                f"{self._files[self._index]}: cannot be read at byte {self._fed_bytes}: {error}"
+            ) from error
+        line = self._next_line + len(self._lines)
+        if self._begins[-1][0] < line:
+            self._begins.append((line, self._fed_bytes - self._splitter.tail_bytes))
+        self._lines += self._splitter.feed(block) if block else self._splitter.finish()
+        self._fed_bytes += len(block)
+        if not block:
+            self._ended = True
+            self.close()
+
+    def _open(self) -> BufferedReader | gzip.GzipFile:
+        if self._raw is None:
+            raw = self._raw = Path(self._files[self._index]).open("rb")  # noqa: SIM115 - closed at its end or by close()
+            packed = raw.peek(2).startswith(_GZIP_MAGIC)
+            self._stream = gzip.GzipFile(fileobj=raw) if packed else raw
+            if self._fed_bytes:
+                self._stream.seek(self._fed_bytes)
+        return self._stream
+
+
+def _expand(path: str) -> list[str]:
+    """The files that a path stands for, sorted.  Raises SourceError if there are none."""
+    place = Path(path)
+    if place.is_dir():
+        here = (f for f in place.iterdir() if f.name.endswith(SUFFIXES) and f.name[0] != "." and f.is_file())
+        if files := sorted(map(str, here)):
+            return files
+        raise SourceError(f"{path}: no event files here, looked for *{', *'.join(SUFFIXES)}; {_there(place)}")
+    if place.exists():
+        return [path]
+    # Path.glob takes no absolute patterns.
+    if files := sorted(f for f in glob.glob(path, recursive=True) if Path(f).is_file()):  # noqa: PTH207
+        return files
+    looked = "no file matches this pattern" if glob.has_magic(path) else "no such file or directory"
+    raise SourceError(f"{path}: {looked}; {_there(place.parent)}")
+
+
+def _there(directory: Path) -> str:
+    """What a directory holds, for an error message; of a missing one, what its nearest parent holds."""
+    while not directory.is_dir() and directory != directory.parent:
+        directory = directory.parent
+    names = sorted(f.name + "/" * f.is_dir() for f in directory.iterdir())
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"{directory} holds {', '.join(names[:8]) + more if names else 'nothing'}"
+
+
+def _size(file: str) -> int:
+    try:
+        return Path(file).stat().st_size
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read: {error.strerror}") from error

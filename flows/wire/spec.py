@@ -1,0 +1,56 @@
+"""Which JSON path becomes which column: the frozen description that a Decoder is built from."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from state.schema import Column, Schema
+
+ISO8601: Final = "iso8601"
+"""The time unit of texts such as "2024-05-01T12:00:00.250+02:00"; a text without an offset is UTC."""
+TIME_UNITS: Final = ("s", "ms", "us", "ns", ISO8601)
+
+Path = tuple[str, ...]
+"""Keys to walk from the line's object inwards; ("user", "id") reads {"user": {"id": ...}}."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One column and where it is read from.
+
+    required: a line without it is rejected; else an absent or null value is the column's missing value.
+    unit: of a TIME column, one of TIME_UNITS.  scale: a NUMBER column holds value * scale.
+    low, high: a NUMBER (after scaling) or TIME (in microseconds) outside low <= value <= high rejects the line.
+    strict: a word that the ENUM column does not list rejects the line; else it becomes the missing value, -1.
+    """
+
+    column: Column
+    path: Path
+    required: bool = False
+    unit: str = ""
+    scale: float = 1.0
+    low: float | None = None
+    high: float | None = None
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WireSpec:
+    """One JSON object per line, and how it becomes a row.
+
+    event_id: path of the event's id, unique per subject (text or integer); empty where the stream has none.
+    event_time: path of the event time in time_unit, at least time_min_us, below time_max_us.
+    subject: path of the subject's id (text or integer).  line_bytes_max: a longer line is rejected unread.
+    """
+
+    fields: tuple[FieldSpec, ...]
+    event_id: Path
+    event_time: Path
+    time_unit: str
+    subject: Path
+    line_bytes_max: int = 65_536
+    time_min_us: int = 946_684_800_000_000
+    time_max_us: int = 4_102_444_800_000_000
+
+    def schema(self) -> Schema:
+        """The columns that a decoded batch has beside the system columns."""
+        return Schema(tuple(f.column for f in self.fields), has_event_id=bool(self.event_id))

@@ -1,0 +1,170 @@
+"""Files, directories and patterns as partitions."""
+
+import gzip
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+import flows.sources.files
+from flows.sources.base import Partition
+from flows.sources.files import FilesPartition, FilesSpec
+from state.errors import SourceError
+
+Read = list[tuple[str, int, bytes]]
+
+
+def write(path: Path, *lines: str, end: str = "\n") -> str:
+    data = ("\n".join(lines) + end).encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return str(path)
+
+
+def read_all(partition: Partition, max_lines: int = 2) -> Read:
+    out: Read = []
+    while (read := partition.read(max_lines)) is not None:
+        assert 0 < len(read.lines) == len(read.offsets) <= max_lines
+        out += zip([read.source] * len(read.lines), read.offsets, read.lines, strict=True)
+    return out
+
+
+@pytest.fixture(params=[1 << 20, 5], ids=["large blocks", "tiny blocks"], autouse=True)
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with blocks that hold whole files, and with blocks that cut lines."""
+    monkeypatch.setattr(flows.sources.files, "_BLOCK_BYTES", request.param)
+
+
+def test_files_in_sequence_are_one_partition_with_line_numbers_per_file(tmp_path: Path) -> None:
+    """A day's file follows the other; plain and packed look alike; the last line may lack its end."""
+    first = write(tmp_path / "day1.jsonl", "a", "bb", "", "c")
+    second = write(tmp_path / "day2.jsonl.gz", "d", "e", end="")
+    spec = FilesSpec((first, second))
+    assert spec.partition_names() == ["files"]
+    partition = spec.open("files")
+    expected = [
+        (first, 0, b"a"),
+        (first, 1, b"bb"),
+        (first, 2, b""),
+        (first, 3, b"c"),
+        (second, 0, b"d"),
+        (second, 1, b"e"),
+    ]
+    assert read_all(partition) == expected
+    assert partition.done_bytes == partition.size_bytes == sum(Path(f).stat().st_size for f in (first, second))
+    partition.close()
+
+
+def test_each_file_can_be_a_partition_of_its_own(tmp_path: Path) -> None:
+    """They are called by their paths, and opened one by one."""
+    files = [write(tmp_path / f"{name}.jsonl", name) for name in "ba"]
+    spec = FilesSpec((str(tmp_path),), partitions="per_file")
+    assert spec.partition_names() == sorted(files)
+    assert read_all(spec.open(files[0])) == [(files[0], 0, b"b")]
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz"])
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_reader_can_go_on_from_any_position(tmp_path: Path, name: str, end: str) -> None:
+    """Positions survive JSON; what was read before and after is the whole file, once."""
+    files = (write(tmp_path / f"0{name}", *map(str, range(95, 103)), end=end), write(tmp_path / f"1{name}", "x", "y"))
+    whole = read_all(FilesPartition("p", files))
+    for stop in range(len(whole) + 1):
+        first, head = FilesPartition("p", files), []
+        while len(head) < stop:
+            read = first.read(min(3, stop - len(head)))
+            assert read is not None
+            head += list(zip([read.source] * len(read.lines), read.offsets, read.lines, strict=True))
+        first.close()
+        second = FilesPartition("p", files)
+        second.seek(json.loads(json.dumps(first.position())))
+        assert head + read_all(second) == whole
+
+
+def test_a_position_in_a_file_that_is_gone_or_shorter_is_an_error(tmp_path: Path) -> None:
+    """The message names the file and what to do."""
+    file = write(tmp_path / "a.jsonl", "1", "2", "3")
+    reader = FilesPartition("p", [file])
+    reader.read(3)
+    position = reader.position()
+    reader.close()
+    with pytest.raises(
+        SourceError, match=r"'.*a\.jsonl', which is not among the 1 input files any more; bring it back"
+    ):
+        FilesPartition("p", [write(tmp_path / "b.jsonl", "1")]).seek(position)
+    write(tmp_path / "a.jsonl", end="")
+    with pytest.raises(SourceError, match=r"a\.jsonl: ends \d lines? before the saved position; was it replaced\?"):
+        FilesPartition("p", [file]).seek(position)
+
+
+def test_paths_are_files_directories_and_patterns_each_file_once(tmp_path: Path) -> None:
+    """In the order given, sorted inside; other files, hidden ones and folders of a directory are left out."""
+    a, b = write(tmp_path / "a.ndjson", "1"), write(tmp_path / "b.json.gz", "2")
+    write(tmp_path / "notes.txt", "x")
+    write(tmp_path / ".hidden.jsonl", "x")
+    (tmp_path / "folder.jsonl").mkdir()
+    deep = write(tmp_path / "folder.jsonl" / "c.log", "3")
+    paths = (b, str(tmp_path), str(tmp_path / "**" / "*.log"))
+    assert FilesSpec(paths).files() == [b, a, deep]
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("missing.jsonl", r"missing\.jsonl: no such file or directory; .* holds empty/, events\.csv"),
+        ("no/such/*.jsonl", r"\*\.jsonl: no file matches this pattern; .* holds empty/, events\.csv"),
+        ("empty", r"empty: no event files here, looked for \*\.jsonl, .*; .*empty holds nothing"),
+    ],
+)
+def test_a_path_that_matches_nothing_says_what_was_looked_for_and_what_is_there(
+    tmp_path: Path, path: str, says: str
+) -> None:
+    """The reader sees the typing mistake without listing the directory."""
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "events.csv", "x")
+    with pytest.raises(SourceError, match=says):
+        FilesSpec((str(tmp_path / path),)).partition_names()
+
+
+def test_no_paths_at_all_is_an_error() -> None:
+    """An empty list in a configuration is not an empty input."""
+    with pytest.raises(SourceError, match="no paths given"):
+        FilesSpec(()).partition_names()
+
+
+def test_empty_files_end_at_once(tmp_path: Path) -> None:
+    """They are no error, also between others."""
+    files = [write(tmp_path / f"{n}.jsonl", *text, end="") for n, text in enumerate(["", "a", "", ""])]
+    assert [line for _, _, line in read_all(FilesPartition("p", files))] == [b"a"]
+
+
+def test_a_damaged_gz_file_is_an_error_with_its_name(tmp_path: Path) -> None:
+    """What could be unpacked before the damage is read first."""
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b"line\n" * 9, mtime=0)[:-4])
+    partition = FilesPartition("p", [str(path)])
+    assert sum(len(partition.read(2).lines) for _ in range(4)) >= 7  # type: ignore[union-attr]
+    with pytest.raises(SourceError, match=r"a\.jsonl\.gz: cannot be read at byte 45"):
+        read_all(partition)
+
+
+def test_a_named_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    """`driftnet replay <(zcat ...)` works; how far it has come is unknown until its end."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(b"a\nb\n",))
+    writer.start()
+    partition = FilesPartition("p", [str(path)])
+    read = partition.read(1)
+    assert read is not None
+    assert (list(read.lines), partition.done_bytes) == ([b"a"], 0)
+    assert [line for _, _, line in read_all(partition)] == [b"b"]
+    writer.join()
+
+
+def test_over_long_lines_are_cut_to_one_byte_too_many(tmp_path: Path) -> None:
+    """The lines around them are whole, and numbered as in the file."""
+    file = write(tmp_path / "a.jsonl", "a" * 8, "b" * 50, "c")
+    lines = read_all(FilesPartition("p", [file], line_bytes_max=10))
+    assert lines == [(file, 0, b"a" * 8), (file, 1, b"b" * 11), (file, 2, b"c")]

@@ -1,0 +1,156 @@
+"""The ingest stage: decoding, lateness, routing, watermarks."""
+
+import base64
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import orjson
+import pytest
+
+from flows.job import Job, TimeSpec
+from flows.operators.ingest import Emitted, Ingest
+from flows.operators.messages import GroupInput, Output, Stream
+from flows.sources.base import Lines
+from flows.wire.spec import FieldSpec, WireSpec
+from state.errors import SnapshotError
+from state.keygroup import key_group
+from state.schema import Column, Kind
+from state.types import END_OF_TIME_US, SECOND_US
+
+T0 = 1_700_000_000
+"""Seconds; the start of a pane of 10 seconds."""
+
+
+def job(groups: int = 4) -> Job:
+    """What ingest needs of a job: panes of 10 s, 5 s out of order."""
+    wire = WireSpec((FieldSpec(Column("ms", Kind.NUMBER), ("ms",)),), ("id",), ("at",), "s", ("user",))
+    time = TimeSpec(out_of_orderness_us=5 * SECOND_US, allowed_lateness_us=0, idle_timeout_us=0, dedup_horizon_us=0)
+    needed = SimpleNamespace(key_groups=groups, columns=frozenset({"ms"}), wire=wire, pane_us=10 * SECOND_US, time=time)
+    return cast("Job", needed)
+
+
+def event(second: float, user: str = "ann", **more: Any) -> bytes:
+    return orjson.dumps({"id": f"{user}{second}", "at": T0 + second, "user": user} | more)
+
+
+def lines(*texts: bytes, start: int = 0) -> Lines:
+    return Lines(texts, range(start, start + len(texts)), "events.jsonl")
+
+
+def records(emitted: list[Emitted], stream: Stream) -> list[dict[str, Any]]:
+    return [r for item in emitted if isinstance(item, Output) and item.stream is stream for r in item.records]
+
+
+def messages(emitted: list[Emitted]) -> dict[int, GroupInput]:
+    return {item[0]: item[1] for item in emitted if isinstance(item, tuple)}
+
+
+def test_rows_reach_the_group_of_their_subject_in_their_order() -> None:
+    """Every row arrives once, in the group that its subject's hash says, sorted as it was read."""
+    users = [f"user-{i % 9}" for i in range(50)]
+    sent = messages(Ingest(job(), "p").process(lines(*(event(i / 50, u, ms=i) for i, u in enumerate(users)))))
+    got: list[float] = []
+    for group, message in sent.items():
+        assert message.sender == "p"
+        if message.batch is not None:
+            assert (key_group(message.batch.subject, 4) == group).all()
+            assert (np.diff(message.batch["ms"]) > 0).all()
+            got += message.batch["ms"].tolist()
+    assert sorted(got) == list(range(50))
+
+
+def test_all_groups_hear_of_a_closed_pane_and_only_then() -> None:
+    """Inside a pane a group without rows is left alone; when the watermark passes a boundary, all get it."""
+    ingest = Ingest(job(), "p")
+    assert set(messages(ingest.process(lines(event(6))))) == {0, 1, 2, 3}  # the first watermark of all
+    own = set(messages(ingest.process(lines(event(7)))))
+    assert len(own) == 1
+    assert set(messages(ingest.process(lines(event(14.9))))) == own
+    closing = messages(ingest.process(lines(event(15))))
+    assert set(closing) == {0, 1, 2, 3}
+    assert {m.watermark_us for m in closing.values()} == {(T0 + 10) * SECOND_US}
+    assert {g for g, m in closing.items() if m.batch is not None} == own
+
+
+def test_late_rows_go_to_their_stream_with_how_late_they_were() -> None:
+    """The record finds the line again; the row reaches no group."""
+    emitted = Ingest(job(), "p").process(lines(event(31), event(3), event(29), start=100))
+    assert records(emitted, Stream.LATE) == [
+        {
+            "source": "events.jsonl",
+            "offset": 101,
+            "lateness_s": 23.0,
+            "event_time": "2023-11-14T22:13:23.000000Z",
+            "subject": "ann",
+            "raw": event(3).decode(),
+        }
+    ]
+    assert sum(len(m.batch) for m in messages(emitted).values() if m.batch is not None) == 2
+    assert records(emitted, Stream.COUNTS) == [{"read": 3, "late": 1, "rejected": 0}]
+
+
+def test_rejects_carry_source_offset_reason_and_the_raw_bytes() -> None:
+    """Text as text, other bytes in base64, long lines cut."""
+    long = b"\xc3\xa4" * 40_000
+    emitted = Ingest(job(), "p").process(lines(b"{", event(1), b"\xff{", b" " + long, b"\xff" + long, start=7))
+    first, second, third, fourth = records(emitted, Stream.REJECTS)
+    assert (first["source"], first["offset"], first["reason"], first["raw"]) == ("events.jsonl", 7, "not_json", "{")
+    assert first["detail"]
+    assert (second["offset"], second["reason"], second["raw_encoding"]) == (9, "invalid_utf8", "base64")
+    assert base64.b64decode(second["raw"]) == b"\xff{"
+    assert (third["reason"], third["raw_bytes"]) == ("too_long", 80_001)
+    assert third["raw"] == " " + "ä" * 32_767  # 65,536 bytes would end inside a letter
+    assert len(base64.b64decode(fourth["raw"])) == 65_536
+    assert orjson.dumps(records(emitted, Stream.REJECTS))
+    assert records(emitted, Stream.COUNTS) == [{"read": 5, "late": 0, "rejected": 4}]
+
+
+def test_every_line_ends_in_exactly_one_place() -> None:
+    """Lines read = rows sent + late + rejected, whatever the batch size."""
+    rng = np.random.default_rng(5)
+    texts = [event(float(s), f"u{s % 7:.0f}") if s > 5 else b"bad" for s in rng.uniform(0, 100, 300)]
+    outcomes = set()
+    for size in (1, 7, 300):
+        ingest, sent = Ingest(job(), "p"), 0
+        for start in range(0, 300, size):
+            emitted = ingest.process(lines(*texts[start : start + size], start=start))
+            sent += sum(len(m.batch) for m in messages(emitted).values() if m.batch is not None)
+        assert ingest.read == 300 == sent + ingest.late + ingest.rejected
+        outcomes.add((sent, ingest.late, ingest.rejected))
+    assert len(outcomes) == 1
+    assert min(outcomes.pop()) > 0
+
+
+def test_idle_time_closes_panes_and_the_end_closes_all() -> None:
+    """advance() speaks only when a pane closes; finish() tells all groups that nothing follows, and holds to it."""
+    ingest = Ingest(job(), "p")
+    ingest.process(lines(event(6)))
+    assert ingest.advance((T0 + 9) * SECOND_US) == []
+    assert set(messages(ingest.advance((T0 + 12) * SECOND_US))) == {0, 1, 2, 3}
+    ended = messages(ingest.finish())
+    assert [m.watermark_us for m in ended.values()] == [END_OF_TIME_US] * 4
+    assert len(records(ingest.process(lines(event(500))), Stream.LATE)) == 1
+
+
+def test_no_lines_say_nothing() -> None:
+    """An idle source's empty read leaves no trace."""
+    assert Ingest(job(), "p").process(lines()) == []
+
+
+@pytest.mark.parametrize("stop", range(4))
+def test_resuming_anywhere_equals_not_stopping(stop: int) -> None:
+    """The same messages, the same records and the same counts after a snapshot."""
+    pieces = [lines(event(1), b"?"), lines(event(22, "bob")), lines(event(2), event(23)), lines(event(40))]
+    ingest, twin = Ingest(job(), "p"), Ingest(job(), "p")
+    for turn, piece in enumerate(pieces):
+        if turn == stop:
+            ingest = Ingest(job(), "p", ingest.snapshot())
+        assert repr(ingest.process(piece)) == repr(twin.process(piece))
+    assert (ingest.read, ingest.late, ingest.rejected) == (6, 1, 1)
+
+
+def test_a_snapshot_of_something_else_is_refused() -> None:
+    """Saved bytes that are not an ingest's do not start one."""
+    with pytest.raises(SnapshotError):
+        Ingest(job(), "p", b"something else")
