@@ -51,9 +51,9 @@ class Scale:
         """x: (n, F) float64 in original units, nan for no value.  Returns (n, F) float64 in [-LIMIT, LIMIT]."""
         out = np.empty(x.shape)
         # Written out for a block of rows: numpy is slow at repeating a dozen numbers row by row.
-        center, spread, low, high = (
-            np.tile(a, (min(len(x), _BLOCK), 1)) for a in (self.center, self.spread, self.low, self.high)
-        )
+        wide = np.empty((4, min(len(x), _BLOCK), x.shape[1]))
+        wide[0], wide[1], wide[2], wide[3] = self.center, self.spread, self.low, self.high
+        center, spread, low, high = wide
         for begin in range(0, len(x), _BLOCK):
             z = natural(x[begin : begin + _BLOCK], self.logs)
             n = len(z)

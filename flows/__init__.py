@@ -1,0 +1,1 @@
+"""The application: wire formats, sources, sinks, the Bytewax binding, configuration, command line."""

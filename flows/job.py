@@ -1,0 +1,136 @@
+"""Job: a checked configuration, compiled to the frozen specs that the operators are built from."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from detectors.alerting.policy import PolicySpec
+from detectors.base import DetectorSpec
+from detectors.calibrate import CalibrationSpec
+from detectors.drift.monitors import DriftSpec
+from detectors.features.declare import FeatureDecl, SequenceDecl
+from detectors.features.plan import FeaturePlan
+from flows.wire.spec import WireSpec
+from state.schema import Schema
+from state.types import HOUR_US
+from state.windows import WindowSpec, pane_us
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpec:
+    """Event-time settings, in microseconds.
+
+    out_of_orderness_us: the watermark stays this far behind the largest event time.  allowed_lateness_us: windows wait
+    this much longer before they close.  idle_timeout_us: live runs only.  dedup_horizon_us: how long ids are known.
+    """
+
+    out_of_orderness_us: int
+    allowed_lateness_us: int
+    idle_timeout_us: int
+    dedup_horizon_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpec:
+    """Bounds per key group.  capacity: subjects.  ttl_us: silence after which one leaves.  rows_per_pane_max: row budget."""
+
+    capacity: int
+    ttl_us: int
+    rows_per_pane_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSpec:
+    """Which population a row belongs to: the subject's last known word in an enum column.
+
+    column: "" for one cohort.  values: the words; other words and none at all go to the cohort "other".
+    """
+
+    column: str = ""
+    values: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All cohorts, in code order; the last one is "other" (the only one is "all" without a column)."""
+        return (*self.values, "other") if self.column else ("all",)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFeatures:
+    """One window and the names of its features, in matrix order."""
+
+    window: WindowSpec
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorUse:
+    """One detector on some windows.  features: empty for all of each window's."""
+
+    name: str
+    spec: DetectorSpec
+    windows: tuple[str, ...]
+    features: tuple[str, ...] = ()
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSpec:
+    """What models do not learn from, so that an attack does not become normal.
+
+    exclude_line: rows whose combined tail probability is at most this are left out, and so are the same window's rows
+    of their subject for quarantine_us.  exclude_share_max: when more than this share of a round would be left out, the world
+    has moved rather than been attacked, and everything is learned.
+    """
+
+    exclude_line: float = 0.02
+    quarantine_us: int = 6 * HOUR_US
+    exclude_share_max: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that alerts depend on, beside the events."""
+
+    name: str
+    seed: int
+    key_groups: int
+    digest: str
+    schema: Schema
+    wire: WireSpec
+    cohorts: CohortSpec
+    time: TimeSpec
+    state: StateSpec
+    sequences: tuple[SequenceDecl, ...]
+    features: tuple[FeatureDecl, ...]
+    windows: tuple[WindowFeatures, ...]
+    detectors: tuple[DetectorUse, ...]
+    calibration: CalibrationSpec
+    drift: DriftSpec
+    policy: PolicySpec
+    learning: LearningSpec = LearningSpec()
+    emit_scores: bool = False
+
+    @property
+    def plan(self) -> FeaturePlan:
+        """The compiled features.  Raises ConfigError for declarations that do not fit the schema."""
+        return _plan(self.schema, self.sequences, self.features, tuple((w.window, w.features) for w in self.windows))
+
+    @property
+    def pane_us(self) -> int:
+        """The base pane that all windows are made of."""
+        return pane_us(tuple(w.window for w in self.windows))
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The event columns that must be decoded."""
+        return self.plan.columns | ({self.cohorts.column} if self.cohorts.column else frozenset())
+
+
+@lru_cache(maxsize=8)
+def _plan(
+    schema: Schema,
+    sequences: tuple[SequenceDecl, ...],
+    features: tuple[FeatureDecl, ...],
+    windows: tuple[tuple[WindowSpec, tuple[str, ...]], ...],
+) -> FeaturePlan:
+    return FeaturePlan(schema, sequences, features, windows)

@@ -1,0 +1,55 @@
+"""The alert stage: all cohorts' candidates, round by round, through the one alert policy."""
+
+from typing import Final
+
+import numpy as np
+
+from detectors.alerting.alert import Candidate
+from flows.job import Job
+from flows.operators.messages import Output, PolicyInput, Stream
+from flows.operators.rounds import Rounds
+from state.snapshot import pack, unpack
+
+_VERSION: Final = 1
+
+
+class AlertOperator:
+    """Candidates and watermarks in, alert records out."""
+
+    def __init__(self, job: Job, resume: bytes | None = None) -> None:
+        self._job = job
+        self._rounds: Rounds[Candidate] = Rounds(job.cohorts.names)
+        policy: bytes | None = None
+        if resume is not None:
+            _, meta, arrays = unpack(resume, "alerts", (_VERSION,))
+            self._rounds.watermarks.restore(meta["watermarks"])
+            self._rounds.watermark_us = meta["watermark_us"]
+            for candidate in map(Candidate.from_json, meta["waiting"]):
+                self._rounds.add(candidate.end_us, candidate)
+            policy = arrays["policy"].tobytes()
+        self._policy = job.policy.build(job.name, job.digest, policy)
+
+    def process(self, message: PolicyInput) -> list[Output]:
+        """Collects the candidates; judges the rounds that every cohort has finished."""
+        for candidate in message.candidates:
+            self._rounds.add(candidate.end_us, candidate)
+        out: list[Output] = []
+        for end_us, candidates in self._rounds.advance(message.sender, message.watermark_us) or []:
+            before = dict(self._policy.counts)
+            alerts = self._policy.round(end_us, candidates)
+            if alerts:
+                out.append(Output(Stream.ALERTS, [a.to_record() for a in alerts]))
+            changed = {k: v - before.get(k, 0) for k, v in self._policy.counts.items() if v != before.get(k, 0)}
+            if changed:
+                out.append(Output(Stream.COUNTS, [changed]))
+        return out
+
+    def snapshot(self) -> bytes:
+        """The whole state as framed bytes."""
+        waiting = [c.to_json() for end in sorted(self._rounds.waiting) for c in self._rounds.waiting[end]]
+        meta = {
+            "watermarks": self._rounds.watermarks.state(),
+            "watermark_us": self._rounds.watermark_us,
+            "waiting": waiting,
+        }
+        return pack("alerts", _VERSION, meta, {"policy": np.frombuffer(self._policy.snapshot(), np.uint8)})

@@ -1,0 +1,87 @@
+"""What travels between the stages. Every message carries its sender's watermark, as in Flink."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from state.batch import MicroBatch
+from state.types import F64, I64, U64, Names
+
+
+@dataclass(slots=True)
+class GroupInput:
+    """From a source partition to one key group of the subject stage.
+
+    watermark_us: no row that `sender` sends after this message is older, save late ones, which it keeps to itself.
+    """
+
+    sender: str
+    watermark_us: int
+    batch: MicroBatch | None = None
+
+
+@dataclass(slots=True)
+class FeatureRows:
+    """Rows of one window end, of one key group and cohort, sorted by subject.
+
+    x: (n, F).  own: name of a subject-scope detector -> its verdict on these rows.
+    """
+
+    window: str
+    end_us: int
+    group: int
+    subject: U64
+    name: Names
+    start_us: I64
+    stop_us: I64
+    x: F64
+    own: dict[str, "OwnVerdict"] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+
+@dataclass(slots=True)
+class OwnVerdict:
+    """A subject-scope detector's view.  score: (n,); typical, share: (n, F), the subject's usual values and the parts."""
+
+    score: F64
+    typical: F64
+    share: F64
+
+
+@dataclass(slots=True)
+class CohortInput:
+    """From a key group to one cohort of the population stage: all window ends up to watermark_us are in."""
+
+    sender: int
+    watermark_us: int
+    rows: list[FeatureRows] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class PolicyInput:
+    """From a cohort to the alert policy: candidates of all rounds up to watermark_us (detectors.alerting.Candidate)."""
+
+    sender: str
+    watermark_us: int
+    candidates: list[Any] = field(default_factory=list)
+
+
+class Stream(StrEnum):
+    """The output streams, each with the same sinks to choose from."""
+
+    ALERTS = "alerts"
+    DRIFT = "drift"
+    LATE = "late"
+    REJECTS = "rejects"
+    SCORES = "scores"
+    COUNTS = "counts"
+
+
+@dataclass(slots=True)
+class Output:
+    """Records (plain dicts that orjson can write) for one output stream; COUNTS carries counter increments."""
+
+    stream: Stream
+    records: list[dict[str, Any]]

@@ -1,0 +1,223 @@
+"""The models of one window of one cohort: score, calibrate, combine, then learn from what is not under suspicion."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from detectors.profile import PopulationProfile
+from detectors.rules import Rules
+
+from detectors.base import Detector, FeatureInfo, Rows, Scope
+from detectors.calibrate import Calibrator
+from detectors.combine import combine
+from detectors.drift.monitors import DriftEvent, DriftMonitors, Reaction
+from flows.job import DetectorUse, Job, WindowFeatures
+from flows.operators.messages import OwnVerdict
+from state.snapshot import pack, unpack
+from state.types import DAY_US, F64, I64, START_OF_TIME_US, Bool
+from state.windows import WindowKind, WindowSpec
+
+_VERSION: Final = 1
+_SESSION_US: Final = DAY_US // 4
+"""People have about four listening sessions on a day on which they listen at all."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the models say of a round's rows.
+
+    combined: (n,) tail probability of the row, nan for "not yet": what learning goes by.  per_day: (n,) the same for a
+    day of the subject's life: what alerts go by.  score, tail: one (n,) array per detector, in the job's order.
+    """
+
+    combined: F64
+    per_day: F64
+    score: dict[str, F64]
+    tail: dict[str, F64]
+
+
+@dataclass(slots=True)
+class _Model:
+    """A detector at work, with its calibration; `columns` are its features' positions in the window's matrix."""
+
+    use: DetectorUse
+    columns: I64
+    infos: tuple[FeatureInfo, ...]
+    detector: Detector | None
+    calibrator: Calibrator | None
+
+    def build_successor(self, job: Job) -> "_Model":
+        """The same detector, knowing nothing."""
+        return _model(job, self.use, self.columns, self.infos)
+
+    def score(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
+        return own[self.use.name].score if self.detector is None else self.detector.score(self.view(rows))
+
+    def tail(self, score: F64) -> F64:
+        return np.power(10.0, -score) if self.calibrator is None else self.calibrator.tail(score)
+
+    def learn(self, rows: Rows, score: F64, keep: Bool) -> None:
+        if self.calibrator is not None:
+            self.calibrator.learn(score[keep])
+        if self.detector is not None:
+            self.detector.learn(_pick(self.view(rows), keep))
+
+    def view(self, rows: Rows) -> Rows:
+        return Rows(rows.window, rows.end_us, rows.x[:, self.columns], rows.subject, rows.start_us, rows.stop_us)
+
+
+class WindowModels:
+    """All detectors, their calibration, the cohort's profile and the drift monitors of one window."""
+
+    def __init__(self, job: Job, cohort: str, window: WindowFeatures) -> None:
+        self._job = job
+        self._cohort = cohort
+        self._window = window.window
+        self.name = window.window.name
+        self.features = next(w.features for w in job.plan.windows if w.spec.name == self.name)
+        self._per_day = windows_per_day(window.window)
+        self.profile = PopulationProfile(self.features)
+        self._models: list[_Model] = []
+        for use in job.detectors:
+            if self.name in use.windows:
+                chosen = [i for i, f in enumerate(self.features) if not use.features or f.name in use.features]
+                infos = tuple(self.features[i] for i in chosen)
+                self._models.append(_model(job, use, np.array(chosen, np.int64), infos))
+        self._successors: dict[str, _Model] = {}
+        self._successor_rounds = 0
+        self._frozen_until_us = START_OF_TIME_US
+        self._monitors: DriftMonitors = job.drift.build(
+            cohort, window.window, self.features, tuple(m.use.name for m in self._models)
+        )
+
+    def judge(self, rows: Rows, own: dict[str, OwnVerdict]) -> Verdict:
+        """Scores every row; changes nothing."""
+        score = {m.use.name: m.score(rows, own) for m in self._models}
+        tail = {m.use.name: m.tail(score[m.use.name]) for m in self._models}
+        if not tail:
+            nobody_knows = np.full(len(rows), np.nan)
+            return Verdict(nobody_knows, nobody_knows, score, tail)
+        weights = np.array([m.use.weight for m in self._models])
+        combined = combine(np.stack(list(tail.values())), weights)
+        return Verdict(combined, np.minimum(combined * self._per_day, 1.0), score, tail)
+
+    def learn(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> list[DriftEvent]:
+        """Watches the round for drift, then learns from the rows to keep, unless frozen."""
+        candidates = int((verdict.per_day <= self._job.policy.candidate_line).sum())
+        events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates)
+        for event in events:
+            self._react(Reaction(event.reaction), rows.end_us)
+        if rows.end_us < self._frozen_until_us:
+            return events
+        self.profile.learn(rows.x[keep])
+        for model in self._models:
+            model.learn(rows, verdict.score[model.use.name], keep)
+        if self._successors:
+            self._train_successors(rows, own, keep)
+        return events
+
+    def _react(self, reaction: Reaction, now_us: int) -> None:
+        if reaction is Reaction.FREEZE:
+            self._frozen_until_us = now_us + self._job.drift.freeze_us
+        elif reaction is Reaction.RETRAIN and not self._successors:
+            learners = [m for m in self._models if m.calibrator is not None]
+            self._successors = {m.use.name: m.build_successor(self._job) for m in learners}
+            self._successor_rounds = 0
+
+    def _train_successors(self, rows: Rows, own: dict[str, OwnVerdict], keep: Bool) -> None:
+        for successor in self._successors.values():
+            successor.learn(rows, successor.score(rows, own), keep)
+        self._successor_rounds += 1
+        if self._successor_rounds >= self._job.drift.retrain_rounds:
+            self._models = [self._successors.get(m.use.name, m) for m in self._models]
+            self._successors = {}
+
+    def shares(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict) -> list[tuple[str, F64]]:
+        """Per detector, (n, F): its features' shares of each row's evidence, all detectors' adding up to 1."""
+        weight = {name: -np.log10(np.clip(np.nan_to_num(p, nan=1.0), 1e-300, 1.0)) for name, p in verdict.tail.items()}
+        total = np.maximum(np.sum(list(weight.values()), axis=0), 1e-12)
+        out: list[tuple[str, F64]] = []
+        for m in self._models:
+            part = np.zeros(rows.x.shape)
+            part[:, m.columns] = (
+                own[m.use.name].share[:, m.columns] if m.detector is None else m.detector.explain(m.view(rows))
+            )
+            part /= np.maximum(part.sum(axis=1, keepdims=True), 1e-12)
+            out.append((m.use.name, part * (weight[m.use.name] / total)[:, None]))
+        return out
+
+    def broken_rules(self, rows: Rows) -> list[tuple[str, ...]]:
+        """Per row, the names of the hard rules that it breaks."""
+        broken: list[tuple[str, ...]] = [()] * len(rows)
+        for m in self._models:
+            if isinstance(m.detector, Rules):
+                found = m.detector.broken(m.view(rows))
+                broken = [(*a, *b) for a, b in zip(broken, found, strict=True)]
+        return broken
+
+    def versions(self) -> dict[str, int]:
+        """Name -> version of each detector."""
+        return {m.use.name: m.use.spec.version for m in self._models}
+
+    def frames(self) -> dict[str, bytes]:
+        """The state as named frames, for a snapshot."""
+        out = {"profile": self.profile.snapshot(), "drift": self._monitors.snapshot()}
+        out |= _frames("model", self._models)
+        out |= _frames("successor", list(self._successors.values()))
+        meta: dict[str, Any] = {"rounds": self._successor_rounds, "frozen_until_us": self._frozen_until_us}
+        return out | {"meta": pack("models", _VERSION, meta, {})}
+
+    def restore(self, frames: dict[str, bytes]) -> None:
+        """Takes what `frames` gave. A detector without a frame starts cold."""
+        _, meta, _ = unpack(frames["meta"], "models", (_VERSION,))
+        self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
+        self.profile = PopulationProfile(self.features, resume=frames["profile"])
+        names = tuple(m.use.name for m in self._models)
+        self._monitors = self._job.drift.build(self._cohort, self._window, self.features, names, frames["drift"])
+        self._successors = {
+            m.use.name: _model(self._job, m.use, m.columns, m.infos, "successor", frames)
+            for m in self._models
+            if f"successor.{m.use.name}.calibrator" in frames
+        }
+        self._models = [_model(self._job, m.use, m.columns, m.infos, "model", frames) for m in self._models]
+
+
+def windows_per_day(window: WindowSpec) -> float:
+    """How many windows of this kind a subject's day holds, at least 1: overlapping ones count once.
+
+    A tail probability times this many is the chance that a genuine subject shows as odd a window in a day. It makes
+    evidence from five minutes and from a day comparable, and its alerts countable: Bonferroni over a day.
+    """
+    span_us = _SESSION_US if window.kind is WindowKind.SESSION else window.size_us
+    return max(1.0, DAY_US / span_us)
+
+
+def _model(
+    job: Job,
+    use: DetectorUse,
+    columns: I64,
+    infos: tuple[FeatureInfo, ...],
+    kind: str = "",
+    frames: dict[str, bytes] | None = None,
+) -> _Model:
+    saved = frames or {}
+    cohort_scope = use.spec.scope is Scope.COHORT
+    detector = use.spec.build(infos, saved.get(f"{kind}.{use.name}.detector")) if cohort_scope else None
+    calibrator = job.calibration.build(saved.get(f"{kind}.{use.name}.calibrator")) if use.spec.calibrated else None
+    return _Model(use, columns, infos, detector, calibrator)
+
+
+def _frames(kind: str, models: list[_Model]) -> dict[str, bytes]:
+    out: dict[str, bytes] = {}
+    for m in models:
+        if m.detector is not None:
+            out[f"{kind}.{m.use.name}.detector"] = m.detector.snapshot()
+        if m.calibrator is not None:
+            out[f"{kind}.{m.use.name}.calibrator"] = m.calibrator.snapshot()
+    return out
+
+
+def _pick(rows: Rows, keep: Bool) -> Rows:
+    if keep.all():
+        return rows
+    return Rows(rows.window, rows.end_us, rows.x[keep], rows.subject[keep], rows.start_us[keep], rows.stop_us[keep])

@@ -1,0 +1,281 @@
+"""The population stage: one cohort's rounds, in one fixed order, through its models."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from detectors.alerting.alert import Candidate, Part, Reason, iso
+from detectors.base import Rows
+from flows.job import Job
+from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
+from flows.operators.models import Verdict, WindowModels
+from flows.operators.rounds import Rounds
+from state.keygroup import key_group
+from state.snapshot import pack, unpack
+from state.types import F64, I64, Bool
+
+_VERSION: Final = 1
+_REASONS: Final = 6
+
+RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
+"""Called with each scored round before anything is learned from it: how `explain` looks inside."""
+
+
+class PopulationOperator:
+    """One cohort at work: feature rows in, candidates for the alert policy and drift events out."""
+
+    def __init__(self, job: Job, cohort: str, resume: bytes | None = None) -> None:
+        self._job = job
+        self._cohort = cohort
+        self._rounds: Rounds[FeatureRows] = Rounds(str(group) for group in range(job.key_groups))
+        self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
+        self._order = {name: i for i, name in enumerate(self._models)}
+        self._quarantine: dict[str, dict[int, int]] = {name: {} for name in self._models}
+        self.observer: RoundObserver | None = None
+        if resume is not None:
+            self._restore(resume)
+
+    def process(self, message: CohortInput) -> list[PolicyInput | Output]:
+        """Collects the rows; runs the rounds that are complete."""
+        for rows in message.rows:
+            self._rounds.add(rows.end_us, rows)
+        complete = self._rounds.advance(str(message.sender), message.watermark_us)
+        if complete is None:
+            return []
+        out: list[PolicyInput | Output] = []
+        candidates: list[Candidate] = []
+        for _, parts in complete:
+            parts.sort(key=lambda r: (self._order[r.window], r.group))
+            for window in self._order:
+                mine = [r for r in parts if r.window == window]
+                if mine:
+                    found, outputs = self._round(_concat(mine))
+                    candidates += found
+                    out += outputs
+        out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates))
+        return out
+
+    def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Output]]:
+        models = self._models[rows.window]
+        view = Rows(rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us)
+        verdict = models.judge(view, rows.own)
+        if self.observer is not None:
+            self.observer(rows, verdict, models)
+        out: list[Output] = []
+        if self._job.emit_scores:
+            out.append(Output(Stream.SCORES, _score_records(rows, verdict, self._cohort)))
+        found = self._candidates(rows, view, verdict, models)
+        keep = self._unsuspicious(rows, verdict)
+        events = models.learn(view, rows.own, verdict, keep)
+        if events:
+            out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
+        counts = {
+            "rows": len(rows),
+            "candidates": len(found),
+            "drift_events": len(events),
+            "not_learned": int((~keep).sum()),
+        }
+        out.append(Output(Stream.COUNTS, [{k: v for k, v in counts.items() if v}]))
+        return found, out
+
+    def _unsuspicious(self, rows: FeatureRows, verdict: Verdict) -> Bool:
+        """The rows to learn from; puts the subjects of suspicious ones in quarantine."""
+        rule = self._job.learning
+        odd = verdict.combined <= rule.exclude_line
+        held = {s: until_us for s, until_us in self._quarantine[rows.window].items() if until_us >= rows.end_us}
+        if odd.mean() <= rule.exclude_share_max:
+            held |= dict.fromkeys(rows.subject[odd].tolist(), rows.end_us + rule.quarantine_us)
+        self._quarantine[rows.window] = held
+        left_out = odd | np.isin(rows.subject, np.fromiter(held, np.uint64, len(held)))
+        return ~left_out if left_out.mean() <= rule.exclude_share_max else np.ones(len(rows), np.bool_)
+
+    def _candidates(self, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels) -> list[Candidate]:
+        at = np.flatnonzero(verdict.per_day <= self._job.policy.candidate_line)
+        if not len(at):
+            return []
+        few = Rows(view.window, view.end_us, view.x[at], view.subject[at], view.start_us[at], view.stop_us[at])
+        own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in rows.own.items()}
+        chosen = Verdict(
+            verdict.combined[at],
+            verdict.per_day[at],
+            {name: s[at] for name, s in verdict.score.items()},
+            {name: p[at] for name, p in verdict.tail.items()},
+        )
+        shares = models.shares(few, own, chosen)
+        reasons = _reasons(
+            few.x, shares, _typical_own(own, few.x), models.profile.typical(), [f.name for f in models.features]
+        )
+        rules = models.broken_rules(few)
+        versions = models.versions()
+        groups = key_group(few.subject, self._job.key_groups).tolist()
+        return [
+            Candidate(
+                subject=int(few.subject[i]),
+                name=str(rows.name[row]),
+                cohort=self._cohort,
+                group=groups[i],
+                window=rows.window,
+                start_us=int(few.start_us[i]),
+                stop_us=int(few.stop_us[i]),
+                end_us=rows.end_us,
+                tail_probability=float(max(chosen.per_day[i], 1e-300)),
+                parts=tuple(
+                    Part(name, versions[name], float(chosen.score[name][i]), float(max(p[i], 1e-300)))
+                    for name, p in chosen.tail.items()
+                    if not np.isnan(p[i])
+                ),
+                reasons=reasons[i],
+                rules=rules[i],
+            )
+            for i, row in enumerate(at.tolist())
+        ]
+
+    def snapshot(self) -> bytes:
+        """The whole state as framed bytes: models, quarantine and the rounds that wait for other groups."""
+        frames: dict[str, bytes] = {}
+        for window, models in self._models.items():
+            frames |= {f"{window}/{name}": blob for name, blob in models.frames().items()}
+        waiting = [rows for end in sorted(self._rounds.waiting) for rows in self._rounds.waiting[end]]
+        for i, rows in enumerate(waiting):
+            frames[f"waiting{i}"] = _pack_rows(rows)
+        meta: dict[str, Any] = {
+            "watermarks": self._rounds.watermarks.state(),
+            "watermark_us": self._rounds.watermark_us,
+            "quarantine": {window: list(held.items()) for window, held in self._quarantine.items()},
+            "digest": self._job.digest,
+        }
+        return pack(
+            "population", _VERSION, meta, {name: np.frombuffer(blob, np.uint8) for name, blob in frames.items()}
+        )
+
+    def _restore(self, blob: bytes) -> None:
+        _, meta, arrays = unpack(blob, "population", (_VERSION,))
+        self._rounds.watermarks.restore(meta["watermarks"])
+        self._rounds.watermark_us = meta["watermark_us"]
+        self._quarantine = {window: {int(s): int(t) for s, t in meta["quarantine"][window]} for window in self._models}
+        for window, models in self._models.items():
+            prefix = f"{window}/"
+            models.restore({n.removeprefix(prefix): a.tobytes() for n, a in arrays.items() if n.startswith(prefix)})
+        i = 0
+        while f"waiting{i}" in arrays:
+            rows = _unpack_rows(arrays[f"waiting{i}"].tobytes())
+            self._rounds.add(rows.end_us, rows)
+            i += 1
+
+
+def _concat(parts: list[FeatureRows]) -> FeatureRows:
+    """One round of one window: the groups' rows in group order."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    own = {
+        name: OwnVerdict(
+            np.concatenate([p.own[name].score for p in parts]),
+            np.concatenate([p.own[name].typical for p in parts]),
+            np.concatenate([p.own[name].share for p in parts]),
+        )
+        for name in first.own
+    }
+    return FeatureRows(
+        first.window,
+        first.end_us,
+        -1,
+        np.concatenate([p.subject for p in parts]),
+        np.concatenate([p.name for p in parts]),
+        np.concatenate([p.start_us for p in parts]),
+        np.concatenate([p.stop_us for p in parts]),
+        np.concatenate([p.x for p in parts]),
+        own,
+    )
+
+
+def _typical_own(own: dict[str, OwnVerdict], x: F64) -> F64:
+    """(n, F) the first own-history detector's usual values that are known, nan elsewhere."""
+    typical = np.full(x.shape, np.nan)
+    for verdict in own.values():
+        typical = np.where(np.isnan(typical), verdict.typical, typical)
+    return typical
+
+
+def _reasons(
+    x: F64, shares: list[tuple[str, F64]], own: F64, cohort: F64, features: list[str]
+) -> list[tuple[Reason, ...]]:
+    """Per row the features with the largest share of the evidence, each with the detector that weighs it most."""
+    names = [name for name, _ in shares]
+    stacked = np.stack([s for _, s in shares])
+    total = stacked.sum(axis=0)
+    loudest: I64 = stacked.argmax(axis=0)
+    reasons: list[tuple[Reason, ...]] = []
+    for i in range(len(x)):
+        top = np.argsort(-total[i], kind="stable")[:_REASONS].tolist()
+        reasons.append(
+            tuple(
+                Reason(
+                    features[j],
+                    float(x[i, j]),
+                    _known(own[i, j]),
+                    _known(cohort[j]),
+                    float(total[i, j]),
+                    names[loudest[i, j]],
+                )
+                for j in top
+                if total[i, j] >= 0.01 and not np.isnan(x[i, j])
+            )
+        )
+    return reasons
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict[str, Any]]:
+    """Per row: subject, window, start, stop, end, cohort, tail_probability (of the row), tail_probability_per_day, scores and tails by detector; null for "not yet"."""
+    end = iso(rows.end_us)
+    combined, per_day = verdict.combined.tolist(), verdict.per_day.tolist()
+    scores = {name: s.tolist() for name, s in verdict.score.items()}
+    tails = {name: p.tolist() for name, p in verdict.tail.items()}
+    names, starts, stops = rows.name.tolist(), rows.start_us.tolist(), rows.stop_us.tolist()
+    return [
+        {
+            "subject": names[i],
+            "window": rows.window,
+            "start": iso(starts[i]),
+            "stop": iso(stops[i]),
+            "end": end,
+            "cohort": cohort,
+            "tail_probability": _known(combined[i]),
+            "tail_probability_per_day": _known(per_day[i]),
+            "scores": {name: _known(s[i]) for name, s in scores.items()},
+            "tails": {name: _known(p[i]) for name, p in tails.items()},
+        }
+        for i in range(len(rows))
+    ]
+
+
+def _pack_rows(rows: FeatureRows) -> bytes:
+    arrays = {
+        "subject": rows.subject,
+        "name": rows.name,
+        "start_us": rows.start_us,
+        "stop_us": rows.stop_us,
+        "x": rows.x,
+    }
+    for name, v in rows.own.items():
+        arrays |= {f"score/{name}": v.score, f"typical/{name}": v.typical, f"share/{name}": v.share}
+    return pack("rows", 1, {"window": rows.window, "end_us": rows.end_us, "group": rows.group}, arrays)
+
+
+def _unpack_rows(blob: bytes) -> FeatureRows:
+    _, meta, a = unpack(blob, "rows", (1,))
+    own = {
+        n.removeprefix("score/"): OwnVerdict(
+            a[n], a[n.replace("score/", "typical/", 1)], a[n.replace("score/", "share/", 1)]
+        )
+        for n in a
+        if n.startswith("score/")
+    }
+    return FeatureRows(
+        meta["window"], meta["end_us"], meta["group"], a["subject"], a["name"], a["start_us"], a["stop_us"], a["x"], own
+    )

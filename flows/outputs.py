@@ -1,0 +1,44 @@
+"""Where the output streams end: records into their sinks, counter increments into totals."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from flows.operators.messages import Output, Stream
+from flows.report import Summary
+from flows.sinks.base import Sink
+
+
+class Outputs:
+    """The open sinks of a run and its totals.  A record is counted under its stream's name, whether a sink takes it or not."""
+
+    def __init__(self, sinks: Mapping[Stream, Sequence[Sink]]) -> None:
+        self._sinks = sinks
+        self.counts: Counter[str] = Counter()
+
+    def write(self, output: Output) -> None:
+        """Raises SinkError when a sink stays down."""
+        if output.stream is Stream.COUNTS:
+            for increments in output.records:
+                self.counts.update(increments)
+            return
+        self.counts[f"out.{output.stream}"] += len(output.records)
+        if output.stream is Stream.ALERTS:
+            self._tally_alerts(output)
+        elif output.stream is Stream.DRIFT:
+            self.counts.update(f"drift.{record['what']}" for record in output.records)
+        for sink in self._sinks.get(output.stream, ()):
+            sink.write(output.records)
+
+    def _tally_alerts(self, output: Output) -> None:
+        for record in output.records:
+            self.counts[f"severity.{record['severity']}"] += 1
+            if record["reasons"]:
+                self.counts[f"reason.{record['reasons'][0]['feature']}"] += 1
+
+    def flush(self) -> None:
+        for sinks in self._sinks.values():
+            for sink in sinks:
+                sink.flush()
+
+    def summary(self, elapsed_s: float) -> Summary:
+        return Summary.of_counts(self.counts, elapsed_s)

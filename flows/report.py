@@ -1,0 +1,124 @@
+"""Summary: what a run did, as numbers, as JSON and as text."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+FATES: Final = ("accepted", "late", "duplicate", "rejected")
+"""Where an input line can end; each line ends in exactly one of them."""
+_SEVERITIES: Final = ("critical", "high", "medium", "low")
+_REASONS_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The totals of a run.
+
+    read: input lines.  accepted, late, duplicate, rejected: where they ended.  open: rows in panes that had not closed
+    when the run stopped (0 after the end of bounded input).  windows: window -> rows scored.  severities, reasons:
+    alerts by severity and by the feature that told most.  drift: drift events by what was watched.  outputs: records by
+    stream.  evicted, expired: subjects that left, for want of room and after `state.ttl`.
+    """
+
+    read: int = 0
+    accepted: int = 0
+    late: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    open: int = 0
+    windows: dict[str, int] = field(default_factory=dict)
+    severities: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    rejects: dict[str, int] = field(default_factory=dict)
+    drift: dict[str, int] = field(default_factory=dict)
+    outputs: dict[str, int] = field(default_factory=dict)
+    evicted: int = 0
+    expired: int = 0
+    elapsed_s: float = 0.0
+
+    @staticmethod
+    def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
+        """From the counters of `Stream.COUNTS`: plain names, and families such as "rows.w1h" or "severity.high"."""
+
+        def family(prefix: str) -> dict[str, int]:
+            found = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
+            return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+        plain = ("read", *FATES, "open", "evicted", "expired")
+        return Summary(
+            **{name: counts.get(name, 0) for name in plain},
+            windows=family("rows."),
+            severities=dict(sorted(family("severity.").items(), key=lambda item: _severity_rank(item[0]))),
+            reasons=family("reason."),
+            rejects=family("rejected."),
+            drift=family("drift."),
+            outputs=family("out."),
+            elapsed_s=elapsed_s,
+        )
+
+    @property
+    def alerts(self) -> int:
+        """Alerts raised."""
+        return self.outputs.get("alerts", 0)
+
+    @property
+    def events_per_s(self) -> float:
+        """Input lines per second of wall-clock time; 0 for a run that took none."""
+        return self.read / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every line read ended in exactly one place (promise P2)."""
+        return self.read == sum(getattr(self, fate) for fate in FATES) + self.open
+
+    def to_json(self) -> dict[str, Any]:
+        """All totals as JSON values, with `alerts`, `events_per_s` and `balanced`."""
+        derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
+        return asdict(self) | derived
+
+    def table(self) -> "RenderableType":
+        """The same for people."""
+        grid = two_columns("Summary")
+        for name, text in self._lines():
+            grid.add_row(name, text)
+        return grid
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
+        verdict = "" if self.balanced else "  [bold red]NOT BALANCED: lines were lost or counted twice[/]"
+        yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
+        if self.rejects:
+            yield "rejected for", listing(self.rejects)
+        yield "window rows", listing(self.windows) or "none"
+        yield "alerts", f"{self.alerts:,}" + (f": {listing(self.severities)}" if self.severities else "")
+        if self.reasons:
+            yield "top reasons", listing(dict(list(self.reasons.items())[:_REASONS_SHOWN]))
+        yield "drift events", listing(self.drift) or "none"
+        if self.evicted or self.expired:
+            yield "subjects gone", f"{self.expired:,} silent for too long, {self.evicted:,} for want of room"
+        yield "speed", f"{self.events_per_s:,.0f} events/s, {self.elapsed_s:.1f} s"
+
+
+def listing(counts: Mapping[str, int]) -> str:
+    """As in "12 high, 3 low"."""
+    return ", ".join(f"{n:,} {name}" for name, n in counts.items())
+
+
+def two_columns(title: str) -> "Table":
+    """An empty table of names and texts, without lines."""
+    from rich.table import Table
+
+    table = Table(
+        title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2, 0, 0)
+    )
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _severity_rank(name: str) -> tuple[int, str]:
+    return (_SEVERITIES.index(name) if name in _SEVERITIES else len(_SEVERITIES), name)

@@ -1,0 +1,56 @@
+"""Sinks as configuration describes them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flows.sinks.base import Patience, Sink
+from flows.sinks.console import ConsoleWriter
+from flows.sinks.jsonl import JsonlWriter
+from flows.sinks.sqlite import SqliteWriter
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteSink:
+    """The embedded store, for all streams of a job and for many runs; records are upserted by their id."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlSink:
+    """One record per line, one stream per file.  overwrite: a fresh run empties the file; without it, it appends."""
+
+    path: str
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSink:
+    """One short line per record.  to: "stdout" or "stderr"."""
+
+    to: str = "stdout"
+
+
+SinkSpec = SqliteSink | JsonlSink | ConsoleSink
+
+
+def open_sink(
+    spec: SinkSpec,
+    stream: str,
+    resume_position: Any = None,
+    run_id: str = "",
+    patience: Patience = Patience(),  # noqa: B008 - frozen
+) -> Sink:
+    """The sink at work.
+
+    stream: alerts, drift, late, rejects or scores.  resume_position: what `flush` returned when the state to resume
+    from was saved; what was written since is taken back, or replaced.  run_id: stored beside SQLite's rows.
+    Raises SinkError for a place that cannot be written.
+    """
+    match spec:
+        case SqliteSink(path):
+            return SqliteWriter(path, stream, run_id, patience)
+        case JsonlSink(path, overwrite):
+            return JsonlWriter(path, resume_position, overwrite, patience)
+        case ConsoleSink(to):
+            return ConsoleWriter(to, stream)

@@ -1,0 +1,156 @@
+"""The embedded store: one SQLite file, one table per stream, rows found again by the id of what they are about."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from flows.sinks.base import BufferedSink, Patience, Record
+from state.errors import SinkError
+
+SCHEMA_VERSION: Final = 1
+_APPLICATION_ID: Final = int.from_bytes(b"DRFT", "big")
+
+COLUMNS: Final = {
+    "alerts": ("raised", "severity", "subject", "cohort", "window", "tail_probability"),
+    "drift": ("at", "what", "name", "cohort", "window", "size"),
+    "late": ("source", "offset", "subject", "event_time"),
+    "rejects": ("source", "offset", "reason"),
+    "scores": ("end", "subject", "window", "tail_probability"),
+}
+"""stream -> fields of its records that are columns of their own, beside id, run_id and record (the JSON text)."""
+_IDS: Final = {"alerts": "alert_id", "drift": "event_id"}
+_RUNS: Final = ("run_id", "started", "job", "digest", "version", "config", "sources")
+
+
+def _ddl() -> Iterator[str]:
+    for table, columns in COLUMNS.items():
+        own = ", ".join(f'"{c}"' for c in columns)
+        yield f"CREATE TABLE {table} (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, {own}, record TEXT NOT NULL)"
+    yield f"CREATE TABLE runs ({', '.join(f'{c} TEXT NOT NULL' for c in _RUNS)}, PRIMARY KEY (run_id))"
+    for table, column in (("alerts", "raised"), ("alerts", "subject"), ("drift", "at"), ("scores", "subject")):
+        yield f'CREATE INDEX {table}_{column} ON {table} ("{column}")'
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection to the store, made if there is none; autocommit, write-ahead log, every commit on the disk.
+
+    Raises SinkError for a path that cannot be written, a file that is no Driftnet store, and a newer schema.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        # One second of SQLite's own waiting per attempt; threads: Bytewax may build and run a sink on different ones.
+        db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise SinkError(
+            f"SQLite store {path}: cannot be opened: {error}; check the path and its permissions"
+        ) from error
+    try:
+        check_schema(db, path)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            _create(db)
+    except sqlite3.Error as error:
+        db.close()
+        raise SinkError(f"SQLite store {path}: cannot be used: {error}; check the path and its permissions") from error
+    except SinkError:
+        db.close()
+        raise
+    return db
+
+
+def check_schema(db: sqlite3.Connection, path: str) -> None:
+    """Raises SinkError unless the file is empty or a store that this build can use."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and application != _APPLICATION_ID:
+        raise SinkError(f"SQLite store {path} is a database of another program; choose another path")
+    if version > SCHEMA_VERSION:
+        raise SinkError(
+            f"SQLite store {path} has schema v{version}, this build knows v{SCHEMA_VERSION};"
+            " use a newer build, or choose another path"
+        )
+
+
+def _create(db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        # Another worker may have been first while this one waited for the lock.
+        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in _ddl():
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+class SqliteWriter(BufferedSink[tuple[Any, ...]]):
+    """Upserts records of one stream: what is emitted twice (after a crash, in a second replay) is stored once.
+
+    The id is the record's own (alert_id, event_id); for late, rejects and scores a hash of the whole record.
+    """
+
+    errors = (sqlite3.Error,)
+    advice = "end the program that holds the file, or free space, then resume the run"
+
+    def __init__(self, path: str, stream: str, run_id: str = "", patience: Patience | None = None) -> None:
+        super().__init__(f"SQLite store {path}, table {stream}", patience or Patience())
+        if stream not in COLUMNS:
+            raise SinkError(f"SQLite store {path}: no table for stream {stream!r}; there are: {', '.join(COLUMNS)}")
+        self._columns = COLUMNS[stream]
+        self._id = _IDS.get(stream)
+        self._run_id = run_id
+        self._sent = 0
+        marks = ", ".join("?" * (len(self._columns) + 3))
+        self._insert = f"INSERT OR REPLACE INTO {stream} VALUES ({marks})"
+        self._db = connect(path)
+
+    def _encode(self, records: list[Record]) -> list[tuple[Any, ...]]:
+        items = []
+        for record in records:
+            text = orjson.dumps(record)
+            key = record[self._id] if self._id else hashlib.blake2b(text, digest_size=16).hexdigest()
+            items.append((key, self._run_id, *(record.get(c) for c in self._columns), text.decode()))
+        return items
+
+    def _send(self, items: list[tuple[Any, ...]]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(self._insert, items)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self._sent += len(items)
+
+    def _position(self) -> dict[str, int]:
+        return {"rows": self._sent}  # every send is a commit; nothing is taken back on resume, the ids see to that
+
+    def _release(self) -> None:
+        self._db.close()
+
+
+def open_read_only(path: str) -> closing[sqlite3.Connection]:
+    """A connection that cannot write.  Raises SinkError when there is no store at the path."""
+    if not Path(path).is_file():
+        raise SinkError(f"SQLite store {path}: there is no such file; run a job whose alerts go there, or name another")
+    try:
+        db = sqlite3.connect(
+            f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, check_same_thread=False
+        )
+        check_schema(db, path)
+        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            raise SinkError(f"SQLite store {path} is empty; run a job whose alerts go there, or name another")
+    except sqlite3.Error as error:
+        raise SinkError(f"SQLite store {path}: cannot be read: {error}") from error
+    return closing(db)

@@ -1,0 +1,124 @@
+"""The reading side of the embedded store, and the table of runs that lets `explain` replay an alert."""
+
+import sqlite3
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from detectors.alerting.alert import iso
+from flows.sinks.base import Record
+from flows.sinks.sqlite import COLUMNS, connect, open_read_only
+from state.errors import SinkError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a job.
+
+    run_id: given to `open_sink`.  started: ISO 8601 UTC.  digest: the job's.  version: Driftnet's.
+    config: the effective configuration as text (TOML or JSON).  sources: JSON text, how to open the sources again.
+    """
+
+    run_id: str
+    started: str
+    job: str
+    digest: str
+    version: str
+    config: str
+    sources: str
+
+
+def record_run(path: str, run: Run) -> None:
+    """Stores the run in the store at `path`, which is made if there is none.  Raises SinkError."""
+    db = connect(path)
+    try:
+        db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(run))
+    except sqlite3.Error as error:
+        raise SinkError(f"SQLite store {path}: cannot record the run: {error}") from error
+    finally:
+        db.close()
+
+
+class AlertStore:
+    """What a store holds. Reads while runs write; each call sees all that was flushed before it."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises SinkError when there is no store that this build can read."""
+        self._path = str(path)
+        with open_read_only(self._path):
+            pass
+
+    def list_alerts(
+        self,
+        severity: str | None = None,
+        subject: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        limit: int | None = 100,
+    ) -> list[Record]:
+        """Alert records, latest raised first, and among those the most improbable.
+
+        severity, subject: exact.  since_us <= raised < until_us: event time, microseconds.  limit: None for all.
+        """
+        tests: list[tuple[str, Any]] = []
+        if severity is not None:
+            tests.append(("severity = ?", severity))
+        if subject is not None:
+            tests.append(("subject = ?", subject))
+        if since_us is not None:
+            tests.append(("raised >= ?", iso(since_us)))
+        if until_us is not None:
+            tests.append(("raised < ?", iso(until_us)))
+        where = " WHERE " + " AND ".join(test for test, _ in tests) if tests else ""
+        order = " ORDER BY raised DESC, tail_probability, id LIMIT ?"
+        values = [*(value for _, value in tests), -1 if limit is None else limit]
+        return [orjson.loads(r) for (r,) in self._rows(f"SELECT record FROM alerts{where}{order}", values)]
+
+    def get(self, prefix: str) -> Record | None:
+        """The alert whose id starts so; None when there is none.  Raises SinkError when there are several."""
+        high = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "~"
+        rows = self._rows("SELECT id, record FROM alerts WHERE id >= ? AND id < ? ORDER BY id LIMIT 4", [prefix, high])
+        if len(rows) > 1:
+            found = ", ".join(id_ for id_, _ in rows[:3])
+            raise SinkError(
+                f"alert id {prefix!r} is not unique: {found}{', ...' if len(rows) > 3 else ''}; give more digits"
+            )
+        return orjson.loads(rows[0][1]) if rows else None
+
+    def records(self, stream: str, limit: int | None = 100) -> list[Record]:
+        """Records of a stream (a key of COLUMNS), last stored first."""
+        if stream not in COLUMNS:
+            raise SinkError(f"store {self._path}: no stream {stream!r}; there are: {', '.join(COLUMNS)}")
+        query = f"SELECT record FROM {stream} ORDER BY rowid DESC LIMIT ?"
+        return [orjson.loads(r) for (r,) in self._rows(query, [-1 if limit is None else limit])]
+
+    def counts(self) -> dict[str, int]:
+        """Rows by stream, and of alerts by severity: {"alerts": 3, "alerts.high": 2, ..., "runs": 1}."""
+        out = {t: self._rows(f"SELECT count(*) FROM {t}", [])[0][0] for t in (*COLUMNS, "runs")}
+        by_severity = self._rows("SELECT severity, count(*) FROM alerts GROUP BY severity ORDER BY severity", [])
+        return out | {f"alerts.{severity}": n for severity, n in by_severity}
+
+    def runs(self) -> list[Run]:
+        """All runs, latest first."""
+        return [Run(*row) for row in self._rows(f"SELECT {_RUN} FROM runs ORDER BY started DESC, rowid DESC", [])]
+
+    def run_of(self, alert_id: str) -> Run | None:
+        """The run that stored this alert last, else the latest of the same configuration, else None."""
+        rows = self._rows("SELECT run_id, record FROM alerts WHERE id = ?", [alert_id])
+        if not rows:
+            return None
+        digest = orjson.loads(rows[0][1])["config_digest"]
+        runs = self.runs()
+        return next((r for r in runs if r.run_id == rows[0][0]), next((r for r in runs if r.digest == digest), None))
+
+    def _rows(self, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        try:
+            with open_read_only(self._path) as db:
+                return db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise SinkError(f"SQLite store {self._path}: cannot be read: {error}") from error
+
+
+_RUN = ", ".join(f.name for f in fields(Run))

@@ -1,0 +1,197 @@
+"""The embedded store: writing and reading it."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detectors.alerting.alert import Alert, Candidate, Reason
+from flows.operators.messages import Stream
+from flows.sinks import SqliteSink, open_sink
+from flows.sinks.base import Patience
+from flows.sinks.sqlite import COLUMNS, SqliteWriter
+from flows.sinks.store import AlertStore, Run, record_run
+from state.errors import SinkError
+from state.types import HOUR_US
+
+T0 = 1_767_225_600_000_000
+RUN = Run("run-1", "2026-01-02T00:00:00Z", "user-fraud", "d1", "0.1.0", "[job]\nname='x'", '["data/*.jsonl"]')
+
+
+def alert(subject: int, hour: int = 0, severity: str = "high", p: float = 1e-8, digest: str = "d1") -> dict[str, Any]:
+    end = T0 + hour * HOUR_US
+    reasons = (Reason("plays", 310.0, None, 9.0, 1.0, "population"),)
+    c = Candidate(subject, f"user-{subject}", "free", 0, "w1h", end - HOUR_US, end, end, p, reasons=reasons)
+    return Alert("job", digest, c, severity, p, (), end, 0, end - HOUR_US, end).to_record()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "new folder" / "driftnet.db")
+
+
+def fill(path: str, *records: dict[str, Any], stream: str = "alerts", run_id: str = "") -> None:
+    sink = open_sink(SqliteSink(path), stream, run_id=run_id)
+    sink.write(list(records))
+    sink.close()
+
+
+def test_there_is_a_table_for_every_stream_with_records() -> None:
+    """Each output stream but the counters has its table."""
+    assert set(COLUMNS) == {str(s) for s in Stream} - {"counts"}
+
+
+def test_an_alert_emitted_twice_is_stored_once(path: str) -> None:
+    """After a crash the same alert comes again: the row is replaced, not doubled."""
+    fill(path, alert(1), alert(2))
+    fill(path, alert(1) | {"suppressed_repeats": 7})
+    store = AlertStore(path)
+    assert store.counts()["alerts"] == 2
+    found = store.get(alert(1)["alert_id"])
+    assert found is not None
+    assert found["suppressed_repeats"] == 7
+
+
+@pytest.mark.parametrize(
+    ("stream", "record"),
+    [
+        (
+            "late",
+            {"source": "a.jsonl", "offset": 17, "subject": "u", "event_time": "2026-01-01T00:00:00Z", "raw": "{}"},
+        ),
+        ("rejects", {"source": "a.jsonl", "offset": 17, "reason": "not_json", "detail": "", "raw": "\x00"}),
+        ("scores", {"subject": "u", "window": "w1h", "end": "2026", "tail_probability": None, "scores": {"x": 1.5}}),
+        (
+            "drift",
+            {"event_id": "ab", "at": "2026", "what": "score", "name": "x", "cohort": "c", "window": "w", "size": 2},
+        ),
+    ],
+)
+def test_every_stream_is_stored_whole_and_once(path: str, stream: str, record: dict[str, Any]) -> None:
+    """The record comes back as it went in; written again it is still one; another one is another."""
+    other = record | {"event_id": "cd", "offset": 18}
+    fill(path, record, stream=stream)
+    fill(path, record, other, stream=stream)
+    assert AlertStore(path).records(stream) == [other, record]
+
+
+def test_written_alerts_can_be_read_while_the_run_goes_on(path: str) -> None:
+    """An alert is visible as soon as it was written, to another connection."""
+    sink = open_sink(SqliteSink(path), "alerts")
+    sink.write([alert(1)])
+    assert len(AlertStore(path).list_alerts()) == 1
+    assert sink.flush() == {"rows": 1}
+    sink.close()
+
+
+def test_alerts_are_listed_latest_first_and_filtered(path: str) -> None:
+    """By severity, by subject, by time raised (from inclusive, to exclusive), at most `limit`."""
+    fill(path, alert(1, 0), alert(2, 1, "low", 5e-5), alert(3, 1, "high", 1e-8), alert(1, 2, "critical", 1e-12))
+    store = AlertStore(path)
+
+    def listed(**filters: Any) -> list[str]:
+        return [f"{r['subject']}@{r['raised'][11:13]}" for r in store.list_alerts(**filters)]
+
+    assert listed() == ["user-1@02", "user-3@01", "user-2@01", "user-1@00"]
+    assert listed(limit=2) == ["user-1@02", "user-3@01"]
+    assert listed(severity="high") == ["user-3@01", "user-1@00"]
+    assert listed(subject="user-1") == ["user-1@02", "user-1@00"]
+    assert listed(since_us=T0 + HOUR_US, until_us=T0 + 2 * HOUR_US) == ["user-3@01", "user-2@01"]
+    assert store.counts() == {
+        "alerts": 4, "drift": 0, "late": 0, "rejects": 0, "scores": 0, "runs": 0,
+        "alerts.critical": 1, "alerts.high": 2, "alerts.low": 1,
+    }  # fmt: skip
+
+
+def test_an_alert_is_found_by_the_beginning_of_its_id(path: str) -> None:
+    """A unique prefix is enough; one that fits several names them; one that fits none gives None."""
+    rows = [alert(1) | {"alert_id": id_} for id_ in ("abc1", "abc2", "abf3", "ab`x")]
+    fill(path, *rows)
+    store = AlertStore(path)
+    assert store.get("abc2") == rows[1]
+    assert store.get("abf") == rows[2]
+    assert store.get("x") is None
+    with pytest.raises(SinkError, match="'abc' is not unique: abc1, abc2"):
+        store.get("abc")
+    with pytest.raises(SinkError, match="not unique"):
+        store.get("")
+
+
+def test_the_run_of_an_alert_is_the_one_that_stored_it(path: str) -> None:
+    """By run id where the sink knew it, else the latest run of the same configuration, else None."""
+    later = Run("run-2", "2026-01-03T00:00:00Z", "user-fraud", "d1", "0.1.0", "", "[]")
+    for run in (RUN, later, RUN):
+        record_run(path, run)
+    fill(path, alert(1), run_id="run-1")
+    fill(path, alert(2), alert(3, digest="unknown"))
+    store = AlertStore(path)
+    assert store.runs() == [later, RUN]
+    assert store.run_of(alert(1)["alert_id"]) == RUN
+    assert store.run_of(alert(2)["alert_id"]) == later
+    assert store.run_of(alert(3)["alert_id"]) is None
+    assert store.run_of("no such id") is None
+
+
+def test_a_locked_store_is_waited_for(path: str) -> None:
+    """While another program holds the lock, alerts wait in memory; afterwards they are stored."""
+    naps: list[float] = []
+    sink = SqliteWriter(path, "alerts", patience=Patience(tries=3, pause_s=0.01))
+    sink._db.execute("PRAGMA busy_timeout=1")
+    sink._sleep = naps.append
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    sink.write([alert(1)])
+    assert sink.waiting == 1
+    with pytest.raises(SinkError, match=r"table alerts: .* locked; 1 records wait in memory; end the program"):
+        sink.flush()
+    assert naps == [0.01, 0.02]
+    other.execute("COMMIT")
+    other.close()
+    sink.close()
+    assert AlertStore(path).counts()["alerts"] == 1
+
+
+def test_many_writers_may_make_the_store_at_once(path: str) -> None:
+    """Sinks of several streams, opened at the same moment, agree on one store and lose nothing."""
+    streams = ["late", "rejects"] * 4
+    with ThreadPoolExecutor(len(streams)) as pool:
+        list(pool.map(lambda i: fill(path, {"source": "s", "offset": i}, stream=streams[i]), range(len(streams))))
+    assert {k: v for k, v in AlertStore(path).counts().items() if v} == {"late": 4, "rejects": 4}
+
+
+def test_a_store_of_a_newer_build_is_refused(path: str) -> None:
+    """A newer schema is neither written nor read; the message names both versions."""
+    fill(path)
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(SinkError, match="schema v99, this build knows v1"):
+        open_sink(SqliteSink(path), "alerts")
+    with pytest.raises(SinkError, match="schema v99"):
+        AlertStore(path)
+
+
+def test_files_that_are_no_store_are_refused_and_left_alone(tmp_path: Path) -> None:
+    """Another program's database, a text file, a folder, a missing file: SinkError, and not a byte is changed."""
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as db:
+        db.execute("CREATE TABLE precious (x)")
+    db.close()
+    text = tmp_path / "notes.txt"
+    text.write_text("these are no tables at all" * 100)
+    before = foreign.read_bytes(), text.read_bytes()
+    for bad in (foreign, text, tmp_path):
+        with pytest.raises(SinkError, match=str(bad)):
+            open_sink(SqliteSink(str(bad)), "alerts")
+        with pytest.raises(SinkError, match=str(bad)):
+            AlertStore(bad)
+    assert (foreign.read_bytes(), text.read_bytes()) == before
+    with pytest.raises(SinkError, match="no such file"):
+        AlertStore(tmp_path / "missing.db")
+    with pytest.raises(SinkError, match="no table for stream 'counts'"):
+        open_sink(SqliteSink(str(tmp_path / "x.db")), "counts")
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(SinkError, match="is empty"):
+        AlertStore(tmp_path / "empty.db")
