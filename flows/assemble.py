@@ -1,0 +1,103 @@
+"""From a configuration to what runs: open partitions, sinks and their names, the record of the run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from flows.config.endpoints import FilesConfig, SqliteConfig
+from flows.config.models import Config
+from flows.operators.messages import Stream
+from flows.sinks import Sink, SinkSpec, open_sink
+from flows.sources.base import Partition, Source
+from flows.version import driftnet_version
+from state.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens one sink, at its beginning or at a position that an earlier `flush` returned.  Picklable."""
+
+    spec: SinkSpec
+    stream: str
+    run_id: str
+
+    def __call__(self, position: Any = None, /) -> Sink:
+        return open_sink(self.spec, self.stream, position, self.run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A configuration with the parts that it names.
+
+    extra: sinks beside the configured ones, by stream; a command's own.  run_id: a name that no other run has.
+    """
+
+    config: Config
+    extra: Mapping[Stream, Sequence[SinkSpec]] = field(default_factory=dict)
+    run_id: str = field(default_factory=lambda: uuid4().hex[:16])
+
+    def sources(self) -> list[Source]:
+        """The sources, not yet read.  Raises ConfigError when there is none."""
+        if not self.config.sources:
+            raise ConfigError('sources: seen none, allowed: at least one, such as [sources.main] kind = "files"')
+        line_bytes_max = self.config.event.max_line_bytes
+        return [source.source(name, line_bytes_max) for name, source in self.config.sources.items()]
+
+    def partitions(self) -> list[Partition]:
+        """All partitions, open.  Raises SourceError, and ConfigError when two have one name."""
+        opened = {
+            (i, name): source.open(name) for i, source in enumerate(self.sources()) for name in source.partition_names()
+        }
+        names = [p.name for p in opened.values()]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigError(f"sources: seen two partitions named {twice!r}, allowed: each name once")
+        return list(opened.values())
+
+    def openers(self) -> dict[str, tuple[Stream, Opener]]:
+        """A name that is stable over restarts -> the stream that the sink takes, and how to open it."""
+        found: dict[str, tuple[Stream, Opener]] = {}
+        for stream in Stream:
+            configured = getattr(self.config.sinks, stream.value, ())
+            specs = [s.sink() for s in configured] + list(self.extra.get(stream, ()))
+            for i, spec in enumerate(specs):
+                found[f"{stream.value}.{i}"] = (stream, Opener(spec, stream.value, self.run_id))
+        return found
+
+    def sinks(self) -> dict[Stream, list[Sink]]:
+        """All sinks, open.  Raises SinkError."""
+        opened: dict[Stream, list[Sink]] = {}
+        for stream, opener in self.openers().values():
+            opened.setdefault(stream, []).append(opener())
+        return opened
+
+    def record(self) -> None:
+        """Writes down the run in each store that alerts go to, so that `explain` can replay it.  Raises SinkError."""
+        from flows.sinks.store import Run, record_run
+
+        config = self.config.model_copy(
+            update={"sources": {name: _absolute(s) for name, s in self.config.sources.items()}}
+        )
+        table = config.to_table()
+        job = self.config.job()
+        run = Run(
+            run_id=self.run_id,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            job=job.name,
+            digest=job.digest,
+            version=driftnet_version(),
+            config=config.to_toml(),
+            sources=json.dumps(table["sources"]),
+        )
+        for path in dict.fromkeys(s.path for s in self.config.sinks.alerts if isinstance(s, SqliteConfig)):
+            record_run(path, run)
+
+
+def _absolute(source: Any) -> Any:
+    if isinstance(source, FilesConfig):
+        return source.model_copy(update={"paths": tuple(str(Path(p).absolute()) for p in source.paths)})
+    return source

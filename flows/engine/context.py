@@ -1,0 +1,29 @@
+"""What source, stages and sink of one process share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.engine.monitor import Monitor
+from flows.engine.pace import Pace
+from flows.engine.shutdown import Stop
+from flows.engine.stages import Stages
+from flows.engine.watch import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One process's part of a run.
+
+    durable: snapshots are real; must be set where there is a recovery store, costs time where there is none.
+    batch_lines: lines read at a time; changes speed and memory, never results.
+    beginnings: where durable runs note the sinks' positions at the very start, for a kill before the first checkpoint.
+    """
+
+    stages: Stages
+    durable: bool
+    batch_lines: int
+    stop: Stop
+    pace: Pace
+    monitor: Monitor
+    report: Report
+    beginnings: Path | None = None

@@ -1,0 +1,83 @@
+"""The keyed stages inside Bytewax: logics that only translate."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from bytewax.operators import StatefulBatchLogic
+
+from flows.engine.stages import Builder, Item, Operator
+from flows.engine.watch import Report, Watch
+from flows.operators.messages import Output
+from state.errors import SnapshotError
+
+Who = TypeVar("Who")
+Op = TypeVar("Op", bound=Operator[Any, Any])
+Address = Callable[[Any], Item]
+"""Gives a message to the next stage the name of the key that it goes to."""
+State = tuple[Any, bytes]
+"""Who an operator works for, and its snapshot."""
+
+
+class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[Who, Op]):
+    """One key of one stage.
+
+    Bytewax does not tell a logic its key, so the operator is built when the first message, or saved state, says who it
+    is for. Keys are few and fixed: the logic is always retained. The end of Bytewax's input emits nothing, because it
+    also comes when a run pauses; the end of our input is a watermark.
+    """
+
+    def __init__(
+        self,
+        step: str,
+        build: Builder[Who, Op],
+        resume: State | None,
+        *,
+        report: Report,
+        durable: bool,
+        address: Address | None = None,
+        at_eof: Callable[[Who, Op], None] | None = None,
+    ) -> None:
+        self._step = step
+        self._build = build
+        self._report = report
+        self._durable = durable
+        self._address = address
+        self._at_eof = at_eof
+        self._operator: Op | None = None
+        if resume is not None:
+            self._start(*resume)
+
+    def on_batch(self, values: list[tuple[Who, Any]]) -> tuple[list[Item | Output], bool]:
+        emitted: list[Item | Output] = []
+        operator = self._operator or self._start(values[0][0], None)
+        with self._watch:
+            for who, message in values:
+                if who != self._who:
+                    raise SnapshotError(f"{self._step}: state is of {self._who!r}, messages are for {who!r}")
+                emitted += self._addressed(operator.process(message))
+        return emitted, StatefulBatchLogic.RETAIN
+
+    def on_eof(self) -> tuple[list[Item | Output], bool]:
+        if self._at_eof is not None and self._operator is not None:
+            self._at_eof(self._who, self._operator)
+        return [], StatefulBatchLogic.RETAIN
+
+    def _start(self, who: Who, resume: bytes | None) -> Op:
+        self._watch = Watch(self._step if who is None else f"{self._step} {who}", self._report)
+        self._who = who
+        with self._watch:
+            self._operator = operator = self._build(who, resume=resume)
+        return operator
+
+    def _addressed(self, emitted: Sequence[Any]) -> Sequence[Item | Output]:
+        address = self._address
+        if address is None:
+            return emitted
+        return [item if isinstance(item, Output) else address(item) for item in emitted]
+
+    def snapshot(self) -> State | None:
+        # Bytewax asks for snapshots at the end of every epoch, whether there is a recovery store or not.
+        if not self._durable or self._operator is None:
+            return None
+        with self._watch:
+            return self._who, self._operator.snapshot()

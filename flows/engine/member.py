@@ -1,0 +1,74 @@
+"""One process's part of a run."""
+
+import gc
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from bytewax.testing import cluster_main
+
+from flows.engine.context import Context
+from flows.engine.monitor import Monitor, Status
+from flows.engine.pace import Pace
+from flows.engine.plan import Plan
+from flows.engine.recovery import recovery_config
+from flows.engine.shutdown import Stop
+from flows.engine.topology import dataflow
+from flows.engine.watch import FirstError
+
+
+def run_member(
+    plan: Plan,
+    store: Path | None,
+    stop: Stop,
+    first: FirstError,
+    publish: Callable[[Status], None],
+    addresses: Sequence[str] = (),
+    process: int = 0,
+) -> Status:
+    """Runs until the input ends or a stop is asked for, and returns this process's last status.
+
+    store: Bytewax's recovery store, None for a run without.  addresses: of all processes, none for a run in one.
+    process: which of them this is.  Raises the first error of an operator, source or sink itself, not wrapped.
+    """
+    options = plan.options
+    context = Context(
+        stages=plan.stages,
+        durable=store is not None,
+        batch_lines=options.batch_lines,
+        stop=stop,
+        pace=build_pace(plan, clustered=bool(addresses)),
+        monitor=Monitor(publish),
+        report=first,
+        beginnings=store.with_name("beginnings.json") if store is not None else None,
+    )
+    flow = dataflow(context, plan.sources, plan.openers)
+    # What exists now lives as long as the run: keep the cyclic collector from walking it again and again.
+    gc.freeze()
+    try:
+        # Not run_main, though there may be one worker only: here the main thread is free to take signals at once, and
+        # an error comes without a Rust backtrace.
+        cluster_main(  # type: ignore[no-untyped-call]
+            flow,
+            list(addresses),
+            process,
+            epoch_interval=timedelta(seconds=options.epoch_s),
+            recovery_config=recovery_config(store),
+            worker_count_per_proc=options.workers,
+        )
+    except BaseException:
+        if first.error is None:
+            raise
+    finally:
+        gc.unfreeze()
+    if first.error is not None:
+        raise first.error
+    return context.monitor.status
+
+
+def build_pace(plan: Plan, *, clustered: bool) -> Pace:
+    """clustered: other processes may have rows where this one never had any, and then wait for its watermark."""
+    stages = plan.stages
+    if not plan.options.live:
+        return Pace(stages.lead_us)
+    return Pace(stages.lead_us, stages.idle_timeout_us, stages.out_of_orderness_us if clustered else None)

@@ -1,0 +1,83 @@
+"""What a run tells about itself while it runs: totals, rows in open panes, bytes read."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from flows.report import FATES, Summary
+from flows.sources.base import Partition
+
+Progress = Callable[[Summary, float | None], None]
+"""Called with the totals so far, and the share of the input's bytes that was read (None when its size is unknown)."""
+
+
+@dataclass(slots=True)
+class Status:
+    """One process's part of the picture.
+
+    counts: totals of the job's life, in the process that has the sinks.  elapsed_s: time that earlier runs took.
+    open_rows: rows in open panes, by key group, once the run has stopped.  bytes: partition -> (read, all), None when
+    the size is unknown.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    elapsed_s: float = 0.0
+    open_rows: dict[int, int] = field(default_factory=dict)
+    bytes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
+
+
+class Monitor:
+    """Collects a process's status and publishes it, at most every every_s seconds."""
+
+    def __init__(self, publish: Callable[[Status], None], every_s: float = 0.5) -> None:
+        self.status = Status()
+        self._publish = publish
+        self._every_s = every_s
+        self._next_s = 0.0
+
+    def totals(self, counts: Mapping[str, int], elapsed_s: float) -> None:
+        """New totals of the job's life, and the time that earlier runs took."""
+        self.status.counts, self.status.elapsed_s = dict(counts), elapsed_s
+        self.tick()
+
+    def partition(self, partition: Partition) -> None:
+        """A partition was asked for lines, whether it had any or not."""
+        size, done = partition.size_bytes, partition.done_bytes
+        self.status.bytes[partition.name] = None if size is None or done is None else (done, size)
+        self.tick()
+
+    def open_rows(self, group: int, rows: int) -> None:
+        """The run stops, with so many rows in a key group's open panes."""
+        self.status.open_rows[group] = rows
+
+    def finish(self) -> None:
+        """The sinks were closed: publishes the last totals."""
+        self._publish(self.status)
+
+    def tick(self) -> None:
+        """Publishes if it is time."""
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._every_s
+            self._publish(self.status)
+
+
+def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> Summary:
+    """The processes' statuses as one.  While the run goes on, what has no fate yet counts as open."""
+    counts: dict[str, int] = {}
+    opened = 0
+    for status in statuses:
+        counts |= status.counts
+        elapsed_s += status.elapsed_s
+        opened += sum(status.open_rows.values())
+    if running:
+        opened = counts.get("read", 0) - sum(counts.get(fate, 0) for fate in FATES)
+    return Summary.of_counts(counts | {"open": opened}, elapsed_s)
+
+
+def fraction(statuses: Iterable[Status]) -> float | None:
+    """The share of the input's bytes that was read."""
+    sizes = [size for status in statuses for size in status.bytes.values()]
+    known = [size for size in sizes if size is not None]
+    total = sum(size for _, size in known)
+    return sum(done for done, _ in known) / total if total and len(known) == len(sizes) else None

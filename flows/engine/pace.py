@@ -1,0 +1,81 @@
+"""How the source partitions of one process wait for each other: none runs far ahead, a silent one holds nobody back."""
+
+import time
+from collections.abc import Callable
+
+from state.types import START_OF_TIME_US
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1000
+
+
+class Pace:
+    """The partitions' watermarks, and when each was last heard.  Shared by worker threads; each writes its own.
+
+    lead_us: bounded runs; a partition this far ahead of the slowest waits, so that rows do not pile up in open panes.
+    idle_timeout_us: live runs, None for bounded ones; silence after which a partition's watermark moves without rows.
+    bound_us: wall-clock time minus this is the watermark of a process that never had a row, None to wait for the first.
+    """
+
+    def __init__(
+        self,
+        lead_us: int,
+        idle_timeout_us: int | None = None,
+        bound_us: int | None = None,
+        monotonic_us: Callable[[], int] = _monotonic_us,
+        wall_us: Callable[[], int] = _wall_us,
+    ) -> None:
+        self._lead_us = lead_us
+        self._idle_us = idle_timeout_us
+        self._bound_us = bound_us
+        self._now_us = monotonic_us
+        self._wall_us = wall_us
+        self._watermark_us: dict[str, int] = {}
+        self._heard_us: dict[str, int] = {}
+
+    def join(self, name: str, watermark_us: int) -> None:
+        """A partition starts, or resumes, here."""
+        self._watermark_us[name] = watermark_us
+        self._heard_us[name] = self._now_us()
+
+    def leave(self, name: str) -> None:
+        """A partition has ended."""
+        self._watermark_us.pop(name, None)
+        self._heard_us.pop(name, None)
+
+    def heard(self, name: str, watermark_us: int) -> None:
+        """Lines came, and moved the watermark there."""
+        self._watermark_us[name] = watermark_us
+        self._heard_us[name] = self._now_us()
+
+    def is_ahead(self, name: str) -> bool:
+        """Whether the partition should let the others catch up.  The slowest one never has to."""
+        if self._idle_us is not None:
+            return False
+        return self._watermark_us[name] > min(list(self._watermark_us.values())) + self._lead_us
+
+    def idle_watermark_us(self, name: str) -> int | None:
+        """Where a silent partition's watermark may go, None while it must stay.
+
+        Beside active partitions it follows the slowest of them.  When all are silent, event time goes on at the speed
+        of the clock from where the last row left it: a slow producer of old data does not make its own rows late.
+        """
+        if self._idle_us is None:
+            return None
+        now_us = self._now_us()
+        heard_us = dict(self._heard_us)
+        if now_us - heard_us[name] < self._idle_us:
+            return None
+        active = [self._watermark_us[n] for n, at in heard_us.items() if now_us - at < self._idle_us]
+        started = [us for us in active if us > START_OF_TIME_US]
+        if active:
+            return min(started) if len(started) == len(active) else None
+        reached_us = max(list(self._watermark_us.values()))
+        if reached_us > START_OF_TIME_US:
+            return reached_us + now_us - max(heard_us.values())
+        return None if self._bound_us is None else self._wall_us() - self._bound_us

@@ -1,0 +1,51 @@
+"""A run, described: what every process of it must know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.engine.sink import Openers
+from flows.engine.stages import Stages
+from flows.sources.base import Source
+from state.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run, as opposed to what: nothing here changes an alert.
+
+    workers: threads per process; they share one core's worth of Python.  processes: on this machine, one core each.
+    batch_lines: lines read at a time.  epoch_s: time between checkpoints, and the only backpressure.
+    live: silent partitions let event time go on.  state_dir: where state survives; None for a run without.
+    """
+
+    workers: int = 1
+    processes: int = 1
+    batch_lines: int = 8192
+    epoch_s: float = 5.0
+    live: bool = False
+    state_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a process needs to take part in a run; picklable if its parts are.
+
+    sources: partition name -> the source that opens it.  openers: the sinks.
+    """
+
+    stages: Stages
+    sources: Mapping[str, Source]
+    openers: Openers
+    options: Options
+
+
+def partitions_of(sources: Sequence[Source]) -> dict[str, Source]:
+    """Partition name -> source, in the order given.  Raises ConfigError when two partitions have one name."""
+    of_name: dict[str, Source] = {}
+    for source in sources:
+        for name in source.partition_names():
+            if name in of_name:
+                raise ConfigError(f"two sources have a partition named {name!r}; give one of the sources another name")
+            of_name[name] = source
+    return of_name

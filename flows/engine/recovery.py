@@ -1,0 +1,75 @@
+"""The state directory: ours to lock, and to check that what is saved there belongs to this job."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from bytewax.recovery import RecoveryConfig, init_db_dir
+
+from flows.engine.stages import Stages
+from state.errors import SnapshotError
+
+_FORMAT: Final = 1
+_STORE: Final = "store"
+_PARTS: Final = 4
+"""Files of a new store, for its whole life: more of them resume faster, each costs some milliseconds per epoch."""
+
+
+@contextmanager
+def locked_state(directory: Path, stages: Stages, partitions: Sequence[str]) -> Iterator[Path]:
+    """Creates or checks a state directory, and holds it.  Yields the path of Bytewax's recovery store in it.
+
+    Raises SnapshotError when another run holds it, or when it is the state of a job of another shape.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SnapshotError(f"state directory {directory}: another run is using it; stop that one first") from None
+        _check_shape(directory, stages, partitions)
+        yield _store(directory)
+
+
+def recovery_config(store: Path | None) -> RecoveryConfig | None:
+    """What Bytewax's entry points take."""
+    return None if store is None else RecoveryConfig(store)  # type: ignore[no-untyped-call]
+
+
+def _store(directory: Path) -> Path:
+    store = directory / _STORE
+    if not store.exists():
+        # Renamed when complete: a kill in between must not leave half a set of files, which Bytewax refuses.
+        fresh = directory / f"{_STORE}.new"
+        if fresh.exists():
+            for part in fresh.iterdir():
+                part.unlink()
+        fresh.mkdir(exist_ok=True)
+        init_db_dir(fresh, _PARTS)  # type: ignore[no-untyped-call]
+        fresh.rename(store)
+    return store
+
+
+def _check_shape(directory: Path, stages: Stages, partitions: Sequence[str]) -> None:
+    shape: dict[str, Any] = {"format": _FORMAT, "key_groups": stages.groups, "cohorts": list(stages.cohorts)}
+    file = directory / "shape.json"
+    if file.exists():
+        saved = json.loads(file.read_text())
+        for name, value in shape.items():
+            if saved.get(name) != value:
+                raise SnapshotError(
+                    f"state directory {directory}: saved with {name} {saved.get(name)!r}, this job has {value!r};"
+                    " run the job as it was, or start in an empty directory"
+                )
+        gone = [name for name in saved["partitions"] if name not in partitions]
+        if gone:
+            raise SnapshotError(
+                f"state directory {directory}: has read partitions that this job does not have: {', '.join(gone)};"
+                " bring them back, or start in an empty directory"
+            )
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps(shape | {"partitions": list(partitions)}))
+    fresh.replace(file)

@@ -1,0 +1,97 @@
+"""The end of the flow inside Bytewax: all output streams, in one partition, inside the committed epoch."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from flows.engine.context import Context
+from flows.engine.monitor import Monitor
+from flows.engine.watch import Watch
+from flows.operators.messages import Output, Stream
+from flows.outputs import Outputs
+from flows.sinks.base import Sink
+
+_PART: Final = "main"
+
+
+class SinkOpener(Protocol):
+    """Opens one sink, at its beginning or at a position that an earlier `flush` returned."""
+
+    def __call__(self, position: Any, /) -> Sink: ...
+
+
+Openers = Mapping[str, tuple[Stream, SinkOpener]]
+"""A name that is stable over restarts -> the stream that the sink takes, and how to open it."""
+
+
+class OutputSink(FixedPartitionedSink[Output, dict[str, Any]]):
+    """One partition on one worker: what is written there is committed together with the state that led to it."""
+
+    def __init__(self, context: Context, openers: Openers) -> None:
+        self._context = context
+        self._openers = openers
+
+    def list_parts(self) -> list[str]:
+        return [_PART]
+
+    def part_fn(self, item_key: str) -> int:  # noqa: ARG002
+        return 0
+
+    def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "OutputPartition":
+        watch = Watch(f"{step_id} {for_part}", self._context.report)
+        with watch:
+            return OutputPartition(self._openers, self._context.monitor, watch, resume_state or self._beginning())
+
+    def _beginning(self) -> dict[str, Any]:
+        """Where the sinks stood when a durable job began; what a kill before the first checkpoint left is cut off."""
+        file = self._context.beginnings
+        if file is None:
+            return {}
+        if not file.exists():
+            sinks = {name: opener(None) for name, (_, opener) in self._openers.items()}
+            positions = {name: sink.flush() for name, sink in sinks.items()}
+            for sink in sinks.values():
+                sink.close()
+            fresh = file.with_suffix(".new")
+            fresh.write_text(json.dumps(positions))
+            fresh.replace(file)
+        return {"positions": json.loads(file.read_text())}
+
+
+class OutputPartition(StatefulSinkPartition[Output, dict[str, Any]]):
+    """The open sinks.  The totals are part of the state: after a restart they go on, and still add up."""
+
+    def __init__(self, openers: Openers, monitor: Monitor, watch: Watch, resume: Mapping[str, Any]) -> None:
+        positions = resume.get("positions", {})
+        self._sinks = {name: opener(positions.get(name)) for name, (_, opener) in openers.items()}
+        by_stream: dict[Stream, list[Sink]] = {}
+        for name, (stream, _) in openers.items():
+            by_stream.setdefault(stream, []).append(self._sinks[name])
+        self._outputs = Outputs(by_stream)
+        self._outputs.counts.update(resume.get("counts", {}))
+        self._elapsed_s: float = resume.get("elapsed_s", 0.0)
+        self._started_s = time.monotonic()
+        self._monitor = monitor
+        self._watch = watch
+        monitor.totals(self._outputs.counts, self._elapsed_s)
+
+    def write_batch(self, values: list[Output]) -> None:
+        with self._watch:
+            for output in values:
+                self._outputs.write(output)
+        self._monitor.totals(self._outputs.counts, self._elapsed_s)
+
+    def snapshot(self) -> dict[str, Any]:
+        with self._watch:
+            positions = {name: sink.flush() for name, sink in self._sinks.items()}
+        elapsed_s = self._elapsed_s + time.monotonic() - self._started_s
+        return {"version": 1, "positions": positions, "counts": dict(self._outputs.counts), "elapsed_s": elapsed_s}
+
+    def close(self) -> None:
+        with self._watch:
+            for sink in self._sinks.values():
+                sink.close()
+        self._monitor.finish()

@@ -1,0 +1,108 @@
+"""Source partitions inside Bytewax: read, ingest, route."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from flows.engine.context import Context
+from flows.engine.names import key_name
+from flows.engine.stages import IngestOperator, Item, Routed
+from flows.engine.watch import Watch
+from flows.operators.messages import Output
+from flows.sources.base import Partition, Source
+
+_NAP: Final = timedelta(milliseconds=25)
+_OUTPUTS: Final = "outputs"
+
+
+class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
+    """All partitions of a job.  sources: partition name -> the source that opens it."""
+
+    def __init__(self, context: Context, sources: Mapping[str, Source]) -> None:
+        self._context = context
+        self._sources = sources
+
+    def list_parts(self) -> list[str]:
+        return list(self._sources)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "LinePartition":
+        watch = Watch(f"{step_id} {for_part}", self._context.report)
+        with watch:
+            reader = self._sources[for_part].open(for_part)
+            if resume_state is None:
+                return LinePartition(self._context, watch, reader, self._context.stages.ingest(for_part, resume=None))
+            reader.seek(resume_state["position"])
+            ingest = self._context.stages.ingest(for_part, resume=resume_state["ingest"])
+            return LinePartition(self._context, watch, reader, ingest, resume_state["done"])
+
+
+class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
+    """One partition at work.
+
+    The end of the input is data: `finish` sends the last watermark, once in the life of the partition's state.
+    A stop is not the end: a durable run only pauses, and what is open stays open for the next run. A run without a
+    state directory has no next run, so that there a stop finishes what was read.
+    """
+
+    def __init__(
+        self, context: Context, watch: Watch, reader: Partition, ingest: IngestOperator, done: bool = False
+    ) -> None:
+        self._context = context
+        self._watch = watch
+        self._reader = reader
+        self._ingest = ingest
+        self._done = done
+        self._nap = False
+        if not done:
+            context.pace.join(reader.name, ingest.watermark_us)
+
+    def next_batch(self) -> list[Item]:
+        if self._done or (self._context.durable and self._context.stop.is_set()):
+            self._context.pace.leave(self._reader.name)
+            raise StopIteration
+        with self._watch:
+            return [_addressed(routed) for routed in self._next()]
+
+    def _next(self) -> Sequence[Routed]:
+        name, pace = self._reader.name, self._context.pace
+        self._nap = False
+        if self._context.stop.is_set():
+            return self._finish()
+        if pace.is_ahead(name):
+            return ()
+        lines = self._reader.read(self._context.batch_lines)
+        self._context.monitor.partition(self._reader)
+        if lines is None:
+            return self._finish()
+        if lines.lines:
+            routed = self._ingest.process(lines)
+            pace.heard(name, self._ingest.watermark_us)
+            return routed
+        self._nap = True
+        watermark_us = pace.idle_watermark_us(name)
+        if watermark_us is None or watermark_us <= self._ingest.watermark_us:
+            return ()
+        return self._ingest.advance(watermark_us)
+
+    def _finish(self) -> Sequence[Routed]:
+        self._done = True
+        self._context.pace.leave(self._reader.name)
+        return self._ingest.finish()
+
+    def next_awake(self) -> datetime | None:
+        # Bytewax polls an empty source every millisecond unless it is told to wait.
+        return datetime.now(UTC) + _NAP if self._nap else None
+
+    def snapshot(self) -> dict[str, Any]:
+        with self._watch:
+            ingest = self._ingest.snapshot() if self._context.durable else b""
+            return {"version": 1, "position": self._reader.position(), "ingest": ingest, "done": self._done}
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def _addressed(routed: Routed) -> Item:
+    return (_OUTPUTS, routed) if isinstance(routed, Output) else (key_name(routed[0]), routed)

@@ -1,0 +1,78 @@
+"""What the binding needs to know of a job: how to build its operators, and nothing of what they do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
+from flows.sources.base import Lines
+
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
+Who_contra = TypeVar("Who_contra", contravariant=True)
+Built_co = TypeVar("Built_co", covariant=True)
+
+Routed = tuple[int, GroupInput] | Output
+"""What a source partition emits: a message and the key group that it goes to, or records for an output stream."""
+
+
+class Operator(Protocol[In_contra, Out_co]):
+    """A stage at work on one key."""
+
+    def process(self, message: In_contra, /) -> Sequence[Out_co]: ...
+
+    def snapshot(self) -> bytes: ...
+
+
+class SubjectStage(Operator[GroupInput, tuple[str, CohortInput] | Output], Protocol):
+    """The stage that keeps rows until their panes close."""
+
+    @property
+    def rows_waiting(self) -> int: ...
+
+
+class IngestOperator(Protocol):
+    """Lines of one source partition to messages for the key groups."""
+
+    @property
+    def watermark_us(self) -> int: ...
+
+    def process(self, lines: Lines, /) -> Sequence[Routed]: ...
+
+    def advance(self, watermark_us: int, /) -> Sequence[Routed]:
+        """Moves the watermark without a line: time has passed on an idle partition."""
+
+    def finish(self) -> Sequence[Routed]:
+        """The end of the input: what is left, and the last watermark, to every key group."""
+
+    def snapshot(self) -> bytes: ...
+
+
+class Builder(Protocol[Who_contra, Built_co]):
+    """Builds the operator of one key, anew or from its snapshot."""
+
+    def __call__(self, who: Who_contra, /, *, resume: bytes | None) -> Built_co: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Builders of a job's operators, and how many of them run side by side.
+
+    groups: key groups of the subject stage.  cohorts: keys of the population stage.  Builders must be picklable for
+    runs in several processes.  lead_us: how far one bounded partition may run ahead of the others in event time.
+    out_of_orderness_us, idle_timeout_us: of live partitions that fall silent.
+    """
+
+    groups: int
+    cohorts: tuple[str, ...]
+    ingest: Builder[str, IngestOperator]
+    subject: Builder[int, SubjectStage]
+    population: Builder[str, Operator[CohortInput, PolicyInput | Output]]
+    alerts: Builder[None, Operator[PolicyInput, Output]]
+    lead_us: int
+    out_of_orderness_us: int
+    idle_timeout_us: int
+
+
+Item = tuple[str, Any]
+"""What travels in Bytewax: a key's name, and (who, message) or an Output."""

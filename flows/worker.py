@@ -1,0 +1,68 @@
+"""A job on Bytewax: the engine's plan, made from a configuration."""
+
+from dataclasses import dataclass
+
+from flows.assemble import Assembly
+from flows.engine.monitor import Progress
+from flows.engine.plan import Options, Plan, partitions_of
+from flows.engine.run import execute
+from flows.engine.stages import Stages
+from flows.job import Job
+from flows.operators.alerts import AlertOperator
+from flows.operators.ingest import Ingest
+from flows.operators.population import PopulationOperator
+from flows.operators.subject import SubjectOperator
+from flows.report import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class JobStages:
+    """Builds the operators of a job.  partitions: the names of all source partitions.  Picklable."""
+
+    job: Job
+    partitions: tuple[str, ...]
+
+    def ingest(self, partition: str, /, *, resume: bytes | None) -> Ingest:
+        """The first stage of one source partition."""
+        return Ingest(self.job, partition, resume)
+
+    def subject(self, group: int, /, *, resume: bytes | None) -> SubjectOperator:
+        """The subject stage of one key group."""
+        return SubjectOperator(self.job, group, self.partitions, resume)
+
+    def population(self, cohort: str, /, *, resume: bytes | None) -> PopulationOperator:
+        """The population stage of one cohort."""
+        return PopulationOperator(self.job, cohort, resume)
+
+    def alerts(self, _: None, /, *, resume: bytes | None) -> AlertOperator:
+        """The alert policy."""
+        return AlertOperator(self.job, resume)
+
+    def stages(self) -> Stages:
+        """All of them, as the engine takes them."""
+        time = self.job.time
+        return Stages(
+            groups=self.job.key_groups,
+            cohorts=self.job.cohorts.names,
+            ingest=self.ingest,
+            subject=self.subject,
+            population=self.population,
+            alerts=self.alerts,
+            # One pane ahead keeps all partitions busy; more would only pile up rows in open panes.
+            lead_us=self.job.pane_us + time.out_of_orderness_us,
+            out_of_orderness_us=time.out_of_orderness_us,
+            idle_timeout_us=time.idle_timeout_us,
+        )
+
+
+def plan(assembly: Assembly, options: Options) -> Plan:
+    """What every process of a run must know.  Raises ConfigError, SourceError."""
+    sources = partitions_of(assembly.sources())
+    return Plan(JobStages(assembly.config.job(), tuple(sources)).stages(), sources, assembly.openers(), options)
+
+
+def work(assembly: Assembly, options: Options, progress: Progress | None = None) -> Summary:
+    """Runs to the end of the input, or until a signal, on Bytewax; see `flows.engine.run.execute`."""
+    planned = plan(assembly, options)
+    assembly.record()
+    return execute(planned, progress)

@@ -1,0 +1,234 @@
+"""A whole job in miniature, with operators of a few lines each: what the binding is tested with.
+
+Lines are numbers. They go through a key group each, to every cohort, and become one "alert" per number and cohort.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flows.engine.plan import Options, Plan
+from flows.engine.stages import Stages
+from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.sources.base import Lines
+from state.errors import DetectorError
+from state.types import END_OF_TIME_US, START_OF_TIME_US
+
+GROUPS = 5
+BEHIND = 6
+COHORTS = ("left", "right", "other")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A source of `partitions` partitions of `count` numbers each; with live, silent and never ending after them."""
+
+    partitions: int = 1
+    count: int = 100
+    live: bool = False
+    pause_s: float = 0.0
+
+    def partition_names(self) -> list[str]:
+        return [f"p{i}" for i in range(self.partitions)]
+
+    def open(self, name: str) -> "NumbersPartition":
+        return NumbersPartition(name, self)
+
+
+@dataclass
+class NumbersPartition:
+    name: str
+    spec: Numbers
+    at: int = 0
+    closed: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        return self.spec.count
+
+    @property
+    def done_bytes(self) -> int:
+        return self.at
+
+    def read(self, max_lines: int) -> Lines | None:
+        time.sleep(self.spec.pause_s)
+        if self.at == self.spec.count:
+            return Lines([], [], self.name) if self.spec.live else None
+        numbers = range(self.at, min(self.at + max_lines, self.spec.count))
+        self.at = numbers.stop
+        return Lines([str(n).encode() for n in numbers], numbers, self.name)
+
+    def position(self) -> int:
+        return self.at
+
+    def seek(self, position: int) -> None:
+        self.at = position
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class _Json:
+    """An operator whose state is its attributes."""
+
+    kept: tuple[str, ...]
+
+    def snapshot(self) -> bytes:
+        return json.dumps({name: getattr(self, name) for name in self.kept}).encode()
+
+    def _restore(self, resume: bytes | None) -> None:
+        for name, value in (json.loads(resume) if resume else {}).items():
+            setattr(self, name, value)
+
+
+class Ingest(_Json):
+    """Number n goes to group n % GROUPS, and moves the watermark to n - BEHIND."""
+
+    kept = ("watermark_us", "ends")
+
+    def __init__(self, name: str, *, resume: bytes | None) -> None:
+        self.name = name
+        self.watermark_us = START_OF_TIME_US
+        self.ends = 0
+        self._restore(resume)
+
+    def process(self, lines: Lines) -> list[tuple[int, GroupInput] | Output]:
+        numbers = [int(line) for line in lines.lines]
+        self.watermark_us = numbers[-1] - BEHIND
+        groups = [[n for n in numbers if n % GROUPS == group] for group in range(GROUPS)]
+        counts = Output(Stream.COUNTS, [{"read": len(numbers)}])
+        return [counts, *((g, self._message(part)) for g, part in enumerate(groups))]
+
+    def advance(self, watermark_us: int) -> list[tuple[int, GroupInput] | Output]:
+        self.watermark_us = watermark_us
+        return [(g, self._message([])) for g in range(GROUPS)]
+
+    def finish(self) -> list[tuple[int, GroupInput] | Output]:
+        self.ends += 1
+        assert self.ends == 1, "the end of the input was sent twice"
+        return self.advance(END_OF_TIME_US)
+
+    def _message(self, numbers: list[int]) -> GroupInput:
+        return GroupInput(self.name, self.watermark_us, numbers)  # type: ignore[arg-type]
+
+
+class Subject(_Json):
+    """Holds numbers until all partitions have passed them."""
+
+    kept = ("watermarks", "waiting", "last")
+
+    def __init__(self, partitions: tuple[str, ...], group: int, *, resume: bytes | None) -> None:
+        self.group = group
+        self.watermarks = dict.fromkeys(partitions, START_OF_TIME_US)
+        self.waiting: list[tuple[int, str]] = []
+        self.last = dict.fromkeys(partitions, -1)
+        self._restore(resume)
+
+    @property
+    def rows_waiting(self) -> int:
+        return len(self.waiting)
+
+    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Output]:
+        numbers: Sequence[int] = message.batch  # type: ignore[assignment]
+        for n in numbers:
+            assert n % GROUPS == self.group
+            assert n > self.last[message.sender], "out of order"
+            self.last[message.sender] = n
+            self.waiting.append((n, message.sender))
+        self.watermarks[message.sender] = message.watermark_us
+        limit = min(self.watermarks.values())
+        passed = sorted((n, sender) for n, sender in self.waiting if n <= limit)
+        self.waiting = [(n, sender) for n, sender in self.waiting if n > limit]
+        rows: list[Any] = [f"{sender}:{n}" for n, sender in passed]
+        out: list[tuple[str, CohortInput] | Output] = [(c, CohortInput(self.group, limit, rows)) for c in COHORTS]
+        return [*out, Output(Stream.COUNTS, [{"accepted": len(rows)}])] if rows else out
+
+
+class Population(_Json):
+    """Fails on one row: with an error of ours in the cohort "left", with a bug in the others."""
+
+    kept = ("seen",)
+
+    def __init__(self, fail_on: str, cohort: str, *, resume: bytes | None) -> None:
+        self.fail_on = fail_on
+        self.cohort = cohort
+        self.seen = 0
+        self._restore(resume)
+
+    def process(self, message: CohortInput) -> list[PolicyInput | Output]:
+        if self.fail_on in (f"{self.cohort}/{row}" for row in message.rows):
+            raise DetectorError("planned failure") if self.cohort == "left" else ZeroDivisionError("unplanned failure")
+        self.seen += len(message.rows)
+        return [PolicyInput(self.cohort, message.watermark_us, [f"{self.cohort}/{row}" for row in message.rows])]
+
+
+class Alerts(_Json):
+    """Every candidate is an alert."""
+
+    kept = ("seen",)
+
+    def __init__(self, _: None, *, resume: bytes | None) -> None:
+        self.seen = 0
+        self._restore(resume)
+
+    def process(self, message: PolicyInput) -> list[Output]:
+        self.seen += len(message.candidates)
+        records = [{"id": c, "severity": "low", "reasons": []} for c in message.candidates]
+        return [Output(Stream.ALERTS, records)] if records else []
+
+
+@dataclass
+class FileSink:
+    """Appends ids to a file; goes back to the position it is opened at."""
+
+    path: Path
+    resume: int | None
+    written: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.path.touch()
+        self._file = self.path.open("r+")
+        self._file.truncate(self.resume or 0)
+        self._file.seek(0, 2)
+
+    def write(self, records: Sequence[dict[str, Any]]) -> None:
+        self._file.writelines(f"{record['id']}\n" for record in records)
+
+    def flush(self) -> int:
+        self._file.flush()
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def stages(partitions: Sequence[str], fail_on: str = "", idle_s: float = 0.1) -> Stages:
+    return Stages(
+        groups=GROUPS,
+        cohorts=COHORTS,
+        ingest=Ingest,
+        subject=partial(Subject, tuple(partitions)),
+        population=partial(Population, fail_on),
+        alerts=Alerts,
+        lead_us=50,
+        out_of_orderness_us=BEHIND,
+        idle_timeout_us=int(idle_s * 1e6),
+    )
+
+
+def plan(source: Numbers, out: Path, options: Options, fail_on: str = "", idle_s: float = 0.1) -> Plan:
+    names = source.partition_names()
+    openers = {"file": (Stream.ALERTS, partial(FileSink, out))}
+    return Plan(stages(names, fail_on, idle_s), dict.fromkeys(names, source), openers, options)
+
+
+def expected(source: Numbers) -> set[str]:
+    return {f"{c}/{p}:{n}" for c in COHORTS for p in source.partition_names() for n in range(source.count)}
+
+
+def found(out: Path) -> list[str]:
+    return out.read_text().split()

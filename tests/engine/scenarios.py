@@ -1,0 +1,219 @@
+"""Three streams, each with a configuration that says as much as possible about every row of it."""
+
+import json
+import random
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from flows.assemble import Opener
+from flows.config import loads
+from flows.engine.plan import Options, Plan, partitions_of
+from flows.engine.run import execute
+from flows.job import Job
+from flows.local import LocalDriver
+from flows.operators.messages import Stream
+from flows.report import Summary
+from flows.simulate.config import MONDAY_US, SimulationSpec
+from flows.simulate.platform import Platform
+from flows.sinks.specs import JsonlSink
+from flows.sources.base import Source
+from flows.sources.files import FilesSpec
+from flows.worker import JobStages
+from state.types import HOUR_US, SECOND_US
+
+STREAMS = (Stream.ALERTS, Stream.DRIFT, Stream.SCORES, Stream.LATE, Stream.REJECTS)
+
+_EVENING_US = MONDAY_US + 17 * HOUR_US
+
+_PLATFORM = """
+[job]
+key_groups = 4
+cohorts = { column = "offline" }
+[windows]
+w5m = { size = "15m" }
+w1h = { slide = "15m" }
+w24h = { size = "3h", slide = "1h" }
+[calibration]
+remember = 256
+ready = 64
+[alerts]
+budget_per_day = 5000
+line = 0.7
+candidate_line = 1.0
+suppress = "1h"
+[sinks]
+scores = [{ kind = "jsonl", path = "unused" }]
+"""
+
+_CARDS = """
+[job]
+name = "cards"
+extends = "none"
+key_groups = 3
+[event]
+id = "tx"
+time = { path = "at.s", unit = "s" }
+subject = "card"
+[event.columns]
+amount = { kind = "number", required = true, min = 0 }
+shop = { kind = "id" }
+[time]
+out_of_orderness = "20s"
+[state]
+capacity = 24
+ttl = "90m"
+rows_per_pane_max = 40
+[features.count]
+kind = "count"
+log = true
+[features.capped]
+kind = "capped"
+[features.total]
+kind = "sum"
+column = "amount"
+log = true
+[features.shops]
+kind = "nunique"
+column = "shop"
+[windows.w10m]
+kind = "sliding"
+size = "10m"
+slide = "5m"
+[windows.visit]
+kind = "session"
+gap = "5m"
+max = "1h"
+[detectors.trees]
+type = "half_space_trees"
+windows = ["w10m", "visit"]
+[detectors.history]
+type = "history_baseline"
+windows = ["w10m"]
+[calibration]
+remember = 256
+ready = 64
+[alerts]
+budget_per_day = 5000
+line = 0.7
+candidate_line = 1.0
+suppress = "30m"
+[sinks]
+scores = [{ kind = "jsonl", path = "unused" }]
+"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """lines: in the order of arrival.  late: whether what is late depends on how the lines are divided."""
+
+    config: str
+    lines: Callable[[], list[bytes]]
+    subject: str
+    late: bool = False
+
+    def job(self) -> Job:
+        return loads(self.config, "scenario").job()
+
+
+def _platform_lines(**settings: Any) -> list[bytes]:
+    platform = Platform(
+        SimulationSpec(users=250, start_us=_EVENING_US, duration_us=7 * HOUR_US, partitions=1, **settings)
+    )
+    return [line for piece in platform.lines(platform.partitions()[0]) for line in piece]
+
+
+def _troubled_lines() -> list[bytes]:
+    """Disorder, duplicates, every kind of bad line, and some lines that come half an hour too late."""
+    lines = _platform_lines(disorder_us=25 * SECOND_US, duplicate_share=0.05, bad_line_share=0.01)
+    chosen = random.Random(3).sample(range(len(lines) // 2), len(lines) // 50)
+    late = [lines[i] for i in chosen]
+    kept = [line for i, line in enumerate(lines) if i not in set(chosen)]
+    return kept[: len(kept) * 3 // 4] + late + kept[len(kept) * 3 // 4 :]
+
+
+def _card_lines() -> list[bytes]:
+    """One card makes a third of all payments; of the others there are more than there is room for."""
+    rng = random.Random(9)
+    lines = []
+    for i in range(6000):
+        second = 1_700_000_000 + 2 * i + rng.randrange(-9, 10)
+        card = "hot" if rng.random() < 0.33 else f"card{int(rng.paretovariate(0.7)) % 400}"
+        amount = round(rng.lognormvariate(3, 1), 2)
+        event = {"tx": i, "at": {"s": second}, "card": card, "amount": amount, "shop": rng.randrange(50)}
+        lines.append(json.dumps(event).encode())
+    return lines
+
+
+SCENARIOS = {
+    "in_order": Scenario(_PLATFORM, partial(_platform_lines, disorder_us=0, duplicate_share=0.0), "user_id"),
+    "troubled": Scenario(_PLATFORM, _troubled_lines, "user_id", late=True),
+    "hot_card": Scenario(_CARDS, _card_lines, "card"),
+}
+
+
+@cache
+def lines_of(name: str) -> list[bytes]:
+    return SCENARIOS[name].lines()
+
+
+def write_files(name: str, parts: int, directory: Path) -> FilesSpec:
+    """The lines in so many files; a subject's lines stay together, and so do copies of a line."""
+    files: list[list[bytes]] = [[] for _ in range(parts)]
+    for line in lines_of(name):
+        try:
+            key = str(json.loads(line)[SCENARIOS[name].subject]).encode()
+        except (ValueError, KeyError, TypeError, RecursionError):
+            key = line
+        files[zlib.crc32(key) % parts].append(line)
+    paths = [directory / f"events-{i}.jsonl" for i in range(parts)]
+    for path, lines in zip(paths, files, strict=True):
+        path.write_bytes(b"\n".join(lines))
+    return FilesSpec(tuple(map(str, paths)), "per_file")
+
+
+Told = tuple[dict[str, list[str]], dict[str, Any]]
+"""Each output stream's records, sorted, and the totals."""
+
+
+def run_local(job: Job, source: Source, directory: Path, batch_lines: int) -> Told:
+    sinks = {stream: [opener()] for stream, opener in openers(directory).values()}
+    partitions = [source.open(name) for name in source.partition_names()]
+    summary = LocalDriver(job, partitions, sinks, batch_lines).run()
+    for opened in sinks.values():
+        opened[0].close()
+    return told(directory, summary)
+
+
+def run_bytewax(job: Job, source: Source, directory: Path, options: Options) -> Told:
+    return told(directory, execute(bytewax_plan(job, source, directory, options)))
+
+
+def bytewax_plan(job: Job, source: Source, directory: Path, options: Options) -> Plan:
+    sources = partitions_of([source])
+    return Plan(JobStages(job, tuple(sources)).stages(), sources, openers(directory), options)
+
+
+def openers(directory: Path) -> dict[str, tuple[Stream, Opener]]:
+    directory.mkdir(exist_ok=True)
+    return {s.value: (s, Opener(JsonlSink(str(directory / f"{s}.jsonl")), s.value, "run")) for s in STREAMS}
+
+
+def told(directory: Path, summary: Summary) -> Told:
+    totals = {k: v for k, v in summary.to_json().items() if k not in ("elapsed_s", "events_per_s")}
+    # Late and bad lines say which file they came from; where that file lies is not the point.
+    here = str(directory.parent)
+    texts = {s.value: (directory / f"{s}.jsonl").read_text().replace(here, "") for s in STREAMS}
+    return {stream: sorted(text.splitlines()) for stream, text in texts.items()}, totals
+
+
+def same(one: Told, other: Told) -> None:
+    """Asserts equality, and names what only one of them has."""
+    for stream, records in one[0].items():
+        ours, theirs = Counter(records), Counter(other[0][stream])
+        assert ours == theirs, f"{stream}: only here {list(ours - theirs)[:3]}, only there {list(theirs - ours)[:3]}"
+    assert one[1] == other[1]

@@ -1,0 +1,123 @@
+"""Promise P3: kill a run at any time, start it again, and its output is that of a run that was never interrupted."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from flows.engine.cluster import WorkerError
+from flows.engine.plan import Options
+from flows.sources.base import Lines, Partition, Source
+from tests.engine.fakes import Numbers, expected, found
+from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
+
+JOB = cache(SCENARIOS["hot_card"].job)
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """A source whose process dies, as of kill -9, instead of the nth read of any partition."""
+
+    source: Source
+    reads: int
+
+    def partition_names(self) -> list[str]:
+        return self.source.partition_names()
+
+    def open(self, name: str) -> Partition:
+        partition = self.source.open(name)
+        read, left = partition.read, self.reads
+
+        def deadly(max_lines: int) -> Lines | None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return read(max_lines)
+
+        partition.read = deadly  # type: ignore[method-assign]
+        return partition
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    place = tmp_path_factory.mktemp("reference")
+    return run_local(JOB(), write_files("hot_card", 2, place), place / "out", 8192)
+
+
+def run_and_die(source: Source, out: Path, options: Options) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=run_bytewax, args=(JOB(), source, out, options))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    process.close()
+
+
+@pytest.mark.parametrize(
+    ("epoch_s", "workers", "deaths"),
+    [(5.0, 1, [3]), (0.0, 1, [2, 9]), (0.05, 2, [7, 7])],
+    ids=["before the first checkpoint", "a checkpoint per batch, two kills", "two workers, two kills"],
+)
+def test_kill_changes_nothing(tmp_path: Path, reference: Told, epoch_s: float, workers: int, deaths: list[int]) -> None:
+    """Runs that are killed and resumed write the very records of one run, each once; the totals are the same too."""
+    source = write_files("hot_card", 2, tmp_path)
+    options = Options(workers=workers, batch_lines=200, epoch_s=epoch_s, state_dir=tmp_path / "state")
+    for reads in deaths:
+        run_and_die(Deadly(source, reads), tmp_path / "out", options)
+    same(run_bytewax(JOB(), source, tmp_path / "out", options), reference)
+
+
+def test_cluster_mourns_a_process_and_resumes(tmp_path: Path, reference: Told) -> None:
+    """When one of two processes is killed the run ends with an error; another one, on one process, completes it."""
+    source = write_files("hot_card", 2, tmp_path)
+    state_dir = tmp_path / "state"
+    options = Options(processes=2, batch_lines=200, epoch_s=0.05, state_dir=state_dir)
+    with pytest.raises(WorkerError, match="exit code -9"):
+        run_bytewax(JOB(), Deadly(source, 8), tmp_path / "out", options)
+    same(run_bytewax(JOB(), source, tmp_path / "out", Options(state_dir=state_dir)), reference)
+
+
+def start(out: Path, source: str, options: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.engine.fake_run", str(out), source, options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process: "subprocess.Popen[str]", word: str) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return line
+    raise AssertionError(f"no {word!r} in the output; {process.communicate()[1]}")
+
+
+@pytest.mark.parametrize("options", ['{"workers": 1, "live": true}', '{"processes": 2, "live": true}'])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_first_signal_drains(tmp_path: Path, options: str, signum: signal.Signals) -> None:
+    """A first SIGTERM or SIGINT ends the run in good order: all that was read is written, the exit code is 0."""
+    process = start(tmp_path / "out", '{"partitions": 2, "live": true}', options)
+    wait_for(process, "read 200")
+    process.send_signal(signum)
+    assert '"balanced": true' in wait_for(process, "summary")
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert sorted(found(tmp_path / "out")) == sorted(expected(Numbers(2)))
+
+
+@pytest.mark.parametrize("options", ['{"workers": 1}', '{"processes": 2}'])
+def test_second_signal_ends_at_once(tmp_path: Path, options: str) -> None:
+    """A second signal does not wait for a source that is stuck; nothing of the cluster is left."""
+    process = start(tmp_path / "out", '{"partitions": 2, "count": 1000, "pause_s": 20}', options)
+    time.sleep(2.5)
+    process.terminate()
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(5) == -signal.SIGTERM
+    process.communicate(timeout=5)  # ends when the last process that holds the pipes has

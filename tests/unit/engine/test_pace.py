@@ -1,0 +1,103 @@
+"""How partitions wait for each other, by a clock that is turned by hand."""
+
+from dataclasses import dataclass
+
+from flows.engine.pace import Pace
+from state.types import SECOND_US, START_OF_TIME_US
+
+WALL_US = 1_700_000_000 * SECOND_US
+
+
+@dataclass
+class Clock:
+    now_us: int = 0
+
+    def monotonic_us(self) -> int:
+        return self.now_us
+
+    def wall_us(self) -> int:
+        return WALL_US + self.now_us
+
+
+def pace_of(clock: Clock, idle_s: int | None = None, bound_s: int | None = None) -> Pace:
+    idle_us, bound_us = (None if s is None else s * SECOND_US for s in (idle_s, bound_s))
+    pace = Pace(100, idle_us, bound_us, clock.monotonic_us, clock.wall_us)
+    pace.join("a", START_OF_TIME_US)
+    pace.join("b", START_OF_TIME_US)
+    return pace
+
+
+def test_leader_waits_for_the_slowest() -> None:
+    """A partition more than the lead ahead waits; the slowest never does; nobody waits for one that has ended."""
+    pace = pace_of(Clock())
+    pace.heard("a", 1000)
+    assert pace.is_ahead("a")
+    assert not pace.is_ahead("b")
+    pace.heard("b", 900)
+    assert not pace.is_ahead("a")
+    pace.heard("a", 1001)
+    assert pace.is_ahead("a")
+    pace.leave("b")
+    assert not pace.is_ahead("a")
+
+
+def test_live_partitions_do_not_wait() -> None:
+    """Live partitions are read as they come: one that is ahead may be ahead because the other is silent."""
+    pace = pace_of(Clock(), idle_s=30)
+    pace.heard("a", 10_000)
+    assert not pace.is_ahead("a")
+
+
+def test_bounded_partition_is_never_idle() -> None:
+    """Without an idle time-out, however long the silence, time moves by rows only."""
+    clock = Clock()
+    pace = pace_of(clock)
+    pace.heard("a", 1000)
+    clock.now_us += 10**12
+    assert pace.idle_watermark_us("a") is None
+
+
+def test_silent_partition_follows_the_active_one() -> None:
+    """After the time-out, and not before, a silent partition's watermark is the slowest active one's."""
+    clock = Clock()
+    pace = pace_of(clock, idle_s=30)
+    pace.heard("b", 500)
+    clock.now_us += 29 * SECOND_US
+    pace.heard("a", 7000)
+    assert pace.idle_watermark_us("b") is None
+    clock.now_us += 1 * SECOND_US
+    assert pace.idle_watermark_us("b") == 7000
+    assert pace.idle_watermark_us("a") is None
+
+
+def test_unheard_active_partition_holds_time() -> None:
+    """A partition that has just started, and has had no row yet, is waited for until it is silent too."""
+    clock = Clock()
+    pace = pace_of(clock, idle_s=30)
+    clock.now_us += 31 * SECOND_US
+    pace.heard("a", 7000)
+    pace.join("c", START_OF_TIME_US)
+    assert pace.idle_watermark_us("b") is None
+    clock.now_us += 29 * SECOND_US
+    pace.heard("a", 8000)
+    clock.now_us += 1 * SECOND_US
+    assert pace.idle_watermark_us("b") == 8000
+
+
+def test_all_silent_time_goes_on_from_the_last_row() -> None:
+    """When all are silent, event time goes on as fast as the clock: a slow producer of old data is not made late."""
+    clock = Clock()
+    pace = pace_of(clock, idle_s=30)
+    pace.heard("a", 5_000)
+    clock.now_us += 10 * SECOND_US
+    pace.heard("b", 9_000)
+    clock.now_us += 40 * SECOND_US
+    assert pace.idle_watermark_us("a") == pace.idle_watermark_us("b") == 9_000 + 40 * SECOND_US
+
+
+def test_first_row_is_waited_for() -> None:
+    """A job that never had a row stays where it is; one process of a cluster takes the wall clock, for the others."""
+    alone, member = Clock(), Clock()
+    paces = pace_of(alone, idle_s=30), pace_of(member, idle_s=30, bound_s=5)
+    alone.now_us = member.now_us = 60 * SECOND_US
+    assert [p.idle_watermark_us("a") for p in paces] == [None, WALL_US + 55 * SECOND_US]

@@ -1,0 +1,215 @@
+"""Source partition, logic and sink, called as Bytewax calls them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.engine.context import Context
+from flows.engine.logics import StageLogic
+from flows.engine.monitor import Monitor, Status, fraction, summary
+from flows.engine.names import key_name
+from flows.engine.pace import Pace
+from flows.engine.shutdown import Stop
+from flows.engine.sink import OutputSink
+from flows.engine.source import LinePartition, LineSource
+from flows.engine.watch import FirstError, Watch
+from flows.operators.messages import GroupInput, Output, Stream
+from state.errors import SnapshotError
+from state.types import END_OF_TIME_US
+from tests.engine.fakes import GROUPS, FileSink, Numbers, Subject, plan, stages
+
+
+def context_of(parts: tuple[str, ...], *, durable: bool = True, idle_us: int | None = None, **more: Any) -> Context:
+    pace = Pace(1_000_000, idle_us)
+    return Context(stages(parts), durable, 10, Stop(), pace, Monitor(lambda _: None), FirstError(), **more)
+
+
+def partition(
+    source: Numbers, context: Context | None = None, resume: dict[str, Any] | None = None
+) -> tuple[LinePartition, Context]:
+    context = context or context_of(tuple(source.partition_names()))
+    opened = LineSource(context, {"p0": source}).build_part("ingest", "p0", resume)
+    return opened, context
+
+
+def watermarks(items: list[Any]) -> set[int]:
+    return {item[1][1].watermark_us for item in items if not isinstance(item[1], Output)}
+
+
+class TestSource:
+    def test_items_are_addressed(self) -> None:
+        """Messages go to their group's key, with the group; records travel beside them."""
+        opened, _ = partition(Numbers(count=10))
+        items = opened.next_batch()
+        assert isinstance(items[0][1], Output)
+        assert [(key, value[0]) for key, value in items[1:]] == [(key_name(g), g) for g in range(GROUPS)]
+
+    def test_end_is_sent_once(self) -> None:
+        """The last watermark comes before the end, and a resumed partition that had sent it does not send it again."""
+        opened, _ = partition(Numbers(count=10))
+        opened.next_batch()
+        assert watermarks(opened.next_batch()) == {END_OF_TIME_US}
+        saved = opened.snapshot()
+        resumed, _ = partition(Numbers(count=10), resume=saved)
+        for each in (opened, resumed):
+            with pytest.raises(StopIteration):
+                each.next_batch()
+
+    def test_resumes_at_the_next_line(self) -> None:
+        """A snapshot names the next line, and carries the ingest stage's state."""
+        opened, _ = partition(Numbers(count=20))
+        opened.next_batch()
+        resumed, _ = partition(Numbers(count=20), resume=opened.snapshot())
+        numbers = [n for _, value in resumed.next_batch()[1:] for n in value[1].batch]
+        assert sorted(numbers) == list(range(10, 20))
+        assert resumed.snapshot()["position"] == 20
+
+    def test_stop_pauses_when_durable(self) -> None:
+        """After a stop a durable partition ends without a watermark, and is not done."""
+        opened, context = partition(Numbers(count=20))
+        opened.next_batch()
+        context.stop.set()
+        with pytest.raises(StopIteration):
+            opened.next_batch()
+        assert opened.snapshot()["done"] is False
+
+    def test_stop_finishes_when_not_durable(self) -> None:
+        """After a stop a partition without a next run sends the last watermark; snapshots cost nothing."""
+        opened, context = partition(Numbers(count=20), context_of(("p0",), durable=False))
+        opened.next_batch()
+        assert opened.snapshot()["ingest"] == b""
+        context.stop.set()
+        assert watermarks(opened.next_batch()) == {END_OF_TIME_US}
+
+    def test_naps_while_nothing_comes(self) -> None:
+        """A live partition without lines asks to be woken later; with lines, at once."""
+        opened, _ = partition(Numbers(count=10, live=True))
+        opened.next_batch()
+        assert opened.next_awake() is None
+        assert opened.next_batch() == []
+        awake = opened.next_awake()
+        assert awake is not None
+        assert awake > datetime.now(UTC)
+
+    def test_silence_moves_time(self) -> None:
+        """A live partition that is silent beyond the time-out sends a watermark without rows."""
+        opened, _ = partition(Numbers(count=10, live=True), context_of(("p0",), idle_us=0))
+        opened.next_batch()
+        before = opened._ingest.watermark_us
+        items = opened.next_batch()
+        assert len(items) == GROUPS
+        assert min(watermarks(items)) > before
+
+    def test_leader_is_held_back(self) -> None:
+        """A bounded partition far ahead gives nothing until the other one has followed."""
+        source = Numbers(2, count=100)
+        context = context_of(("p0", "p1"))
+        context = Context(context.stages, True, 60, context.stop, Pace(50), context.monitor, context.report)
+        lines = LineSource(context, dict.fromkeys(source.partition_names(), source))
+        first, second = (lines.build_part("ingest", name, None) for name in ("p0", "p1"))
+        assert first.next_batch()
+        assert first.next_batch() == []
+        assert second.next_batch()
+        assert first.next_batch()
+
+
+class TestLogic:
+    def subject(self, resume: Any = None, *, durable: bool = True) -> StageLogic[int, Subject]:
+        return StageLogic("subject", stages(("p0",)).subject, resume, report=FirstError(), durable=durable)
+
+    def message(self, *numbers: int) -> tuple[int, GroupInput]:
+        return 2, GroupInput("p0", 0, list(numbers))  # type: ignore[arg-type]
+
+    def test_goes_on_from_its_snapshot(self) -> None:
+        """State and the name of its owner come back; keys are always kept."""
+        logic = self.subject()
+        assert logic.on_batch([self.message(2, 7)])[1] is False
+        resumed = self.subject(logic.snapshot())
+        assert resumed._operator is not None
+        assert resumed._operator.rows_waiting == 2
+        assert resumed.snapshot() == logic.snapshot()
+
+    def test_end_of_input_emits_nothing(self) -> None:
+        """Bytewax's end of input also comes when a run pauses, so that it means nothing."""
+        logic = self.subject()
+        logic.on_batch([self.message(2, 7)])
+        before = logic.snapshot()
+        assert logic.on_eof() == ([], False)
+        assert logic.snapshot() == before
+
+    def test_no_snapshot_without_a_store(self) -> None:
+        """Bytewax asks for snapshots even when nobody keeps them."""
+        logic = self.subject(durable=False)
+        logic.on_batch([self.message(2)])
+        assert logic.snapshot() is None
+
+    def test_state_of_another_key_is_refused(self) -> None:
+        """State that is of another group than the messages is not continued."""
+        logic = self.subject()
+        logic.on_batch([self.message(2)])
+        with pytest.raises(SnapshotError, match="state is of 2, messages are for 3"):
+            self.subject(logic.snapshot()).on_batch([(3, GroupInput("p0", 0))])
+
+
+class TestSink:
+    def test_position_and_totals_are_one_state(self, tmp_path: Path) -> None:
+        """What was written after a snapshot is cut off by a resume, from the file and from the totals."""
+        openers = plan(Numbers(), tmp_path / "out", None).openers  # type: ignore[arg-type]
+        sink = OutputSink(context_of(("p0",)), openers)
+        opened = sink.build_part("sinks", "main", None)
+        opened.write_batch([alert("one"), Output(Stream.COUNTS, [{"read": 3}])])
+        saved = opened.snapshot()
+        opened.write_batch([alert("two"), Output(Stream.COUNTS, [{"read": 4}])])
+        opened.close()
+        resumed = sink.build_part("sinks", "main", saved)
+        resumed.write_batch([alert("three")])
+        assert resumed.snapshot()["counts"] == {"out.alerts": 2, "severity.low": 2, "read": 3}
+        resumed.close()
+        assert (tmp_path / "out").read_text().split() == ["one", "three"]
+
+    def test_kill_before_the_first_checkpoint(self, tmp_path: Path) -> None:
+        """A durable job that starts again without any checkpoint takes back what the dead run had written."""
+        out = tmp_path / "out"
+        out.write_text("older\n")
+        openers = {"file": (Stream.ALERTS, lambda position: FileSink(out, 6 if position is None else position))}
+        for name in ("dead", "alive"):
+            sink = OutputSink(context_of(("p0",), beginnings=tmp_path / "beginnings.json"), openers)
+            opened = sink.build_part("sinks", "main", None)
+            opened.write_batch([alert(name)])
+            opened.close()
+        assert out.read_text().split() == ["older", "alive"]
+
+
+class TestErrors:
+    def test_stop_iteration_does_not_look_like_the_end(self) -> None:
+        """A StopIteration that escapes from an operator is an error, not the end of the input."""
+        with pytest.raises(RuntimeError, match="subject 3: StopIteration escaped"), Watch("subject 3", FirstError()):
+            next(iter(()))
+
+    def test_first_error_wins(self) -> None:
+        """Errors that follow from the first one do not hide it, and are not told."""
+        told: list[str] = []
+        first = FirstError(also=lambda where, _: told.append(where))
+        for where in ("one", "two"):
+            with pytest.raises(SnapshotError), Watch(where, first):
+                raise SnapshotError(where)
+        assert str(first.error) == "one"
+        assert told == ["one"]
+
+
+class TestMonitor:
+    def test_processes_add_up(self) -> None:
+        """Totals come from the process with the sinks, open rows and bytes from all."""
+        one = Status({"read": 10, "accepted": 6, "late": 1}, 2.0, {0: 1}, {"p0": (5, 10)})
+        two = Status(open_rows={1: 2}, bytes={"p1": (10, 10)})
+        total = summary([one, two], 1.0, running=False)
+        assert (total.open, total.elapsed_s, total.balanced) == (3, 3.0, True)
+        assert fraction([one, two]) == 0.75
+        assert fraction([one, Status(bytes={"p2": None})]) is None
+        assert summary([Status({"read": 5, "accepted": 1})], 1.0, running=True).open == 4
+
+
+def alert(name: str) -> Output:
+    return Output(Stream.ALERTS, [{"id": name, "severity": "low", "reasons": []}])
