@@ -1,0 +1,71 @@
+# A stock Python 3.11 or 3.12 with pip, and make, are enough: the first target run builds .venv from requirements.lock.
+# Another interpreter: make test PYTHON=/path/to/python3.12
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+LOCK_PYTHON ?= python3.11
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first of these that is 3.11 or 3.12 and can make environments with pip; version managers leave stand-ins on the PATH.
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+find_python = for p in $(or $(PYTHON),python3.12 python3.11 python3 python); do \
+	if "$$p" -c '$(FITS)' >/dev/null 2>&1; then echo "$$p"; break; fi; done
+
+.PHONY: help run test check fmt docs bench lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(STAMP) ## Simulate a day of a streaming platform and find the fraud in it (ARGS="--help" for more)
+	@$(BIN)/driftnet run $(ARGS)
+
+test: check ## Format, lint, types, import rules, tests (ARGS="-k windows" narrows the tests)
+	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+check: $(STAMP) ## Format, lint, types, import rules
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run 'make fmt'."; exit 1; }
+	@$(BIN)/ruff check --quiet --output-format concise .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > .import_rules.log 2>&1 || { cat .import_rules.log; rm -f .import_rules.log; exit 1; }
+	@rm -f .import_rules.log
+
+fmt: $(STAMP) ## Format and sort imports
+	@$(BIN)/ruff check --quiet --select I --fix .
+	@$(BIN)/ruff format --quiet .
+
+docs: $(STAMP) ## Write the generated pages of docs/
+	@$(BIN)/python -m flows.config.reference > docs/configuration.md
+
+bench: $(STAMP) ## Benchmarks at their real size
+	@$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only $(ARGS)
+
+lock: ## Choose new versions: rewrite requirements.lock (LOCK_PYTHON: a Python 3.11)
+	@$(LOCK_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+		echo "A lock made on 3.12 can hold versions that 3.11 cannot install: make lock LOCK_PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(LOCK_PYTHON) -m venv --clear $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools
+	@rm -f requirements.lock && $(VENV)/lock/bin/pip-compile --quiet --all-extras --strip-extras --allow-unsafe \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-header --no-annotate \
+		--output-file requirements.lock pyproject.toml
+	@sed -i '/^#/d; /^$$/d' requirements.lock
+
+clean: ## Remove the environment and all caches
+	@rm -rf $(VENV) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+
+$(STAMP): requirements.lock pyproject.toml
+	@python=$$($(find_python)); \
+	if [ -z "$$python" ]; then \
+		echo "Driftnet needs Python 3.11 or 3.12 with pip and venv; tried: $(or $(PYTHON),python3.12 python3.11 python3 python)." >&2; \
+		echo "Name one that fits: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 2; \
+	fi; \
+	if [ ! -x $(BIN)/python ] || ! $(BIN)/python -c '$(FITS)' >/dev/null 2>&1; then "$$python" -m venv --clear $(VENV); fi; \
+	echo "Installing into $(VENV) ($$($(BIN)/python --version)); this happens once for each change of the lock."
+	@$(BIN)/python -m pip install --quiet --require-virtualenv -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --require-virtualenv --no-deps --no-build-isolation -e .
+	@touch $(STAMP)

@@ -1,0 +1,212 @@
+"""`driftnet alerts`, `driftnet explain`: what was found, and why."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.options import AsJson, ConfigFile, StorePath, print_json, print_text, store_path
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from flows.explain import Explanation
+    from flows.sinks.store import AlertStore
+
+app = typer.Typer(no_args_is_help=True, help="Read the alerts in the store.")
+AlertId = Annotated[str, typer.Argument(help="The alert's id; its first digits are enough.")]
+
+
+@app.command("list")
+def list_alerts(
+    db: StorePath = None,
+    severity: Annotated[str | None, typer.Option(help="Only this one, e.g. high.", show_default=False)] = None,
+    subject: Annotated[str | None, typer.Option(help="Only this subject's.", show_default=False)] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Raised at this moment (event time) or later, e.g. 2026-03-02T06:00.", show_default=False),
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Raised before this moment.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many, the latest; 0 for all.")] = 50,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List alerts, the latest first.
+
+    Example: [bold]driftnet alerts list --severity high --since 2026-03-02[/]
+    """
+    from flows.sinks.store import AlertStore
+
+    store = AlertStore(store_path(db, config))
+    found = store.list_alerts(
+        severity, subject, _moment_us("--since", since), _moment_us("--until", until), limit or None
+    )
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        print_text("no alerts")
+        return
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("id", "raised", "severity", "subject", "window"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column("why")
+    for a in found:
+        table.add_row(
+            a["alert_id"],
+            _minute(a["raised"]),
+            a["severity"],
+            a["subject"],
+            a["window"],
+            f"{a['tail_probability']:.1e}",
+            _why(a),
+        )
+    print_text(table)
+
+
+@app.command()
+def show(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show one alert with all its evidence.
+
+    Example: [bold]driftnet alerts show 3fa9[/]
+    """
+    from flows.sinks.store import AlertStore
+
+    path = store_path(db, config)
+    found = _get(AlertStore(path), path, alert_id)
+    if as_json:
+        print_json(found)
+    else:
+        print_text(*alert_view(found))
+
+
+def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Rebuild the state behind an alert by replaying its run up to that window, and show how it came about.
+
+    The run's input must still be where it was.  Example: [bold]driftnet explain 3fa9[/]
+    """
+    from flows.assemble import Assembly
+    from flows.cli.display import display, event_time
+    from flows.config.load import loads
+    from flows.explain import explain as rebuild
+    from flows.sinks.store import AlertStore
+    from state.errors import SourceError
+
+    path = store_path(db, config)
+    store = AlertStore(path)
+    alert = _get(store, path, alert_id)
+    run = store.run_of(alert["alert_id"])
+    if run is None:
+        raise SourceError(
+            f"store {path}: the run that raised alert {alert['alert_id']} is not recorded; nothing to replay"
+        )
+    then = loads(run.config, f"the configuration of run {run.run_id}")
+    with display(quiet=as_json) as screen:
+        partitions = Assembly(then).partitions()
+        found = rebuild(
+            then.job(), partitions, alert, lambda p: screen.update(p.read, p.fraction, event_time(p.watermark_us))
+        )
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_text(*alert_view(alert), "", *_rebuilt(found))
+
+
+def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
+    """One alert record for people."""
+    from rich.table import Table
+
+    from flows.report import two_columns
+
+    head = two_columns(f"{a['severity']}: {a['subject']}")
+    rows = {
+        "alert": a["alert_id"],
+        "window": f"{a['window']}, {_minute(a['start'])} to {_minute(a['stop'])}, cohort {a['cohort']}",
+        "raised": f"{_minute(a['raised'])}, suspicious since {_minute(a['first'])}",
+        "probability": f"{a['tail_probability']:.1e} in all, {a['window_tail_probability']:.1e} of this window",
+        "rules broken": ", ".join(a["rules"]),
+        "evidence": "; ".join(
+            f"{e['window']} {e['tail_probability']:.1e} at {_minute(e['end'])}" for e in a["evidence"]
+        ),
+        "detectors": "; ".join(f"{d['detector']} v{d['version']} {d['tail_probability']:.1e}" for d in a["detectors"]),
+        "repeats folded": str(a["suppressed_repeats"]),
+        "configuration": f"{a['job']}, digest {a['config_digest']}",
+    }
+    for name, text in rows.items():
+        if text:
+            head.add_row(name, text)
+    reasons = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("reason", "seen", "usual for this subject", "usual in its cohort", "share", "detector"):
+        reasons.add_column(title, justify="left" if title in ("reason", "detector") else "right")
+    for r in a["reasons"]:
+        seen, own, cohort = (_number(r[key]) for key in ("seen", "typical_own", "typical_cohort"))
+        reasons.add_row(r["feature"], seen, own, cohort, f"{r['share']:.0%}", r["detector"])
+    return [head, "", reasons]
+
+
+def _get(store: "AlertStore", path: Path, prefix: str) -> dict[str, Any]:
+    from state.errors import SinkError
+
+    found = store.get(prefix)
+    if found is None:
+        raise SinkError(f"store {path}: no alert whose id starts with {prefix!r}; `driftnet alerts list` shows them")
+    return found
+
+
+def _rebuilt(found: "Explanation") -> list["RenderableType"]:
+    """What only a replay can say: the whole round, and every feature."""
+    from rich.table import Table
+
+    from flows.report import two_columns
+
+    head = two_columns("Rebuilt from the run's input")
+    same = (
+        "the same to the bit"
+        if found.reproduced
+        else "[red]not what was stored[/]: input or configuration have changed"
+    )
+    head.add_row("probability", f"{found.tail_probability:.1e}, {same}")
+    head.add_row("rank", f"{found.rank:,} of {found.rows:,} windows in its round")
+    for d in found.detectors:
+        verdict = (
+            "not yet"
+            if d.tail_probability is None
+            else f"score {_number(d.score)}, probability {d.tail_probability:.1e}"
+        )
+        head.add_row(d.detector, verdict)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("feature")
+    for title in ("seen", "usual for this subject", "usual in its cohort", "share"):
+        table.add_column(title, justify="right")
+    for f in found.features:
+        table.add_row(f.feature, _number(f.seen), _number(f.typical_own), _number(f.typical_cohort), f"{f.share:.0%}")
+    return [head, "", table]
+
+
+def _moment_us(option: str, text: str | None) -> int | None:
+    from flows.config.durations import parse_moment_us
+
+    if text is None:
+        return None
+    try:
+        return parse_moment_us(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"seen {text!r}, allowed: {error}", param_hint=option) from None
+
+
+def _why(alert: dict[str, Any]) -> str:
+    reasons = [f"{r['feature']} {_number(r['seen'])}" for r in alert["reasons"][:3]]
+    return ", ".join([*alert["rules"], *reasons])
+
+
+def _minute(iso: str) -> str:
+    return iso[:16].replace("T", " ")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,64 @@
+"""`driftnet convert`: well-known public formats to event lines."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import print_text
+
+app = typer.Typer(no_args_is_help=True, help="Turn well-known public formats into event lines.")
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="What to read.")]
+Output = Annotated[Path, typer.Argument(metavar="OUTPUT", help="The JSON Lines file to write; .gz packs it.")]
+Align = Annotated[
+    bool,
+    typer.Option("--align", help="Shift all people's first days onto one, so that their histories run side by side."),
+]
+
+
+@app.command()
+def cards(source: Input, out: Output) -> None:
+    """Card transactions of the Fraud Detection Handbook (parquet), for examples/card_transactions.toml.
+
+    Example: [bold]driftnet convert cards transactions.parquet cards.jsonl.gz[/]
+    """
+    from flows.convert import convert_cards
+
+    _done(convert_cards(source, out), out)
+
+
+@app.command()
+def spotify(source: Input, out: Output, align: Align = False) -> None:
+    """Listening histories of Spotify account exports (folder, JSON or parquet), for examples/listening_history.toml.
+
+    Example: [bold]driftnet convert spotify my_spotify_data/ plays.jsonl[/]
+    """
+    from flows.convert import convert_spotify
+
+    _done(convert_spotify(source, out, align), out)
+
+
+@app.command()
+def lastfm(source: Input, out: Output, align: Align = False) -> None:
+    """Listening histories of the Last.fm 1K table (tab-separated), for examples/listening_history.toml.
+
+    Example: [bold]driftnet convert lastfm userid-timestamp-artid-artname-traid-traname.tsv plays.jsonl.gz[/]
+    """
+    from flows.convert import convert_lastfm
+
+    _done(convert_lastfm(source, out, align), out)
+
+
+@app.command()
+def eventsim(source: Input, out: Output) -> None:
+    """The page log of eventsim (JSON Lines), for the default configuration.
+
+    Example: [bold]driftnet convert eventsim log.jsonl.gz events.jsonl.gz[/]
+    """
+    from flows.convert import convert_eventsim
+
+    _done(convert_eventsim(source, out), out)
+
+
+def _done(lines: int, out: Path) -> None:
+    print_text(f"{lines:,} lines in {out}")

@@ -1,0 +1,66 @@
+"""The `driftnet` program: commands put together, options for all of them, errors turned into exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from flows.cli import alerts, config, convert, detectors, replay, run, simulate
+from flows.cli.logs import LogFormat, configure_logs
+from state.errors import DriftnetError
+
+app = typer.Typer(
+    name="driftnet",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 all well; 1 lines unaccounted for; 2 wrong usage, configuration, input or output.",
+)
+app.command("run")(run.run)
+app.command("replay")(replay.replay)
+app.command("simulate")(simulate.simulate)
+app.command("explain")(alerts.explain)
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(config.app, name="config")
+app.add_typer(convert.app, name="convert")
+app.add_typer(detectors.app, name="detectors")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from flows.version import driftnet_version
+
+        typer.echo(f"driftnet {driftnet_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def driftnet(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How logs look on standard error.")] = LogFormat.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details too.")] = False,
+) -> None:
+    """Find fraud in a stream of events: windows per user, online models, drift, alerts that say why.
+
+    Start with [bold]driftnet run[/], which simulates a day of a streaming platform and finds the fraud in it.
+    """
+    configure_logs(log_format, verbose=verbose)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script.  Always ends in SystemExit; an error of ours is its message, without a traceback."""
+    try:
+        app(args=arguments)
+    except DriftnetError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"driftnet: {error}\n")
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        # The reader, `head` for example, has seen enough. Python must not complain about it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None

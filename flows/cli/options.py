@@ -1,0 +1,100 @@
+"""Options that several commands share, and how results are printed."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from flows.config.models import Config
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="A TOML file; what it leaves out is the shipped default.", show_default=False),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="Change one key, e.g. [bold]--set alerts.budget_per_day=50[/]."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+StorePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--db", help="The SQLite store; default: the one the configuration's alerts go to.", show_default=False
+    ),
+]
+BatchLines = Annotated[int, typer.Option(min=1, help="Lines read at a time; changes speed and memory, never alerts.")]
+
+
+DEFAULT_STORE = "driftnet.db"
+
+
+def load_config(path: Path | None, settings: list[str] | None = None) -> "Config":
+    """The effective configuration.  Raises ConfigError."""
+    from flows.config import load
+
+    return load(path, settings=settings or ())
+
+
+def store_path(db: Path | None, config: Path | None) -> Path:
+    """The store that was asked for, or the first one that alerts go to.  Raises ConfigError when there is none."""
+    import os
+
+    from flows.config.load import read
+    from state.errors import ConfigError
+
+    if db is not None:
+        return db
+    sinks = read(config, os.environ).merged().get("sinks", {}).get("alerts", ())
+    found = next((s for s in sinks if s.get("kind") == "sqlite"), None)
+    if found is None:
+        raise ConfigError("sinks.alerts: no SQLite store in the configuration; name one with --db")
+    return Path(found.get("path", DEFAULT_STORE))
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, on lines of its own."""
+    import orjson
+
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+    sys.stdout.write(text.decode())
+
+
+def print_text(*parts: "RenderableType") -> None:
+    """Text and tables on standard output; in full width where that is not a terminal."""
+    console = text_console()
+    for part in parts:
+        console.print(part)
+
+
+def text_console() -> "Console":
+    """Standard output; lines are not cut where it is a file or a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+
+
+def store_note(config: "Config") -> str:
+    """Where the alerts can be read afterwards, for the end of a run."""
+    from flows.config.endpoints import SqliteConfig
+
+    path = next((s.path for s in config.sinks.alerts if isinstance(s, SqliteConfig)), None)
+    if path is None:
+        return ""
+    db = "" if path == DEFAULT_STORE else f" --db {path}"
+    return f"Read the alerts: driftnet alerts list{db}, driftnet alerts show ID{db}"
+
+
+def duration_option(option: str, text: str) -> int:
+    """Microseconds of an option such as "5s".  Raises typer.BadParameter."""
+    from flows.config.durations import parse_duration_us
+
+    try:
+        return parse_duration_us(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"seen {text!r}, allowed: {error}", param_hint=option) from None

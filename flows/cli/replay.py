@@ -1,0 +1,81 @@
+"""`driftnet replay`: recorded events through the whole pipeline, in this process."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.display import display, event_time
+from flows.cli.options import AsJson, BatchLines, ConfigFile, Settings, load_config, store_note
+from flows.cli.results import finish, read_records, scratch_file
+
+
+def replay(
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Files, directories and patterns of JSON Lines, plain or .gz; - is standard input."),
+    ],
+    config: ConfigFile = None,
+    settings: Settings = None,
+    per_file: Annotated[
+        bool,
+        typer.Option("--per-file", help="The files were written side by side; else each follows the one before it."),
+    ] = False,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="truth.jsonl of `driftnet simulate`: compare the alerts with it.", show_default=False),
+    ] = None,
+    batch_lines: BatchLines = 8192,
+    show_alerts: Annotated[bool, typer.Option("--print/--no-print", help="Print each alert as it is found.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Replay recorded events to the end, and print a summary.  The same code as a live run, the same alerts.
+
+    Examples:
+
+      [bold]driftnet replay day1.jsonl.gz day2.jsonl.gz[/]                days that follow each other
+
+      [bold]driftnet replay out/part-*.jsonl --per-file --truth out/truth.jsonl[/]   partitions of one day
+
+      [bold]driftnet replay events/ --config fraud.toml --set alerts.budget_per_day=50[/]
+
+    Exit code 1 when a line is unaccounted for.
+    """
+    from flows.assemble import Assembly
+    from flows.config.endpoints import FilesConfig, StdinConfig
+    from flows.local import LocalDriver
+    from flows.operators.messages import Stream
+    from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+
+    source: FilesConfig | StdinConfig
+    if files == ["-"]:
+        source = StdinConfig(kind="stdin")
+    else:
+        source = FilesConfig(kind="files", paths=tuple(files), partitions="per_file" if per_file else "sequence")
+    found = load_config(config, settings).model_copy(update={"sources": {"replay": source}})
+    known = read_truth(truth)
+    with scratch_file("alerts.jsonl") as copy:
+        extra: list[SinkSpec] = [JsonlSink(str(copy)), *([ConsoleSink()] if show_alerts and not as_json else [])]
+        with display(quiet=as_json) as screen:
+            assembly = Assembly(found, {Stream.ALERTS: extra})
+            partitions = assembly.partitions()
+            assembly.record()
+            sinks = assembly.sinks()
+            try:
+                driver = LocalDriver(found.job(), partitions, sinks, batch_lines=batch_lines)
+                summary = driver.run(lambda p: screen.update(p.read, p.fraction, event_time(p.watermark_us)))
+            finally:
+                for sink in (s for of_stream in sinks.values() for s in of_stream):
+                    sink.close()
+        finish(summary, read_records(copy), known, as_json=as_json, where=store_note(found))
+
+
+def read_truth(path: Path | None) -> list[dict[str, object]] | None:
+    """Truth records.  Raises SourceError when they cannot be read."""
+    from state.errors import SourceError
+
+    if path is None:
+        return None
+    if not path.exists():
+        raise SourceError(f"{path}: no such file; `driftnet simulate` writes it beside the events")
+    return read_records(path)

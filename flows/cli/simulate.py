@@ -1,0 +1,56 @@
+"""`driftnet simulate`: a platform's events as files, and the truth about them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import AsJson, ConfigFile, Settings, load_config, print_json, print_text
+
+
+def simulate(
+    directory: Annotated[
+        Path, typer.Argument(help="Where part-NN.jsonl and truth.jsonl are written; made if need be.")
+    ],
+    users: Annotated[int | None, typer.Option(help="Accounts, attackers included.", show_default="5000")] = None,
+    duration: Annotated[str | None, typer.Option(help="Event time, e.g. 6h or 3d.", show_default="1d")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same files.", show_default="1")] = None,
+    partitions: Annotated[int | None, typer.Option(help="Files side by side.", show_default="2")] = None,
+    bad_lines: Annotated[
+        float | None, typer.Option(help="Broken lines of each kind, per good line.", show_default="0")
+    ] = None,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Write .jsonl.gz.")] = False,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a simulated platform's events, with attackers among them, and who they are.
+
+    Example: [bold]driftnet simulate out --users 2000 --duration 12h[/], then
+    [bold]driftnet replay out/part-*.jsonl --per-file --truth out/truth.jsonl[/]
+
+    Other settings are those of a simulator source: [bold]--set sources.main.duplicate_share=0.01[/].
+    """
+    from flows.config.endpoints import SimulatorConfig
+    from flows.simulate.files import write_files
+
+    chosen = {"users": users, "duration": duration, "seed": seed, "partitions": partitions, "bad_line_share": bad_lines}
+    given = {key: value for key, value in chosen.items() if value is not None}
+    found = load_config(config, settings)
+    name = next((name for name, s in found.sources.items() if isinstance(s, SimulatorConfig)), "simulator")
+    extra = [f"sources.{name}.{key}={value}" for key, value in given.items()]
+    if name not in found.sources:
+        extra.insert(0, f"sources.{name}.kind=simulator")
+    source = load_config(config, [*(settings or []), *extra]).sources[name]
+    assert isinstance(source, SimulatorConfig)
+    written = write_files(source.simulation(), directory, gzip=gzip)
+    counts = {"lines": written.lines, "events": written.events, "duplicates": written.duplicates, "bad": written.bad}
+    files = {"parts": [str(p) for p in written.parts], "truth": str(written.truth)}
+    if as_json:
+        print_json(counts | files)
+        return
+    bad = sum(written.bad.values())
+    print_text(
+        f"{written.lines:,} lines: {written.events:,} events, {written.duplicates:,} duplicates, {bad:,} broken lines"
+    )
+    print_text(*(f"  {path}" for path in [*files["parts"], files["truth"]]))

@@ -1,0 +1,340 @@
+"""Compiler: a configuration whose keys are right one by one, checked as a whole and turned into a Job."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from detectors.base import DetectorSpec
+from detectors.features import sequences
+from detectors.features.declare import FeatureDecl, SequenceDecl, Where
+from detectors.registry import detector_types, spec_from
+from flows.config.durations import format_duration, parse_duration_us
+from flows.config.layers import Key, Layers
+from flows.config.load import placed
+from flows.config.problems import message
+from flows.config.section import did_you_mean, one_of
+from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
+from flows.wire.spec import FieldSpec, WireSpec
+from state.errors import ConfigError
+from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
+from state.windows import WindowSpec
+
+if TYPE_CHECKING:
+    from flows.config.models import ColumnConfig, Config
+
+Built = TypeVar("Built")
+_OWNER: Final = re.compile(r"(feature|sequence) '([^']+)'")
+
+
+class Compiler:
+    """Turns one configuration into specs.  Problems are collected, and raised together as one ConfigError."""
+
+    def __init__(self, config: "Config", layers: Layers) -> None:
+        self._config = config
+        self._layers = layers
+        self._problems: list[str] = []
+
+    def job(self) -> Job:
+        """The compiled job.  Raises ConfigError."""
+        config = self._config
+        wire = self._wire()
+        schema = wire.schema()
+        derived = self._sequences(schema)
+        features = self._features(schema)
+        windows = self._windows()
+        cohorts = self._cohorts(schema)
+        uses = self._detectors(windows)
+        self._check_state(windows)
+        self._raise()
+        job = Job(
+            name=config.about.name,
+            seed=config.about.seed,
+            key_groups=config.about.key_groups,
+            digest="",
+            schema=schema,
+            wire=wire,
+            cohorts=cohorts,
+            time=TimeSpec(
+                config.time.out_of_orderness,
+                config.time.allowed_lateness,
+                config.time.idle_timeout,
+                config.time.dedup_horizon,
+            ),
+            state=StateSpec(config.state.capacity, config.state.ttl, config.state.rows_per_pane_max),
+            sequences=derived,
+            features=features,
+            windows=windows,
+            detectors=uses,
+            calibration=config.calibration,
+            drift=config.drift,
+            policy=config.alerts,
+            learning=config.learning,
+            emit_scores=bool(config.sinks.scores),
+        )
+        self._check_plan(job)
+        self._raise()
+        return replace(job, digest=digest(job))
+
+    def _problem(self, key: Key, seen: object, allowed: str, hint: str = "") -> None:
+        self._problems.append(message(self._layers, key, seen, allowed, hint))
+
+    def _unknown(self, key: Key, seen: str, known: Iterable[str], what: str) -> None:
+        names = list(known)
+        self._problem(key, seen, f"{what}: {one_of(names)}", did_you_mean(seen, names))
+
+    def _raise(self) -> None:
+        if self._problems:
+            raise ConfigError("\n".join(dict.fromkeys(self._problems)))
+
+    def _wire(self) -> WireSpec:
+        event = self._config.event
+        for name in event.columns:
+            if name in SYSTEM_COLUMNS:
+                self._problem(
+                    ("event", "columns", name),
+                    name,
+                    f"a name other than {one_of(SYSTEM_COLUMNS)}, which every stream has",
+                )
+        return WireSpec(
+            fields=tuple(_field(name, column) for name, column in event.columns.items()),
+            event_id=event.id,
+            event_time=event.time.path,
+            time_unit=event.time.unit,
+            subject=event.subject,
+            line_bytes_max=event.max_line_bytes,
+            time_min_us=event.time_min,
+            time_max_us=event.time_max,
+        )
+
+    def _cohorts(self, schema: Schema) -> CohortSpec:
+        cohorts = self._config.about.cohorts
+        if cohorts is None:
+            return CohortSpec()
+        enums = [c for c in schema.columns if c.kind is Kind.ENUM]
+        column = next((c for c in enums if c.name == cohorts.column), None)
+        if column is None:
+            self._unknown(("job", "cohorts", "column"), cohorts.column, [c.name for c in enums], "an enum column")
+            return CohortSpec()
+        if cohorts.values is not None and cohorts.values != column.values:
+            self._problem(
+                ("job", "cohorts", "values"),
+                list(cohorts.values),
+                f"all words of {column.name!r} in their order ({one_of(column.values)})",
+            )
+        return CohortSpec(column.name, column.values)
+
+    def _sequences(self, schema: Schema) -> tuple[SequenceDecl, ...]:
+        declared: list[SequenceDecl] = []
+        for name, s in self._config.sequences.items():
+            key = ("sequences", name)
+            if name in schema:
+                self._problem(key, name, "a name that no event column has")
+            self._check_where(schema, s.where, (*key, "where"))
+            self._check_where(schema, s.sign_up, (*key, "sign_up"))
+            if s.column and s.column not in schema:
+                self._unknown((*key, "column"), s.column, [c.name for c in schema.columns], "an event column")
+                continue
+            declared.append(SequenceDecl(name, s.kind, s.column, s.where, s.cap, s.remember, s.sign_up))
+            self._guard(key, partial(sequences.needs, schema, declared[-1]))
+        return tuple(declared)
+
+    def _features(self, schema: Schema) -> tuple[FeatureDecl, ...]:
+        declared: list[FeatureDecl] = []
+        for name, f in self._config.features.items():
+            key = ("features", name)
+            self._check_where(schema, f.where, (*key, "where"))
+            self._check_where(schema, f.of, (*key, "of"))
+            if f.column and f.column not in schema:
+                self._unknown((*key, "column"), f.column, [c.name for c in schema.columns], "an event column")
+            if f.sequence and f.sequence not in self._config.sequences:
+                self._unknown((*key, "sequence"), f.sequence, self._config.sequences, "a sequence")
+            if f.low is not None and f.high is not None and f.low >= f.high:
+                self._problem((*key, "low"), f.low, f"a number below high ({f.high:g})")
+            declared.append(
+                FeatureDecl(
+                    name,
+                    f.kind,
+                    column=f.column,
+                    where=f.where,
+                    of=f.of,
+                    sequence=f.sequence,
+                    min_rows=f.min_rows,
+                    resolution=f.resolution,
+                    unit_us=float(f.unit),
+                    bins_per_octave=f.bins_per_octave,
+                    direction=f.direction,
+                    log=f.log,
+                    low=math.nan if f.low is None else f.low,
+                    high=math.nan if f.high is None else f.high,
+                )
+            )
+        return tuple(declared)
+
+    def _windows(self) -> tuple[WindowFeatures, ...]:
+        if not self._config.windows:
+            self._problem(("windows",), "nothing", "at least one window")
+        declared: list[WindowFeatures] = []
+        for name, w in self._config.windows.items():
+            key = ("windows", name)
+            chosen = tuple(self._config.features) if w.features is None else w.features
+            self._check_names((*key, "features"), chosen, self._config.features, "features")
+            if not chosen:
+                self._problem((*key, "features"), [], "at least one feature")
+            spec = self._guard(key, partial(WindowSpec, name, w.kind, w.size, w.slide, w.gap, w.max if w.gap else 0))
+            if spec is not None:
+                declared.append(WindowFeatures(spec, chosen))
+        return tuple(declared)
+
+    def _detectors(self, windows: tuple[WindowFeatures, ...]) -> tuple[DetectorUse, ...]:
+        uses: list[DetectorUse] = []
+        has = {w.window.name: w.features for w in windows}
+        for name, d in self._config.detectors.items():
+            key = ("detectors", name)
+            chosen = tuple(has) if d.windows is None else d.windows
+            self._check_names((*key, "windows"), chosen, self._config.windows, "windows")
+            if not chosen:
+                self._problem((*key, "windows"), [], "at least one window")
+            wanted = d.features or ()
+            self._check_names((*key, "features"), wanted, self._config.features, "features")
+            for window in chosen:
+                if wanted and window in has and not set(wanted) & set(has[window]):
+                    allowed = f"features of the window {window!r}: {one_of(has[window])}"
+                    self._problem((*key, "features"), list(wanted), allowed)
+            types = detector_types()
+            if d.type not in types:
+                self._unknown((*key, "type"), d.type, sorted(types), "a detector type")
+                continue
+            params = self._params(key, types[d.type], d.params)
+            spec = self._guard((*key, "params"), partial(spec_from, d.type, params, ".".join(key)))
+            if spec is not None:
+                uses.append(DetectorUse(name, spec, chosen, wanted, d.weight))
+        return tuple(uses)
+
+    def _params(self, key: Key, spec: type[DetectorSpec], params: Mapping[str, Any]) -> dict[str, Any]:
+        """A parameter `x_us` is written as the duration `x`."""
+        names = {f.name for f in fields(spec) if f.init}  # type: ignore[arg-type]
+        found: dict[str, Any] = {}
+        for name, value in params.items():
+            if name not in names and f"{name}_us" in names:
+                try:
+                    found[f"{name}_us"] = parse_duration_us(value)
+                except ValueError as error:
+                    self._problem((*key, "params", name), value, str(error))
+            else:
+                found[name] = value
+        return found
+
+    def _check_state(self, windows: tuple[WindowFeatures, ...]) -> None:
+        ttl_us = self._config.state.ttl
+        longest = max((w.window for w in windows), key=lambda w: w.span_us, default=None)
+        if longest is not None and ttl_us < longest.span_us:
+            reach = format_duration(longest.span_us)
+            self._problem(
+                ("state", "ttl"), format_duration(ttl_us), f"at least {reach}, the reach of the window {longest.name!r}"
+            )
+        held_us = self._config.time.out_of_orderness + self._config.time.allowed_lateness
+        if 0 < self._config.time.dedup_horizon < held_us:
+            seen = format_duration(self._config.time.dedup_horizon)
+            self._problem(
+                ("time", "dedup_horizon"),
+                seen,
+                f"at least out_of_orderness + allowed_lateness ({format_duration(held_us)})",
+            )
+
+    def _check_where(self, schema: Schema, where: Where, key: Key) -> None:
+        for condition in where:
+            here = (*key, condition.column)
+            if condition.column not in schema:
+                self._unknown(here, condition.column, [c.name for c in schema.columns], "an event column")
+                continue
+            column = schema.column(condition.column)
+            words = (*condition.words, *condition.excluded)
+            if words and column.kind is not Kind.ENUM:
+                self._problem(here, list(words), f"words on enum columns; {column.name!r} is of kind {column.kind}")
+            elif (condition.low, condition.high) != (None, None) and column.kind in (Kind.ID, Kind.ENUM):
+                self._problem(
+                    here, "min or max", f"min, max on number and time columns; {column.name!r} is of kind {column.kind}"
+                )
+            else:
+                for word in words:
+                    if word not in column.values:
+                        self._unknown(here, word, column.values, f"a word of {column.name!r}")
+
+    def _check_names(self, key: Key, names: tuple[str, ...], known: Iterable[str], what: str) -> None:
+        for name in names:
+            if name not in known:
+                self._unknown(key, name, known, f"names of {what}")
+        if len(set(names)) < len(names):
+            self._problem(key, list(names), "each name once")
+
+    def _check_plan(self, job: Job) -> None:
+        """What only the compiled plan knows: whether features can read what they are given, detectors what they get."""
+        plan = self._guard((), lambda: job.plan)
+        if plan is None:
+            return
+        for use in job.detectors:
+            for window in plan.windows:
+                if window.spec.name in use.windows:
+                    infos = tuple(f for f in window.features if not use.features or f.name in use.features)
+                    self._guard(("detectors", use.name), partial(use.spec.build, infos))
+
+    def _guard(self, key: Key, build: Callable[[], Built]) -> Built | None:
+        """What it builds, or None with its ConfigError noted under the key."""
+        try:
+            return build()
+        except ConfigError as error:
+            owner = _OWNER.search(str(error))
+            if owner and not key:
+                key = (f"{owner[1]}s", owner[2])
+            text = str(placed(error, self._layers))
+            self._problems.append(
+                text if text != str(error) else f"{self._layers.place(key)}: {'.'.join(key)}: {error}"
+            )
+            return None
+
+
+def _field(name: str, column: "ColumnConfig") -> FieldSpec:
+    is_time = column.kind is Kind.TIME
+    return FieldSpec(
+        column=Column(name, column.kind, not column.required, "us" if is_time else column.unit, column.values),
+        path=column.path or (name,),
+        required=column.required,
+        unit=column.unit if is_time else "",
+        scale=column.scale,
+        low=column.min,
+        high=column.max,
+        strict=column.strict,
+    )
+
+
+def digest(job: Job) -> str:
+    """16 hexadecimal digits: a hash of everything that alerts depend on beside the events.
+
+    Where events come from, where records go and how long a live run waits are left out.
+    """
+    known = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in ("digest", "emit_scores")}
+    known["time"] = replace(job.time, idle_timeout_us=0)
+    text = json.dumps(_canonical(known), sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        kind = getattr(value, "type", None)
+        about = {"type": kind, "version": value.version} if isinstance(kind, str) and hasattr(value, "version") else {}
+        return {f.name: _canonical(getattr(value, f.name)) for f in fields(value) if not f.name.startswith("_")} | about
+    if isinstance(value, dict):
+        return {str(k): _canonical(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(v) for v in value]
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value

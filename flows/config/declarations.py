@@ -1,0 +1,142 @@
+"""The named things of a job: sequences, features, windows and detectors, as tables."""
+
+from typing import Any, Final, Self
+
+from pydantic import Field, model_validator
+
+from detectors.base import Direction
+from detectors.features.declare import FeatureKind, SequenceKind
+from flows.config.durations import Duration
+from flows.config.section import Declaration, one_of, problem
+from flows.config.where import WhereTable
+from state.types import DAY_US, MINUTE_US, MS_US
+from state.windows import WindowKind
+
+Keys = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""Keys that a kind needs, keys that it may have, keys of which it needs exactly one."""
+_VALUES: Final = ((), ("where", "resolution"), ("column", "sequence"))
+_NUMBERS: Final = ((), ("where",), ("column", "sequence"))
+_GAPS: Final = (("sequence",), ("where",), ())
+FEATURE_KEYS: Final[dict[FeatureKind, Keys]] = {
+    FeatureKind.COUNT: ((), ("where",), ()),
+    FeatureKind.CAPPED: ((), (), ()),
+    FeatureKind.SUM: _NUMBERS,
+    FeatureKind.MEAN: _NUMBERS,
+    FeatureKind.MIN: _NUMBERS,
+    FeatureKind.MAX: _NUMBERS,
+    FeatureKind.SHARE: (("where",), ("of",), ()),
+    FeatureKind.RATIO: (("where", "of"), (), ()),
+    FeatureKind.NUNIQUE: _VALUES,
+    FeatureKind.DISTINCT_SHARE: _VALUES,
+    FeatureKind.REPEAT_SHARE: _VALUES,
+    FeatureKind.TOP_SHARE: _VALUES,
+    FeatureKind.ENTROPY: _VALUES,
+    FeatureKind.GAP_MEAN: _GAPS,
+    FeatureKind.GAP_CV: _GAPS,
+    FeatureKind.GAP_TOP_SHARE: (("sequence",), ("where", "bins_per_octave"), ()),
+    FeatureKind.ACTIVE_HOURS: ((), ("where",), ()),
+    FeatureKind.TIME_RATIO: ((), ("where", "unit"), ("column", "sequence")),
+    FeatureKind.AGE_MIN: (("sequence",), ("where",), ()),
+    FeatureKind.PER_AGE_DAY: (("sequence",), ("where",), ()),
+}
+SEQUENCE_KEYS: Final[dict[SequenceKind, Keys]] = {
+    SequenceKind.GAP: ((), ("where", "cap"), ()),
+    SequenceKind.PREVIOUS: (("column",), ("where",), ()),
+    SequenceKind.TRANSITION: (("column",), ("where",), ()),
+    SequenceKind.OVERLAP: (("column",), ("where",), ()),
+    SequenceKind.AGE: ((), ("column", "sign_up"), ()),
+    SequenceKind.NOVEL: (("column",), ("where", "remember"), ()),
+}
+WINDOW_KEYS: Final[dict[WindowKind, Keys]] = {
+    WindowKind.TUMBLING: (("size",), ("features",), ()),
+    WindowKind.SLIDING: (("size", "slide"), ("features",), ()),
+    WindowKind.SESSION: (("gap",), ("max", "features"), ()),
+}
+
+
+def _check(declared: Declaration, keys: Keys, always: tuple[str, ...], what: str) -> None:
+    """Raises an entry of pydantic's report for a key that this kind does not have, or lacks."""
+    needed, optional, one = keys
+    given = declared.model_fields_set
+    allowed = ("kind", *needed, *one, *optional, *always)
+    for key in sorted(given - set(allowed)):
+        raise problem(f"the key {key!r}", f"for {what}: {one_of(allowed)}", key)
+    for key in needed:
+        if key not in given:
+            raise problem("nothing", f"a value; {what} needs this key", key)
+    if one and len(given & set(one)) != 1:
+        seen = f"the keys {one_of(sorted(given & set(one)))}"
+        raise problem(seen, f"exactly one of {' and '.join(one)} for {what}", one[0])
+
+
+class SequenceConfig(Declaration):
+    """A column derived from a subject's rows in their order."""
+
+    kind: SequenceKind = Field(description="what is derived, see docs/features.md")
+    column: str = Field("", description="the event column that is read (previous, transition, overlap, age, novel)")
+    where: WhereTable = Field((), description="the rows that count; others have no value")
+    cap: Duration = Field(30 * MINUTE_US, description="gap: a longer silence is no gap")
+    remember: int = Field(8, ge=1, le=64, description="novel: how many distinct values are remembered")
+    sign_up: WhereTable = Field(
+        (), description="age: a row that marks the account's creation, where `column` has no value"
+    )
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        _check(self, SEQUENCE_KEYS[self.kind], (), f"kind {self.kind}")
+        if self.kind is SequenceKind.AGE and not (self.column or self.sign_up):
+            raise problem("nothing", "an age needs a column, a sign_up condition or both", "column")
+        return self
+
+
+class FeatureConfig(Declaration):
+    """A number per subject and window, computed from the window's rows."""
+
+    kind: FeatureKind = Field(description="what is computed, see docs/features.md")
+    column: str = Field("", description="the event column that is read")
+    sequence: str = Field("", description="the derived column that is read, instead of an event column")
+    where: WhereTable = Field((), description="the rows that count")
+    of: WhereTable = Field((), description="share, ratio: the rows they are compared with")
+    min_rows: int = Field(
+        0, ge=0, description="no value below so many rows that satisfy `of` (share, ratio) or `where`"
+    )
+    resolution: float = Field(1.0, gt=0, description="features of distinct values: bin width of a number column")
+    unit: Duration = Field(MS_US, description="time_ratio: the column's unit of time")
+    bins_per_octave: int = Field(4, ge=1, le=64, description="gap_top_share: bins per factor of two")
+    direction: Direction = Field(Direction.HIGH, description="the suspicious side")
+    log: bool = Field(False, description="values span orders of magnitude: detectors look at log(1 + value)")
+    low: float | None = Field(None, description="physical lower limit, if there is one")
+    high: float | None = Field(None, description="physical upper limit, if there is one")
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        _check(self, FEATURE_KEYS[self.kind], ("min_rows", "direction", "log", "low", "high"), f"kind {self.kind}")
+        return self
+
+
+class WindowConfig(Declaration):
+    """A span of each subject's events, aligned to midnight UTC of 1970-01-01."""
+
+    kind: WindowKind = Field(
+        description="tumbling: one after the other; sliding: overlapping; session: between silences"
+    )
+    size: Duration = Field(0, description="tumbling, sliding: the span")
+    slide: Duration = Field(0, description="sliding: a new window begins every slide; the size is a multiple of it")
+    gap: Duration = Field(0, description="session: a longer silence ends it")
+    max: Duration = Field(DAY_US, description="session: the longest one")
+    features: tuple[str, ...] | None = Field(None, description="names of features; absent: all")
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        _check(self, WINDOW_KEYS[self.kind], (), f"kind {self.kind}")
+        return self
+
+
+class DetectorConfig(Declaration):
+    """A detector on some windows."""
+
+    type: str = Field(description="a word of `driftnet detectors list`")
+    windows: tuple[str, ...] | None = Field(None, description="names of windows; absent: all")
+    features: tuple[str, ...] | None = Field(None, description="names of features; absent: all of each window's")
+    weight: float = Field(1.0, gt=0, description="how much its verdict counts among the others")
+    params: dict[str, Any] = Field({}, description="the type's own parameters, see `driftnet detectors list`")

@@ -1,0 +1,172 @@
+"""Where events come from and where records go: tables, and the specs they stand for."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from flows.config.durations import Duration, Moment
+from flows.config.section import Section, did_you_mean, one_of, problem
+from state.types import DAY_US, SECOND_US
+
+if TYPE_CHECKING:
+    from flows.sinks.specs import SinkSpec
+    from flows.sources.base import Source
+
+_MONDAY_US = 1_772_409_600 * SECOND_US
+
+
+class FilesConfig(Section):
+    """JSON Lines files, plain or gzipped."""
+
+    kind: Literal["files"] = Field(description="files")
+    paths: tuple[str, ...] = Field(min_length=1, description="files, directories and patterns such as data/*.jsonl.gz")
+    partitions: Literal["sequence", "per_file"] = Field(
+        "sequence",
+        description="sequence: one after the other, as days are; per_file: side by side, as written in parallel",
+    )
+
+    def source(self, name: str, line_bytes_max: int) -> "Source":
+        """What it stands for."""
+        from flows.sources.files import FilesSpec
+
+        return FilesSpec(self.paths, self.partitions, name, line_bytes_max)
+
+
+class StdinConfig(Section):
+    """Lines from standard input."""
+
+    kind: Literal["stdin"] = Field(description="stdin")
+
+    def source(self, name: str, line_bytes_max: int) -> "Source":
+        """What it stands for."""
+        from flows.sources.stdin import StdinSpec
+
+        return StdinSpec(name, line_bytes_max)
+
+
+def _campaigns(value: object) -> object:
+    from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
+
+    known = [c.name for c in DEFAULT_CAMPAIGNS]
+    if not isinstance(value, (list, tuple)):
+        raise problem(value, f"a list of campaigns: {one_of(known)}")
+    for name in value:
+        if name not in known:
+            raise problem(name, f"campaigns: {one_of(known)}", (), did_you_mean(name, known))
+    return value
+
+
+class SimulatorConfig(Section):
+    """A simulated streaming platform with attackers."""
+
+    kind: Literal["simulator"] = Field(description="simulator")
+    users: int = Field(5000, ge=50, le=5_000_000, description="accounts, attackers included")
+    duration: Duration = Field(DAY_US, ge=1000, le=366 * DAY_US, description="how much event time is simulated")
+    start: Moment = Field(_MONDAY_US, ge=0, description="when it begins")
+    seed: int = Field(1, ge=0, description="the same seed gives the same events")
+    campaigns: Annotated[tuple[str, ...], BeforeValidator(_campaigns)] | None = Field(
+        None, description="names of attacks; absent: one of each kind"
+    )
+    active_share: float = Field(0.28, ge=0, le=1, description="of plain people, those who listen on most days")
+    tracks: int = Field(40_000, ge=2000, le=5_000_000, description="size of the genuine catalogue")
+    partitions: int = Field(2, ge=1, le=256, description="streams of lines that arrive side by side")
+    partition_by: Literal["user", "event"] = Field(
+        "user", description="user: an account's events stay in one partition"
+    )
+    disorder: Duration = Field(10 * SECOND_US, le=DAY_US, description="an event arrives at most this late")
+    duplicate_share: float = Field(0.002, ge=0, le=0.5, description="of events, sent twice")
+    bad_line_share: float = Field(0.0, ge=0, le=0.5, description="broken lines of each kind, per good line")
+    speed: float | None = Field(None, gt=0, description="seconds of event time per second; absent: as fast as it goes")
+
+    def simulation(self) -> Any:
+        """The SimulationSpec.  Raises ConfigError."""
+        from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
+        from flows.simulate.config import SimulationSpec
+
+        chosen = tuple(c for c in DEFAULT_CAMPAIGNS if self.campaigns is None or c.name in self.campaigns)
+        return SimulationSpec(
+            users=self.users,
+            duration_us=self.duration,
+            start_us=self.start,
+            seed=self.seed,
+            campaigns=chosen,
+            active_share=self.active_share,
+            tracks=self.tracks,
+            partitions=self.partitions,
+            partition_by=self.partition_by,
+            disorder_us=self.disorder,
+            duplicate_share=self.duplicate_share,
+            bad_line_share=self.bad_line_share,
+        )
+
+    def source(self, name: str, line_bytes_max: int) -> "Source":
+        """What it stands for."""
+        from flows.simulate.platform import Platform
+        from flows.sources.simulator import SimulatorSpec
+
+        del line_bytes_max  # broken lines may be longer on purpose
+        return SimulatorSpec(Platform(self.simulation()), self.speed, name)
+
+
+SourceConfig = Annotated[FilesConfig | StdinConfig | SimulatorConfig, Field(discriminator="kind")]
+
+
+class SqliteConfig(Section):
+    """The embedded store, which `driftnet alerts` reads; a record is kept once, however often it comes."""
+
+    kind: Literal["sqlite"] = Field(description="sqlite")
+    path: str = Field("driftnet.db", min_length=1, description="the database file; several streams may share one")
+
+    def sink(self) -> "SinkSpec":
+        """What it stands for."""
+        from flows.sinks.specs import SqliteSink
+
+        return SqliteSink(self.path)
+
+
+class JsonlConfig(Section):
+    """A JSON Lines file for one stream."""
+
+    kind: Literal["jsonl"] = Field(description="jsonl")
+    path: str = Field(min_length=1, description="the file")
+    overwrite: bool = Field(False, description="whether a fresh run empties the file first; else it appends")
+
+    def sink(self) -> "SinkSpec":
+        """What it stands for."""
+        from flows.sinks.specs import JsonlSink
+
+        return JsonlSink(self.path, self.overwrite)
+
+
+class ConsoleConfig(Section):
+    """One short line per record."""
+
+    kind: Literal["console"] = Field(description="console")
+    to: Literal["stdout", "stderr"] = Field("stdout", description="stdout or stderr")
+
+    def sink(self) -> "SinkSpec":
+        """What it stands for."""
+        from flows.sinks.specs import ConsoleSink
+
+        return ConsoleSink(self.to)
+
+
+SinkConfig = Annotated[SqliteConfig | JsonlConfig | ConsoleConfig, Field(discriminator="kind")]
+
+
+def _as_list(value: object) -> object:
+    """One sink may be written without the brackets of a list."""
+    return (value,) if isinstance(value, dict) else value
+
+
+Sinks = Annotated[tuple[SinkConfig, ...], BeforeValidator(_as_list)]
+
+
+class SinksConfig(Section):
+    """The sinks of each output stream, as lists; a stream without one is counted and dropped."""
+
+    alerts: Sinks = Field((), description="what analysts read")
+    drift: Sinks = Field((), description="changes of the world under the models")
+    late: Sinks = Field((), description="events that came after their windows had closed")
+    rejects: Sinks = Field((), description="lines that could not be read, with the reason and the raw text")
+    scores: Sinks = Field((), description="every window row's score; large, so only computed into records if asked for")

@@ -1,0 +1,139 @@
+"""load: the shipped defaults, then the user's file, then the environment."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flows.config.layers import Key, Layer, Layers, line_numbers
+from state.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flows.config.models import Config
+
+DEFAULTS: Final = "defaults.toml"
+_ENVIRONMENT: Final = re.compile(r"DRIFTNET_([A-Za-z0-9]+(?:__.+)+)")
+_OWN_KEY: Final = re.compile(r"(?P<key>[a-z_]+(?:\.[\w-]+)+): ")
+
+
+def load(
+    path: Path | str | None = None, environ: Mapping[str, str] | None = None, settings: Sequence[str] = ()
+) -> "Config":
+    """The effective configuration: defaults, then the file, then DRIFTNET_<SECTION>__<KEY>, then the settings.
+
+    environ: os.environ if None.  settings: "section.key=value".
+    Raises ConfigError naming file, line, key, what was seen and what is allowed.
+    """
+    return _checked(read(path, os.environ if environ is None else environ, settings))
+
+
+def loads(toml: str, name: str = "text") -> "Config":
+    """Like `load`, of text; for tests and tools.  The environment has no say."""
+    user = _layer(toml, name)
+    return _checked(Layers((user,) if _extends_nothing(user) else (_shipped(), user)))
+
+
+def read(path: Path | str | None, environ: Mapping[str, str], settings: Sequence[str] = ()) -> Layers:
+    """The layers that `load` checks, unchecked; cheap.  Raises ConfigError for what is not TOML."""
+    layers = [_shipped()]
+    if path is not None:
+        user = _file(Path(path))
+        layers = [user] if _extends_nothing(user) else [*layers, user]
+    below = Layers(tuple(layers)).merged()
+    layers += _environment(environ, below)
+    layers += [_setting(text, below) for text in settings]
+    return Layers(tuple(layers))
+
+
+def _checked(layers: Layers) -> "Config":
+    from pydantic import ValidationError
+
+    from flows.config.models import Config
+    from flows.config.problems import of_validation
+
+    try:
+        config = Config.model_validate(layers.merged())
+    except ValidationError as error:
+        raise of_validation(error, layers) from None
+    except ConfigError as error:
+        raise placed(error, layers) from None
+    config._layers = layers
+    return config
+
+
+def placed(error: ConfigError, layers: Layers) -> ConfigError:
+    """The error of a spec, which starts with the key it is about, with the place of that key before it."""
+    found = _OWN_KEY.match(str(error))
+    return ConfigError(f"{layers.place(tuple(found['key'].split('.')))}: {error}") if found else error
+
+
+def _shipped() -> Layer:
+    return _layer(files("flows").joinpath(DEFAULTS).read_text(encoding="utf-8"), DEFAULTS)
+
+
+def _file(path: Path) -> Layer:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `driftnet config show` prints one to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    return _layer(text, str(path))
+
+
+def _layer(toml: str, name: str) -> Layer:
+    try:
+        return Layer(name, tomllib.loads(toml), line_numbers(toml))
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        raise ConfigError(f"{name}:{line[1] if line else 'end'}: not valid TOML: {error}") from None
+
+
+def _extends_nothing(layer: Layer) -> bool:
+    job = layer.table.get("job")
+    return isinstance(job, Mapping) and job.get("extends") == "none"
+
+
+def _environment(environ: Mapping[str, str], below: Mapping[str, Any]) -> list[Layer]:
+    """One layer per variable, so that a message can name it.  Names match keys whatever their case."""
+    found = [(name, _ENVIRONMENT.fullmatch(name)) for name in sorted(environ)]
+    return [
+        _single(f"environment variable {name}", _spelled(tuple(parts[1].split("__")), below), environ[name])
+        for name, parts in found
+        if parts
+    ]
+
+
+def _setting(text: str, below: Mapping[str, Any]) -> Layer:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: seen {text!r}, allowed: KEY=VALUE, such as alerts.budget_per_day=50")
+    return _single(f"--set {text}", _spelled(tuple(key.strip().split(".")), below), value)
+
+
+def _single(name: str, key: Key, text: str) -> Layer:
+    value: Any = _value(text)
+    for part in reversed(key):
+        value = {part: value}
+    return Layer(name, value, single=True)
+
+
+def _spelled(parts: Key, table: Any) -> Key:
+    spelled = []
+    for part in parts:
+        names = {name.lower(): name for name in table} if isinstance(table, Mapping) else {}
+        name = names.get(part.lower(), part.lower())
+        spelled.append(name)
+        table = table.get(name) if isinstance(table, Mapping) else None
+    return tuple(spelled)
+
+
+def _value(text: str) -> object:
+    """A TOML value where the text is one, else the text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,203 @@
+"""Config: the whole configuration as frozen, checked tables."""
+
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, model_validator
+
+from detectors.alerting.policy import PolicySpec
+from detectors.calibrate import CalibrationSpec
+from detectors.drift.monitors import DriftSpec
+from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceConfig, WindowConfig
+from flows.config.durations import Duration, Moment, parse_moment_us
+from flows.config.endpoints import SinksConfig, SourceConfig
+from flows.config.layers import Layers
+from flows.config.section import Declaration, Section, SpecTable, problem
+from flows.config.tables import Monitors, Severities
+from flows.job import LearningSpec
+from state.schema import Kind
+from state.types import DAY_US, HOUR_US, SECOND_US
+
+if TYPE_CHECKING:
+    from flows.job import Job
+
+TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+
+
+def _parse_path(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.split(".")) if value else ()
+    if isinstance(value, (list, tuple)) and value and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise problem(value, 'a path such as "user.id", or ["user", "id"] where a key holds a dot')
+
+
+def _format_path(path: tuple[str, ...]) -> str | list[str]:
+    return list(path) if any("." in part for part in path) else ".".join(path)
+
+
+JsonPath = Annotated[tuple[str, ...], BeforeValidator(_parse_path), PlainSerializer(_format_path)]
+
+
+def _parse_limit(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, datetime)):
+        raise problem(value, "a number, or for a time column a moment such as 2024-05-01T12:00:00Z")
+    return float(value) if isinstance(value, (int, float)) else float(parse_moment_us(value))
+
+
+Limit = Annotated[float, BeforeValidator(_parse_limit)]
+
+
+class CohortsConfig(Section):
+    """Populations that are modelled apart."""
+
+    column: str = Field(description="an enum column; a subject belongs to its last known word's cohort")
+    values: tuple[str, ...] | None = Field(
+        None,
+        description='all words of the column in their order; absent: the same. Rows without a word are in "other"',
+    )
+
+
+class JobConfig(Section):
+    """What the job is called and how it is cut."""
+
+    name: str = Field("user-fraud", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="part of every alert's identity")
+    extends: Literal["default", "none"] = Field(
+        "default", description='"none" starts from nothing instead of the shipped streaming-platform configuration'
+    )
+    seed: int = Field(1, ge=0, description="of everything random in the models")
+    key_groups: int = Field(
+        8, ge=1, le=4096, description="virtual shards of subjects; fixed for the life of saved state"
+    )
+    cohorts: CohortsConfig | None = Field(None, description="absent: one population for all")
+
+
+class EventTimeConfig(Section):
+    """Where the event time is."""
+
+    path: JsonPath = Field(description="JSON path")
+    unit: TimeUnit = Field("ms", description="of the number there, since 1970 UTC; or text")
+
+
+class ColumnConfig(Declaration):
+    """One column that features can use."""
+
+    path: JsonPath = Field((), description="JSON path; absent: the column's name")
+    kind: Kind = Field(description="id (text or integer, kept as a hash), number, enum (one of a few words) or time")
+    unit: str = Field("", description="time: s, ms, us, ns or iso8601; number: a word for people")
+    values: tuple[str, ...] = Field((), description="enum: the words")
+    required: bool = Field(False, description="whether a line without it is rejected")
+    strict: bool = Field(False, description="enum: whether another word rejects the line; else it counts as missing")
+    scale: float = Field(1.0, description="number: the column holds value * scale")
+    min: Limit | None = Field(None, description="number (after scaling) or time: a smaller value rejects the line")
+    max: Limit | None = Field(None, description="number (after scaling) or time: a larger value rejects the line")
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> Self:
+        only = {"values": Kind.ENUM, "strict": Kind.ENUM, "scale": Kind.NUMBER}
+        for key, kind in only.items():
+            if key in self.model_fields_set and self.kind is not kind:
+                raise problem(f"{key} on a column of kind {self.kind}", f"{key} on columns of kind {kind}", key)
+        if self.kind is Kind.ENUM and (not self.values or len(set(self.values)) < len(self.values)):
+            raise problem(list(self.values), "a list of different words", "values")
+        if self.kind is Kind.TIME and self.unit not in ("s", "ms", "us", "ns", "iso8601"):
+            raise problem(self.unit, "s, ms, us, ns or iso8601", "unit")
+        if self.kind in (Kind.ID, Kind.ENUM):
+            for key in ("min", "max"):
+                if key in self.model_fields_set:
+                    raise problem(
+                        f"{key} on a column of kind {self.kind}", f"{key} on columns of kind number or time", key
+                    )
+        if self.scale == 0:
+            raise problem(self.scale, "a number other than 0", "scale")
+        return self
+
+
+class EventConfig(Section):
+    """Which JSON path of an event line becomes which column."""
+
+    id: JsonPath = Field(
+        (), description='JSON path of the event\'s id, unique per subject; "": the stream has none, duplicates stay'
+    )
+    time: EventTimeConfig = Field(EventTimeConfig(path=("event_time",)), description="when it happened")
+    subject: JsonPath = Field(("user_id",), description="JSON path of the subject's id, the key of the stream")
+    max_line_bytes: int = Field(65_536, ge=64, description="a longer line is rejected unread")
+    time_min: Moment = Field(946_684_800_000_000, description="an earlier event is rejected")
+    time_max: Moment = Field(4_102_444_800_000_000, description="an event at or after this is rejected")
+    columns: dict[str, ColumnConfig] = Field({}, description="the columns, by name")
+
+    @model_validator(mode="after")
+    def _has_subject(self) -> Self:
+        if not self.subject:
+            raise problem("", "a JSON path", "subject")
+        if self.time_min >= self.time_max:
+            raise problem(self.time_min, "a moment before time_max", "time_min")
+        return self
+
+
+class TimeConfig(Section):
+    """Event time: how much disorder is normal, when windows close."""
+
+    out_of_orderness: Duration = Field(
+        30 * SECOND_US, description="the watermark stays this far behind the newest event"
+    )
+    allowed_lateness: Duration = Field(0, description="windows wait this much longer before they close")
+    idle_timeout: Duration = Field(
+        30 * SECOND_US, description="live runs: a silent partition stops holding the others up"
+    )
+    dedup_horizon: Duration = Field(HOUR_US, description="how long event ids are remembered, in event time")
+
+
+class StateConfig(Section):
+    """Bounds of what is remembered per key group."""
+
+    capacity: int = Field(1_048_576, ge=1, description="subjects; beyond it the longest-silent leave")
+    ttl: Duration = Field(30 * DAY_US, description="a subject silent for this long leaves")
+    rows_per_pane_max: int = Field(4096, ge=1, description="rows of one subject and pane that are kept in full")
+
+
+class Config(Section):
+    """The whole configuration.  Build it with `flows.config.load`.  The section [job] is the attribute `about`."""
+
+    about: JobConfig = Field(JobConfig(), alias="job", description="name, seed, cohorts")
+    event: EventConfig = Field(EventConfig(), description="the event schema")
+    time: TimeConfig = Field(TimeConfig(), description="event time")
+    state: StateConfig = Field(StateConfig(), description="bounds of memory")
+    sequences: dict[str, SequenceConfig] = Field({}, description="derived columns, by name")
+    features: dict[str, FeatureConfig] = Field({}, description="features, by name")
+    windows: dict[str, WindowConfig] = Field({}, description="windows, by name")
+    detectors: dict[str, DetectorConfig] = Field({}, description="detectors, by name")
+    calibration: Annotated[CalibrationSpec, SpecTable()] = Field(
+        CalibrationSpec(), description="scores to probabilities"
+    )
+    learning: Annotated[LearningSpec, SpecTable()] = Field(LearningSpec(), description="what models do not learn from")
+    drift: Annotated[DriftSpec, SpecTable(monitors=Monitors)] = Field(
+        DriftSpec(), description="drift monitors, reactions"
+    )
+    alerts: Annotated[PolicySpec, SpecTable(severities=Severities)] = Field(PolicySpec(), description="when to alert")
+    sources: dict[str, SourceConfig] = Field({}, description="where events come from, by name")
+    sinks: SinksConfig = Field(SinksConfig(), description="where output streams go")
+
+    _layers: Layers = PrivateAttr(default_factory=Layers)
+
+    def job(self) -> "Job":
+        """The compiled job.  Raises ConfigError naming file, line, key, what was seen and what is allowed."""
+        return self._job
+
+    @cached_property
+    def _job(self) -> "Job":
+        from flows.config.compile import Compiler
+
+        return Compiler(self, self._layers).job()
+
+    def to_table(self) -> dict[str, Any]:
+        """The effective configuration as plain values, complete: it extends nothing, and `loads` gives it back."""
+        table = self.model_dump(exclude_none=True, by_alias=True)
+        return table | {"job": table["job"] | {"extends": "none"}}
+
+    def to_toml(self) -> str:
+        """The effective configuration as TOML, see `to_table`."""
+        from flows.config.toml import dumps
+
+        return dumps(self.to_table())

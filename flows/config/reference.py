@@ -1,0 +1,240 @@
+"""Reference of all keys and parameters, made from the models: docs/configuration.md, `driftnet detectors list`.
+
+`python -m flows.config.reference` prints docs/configuration.md; a test compares the two.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from enum import Enum
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from detectors.registry import detector_types, parameters
+from flows.config.declarations import (
+    FEATURE_KEYS,
+    SEQUENCE_KEYS,
+    WINDOW_KEYS,
+    DetectorConfig,
+    FeatureConfig,
+    Keys,
+    SequenceConfig,
+    WindowConfig,
+)
+from flows.config.durations import format_duration, format_moment
+from flows.config.endpoints import (
+    ConsoleConfig,
+    FilesConfig,
+    JsonlConfig,
+    SimulatorConfig,
+    SinksConfig,
+    SqliteConfig,
+    StdinConfig,
+)
+from flows.config.models import (
+    CohortsConfig,
+    ColumnConfig,
+    Config,
+    EventConfig,
+    EventTimeConfig,
+    JobConfig,
+    StateConfig,
+    TimeConfig,
+)
+from flows.config.section import Section, SpecTable, describe, keys_of, table_of
+from flows.config.toml import value_text
+
+_HEAD: Final = """\
+# Configuration
+
+<!-- Made by `make docs` from flows/config; edit the descriptions there. -->
+
+One TOML file says what a job reads, remembers, computes and emits. Every key has a default, so a file holds only what
+differs; `driftnet config show --defaults` prints the shipped configuration, a music-streaming platform, with comments.
+
+- **Layers.** The shipped defaults, then your file, then environment variables `DRIFTNET_<SECTION>__<KEY>`, then
+  `--set section.key=value`. `driftnet config show` prints the result, `driftnet config check` says whether it can run.
+- **Named things** (`event.columns`, `sequences`, `features`, `windows`, `detectors`): your entry changes single keys of
+  the shipped one of that name; another `kind` or `type` replaces it; `name = false` removes it. Your `sources` replace
+  the shipped ones.
+- **Other streams.** `extends = "none"` under `[job]` starts from nothing instead of the shipped configuration.
+- **Durations** are texts such as "250ms", "30s", "5m", "1h30m", "30d", or numbers of seconds. **Moments** are ISO 8601.
+- **`where`** tables hold conditions that must all be met: `type = "play"`, `type = ["play", "skip"]`,
+  `type = { not = "skip" }`, `ms_played = { min = 30000, max = 45000 }` (min included, max not),
+  `device = { present = true }`.
+  A row without a value meets `not` and nothing else.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One key: its default as TOML ("needed" without one, "" for absent) and what it is about."""
+
+    key: str
+    default: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorReference:
+    """A detector type, for people."""
+
+    type: str
+    version: int
+    scope: str
+    summary: str
+    params: tuple[Param, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def detector_reference() -> list[DetectorReference]:
+    """All installed detector types, by name."""
+    return [
+        DetectorReference(name, spec.version, spec.scope.value, summary(spec), tuple(_spec_params(spec)))
+        for name, spec in sorted(detector_types().items())
+    ]
+
+
+def configuration_markdown() -> str:
+    """docs/configuration.md."""
+    return "\n".join([_HEAD, *_sections()]).rstrip() + "\n"
+
+
+def _sections() -> Iterator[str]:
+    yield from _section("[job]", JobConfig)
+    yield from _section("[job.cohorts]", CohortsConfig)
+    yield from _section("[event]", EventConfig)
+    yield from _section("[event.time]", EventTimeConfig)
+    yield from _section("[event.columns.NAME]", ColumnConfig)
+    yield from _section("[time]", TimeConfig)
+    yield from _section("[state]", StateConfig)
+    yield from _section("[sequences.NAME]", SequenceConfig)
+    yield from _kinds(SEQUENCE_KEYS)
+    yield from _section("[features.NAME]", FeatureConfig)
+    yield from _kinds(FEATURE_KEYS)
+    yield from _section("[windows.NAME]", WindowConfig)
+    yield from _kinds(WINDOW_KEYS)
+    yield from _section("[detectors.NAME]", DetectorConfig)
+    for detector in detector_reference():
+        scope = "one model per cohort" if detector.scope == "cohort" else "one history per subject"
+        yield from (
+            f'### `params` of type "{detector.type}"',
+            "",
+            f"{detector.summary} Version {detector.version}, {scope}.",
+            "",
+        )
+        yield from _table(detector.params)
+    for name, field in Config.model_fields.items():
+        if any(isinstance(m, SpecTable) for m in field.metadata):
+            default = field.get_default()
+            yield from (f"## `[{name}]`", "", summary(type(default)), "")
+            yield from _table(_spec_params(type(default), next(m for m in field.metadata if isinstance(m, SpecTable))))
+    for source in (FilesConfig, StdinConfig, SimulatorConfig):
+        yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)
+    yield from _section("[sinks]", SinksConfig)
+    for sink in (SqliteConfig, JsonlConfig, ConsoleConfig):
+        yield from _section(f'A sink with kind = "{_word(sink)}"', sink, level="###")
+
+
+def _word(model: type[Section]) -> str:
+    return str(get_args(model.model_fields["kind"].annotation)[0])
+
+
+def _section(title: str, model: type[Section], level: str = "##") -> Iterator[str]:
+    heading, _, rest = title.partition("]")
+    heading = f"`{heading}]`{rest}" if title.startswith("[") else title
+    yield from (f"{level} {heading}", "", summary(model), "")
+    yield from _table([_param(name, field) for name, field in model.model_fields.items()])
+
+
+def _kinds(kinds: Any) -> Iterator[str]:
+    yield from ("| kind | needs | may have |", "|---|---|---|")
+    keys: Keys
+    for kind, keys in kinds.items():
+        needed, optional, one = keys
+        need = ", ".join([*needed, *([" or ".join(one)] if one else [])])
+        yield f"| {kind} | {need} | {', '.join(optional)} |"
+    yield ""
+
+
+def _table(params: Any) -> Iterator[str]:
+    rows = list(params)
+    if rows:
+        yield from ("| key | default | meaning |", "|---|---|---|")
+        yield from (f"| {p.key} | {_cell(p.default)} | {p.about.replace('|', chr(92) + '|')} |" for p in rows)
+        yield ""
+
+
+def _cell(default: str) -> str:
+    return default if default in ("", "needed") else f"`{default}`"
+
+
+def _param(name: str, field: FieldInfo) -> Param:
+    words = _words(field.annotation)
+    about = field.description or ""
+    if len(words) > 1 and not all(word in about for word in words):
+        about += f" ({', '.join(words)})"
+    return Param(name, "needed" if field.is_required() else _default(name, field), about)
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value in (None, "", (), {}) or isinstance(value, Section):
+        return ""
+    schema = next((m.json_schema.get("type") for m in field.metadata if hasattr(m, "json_schema")), None)
+    if schema == "duration":
+        return f'"{format_duration(value)}"' if value else '"0s"'
+    if schema == "moment":
+        return f'"{format_moment(value)}"'
+    if name in ("subject", "id"):
+        value = ".".join(value)
+    return value_text(value)
+
+
+def _spec_params(spec: type[Any], table: SpecTable | None = None) -> Iterator[Param]:
+    about = describe(spec)
+    default = (
+        spec() if all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(spec)) else None
+    )
+    shown = {} if default is None else table_of(default, table.keys if table else {})
+    for key, name in keys_of(spec).items():
+        text = value_text(_plain(shown[key])) if key in shown else "" if default is not None else "needed"
+        said = re.sub(r"(\w+)_us\b", r"`\1`", about[name].rstrip(".; "))
+        yield Param(key, text, said or ("a duration" if name.endswith("_us") else parameters(spec)[name][0]))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {k: v for k, v in asdict(value).items() if v is not None}
+    if isinstance(value, Enum):
+        return value.value
+    return value
+
+
+def _words(annotation: Any) -> list[str]:
+    """The words that an annotation allows, if it is a choice of words."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(member.value) for member in annotation]
+    if get_origin(annotation) is Literal:
+        return [str(word) for word in get_args(annotation)]
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        return [word for part in get_args(annotation) for word in _words(part)]
+    return []
+
+
+def summary(thing: type[Any]) -> str:
+    """The first paragraph of a class's docstring, on one line, without the descriptions of fields."""
+    text = " ".join((thing.__doc__ or "").strip().split("\n\n")[0].split())
+    known = [f.name for f in fields(thing)] if is_dataclass(thing) else []
+    ends = [found.start() for found in (re.search(rf"(?<![\w.`]){name}(, \w+)*: ", text) for name in known) if found]
+    return text[: min(ends, default=len(text))].strip()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(configuration_markdown())

@@ -1,0 +1,127 @@
+"""Real data: converted, decoded and replayed under the example configurations.  Skipped where the data is absent."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from flows.assemble import Assembly
+from flows.config import load
+from flows.config.endpoints import FilesConfig
+from flows.config.models import Config
+from flows.convert import convert_cards, convert_eventsim, convert_lastfm, convert_spotify
+from flows.convert.listening import ALIGNED_DAY_MS
+from flows.local import LocalDriver
+from flows.operators.messages import Stream
+from flows.report import Summary
+from flows.sinks.specs import JsonlSink, open_sink
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("DRIFTNET_DATA", ROOT.parent / "shared" / "data"))
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+
+def real(name: str) -> Path:
+    """A file of the data folder; skips the test where it is absent."""
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"no {path}: real data is not part of the project; DRIFTNET_DATA names its folder")
+    return path
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON Lines file."""
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def head(path: Path, rows: int, out: Path) -> Path:
+    """The first rows of a parquet file."""
+    pq.write_table(pq.read_table(path).slice(0, rows), out)
+    return out
+
+
+def keep_last(path: Path, count: int) -> None:
+    """Leaves the last lines of a file."""
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[-count:]))
+
+
+def replay(config: Config, events: Path, out: Path) -> tuple[Summary, list[dict[str, Any]]]:
+    """The summary of a replay and its records of the stream `scores`."""
+    config = config.model_copy(update={"sources": {"main": FilesConfig(kind="files", paths=(str(events),))}})
+    sink = open_sink(JsonlSink(str(out / "scores.jsonl"), overwrite=True), "scores")
+    driver = LocalDriver(config.job(), Assembly(config).partitions(), {Stream.SCORES: [sink]})
+    summary = driver.run()
+    sink.close()
+    return summary, records(out / "scores.jsonl")
+
+
+def test_listening(tmp_path: Path) -> None:
+    """All plays of the account exports are converted, in order; ends stay within their minute, users start together."""
+    source = real("listening/spotify_account_exports.parquet")
+    assert convert_spotify(source, tmp_path / "out.jsonl", align=True) == 267_406
+    events = records(tmp_path / "out.jsonl")
+    assert [e["ts"] for e in events] == sorted(e["ts"] for e in events)
+    table = pq.read_table(source, columns=["user", "end_ts"])
+    recorded = zip(table["user"].to_pylist(), table["end_ts"].to_pylist(), strict=True)
+    minutes = sorted((e["user"], e["ts"] % DAY_MS // MINUTE_MS) for e in events)
+    assert minutes == sorted((user, end_s % 86_400 // 60) for user, end_s in recorded)
+    first: dict[str, int] = {}
+    for event in events:
+        first.setdefault(event["user"], event["ts"])
+    assert len(first) == 13
+    assert {ts // DAY_MS * DAY_MS for ts in first.values()} == {ALIGNED_DAY_MS}
+
+
+def test_listening_replay(tmp_path: Path) -> None:
+    """Every play is accepted under the example configuration, and windows get scores."""
+    plays = head(real("listening/spotify_account_exports.parquet"), 3_000, tmp_path / "some.parquet")
+    convert_spotify(plays, tmp_path / "events.jsonl", align=True)
+    summary, scores = replay(load(ROOT / "examples" / "listening_history.toml"), tmp_path / "events.jsonl", tmp_path)
+    assert (summary.read, summary.accepted, summary.balanced) == (3_000, 3_000, True)
+    assert set(summary.windows) == {"w1h", "w24h", "session"}
+    assert scores == []
+
+
+def test_cards_replay(tmp_path: Path) -> None:
+    """Every transaction is accepted, every window row has a score record, and labels change nothing."""
+    source = head(real("labelled/handbook_card_tx_2018-04_06.parquet"), 4_000, tmp_path / "some.parquet")
+    assert convert_cards(source, tmp_path / "events.jsonl") == 4_000
+    config = load(ROOT / "examples" / "card_transactions.toml")
+    summary, scores = replay(config, tmp_path / "events.jsonl", tmp_path)
+    assert (summary.read, summary.accepted, summary.balanced) == (4_000, 4_000, True)
+    assert len(scores) == sum(summary.windows.values())
+    assert any(score["tail_probability"] is not None for score in scores)
+    with (tmp_path / "unlabelled.jsonl").open("wb") as out:
+        for event in records(tmp_path / "events.jsonl"):
+            out.write(orjson.dumps({k: v for k, v in event.items() if "FRAUD" not in k}) + b"\n")
+    assert replay(config, tmp_path / "unlabelled.jsonl", tmp_path)[1] == scores
+
+
+def test_labels_are_kept(tmp_path: Path) -> None:
+    """The labels of the transactions are in the lines, for evaluation."""
+    source = real("labelled/handbook_card_tx_2018-04_06.parquet")
+    convert_cards(head(source, 20_000, tmp_path / "some.parquet"), tmp_path / "events.jsonl")
+    expected = pq.read_table(source).slice(0, 20_000)
+    assert [e["TX_FRAUD_SCENARIO"] for e in records(tmp_path / "events.jsonl")] == expected["scenario"].to_pylist()
+    assert sum(e["TX_FRAUD"] for e in records(tmp_path / "events.jsonl")) == sum(expected["fraud"].to_pylist()) > 0
+
+
+def test_lastfm(tmp_path: Path) -> None:
+    """The Last.fm table is read by the configuration for listening histories, without durations."""
+    assert convert_lastfm(real("listening/lastfm1k_first5000.tsv.gz"), tmp_path / "events.jsonl") == 5_000
+    keep_last(tmp_path / "events.jsonl", 500)
+    summary, _ = replay(load(ROOT / "examples" / "listening_history.toml"), tmp_path / "events.jsonl", tmp_path)
+    assert (summary.accepted, summary.rejected, summary.balanced) == (500, 0, True)
+
+
+def test_eventsim(tmp_path: Path) -> None:
+    """Eventsim's log is read by the default configuration."""
+    count = convert_eventsim(real("listening/eventsim_sparkify_2018-11.jsonl.gz"), tmp_path / "events.jsonl")
+    assert count == 6_829
+    keep_last(tmp_path / "events.jsonl", 400)
+    summary, _ = replay(load(environ={}), tmp_path / "events.jsonl", tmp_path)
+    assert (summary.accepted, summary.rejected, summary.balanced) == (400, 0, True)

@@ -1,0 +1,82 @@
+"""Is what the project says about itself true?"""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.config import loads
+from flows.config.reference import configuration_markdown
+
+_ROOT = Path(__file__).parents[2]
+_TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _project() -> Any:
+    return tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_readme_names_two_commands_that_exist() -> None:
+    """The two commands of the README's first screen are targets of the Makefile, and CI runs the second."""
+    readme, makefile = (_ROOT / "README.md").read_text(), (_ROOT / "Makefile").read_text()
+    for target in ("run", "test"):
+        assert f"$ make {target}" in readme
+        assert re.search(rf"^{target}: .*## ", makefile, re.MULTILINE)
+    assert "make test" in (_ROOT / ".ci" / "run").read_text()
+
+
+def test_configuration_reference_is_current() -> None:
+    """docs/configuration.md is what `make docs` writes."""
+    assert (_ROOT / "docs" / "configuration.md").read_text() == configuration_markdown()
+
+
+@pytest.mark.parametrize(
+    "page", sorted(p.relative_to(_ROOT) for p in [_ROOT / "README.md", *_ROOT.glob("docs/**/*.md")]), ids=str
+)
+def test_pages(page: Path) -> None:
+    """Links between pages lead somewhere, and configurations in pages are jobs that can run."""
+    text = (_ROOT / page).read_text()
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
+        assert (_ROOT / page.parent / target).exists(), f"{page} links to {target}, which is not there"
+    for snippet in _TOML.findall(text):
+        loads(snippet, str(page)).job()
+
+
+@pytest.mark.parametrize("example", sorted(_ROOT.glob("examples/*.toml")), ids=lambda p: p.name)
+def test_examples_can_run(example: Path) -> None:
+    """Every example configuration is a job."""
+    assert loads(example.read_text(), example.name).job().windows
+
+
+def test_changes_begin_with_this_version() -> None:
+    """The newest entry of the changelog is the version in pyproject.toml."""
+    newest = re.search(r"^## \[([^\]]+)\]", (_ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == _project()["version"]
+
+
+def test_lock_holds_pinned_names_only() -> None:
+    """The lock pins each package once, and names no address, index or file; it covers all direct dependencies."""
+    lines = (_ROOT / "requirements.lock").read_text().splitlines()
+    pinned = [re.fullmatch(r"([a-z0-9.-]+)==[0-9a-z.]+", line) for line in lines]
+    assert all(pinned), [line for line, found in zip(lines, pinned, strict=True) if not found]
+    names = [found[1] for found in pinned if found]
+    assert len(set(names)) == len(names)
+    project = _project()
+    wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
+    assert {re.split(r"[=<>]", d)[0] for d in wanted} <= set(names)
+
+
+def test_every_test_states_its_behaviour() -> None:
+    """Each test has a docstring: a sentence, or a drawing."""
+    silent = [
+        f"{path.relative_to(_ROOT)}:{node.lineno} {node.name}"
+        for path in sorted(_ROOT.glob("tests/**/test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        if len((ast.get_docstring(node) or "").split()) < 3
+    ]
+    assert not silent, "\n".join(silent)

@@ -1,0 +1,118 @@
+"""Summary and Evaluation."""
+
+import pytest
+from rich.console import Console, RenderableType
+
+from flows.evaluation import evaluate
+from flows.report import Summary
+
+_COUNTS = {
+    "read": 100, "accepted": 90, "late": 4, "duplicate": 3, "rejected": 2, "open": 1, "rows.w1h": 7, "rows.w5m": 9,
+    "severity.low": 2, "severity.critical": 1, "reason.plays": 2, "reason.gap_cv": 1, "drift.feature": 1,
+    "out.alerts": 3,
+}  # fmt: skip
+
+
+def _text(thing: RenderableType) -> str:
+    console = Console(width=160, no_color=True)
+    with console.capture() as capture:
+        console.print(thing)
+    return capture.get()
+
+
+def test_summary_of_counts() -> None:
+    """Counters become totals; families are sorted by size, severities from the worst."""
+    summary = Summary.of_counts(_COUNTS, 2.0)
+    assert summary.balanced
+    assert summary.events_per_s == 50
+    assert list(summary.windows) == ["w5m", "w1h"]
+    assert list(summary.severities) == ["critical", "low"]
+    assert summary.alerts == 3
+    assert summary.to_json()["balanced"] is True
+
+
+def test_summary_for_people() -> None:
+    """All totals are in the table."""
+    summary = Summary.of_counts(_COUNTS, 2.0)
+    text = _text(summary.table())
+    for part in (
+        "100 read = 90 accepted + 4 late + 3 duplicate + 2 rejected + 1 open",
+        "9 w5m, 7 w1h",
+        "1 critical, 2 low",
+    ):
+        assert part in text
+    assert "NOT BALANCED" not in text
+
+
+@pytest.mark.parametrize("wrong", [{"read": 101}, {"late": 5}, {"open": 0}])
+def test_lines_that_are_unaccounted_for(wrong: dict[str, int]) -> None:
+    """A line too many or too few on either side is no balance, and the table says so."""
+    summary = Summary.of_counts(_COUNTS | wrong, 2.0)
+    assert not summary.balanced
+    assert "NOT BALANCED" in _text(summary.table())
+
+
+def test_summary_of_nothing() -> None:
+    """An empty run is balanced and has no speed."""
+    summary = Summary.of_counts({}, 0.0)
+    assert summary.balanced
+    assert summary.events_per_s == 0
+    assert "none" in _text(summary.table())
+
+
+def _alert(subject: str, end: str, raised: str | None = None, severity: str = "low") -> dict[str, str]:
+    return {"subject": subject, "end": end, "raised": raised or end, "severity": severity}
+
+
+_HOUR_US = 3_600_000_000
+_TRUTH = [
+    {"user_id": "bot1", "role": "loop_bot", "is_attacker": True, "start_us": 2 * _HOUR_US},
+    {"user_id": "bot2", "role": "loop_bot", "is_attacker": True, "start_us": 3 * _HOUR_US},
+    {"user_id": "farm", "role": "farm", "is_attacker": True, "start_us": 0},
+    {"user_id": "fan", "role": "super_fan", "is_attacker": False, "start_us": 0},
+    {"user_id": "person", "role": "person", "is_attacker": False, "start_us": 0},
+]
+
+
+def test_evaluation_joins_alerts_with_the_truth() -> None:
+    """An attacker counts as found from its first act on; its first alert gives the time to detection."""
+    found = evaluate(
+        [
+            _alert("bot1", "1970-01-01T01:00:00.000000Z"),
+            _alert("bot1", "1970-01-01T04:00:00.000000Z", raised="1970-01-01T05:00:00.000000Z"),
+            _alert("bot1", "1970-01-01T06:00:00.000000Z"),
+            _alert("bot2", "1970-01-01T04:00:00.000000Z"),
+            _alert("fan", "1970-01-01T04:00:00.000000Z", severity="critical"),
+        ],
+        _TRUTH,
+    )
+    loop_bot = next(c for c in found.campaigns if c.name == "loop_bot")
+    assert (loop_bot.accounts, loop_bot.found, loop_bot.detection_s) == (2, 2, 2 * 3600)
+    assert next(c for c in found.campaigns if c.name == "farm").detection_s is None
+    assert (found.alerts, found.true_alerts, found.precision) == (5, 3, 3 / 5)
+    assert (found.found, found.accused, found.account_precision) == (2, 1, 2 / 3)
+    assert found.recall == 2 / 3
+    fan = next(r for r in found.roles if r.name == "super_fan")
+    assert (fan.accounts, fan.alerted, fan.urgent) == (1, 1, 1)
+
+
+def test_alert_before_the_attack_is_false() -> None:
+    """An account that is alerted before it was taken over is accused wrongly, and not found."""
+    found = evaluate([_alert("bot2", "1970-01-01T03:00:00.000000Z")], _TRUTH)
+    assert (found.true_alerts, found.found, found.accused) == (0, 0, 1)
+
+
+def test_alerts_on_strangers_are_false() -> None:
+    """A subject that the truth does not know counts against the precision."""
+    assert evaluate([_alert("stranger", "1970-01-01T03:00:00.000000Z")], _TRUTH).precision == 0
+
+
+def test_evaluation_of_no_alerts() -> None:
+    """Without alerts there is no precision, and nobody is found."""
+    found = evaluate([], _TRUTH)
+    assert found.precision is None
+    assert found.recall == 0
+    text = _text(found.table())
+    assert "0 of 3 attackers found" in text
+    assert "super_fan" in text
+    assert found.to_json()["recall"] == 0

@@ -1,0 +1,155 @@
+"""Config.job(): the configuration as a whole."""
+
+from dataclasses import replace
+
+import pytest
+
+from detectors.features.declare import Condition
+from flows.config import load, loads
+from flows.job import CohortSpec
+from state.errors import ConfigError
+from state.schema import Kind
+from state.types import DAY_US, HOUR_US
+
+_CARDS = """
+[job]
+name = "cards"
+extends = "none"
+[event]
+id = "tx"
+subject = "card.id"
+time = { path = "at", unit = "iso8601" }
+[event.columns]
+amount = { kind = "number", unit = "EUR", min = 0, required = true }
+terminal = { kind = "id" }
+kind = { kind = "enum", values = ["chip", "online"] }
+[sequences]
+gap = { kind = "gap", cap = "1d" }
+[features]
+count = { kind = "count", log = true }
+spent = { kind = "sum", column = "amount", where = { kind = { not = "chip" } } }
+gap_cv = { kind = "gap_cv", sequence = "gap", direction = "low" }
+[windows]
+day = { kind = "tumbling", size = "1d" }
+[detectors]
+extremes = { type = "ecod" }
+"""
+
+
+def test_another_stream_compiles() -> None:
+    """A configuration from nothing gives the specs it says: columns, paths, features, windows, detectors."""
+    job = loads(_CARDS).job()
+    assert job.name == "cards"
+    assert job.wire.subject == ("card", "id")
+    assert job.wire.time_unit == "iso8601"
+    amount = job.wire.fields[0]
+    assert (amount.path, amount.required, amount.low, amount.column.unit) == (("amount",), True, 0.0, "EUR")
+    assert job.schema.column("terminal").kind is Kind.ID
+    assert job.features[1].where == (Condition("kind", excluded=("chip",)),)
+    assert job.sequences[0].cap_us == DAY_US
+    assert job.windows[0].window.size_us == DAY_US
+    assert job.windows[0].features == ("count", "spent", "gap_cv")
+    assert job.detectors[0].windows == ("day",)
+    assert job.cohorts == CohortSpec()
+
+
+def test_shipped_job_compiles() -> None:
+    """The shipped configuration is a job whose plan can be built, on panes of five minutes."""
+    job = load(environ={}).job()
+    assert job.pane_us == HOUR_US // 12
+    assert len(job.plan.windows) == len(job.windows)
+    assert {name for d in job.detectors for name in d.windows} <= {w.window.name for w in job.windows}
+
+
+def test_cohorts_are_the_words_of_a_column() -> None:
+    """A cohort column gives one cohort per word, and one for subjects without a word."""
+    job = loads(_CARDS.replace("[job]\n", '[job]\ncohorts = { column = "kind" }\n', 1)).job()
+    assert job.cohorts.names == ("chip", "online", "other")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            '[features.x]\nkind = "sum"\ncolumn = "ammount"\n',
+            ["x.toml:3: features.x.column: seen 'ammount'", "'amount'?"],
+        ),
+        (
+            '[features.x]\nkind = "gap_mean"\nsequence = "gop"\n',
+            ["x.toml:3: features.x.sequence: seen 'gop'", "'gap'?"],
+        ),
+        ('[features.x]\nkind = "mean"\ncolumn = "terminal"\n', ["features.x", "needs a number or time column"]),
+        ('[features.x]\nkind = "count"\nwhere = { kin = "chip" }\n', ["features.x.where.kin: seen 'kin'", "'kind'?"]),
+        ('[features.x]\nkind = "count"\nwhere = { kind = "chp" }\n', ["features.x.where.kind: seen 'chp'", "'chip'?"]),
+        ('[features.x]\nkind = "count"\nwhere = { kind = { not = "chp" } }\n', ["features.x.where.kind: seen 'chp'"]),
+        (
+            '[features.x]\nkind = "count"\nwhere = { terminal = "a" }\n',
+            ["features.x.where.terminal", "words on enum columns"],
+        ),
+        ('[features.x]\nkind = "count"\nwhere = { kind = { min = 1 } }\n', ["features.x.where.kind", "kind enum"]),
+        (
+            '[features.x]\nkind = "count"\nlow = 2\nhigh = 1\n',
+            ["features.x.low: seen 2.0, allowed: a number below high (1)"],
+        ),
+        (
+            '[sequences.x]\nkind = "novel"\ncolumn = "amount"\n',
+            ["sequences.x", "cannot read column 'amount' of kind number"],
+        ),
+        ('[sequences.amount]\nkind = "gap"\n', ["sequences.amount", "a name that no event column has"]),
+        (
+            '[windows.x]\nkind = "sliding"\nsize = "1h"\nslide = "7m"\n',
+            ["windows.x", "must be a multiple of its slide"],
+        ),
+        (
+            '[windows.x]\nkind = "tumbling"\nsize = "1h"\nfeatures = ["cont"]\n',
+            ["windows.x.features: seen 'cont'", "'count'?"],
+        ),
+        ('[windows.x]\nkind = "tumbling"\nsize = "1h"\nfeatures = ["count", "count"]\n', ["each name once"]),
+        ('[windows.x]\nkind = "tumbling"\nsize = "60d"\n', ["state.ttl: seen '30d', allowed: at least 60d", "'x'"]),
+        ('[detectors.x]\ntype = "ekod"\n', ["x.toml:2: detectors.x.type: seen 'ekod'", "did you mean 'ecod'?"]),
+        ('[detectors.x]\ntype = "ecod"\nwindows = ["dy"]\n', ["detectors.x.windows: seen 'dy'", "did you mean 'day'?"]),
+        ('[detectors.x]\ntype = "ecod"\nfeatures = ["spend"]\n', ["detectors.x.features: seen 'spend'", "'spent'?"]),
+        ('[detectors.x]\ntype = "ecod"\nparams = { redy = 3 }\n', ["x.toml:3: detectors.x.params.redy", "ready"]),
+        ('[detectors.x]\ntype = "ecod"\nparams = { ready = 0 }\n', ["x.toml:3: detectors.x", "ready"]),
+        ('[time]\ndedup_horizon = "1s"\n', ["x.toml:2: time.dedup_horizon: seen '1s', allowed: at least"]),
+        (
+            '[job]\ncohorts = { column = "terminal" }\n',
+            ["job.cohorts.column: seen 'terminal', allowed: an enum column: kind"],
+        ),
+        ('[job]\ncohorts = { column = "kind", values = ["online"] }\n', ["job.cohorts.values", "chip, online"]),
+    ],
+)
+def test_cross_checks(change: str, expected: list[str]) -> None:
+    """What only shows when all tables are seen together is reported with its place, its key and what is allowed."""
+    toml = change + (_CARDS.replace("[job]\n", "", 1) if "[job]" in change else _CARDS)
+    with pytest.raises(ConfigError) as caught:
+        loads(toml, "x.toml").job()
+    for part in expected:
+        assert part in str(caught.value)
+
+
+def test_digest_is_what_alerts_depend_on() -> None:
+    """Models and windows change the digest; sources, sinks and idle time-outs do not."""
+    before = loads(_CARDS).job().digest
+    same = '[sources.a]\nkind = "stdin"\n[sinks]\nscores = { kind = "console" }\n[time]\nidle_timeout = "1h"\n'
+    assert loads(_CARDS + same).job().digest == before
+    for change in (
+        "[alerts]\nbudget_per_day = 5\n",
+        "[detectors.extremes2]\ntype = 'ecod'\nparams = { ready = 128 }\n",
+        "[state]\nttl = '10d'\n",
+        "[learning]\nexclude_line = 1e-4\n",
+    ):
+        assert loads(_CARDS + change).job().digest != before
+
+
+def test_digest_does_not_move() -> None:
+    """The digest is stable from process to process: it is stored with alerts."""
+    job = loads(_CARDS).job()
+    assert job.digest == loads(_CARDS.replace("[features]", "# a comment\n[features]")).job().digest
+    assert replace(job, digest="") != job
+
+
+def test_scores_are_only_made_where_a_sink_takes_them() -> None:
+    """The expensive stream of all scores is off without a sink for it."""
+    assert not loads(_CARDS).job().emit_scores
+    assert loads(_CARDS + '[sinks]\nscores = { kind = "jsonl", path = "s.jsonl" }\n').job().emit_scores

@@ -1,0 +1,157 @@
+"""load: layers in their order, and errors that name place, key, what was seen and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.config import load, loads
+from flows.config.load import DEFAULTS
+from state.errors import ConfigError
+from state.types import HOUR_US, MINUTE_US
+
+
+def test_defaults_load() -> None:
+    """Without a file, the shipped configuration is the effective one."""
+    config = load(environ={})
+    assert config.about.name == "user-fraud"
+    assert config.windows["w1h"].slide == 5 * MINUTE_US
+
+
+def test_file_environment_and_settings_override_in_this_order(tmp_path: Path) -> None:
+    """A setting beats the environment, which beats the file, which beats the defaults."""
+    file = tmp_path / "own.toml"
+    file.write_text('[alerts]\nbudget_per_day = 10\nsuppress = "1h"\nline = 1e-6\n')
+    environ = {
+        "DRIFTNET_ALERTS__BUDGET_PER_DAY": "20",
+        "DRIFTNET_ALERTS__SUPPRESS": "2h",
+        "DRIFTNET_DATA": "/elsewhere",
+    }
+    config = load(file, environ, ["alerts.suppress=3h"])
+    assert (config.alerts.budget_per_day, config.alerts.suppress_us, config.alerts.line) == (20, 3 * HOUR_US, 1e-6)
+
+
+def test_environment_reaches_named_things() -> None:
+    """Variables reach into named tables, whatever the case of the names."""
+    environ = {"DRIFTNET_WINDOWS__W1H__FEATURES": '["plays"]', "DRIFTNET_EVENT__COLUMNS__TYPE__STRICT": "false"}
+    config = load(None, environ)
+    assert config.windows["w1h"].features == ("plays",)
+    assert config.event.columns["type"].strict is False
+
+
+def test_extends_none_starts_from_nothing() -> None:
+    """A configuration for another stream inherits no columns, features, windows, detectors or sources."""
+    config = loads('[job]\nextends = "none"\n[event]\nsubject = "card"\n')
+    for table in (config.event.columns, config.features, config.windows, config.detectors, config.sources):
+        assert not table
+    assert config.event.subject == ("card",)
+
+
+def test_round_trip_through_toml() -> None:
+    """The TOML of the effective configuration is complete: it loads to an equal configuration and the same job."""
+    config = loads("[alerts]\nbudget_per_day = 7\n[detectors]\nhistory = false\n")
+    again = loads(config.to_toml())
+    assert again.to_table() == config.to_table()
+    assert again.job() == config.job()
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        ("[alrts]\nx = 1\n", ["own.toml:1: alrts: seen the key 'alrts'", "did you mean 'alerts'?"]),
+        ("[time]\nidle_timeot = 3\n", ["own.toml:2: time.idle_timeot: seen the key", "did you mean 'idle_timeout'?"]),
+        (
+            '[time]\nidle_timeout = "5 minutes"\n',
+            ["own.toml:2: time.idle_timeout: seen '5 minutes', allowed: a duration"],
+        ),
+        ("[job]\nkey_groups = 0\n", ["own.toml:2: job.key_groups: seen 0, allowed: greater than or equal to 1"]),
+        ('[job]\nseed = "x"\n', ["own.toml:2: job.seed: seen 'x', allowed: a valid integer"]),
+        ("time = 3\n", ["own.toml:1: time: seen 3, allowed: a table"]),
+        (
+            '[windows.w1h]\nkind = "slidng"\n',
+            ["own.toml:2: windows.w1h.kind: seen 'slidng'", "did you mean 'sliding'?"],
+        ),
+        (
+            '[windows.x]\nkind = "sliding"\nsize = "1h"\n',
+            ["own.toml:1: windows.x.slide: seen nothing", "needs this key"],
+        ),
+        ('[windows.x]\nkind = "session"\ngap = 60\nsize = 9\n', ["own.toml:4: windows.x.size: seen the key 'size'"]),
+        ("[windows.x]\nsize = 60\n", ["own.toml:1: windows.x.kind: seen nothing, allowed: a value"]),
+        ('[features.x]\nkind = "sum"\n', ["features.x.column", "exactly one of column and sequence"]),
+        ('[features.x]\nkind = "count"\nwhere = { type = 3 }\n', ["own.toml:3: features.x.where.type: seen 3"]),
+        ('[features.x]\nkind = "count"\nwhere = { ms_played = { mn = 3 } }\n', ["features.x.where.ms_played", "'min'"]),
+        (
+            '[features.x]\nkind = "count"\nwhere = { ms_played = { min = 3, max = 2 } }\n',
+            ["a min (inclusive) below the max"],
+        ),
+        ("[event.columns.type]\nvalues = []\n", ["own.toml:2: event.columns.type.values: seen []"]),
+        ('[event.columns.x]\nkind = "id"\nmin = 3\n', ["own.toml:3: event.columns.x.min", "number or time"]),
+        ('[event.columns.x]\nkind = "time"\nunit = "h"\n', ["own.toml:3: event.columns.x.unit: seen 'h'", "iso8601"]),
+        (
+            '[sources.a]\nkind = "kafka"\n',
+            ["own.toml:2: sources.a.kind: seen 'kafka', allowed: files or stdin or simulator"],
+        ),
+        ("[sources.a]\nusers = 5\n", ["sources.a.kind: seen nothing"]),
+        ('[sources.a]\nkind = "files"\n', ["own.toml:1: sources.a.paths: seen nothing"]),
+        (
+            '[sources.a]\nkind = "simulator"\ncampaigns = ["loop_bots"]\n',
+            ["sources.a.campaigns", "did you mean 'loop_bot'?"],
+        ),
+        ('[sinks]\nalerts = [{ kind = "jsonl" }]\n', ["own.toml:2: sinks.alerts.0.path: seen nothing"]),
+        ("[alerts]\nline = 2.0\n", ["own.toml:2: alerts.line: seen 2.0, allowed: above 0 and at most 1"]),
+        ("[alerts]\nbudget = 2\n", ["own.toml:2: alerts.budget: seen the key 'budget'"]),
+        ('[alerts.severities]\nhigh = "x"\n', ["own.toml:2: alerts.severities.high: seen 'x'"]),
+        ("[drift.monitors]\nfeatur = {}\n", ["own.toml:2: drift.monitors.featur", "did you mean 'feature'?"]),
+        (
+            '[drift.monitors]\nfeature = { tests = ["adwn"] }\n',
+            ["drift.monitors.feature.tests", "did you mean 'adwin'?"],
+        ),
+        (
+            '[drift]\nreaction = "shout"\n',
+            ["own.toml:2: drift.reaction: seen 'shout', allowed: notify, freeze, retrain"],
+        ),
+        ("[calibration]\nremember = -1.5\n", ["own.toml:2: calibration.remember"]),
+    ],
+)
+def test_error_messages(tmp_path: Path, toml: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of mistake is reported with its file and line, its key, what was seen and what is allowed."""
+    monkeypatch.chdir(tmp_path)
+    Path("own.toml").write_text(toml)
+    with pytest.raises(ConfigError) as caught:
+        load("own.toml", {})
+    for part in expected:
+        assert part in str(caught.value)
+
+
+def test_all_mistakes_at_once() -> None:
+    """Mistakes in several places are reported together, one line each."""
+    with pytest.raises(ConfigError) as caught:
+        loads("[job]\nseed = -1\n[time]\nidle_timeout = -1\n[state]\ncapacity = 0\n", "x.toml")
+    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == ["x.toml:2", "x.toml:4", "x.toml:6"]
+
+
+def test_environment_and_settings_are_named_in_errors() -> None:
+    """An error in a variable or a setting names it instead of a file."""
+    with pytest.raises(ConfigError, match=r"^environment variable DRIFTNET_JOB__SEED: job.seed: seen 'x'"):
+        load(None, {"DRIFTNET_JOB__SEED": "x"})
+    with pytest.raises(ConfigError, match=r"^--set job.seed=x: job.seed: seen 'x'"):
+        load(None, {}, ["job.seed=x"])
+    with pytest.raises(ConfigError, match="KEY=VALUE"):
+        load(None, {}, ["job.seed"])
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """A missing file, broken TOML and bytes that are no text are each told from the others."""
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.toml", {})
+    (tmp_path / "broken.toml").write_text("[job]\nname = \n")
+    with pytest.raises(ConfigError, match=r"broken.toml:2: not valid TOML"):
+        load(tmp_path / "broken.toml", {})
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "binary.toml", {})
+
+
+def test_shipped_file_is_named_when_it_is_what_remains() -> None:
+    """Removing what another shipped table needs is reported at the shipped table."""
+    with pytest.raises(ConfigError, match=rf"{DEFAULTS}:\d+: detectors\.\w+\.windows: seen 'session'"):
+        loads("[windows]\nsession = false\n").job()
