@@ -175,7 +175,7 @@ def alert_precision(tx: Transactions, path: Path) -> tuple[int, int, int]:
 def report(tx: Transactions, scores: dict[str, F64], budget: int, skip_days: int, every: int) -> None:
     """Prints one line per `every` days, then everything after the first `skip_days`."""
     card = np.array(tx.customer)
-    width = max(map(len, scores)) + 2
+    width = max(map(len, (*scores, "best possible"))) + 2
     print(f"\n{'':12}{'trans-':>9}{'':>8}{'cards':>8}   {'AUC-ROC':<{width * len(scores)}}card precision at {budget}")
     heads = "".join(f"{name:>{width}}" for name in scores)
     print(f"{'days':12}{'actions':>9}{'frauds':>8}{'a day':>8}{heads}{heads}{'best possible':>{width}}")

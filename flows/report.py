@@ -80,6 +80,12 @@ class Summary:
         derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
         return asdict(self) | derived
 
+    def status(self) -> str:
+        """All of it that fits on one line, for a log."""
+        fates = " + ".join(f"{getattr(self, fate):,} {fate}" for fate in FATES)
+        totals = f"{self.read:,} read = {fates} + {self.open:,} open"
+        return f"{totals}; {self.alerts:,} alerts, {self.events_per_s:,.0f} events/s"
+
     def table(self) -> "RenderableType":
         """The same for people."""
         grid = two_columns("Summary")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 def flow() -> "Dataflow":
     """Builds the dataflow; Bytewax calls it.  Importing this module does nothing.  Raises ConfigError, SourceError."""
     from flows.assemble import Assembly
-    from flows.cli.run import is_live
     from flows.config import load
     from flows.engine.plan import Options
     from flows.engine.standalone import standalone
@@ -25,6 +24,6 @@ def flow() -> "Dataflow":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     config = load(os.environ.get("DRIFTNET_CONFIG") or None)
     assembly = Assembly(config)
-    planned = plan(assembly, Options(live=is_live(config)))
+    planned = plan(assembly, Options(live=config.is_live))
     assembly.record()
     return standalone(planned)

@@ -54,6 +54,11 @@ class PartitionClock:
         self.watermark_us = START_OF_TIME_US
 
     @property
+    def largest_us(self) -> int:
+        """The largest event time that the watermark stands for."""
+        return max(self.watermark_us + self._behind_us, START_OF_TIME_US)
+
+    @property
     def closed_us(self) -> int:
         """Panes that end at or before this multiple of the pane are closed for rows of this partition."""
         return (self.watermark_us - self._allowed_us) // self._pane_us * self._pane_us

@@ -11,7 +11,6 @@ from flows.cli.options import AsJson, BatchLines, Settings, duration_option, loa
 from flows.cli.results import finish, read_records, scratch_file, truth_of
 
 if TYPE_CHECKING:
-    from flows.config.models import Config
     from flows.report import Summary
 
 _log = logging.getLogger("driftnet")
@@ -62,7 +61,7 @@ def run(
     from flows.worker import work
 
     found = load_config(config, settings)
-    live = is_live(found)
+    live = found.is_live
     truth = None if live else truth_of(found)
     options = Options(
         workers=workers,
@@ -89,13 +88,3 @@ def run(
                 _log.info("simulating a day of a platform; `driftnet run --help` says how to run on your events")
             summary = work(Assembly(found, {Stream.ALERTS: extra}), options, tell)
         finish(summary, read_records(copy), truth, as_json=as_json, where=store_note(found))
-
-
-def is_live(config: "Config") -> bool:
-    """Whether events come in their own time, so that silence means that time passes."""
-    from flows.config.endpoints import SimulatorConfig, StdinConfig
-
-    def waits(source: object) -> bool:
-        return isinstance(source, StdinConfig) or (isinstance(source, SimulatorConfig) and source.speed is not None)
-
-    return any(waits(source) for source in config.sources.values())

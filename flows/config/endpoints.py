@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 _MONDAY_US = 1_772_409_600 * SECOND_US
 
 
-class FilesConfig(Section):
+class _Source(Section):
+    @property
+    def is_live(self) -> bool:
+        """Whether it can be silent while time passes."""
+        return False
+
+
+class FilesConfig(_Source):
     """JSON Lines files, plain or gzipped."""
 
     kind: Literal["files"] = Field(description="files")
@@ -32,10 +39,14 @@ class FilesConfig(Section):
         return FilesSpec(self.paths, self.partitions, name, line_bytes_max)
 
 
-class StdinConfig(Section):
+class StdinConfig(_Source):
     """Lines from standard input."""
 
     kind: Literal["stdin"] = Field(description="stdin")
+
+    @property
+    def is_live(self) -> bool:
+        return True
 
     def source(self, name: str, line_bytes_max: int) -> "Source":
         """What it stands for."""
@@ -56,7 +67,7 @@ def _campaigns(value: object) -> object:
     return value
 
 
-class SimulatorConfig(Section):
+class SimulatorConfig(_Source):
     """A simulated streaming platform with attackers."""
 
     kind: Literal["simulator"] = Field(description="simulator")
@@ -77,6 +88,10 @@ class SimulatorConfig(Section):
     duplicate_share: float = Field(0.002, ge=0, le=0.5, description="of events, sent twice")
     bad_line_share: float = Field(0.0, ge=0, le=0.5, description="broken lines of each kind, per good line")
     speed: float | None = Field(None, gt=0, description="seconds of event time per second; absent: as fast as it goes")
+
+    @property
+    def is_live(self) -> bool:
+        return self.speed is not None
 
     def simulation(self) -> Any:
         """The SimulationSpec.  Raises ConfigError."""

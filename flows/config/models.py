@@ -191,6 +191,11 @@ class Config(Section):
 
         return Compiler(self, self._layers).job()
 
+    @property
+    def is_live(self) -> bool:
+        """Whether events come in their own time, so that silence means that time passes."""
+        return any(source.is_live for source in self.sources.values())
+
     def to_table(self) -> dict[str, Any]:
         """The effective configuration as plain values, complete: it extends nothing, and `loads` gives it back."""
         table = self.model_dump(exclude_none=True, by_alias=True)

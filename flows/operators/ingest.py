@@ -1,6 +1,7 @@
 """The first stage, one per source partition: lines to rows, lateness, routing to key groups."""
 
 import base64
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -74,12 +75,16 @@ class Ingest:
 
     def advance(self, watermark_us: int) -> list[Emitted]:
         """Moves the watermark without rows: what wall-clock time does to an idle partition of a live run."""
-        self._clock.advance(watermark_us)
-        return list(self._send(None))
+        return list(self._advanced(watermark_us))
 
     def finish(self) -> list[Emitted]:
-        """Tells all groups that nothing follows; lines that came nevertheless would all be late."""
-        return self.advance(END_OF_TIME_US)
+        """Tells all groups that nothing follows, and where it ended; lines that came nevertheless would all be late."""
+        last_us = self._clock.largest_us
+        return [(group, replace(message, last_us=last_us)) for group, message in self._advanced(END_OF_TIME_US)]
+
+    def _advanced(self, watermark_us: int) -> list[tuple[int, GroupInput]]:
+        self._clock.advance(watermark_us)
+        return self._send(None)
 
     def snapshot(self) -> bytes:
         """What `resume` takes."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from state.batch import MicroBatch
-from state.types import F64, I64, U64, Names
+from state.types import START_OF_TIME_US, F64, I64, U64, Names
 
 
 @dataclass(slots=True)
@@ -13,11 +13,13 @@ class GroupInput:
     """From a source partition to one key group of the subject stage.
 
     watermark_us: no row that `sender` sends after this message is older, save late ones, which it keeps to itself.
+    last_us: the sender's largest event time, told with its last watermark.
     """
 
     sender: str
     watermark_us: int
     batch: MicroBatch | None = None
+    last_us: int = START_OF_TIME_US
 
 
 @dataclass(slots=True)

@@ -30,6 +30,9 @@ class SubjectOperator:
 
     Whatever closes, closes when the minimum watermark of all source partitions has passed a pane boundary, boundary by
     boundary, so that results do not depend on how the input was cut.
+
+    The end of the input closes every session, and of the windows on the grid those that had begun to tell: up to the
+    first end after the last event of all partitions. Later ones would take the end of a file for the silence of everybody.
     """
 
     def __init__(self, job: Job, group: int, partitions: tuple[str, ...], resume: bytes | None = None) -> None:
@@ -46,6 +49,7 @@ class SubjectOperator:
         self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._plan.windows]
         self._own = [_OwnDetectors(job, w.spec.name) for w in self._plan.windows]
         self._closed_us = START_OF_TIME_US
+        self._last_us = START_OF_TIME_US
         if resume is not None:
             self._restore(resume)
 
@@ -59,6 +63,7 @@ class SubjectOperator:
         out: list[tuple[str, CohortInput] | Output] = []
         if message.batch is not None:
             out += self._file(message.batch)
+        self._last_us = max(self._last_us, message.last_us)
         watermark_us = self._watermarks.update(message.sender, message.watermark_us)
         limit_us = watermark_us - self._job.time.allowed_lateness_us
         limit_us = END_OF_TIME_US if watermark_us >= END_OF_TIME_US else limit_us // self._pane_us * self._pane_us
@@ -82,7 +87,7 @@ class SubjectOperator:
         before = self._totals()
         accepted = 0
         while (boundary_us := self._next_boundary()) is not None and boundary_us <= limit_us:
-            accepted += self._close(boundary_us, rows)
+            accepted += self._close(boundary_us, rows, ended=limit_us >= END_OF_TIME_US)
         self._closed_us = limit_us
         counts = {name: total - before[name] for name, total in self._totals().items()}
         # Rows beyond the budget were taken from the log before their pane closed.
@@ -108,12 +113,14 @@ class SubjectOperator:
         due = [self._log.first_end_us(), *(a.due_us(self._closed_us) for a in self._assemblers)]
         return min((d for d in due if d is not None), default=None)
 
-    def _close(self, boundary_us: int, rows: dict[str, list[FeatureRows]]) -> int:
+    def _close(self, boundary_us: int, rows: dict[str, list[FeatureRows]], *, ended: bool) -> int:
         closed = self._log.close(boundary_us)
         cells = self._cells(closed) if closed is not None else None
         for i, assembling in enumerate(self._assemblers):
             window = assembling.step(boundary_us, cells)
-            if window is not None:
+            slide_us = assembling.spec.slide_us
+            tells = not ended or not slide_us or boundary_us <= (self._last_us // slide_us + 1) * slide_us
+            if window is not None and tells:
                 self._emit(i, boundary_us, window, rows)
         if boundary_us // HOUR_US != self._closed_us // HOUR_US:
             self._forget(self._slots.expire(boundary_us))
@@ -192,13 +199,13 @@ class SubjectOperator:
             frames[f"window.{assembling.spec.name}"] = pack("window", 1, {}, assembling.arrays())
         for window, own in zip(self._plan.windows, self._own, strict=True):
             frames |= {f"own.{window.spec.name}.{name}": blob for name, blob in own.snapshots().items()}
-        meta = {"closed_us": self._closed_us, "watermarks": self._watermarks.state(), "digest": self._job.digest}
+        meta = {"closed_us": self._closed_us, "last_us": self._last_us, "watermarks": self._watermarks.state(), "digest": self._job.digest}
         return pack("subject", _VERSION, meta, {name: np.frombuffer(blob, np.uint8) for name, blob in frames.items()})
 
     def _restore(self, blob: bytes) -> None:
         _, meta, arrays = unpack(blob, "subject", (_VERSION,))
         frames: dict[str, bytes] = {name: array.tobytes() for name, array in arrays.items()}
-        self._closed_us = meta["closed_us"]
+        self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
         self._watermarks.restore(meta["watermarks"])
         self._log.restore(frames["log"])
         self._slots.restore(frames["slots"])

@@ -46,6 +46,7 @@ class Outcome:
 def run(declared: Declared, partitions: list[list[Event]]) -> Outcome:
     """Everything that comes out of these partitions, each a list of events in the order of arrival."""
     outcome = Outcome()
+    last_us = max((event["event_time_us"] for partition in partitions for event in partition), default=0)
     by_subject: dict[int, list[Event]] = {}
     for partition in partitions:
         for event in on_time(declared, partition, outcome):
@@ -57,6 +58,8 @@ def run(declared: Declared, partitions: list[list[Event]]) -> Outcome:
         derive(declared.sequences, [row for row in rows if not row["capped"]])
         for spec, names in declared.windows:
             for span in spans(spec, declared.pane_us, rows):
+                if spec.slide_us and span.end_us > pane_end(last_us, spec.slide_us):
+                    continue  # the end of the input is not the silence of everybody
                 outcome.rows[spec.name, span.end_us, subject] = _window(declared, names, span, rows)
     return outcome
 

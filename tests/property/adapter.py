@@ -72,9 +72,9 @@ class _Run:
             del waiting[partition][:size]
             if restart:
                 self._restart()
-        for name in self._names:
+        for name, clock in zip(self._names, self._clocks, strict=True):
             for operator in self._operators:
-                self._collect(operator.process(GroupInput(name, END_OF_TIME_US)))
+                self._collect(operator.process(GroupInput(name, END_OF_TIME_US, last_us=clock.largest_us)))
         return self._found
 
     def _deliver(self, partition: int, events: list[Event]) -> None:

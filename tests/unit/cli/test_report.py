@@ -32,7 +32,7 @@ def test_summary_of_counts() -> None:
 
 
 def test_summary_for_people() -> None:
-    """All totals are in the table."""
+    """All totals are in the table, the most important ones in one line for a log."""
     summary = Summary.of_counts(_COUNTS, 2.0)
     text = _text(summary.table())
     for part in (
@@ -42,6 +42,8 @@ def test_summary_for_people() -> None:
     ):
         assert part in text
     assert "NOT BALANCED" not in text
+    line = "100 read = 90 accepted + 4 late + 3 duplicate + 2 rejected + 1 open; 3 alerts, 50 events/s"
+    assert summary.status() == line
 
 
 @pytest.mark.parametrize("wrong", [{"read": 101}, {"late": 5}, {"open": 0}])

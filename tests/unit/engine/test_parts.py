@@ -14,11 +14,12 @@ from flows.engine.pace import Pace
 from flows.engine.shutdown import Stop
 from flows.engine.sink import OutputSink
 from flows.engine.source import LinePartition, LineSource
+from flows.engine.stages import SubjectStage
 from flows.engine.watch import FirstError, Watch
 from flows.operators.messages import GroupInput, Output, Stream
 from state.errors import SnapshotError
 from state.types import END_OF_TIME_US
-from tests.engine.fakes import GROUPS, FileSink, Numbers, Subject, plan, stages
+from tests.engine.fakes import GROUPS, FileSink, Numbers, plan, stages
 
 
 def context_of(parts: tuple[str, ...], *, durable: bool = True, idle_us: int | None = None, **more: Any) -> Context:
@@ -116,7 +117,7 @@ class TestSource:
 
 
 class TestLogic:
-    def subject(self, resume: Any = None, *, durable: bool = True) -> StageLogic[int, Subject]:
+    def subject(self, resume: Any = None, *, durable: bool = True) -> StageLogic[int, SubjectStage]:
         return StageLogic("subject", stages(("p0",)).subject, resume, report=FirstError(), durable=durable)
 
     def message(self, *numbers: int) -> tuple[int, GroupInput]:
