@@ -136,10 +136,10 @@ def main() -> None:
         return
     found = measure(options.events, options.users, options.rounds)
     rows = found.pop("rows")
-    print(f"{options.events:,} events, {options.users:,} users, {rows:,.0f} window rows")  # noqa: T201
+    print(f"{options.events:,} events, {options.users:,} users, {rows:,.0f} window rows")
     for name, seconds in found.items():
         per_event = seconds / options.events * 1e6
-        print(f"{name:14s} {per_event:6.2f} us/event   x {seconds / found['orjson.loads']:.2f}")  # noqa: T201
+        print(f"{name:14s} {per_event:6.2f} us/event   x {seconds / found['orjson.loads']:.2f}")
 
 
 if __name__ == "__main__":

@@ -115,4 +115,4 @@ class DetectorSpec(ABC):
 
     @abstractmethod
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Detector:
-        """A detector at work. Raises ConfigError for features it cannot use, SnapshotError for bytes that do not fit."""
+        """A detector at work.  Raises ConfigError for unusable features, SnapshotError for bytes that do not fit."""

@@ -1,4 +1,6 @@
-"""explain: rebuild the state behind an alert by replaying its run up to the alert's window, and show all that was seen."""
+"""explain: rebuild the state behind an alert by replaying its run up to the alert's window, and show all that was
+seen.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +21,9 @@ from state.types import SECOND_US
 
 @dataclass(frozen=True, slots=True)
 class FeatureView:
-    """One feature of the alerted window.  typical_own, typical_cohort: usual values, None where unknown.  share: of the evidence."""
+    """One feature of the alerted window.  typical_own, typical_cohort: usual values, None where unknown.  share: of
+    the evidence.
+    """
 
     feature: str
     seen: float | None
@@ -76,20 +80,20 @@ def explain(
     def observe(rows: FeatureRows, verdict: Verdict, models: WindowModels) -> None:
         if rows.window == alert["window"] and rows.end_us == end_us:
             at = np.flatnonzero(rows.name == alert["subject"])
-            found.extend(_look(job, rows, verdict, models, int(i), alert) for i in at)
+            found.extend(_look(rows, verdict, models, int(i), alert) for i in at)
 
-    LocalDriver(job, partitions, {}, observer=observe, until_us=end_us + job.time.allowed_lateness_us + SECOND_US).run(progress)
+    LocalDriver(job, partitions, {}, observer=observe, until_us=end_us + job.time.allowed_lateness_us + SECOND_US).run(
+        progress
+    )
     if not found:
         raise SourceError(
-            f"alert {alert['alert_id']}: replaying the run's input gave no {alert['window']} window of {alert['subject']!r}"
-            f" that ends at {iso(end_us)}; the input is no longer what the run read"
+            f"alert {alert['alert_id']}: replaying the run's input gave no {alert['window']} window"
+            f" of {alert['subject']!r} that ends at {iso(end_us)}; the input is no longer what the run read"
         )
     return found[-1]
 
 
-def _look(
-    job: Job, rows: FeatureRows, verdict: Verdict, models: WindowModels, i: int, alert: dict[str, Any]
-) -> Explanation:
+def _look(rows: FeatureRows, verdict: Verdict, models: WindowModels, i: int, alert: dict[str, Any]) -> Explanation:
     one = slice(i, i + 1)
     view = Rows(rows.window, rows.end_us, rows.x[one], rows.subject[one], rows.start_us[one], rows.stop_us[one])
     own = {n: OwnVerdict(v.score[one], v.typical[one], v.share[one]) for n, v in rows.own.items()}

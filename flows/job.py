@@ -31,7 +31,9 @@ class TimeSpec:
 
 @dataclass(frozen=True, slots=True)
 class StateSpec:
-    """Bounds per key group.  capacity: subjects.  ttl_us: silence after which one leaves.  rows_per_pane_max: row budget."""
+    """Bounds per key group.  capacity: subjects.  ttl_us: silence after which one leaves.  rows_per_pane_max: row
+    budget.
+    """
 
     capacity: int
     ttl_us: int
@@ -78,7 +80,8 @@ class LearningSpec:
     """What models do not learn from, so that an attack does not become normal.
 
     exclude_line: rows whose combined tail probability is at most this are left out, and so are the same window's rows
-    of their subject for quarantine_us.  exclude_share_max: when more than this share of a round would be left out, the world
+    of their subject for quarantine_us.  exclude_share_max: when more than this share of a round would be left out,
+    the world
     has moved rather than been attacked, and everything is learned.
     """
 

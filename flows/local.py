@@ -23,7 +23,9 @@ Message = GroupInput | CohortInput | PolicyInput
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is.  fraction: of the input's bytes, None when the size is unknown.  watermark_us: event time reached."""
+    """How far a run is.  fraction: of the input's bytes, None when the size is unknown.  watermark_us: event time
+    reached.
+    """
 
     read: int
     fraction: float | None
@@ -59,7 +61,9 @@ class LocalDriver:
         self.outputs = Outputs(sinks)
 
     def run(self, progress: Callable[[Progress], None] | None = None) -> Summary:
-        """Reads all partitions, the one furthest behind in event time first, so that none waits in memory for another."""
+        """Reads all partitions, the one furthest behind in event time first, so that none waits in memory for
+        another.
+        """
         started = time.perf_counter()
         # What exists now lives as long as the run: keep the cyclic collector from walking it again and again.
         gc.freeze()

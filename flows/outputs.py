@@ -9,7 +9,9 @@ from flows.sinks.base import Sink
 
 
 class Outputs:
-    """The open sinks of a run and its totals.  A record is counted under its stream's name, whether a sink takes it or not."""
+    """The open sinks of a run and its totals.  A record is counted under its stream's name, whether a sink takes it
+    or not.
+    """
 
     def __init__(self, sinks: Mapping[Stream, Sequence[Sink]]) -> None:
         self._sinks = sinks

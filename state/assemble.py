@@ -122,7 +122,7 @@ class SessionAssembler:
     def _split(self, pane: Cells) -> list[Cells]:
         """Takes out the open sessions whose subject comes back in this pane after more than the gap."""
         assert self._open is not None
-        common, mine, theirs = np.intersect1d(self._open.slot, pane.slot, assume_unique=True, return_indices=True)
+        _, mine, theirs = np.intersect1d(self._open.slot, pane.slot, assume_unique=True, return_indices=True)
         broken = pane.first_us[theirs] - self._open.last_us[mine] > self.spec.gap_us
         if not broken.any():
             return []

@@ -119,7 +119,9 @@ _ARRAYS: Final = ("slot", "sums", "mins", "maxs", "bits", "key", "count")
 
 
 def merge(parts: Sequence[Cells]) -> Cells:
-    """The cells of all parts' spans together.  parts: at least one, in the order of time, so that sums are reproducible."""
+    """The cells of all parts' spans together.  parts: at least one, in the order of time, so that sums are
+    reproducible.
+    """
     if len(parts) == 1:
         return parts[0]
     slot = np.concatenate([p.slot for p in parts])
@@ -157,7 +159,9 @@ def run_lengths(starts: I64, total: int) -> I64:
 
 
 def table_keys(table: int, slot: I64, value: U64) -> U64:
-    """(n,) keys of a table's rows.  slot: (n,) int64 below 2**20.  value: (n,) uint64 hashes, mixed in the upper bits."""
+    """(n,) keys of a table's rows.  slot: (n,) int64 below 2**20.  value: (n,) uint64 hashes, mixed in the upper
+    bits.
+    """
     owner = slot.view(np.uint64) + np.uint64(table << SLOT_BITS)
     return (owner << _SLOT_SHIFT) | (value >> _VALUE_SHIFT)
 

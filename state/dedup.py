@@ -20,7 +20,9 @@ class Dedup:
         self._old: U64 = np.zeros(0, np.uint64)
 
     def fresh(self, pane_start_us: int, keys: U64) -> Bool | None:
-        """Which rows are the first of their key; None when all are.  keys: (n,) in (event time, event key) order per subject."""
+        """Which rows are the first of their key; None when all are.  keys: (n,) in (event time, event key) order per
+        subject.
+        """
         self._turn(pane_start_us)
         ordered = np.sort(keys)
         clean = (

@@ -17,7 +17,8 @@ from state.snapshot import pack, unpack
 from state.types import I64, U64
 
 Tally = Callable[[MicroBatch], Cells]
-"""Aggregates surplus rows (one subject after the other) into cells whose slot is the subject's hash, viewed as int64."""
+"""Aggregates surplus rows (one subject after the other) into cells whose slot is the subject's hash, viewed as int64.
+"""
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class _Pane:
 
 @dataclass(slots=True)
 class Closed:
-    """A pane's rows in (subject, event time, event key) order, without duplicates, and the cells of its surplus rows."""
+    """A pane's rows in (subject, event time, event key) order, without duplicates; the cells of its surplus rows."""
 
     batch: MicroBatch
     folded: Cells | None

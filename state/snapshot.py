@@ -60,7 +60,7 @@ def unpack(blob: bytes, kind: str, reads: tuple[int, ...]) -> tuple[int, dict[st
         chunk = blob[offset : offset + entry["size"]]
         dtype = np.dtype(entry["dtype"])
         arrays[entry["name"]] = (
-            _texts(chunk, shape) if dtype == object else np.frombuffer(chunk, dtype).reshape(shape).copy()
+            _texts(chunk, shape) if dtype.hasobject else np.frombuffer(chunk, dtype).reshape(shape).copy()
         )
         offset += entry["size"]
     return version, contents["meta"], arrays

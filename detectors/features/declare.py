@@ -10,7 +10,8 @@ from detectors.base import Direction
 class Condition:
     """One condition on one column; a row without a value satisfies `excluded` and nothing else.
 
-    words: the value is one of these (enum columns).  excluded: it is none of these; no value satisfies this.  low, high: low <= value < high (number and time columns).
+    words: the value is one of these (enum columns).  excluded: it is none of these; no value satisfies this.  low,
+    high: low <= value < high (number and time columns).
     present: the value is there, whatever it is.
     """
 
@@ -80,7 +81,8 @@ class FeatureDecl:
     """One feature.  column or sequence: what it reads (a sequence is a derived column).
 
     direction, log, low, high: what detectors are told about it (detectors.base.FeatureInfo).
-    min_rows: no value where fewer rows satisfy `of` (share, ratio) or `where` (all others): the shape of three plays says
+    min_rows: no value where fewer rows satisfy `of` (share, ratio) or `where` (all others): the shape of three plays
+    says
     nothing, and would hide what is odd about three hundred.
     resolution: bin width for numeric columns in distinct-value features.  unit_us: microseconds per unit (time_ratio).
     """

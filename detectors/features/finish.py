@@ -16,7 +16,9 @@ Finish = Callable[["WindowView"], F64]
 
 @dataclass(slots=True)
 class Counts:
-    """Of one table, per subject (n,): values with repeats, distinct values, the commonest value's count, sum of c log2 c."""
+    """Of one table, per subject (n,): values with repeats, distinct values, the commonest value's count, sum of c
+    log2 c.
+    """
 
     total: F64
     distinct: F64

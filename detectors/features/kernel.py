@@ -34,7 +34,8 @@ class PartKind(StrEnum):
 class Part:
     """One partial aggregate.  Equal parts are computed once, whichever features ask for them.
 
-    COUNT rows under `where`; CAPPED rows beyond the row budget; VALUES those with a value in `column`; SUM, SQUARES, MIN, MAX of the values; HOURS a bitmap
+    COUNT rows under `where`; CAPPED rows beyond the row budget; VALUES those with a value in `column`; SUM, SQUARES,
+    MIN, MAX of the values; HOURS a bitmap
     of UTC hours; TABLE a count per distinct value (numbers by floor(x / resolution)); OCTAVES a count per log2 bin,
     `resolution` bins to the octave.
     """
@@ -77,7 +78,8 @@ class Kernel:
         return self._reduce(batch, masks, starts, slot, tables_of(keys))
 
     def surplus(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64) -> Cells:
-        """The same for rows beyond the row budget: sums, extremes and hours go on exactly, the rest is left to the sample.
+        """The same for rows beyond the row budget: sums, extremes and hours go on exactly, the rest is left to the
+        sample.
 
         Such rows come in any order, so their values are rounded to multiples of 2**-10: then their sums are exact, and
         do not depend on the order. Sequences are not derived for them.

@@ -41,15 +41,15 @@ class WindowPlan:
     features: tuple[FeatureInfo, ...]
     finish: tuple[Finish, ...]
 
-    def matrix(self, cells: Cells, index: dict[Part, int], end_us: int) -> F64:
+    def matrix(self, cells: Cells, index: dict[Part, int]) -> F64:
         """(n, F) float64 in C order, one row per subject of the cells."""
-        view = WindowView(cells, index, self.length_us(cells, end_us))
+        view = WindowView(cells, index, self.length_us(cells))
         out = np.empty((len(cells), len(self.finish)))
         for i, finish in enumerate(self.finish):
             out[:, i] = finish(view)
         return out
 
-    def length_us(self, cells: Cells, end_us: int) -> F64:
+    def length_us(self, cells: Cells) -> F64:
         """(n,) the span of time each row's window covers; a session's is at least one second."""
         if self.spec.kind is WindowKind.SESSION:
             return np.maximum(cells.last_us - cells.first_us, 1e6)

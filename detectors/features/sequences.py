@@ -82,7 +82,9 @@ class Sequences:
                 return ids
 
     def _previous(self, name: str, value: NDArray[Any], segment: I64, slot: I64) -> NDArray[Any]:
-        """The value one row earlier in the same segment; at a segment's first row the one remembered. Remembers the last."""
+        """The value one row earlier in the same segment; at a segment's first row the one remembered. Remembers the
+        last.
+        """
         before = np.empty_like(value)
         if not len(value):
             return before
@@ -129,7 +131,9 @@ class Sequences:
 def fill_forward(
     value: NDArray[Any], there: NDArray[np.bool_], carry: NDArray[Any], segments: Segments
 ) -> NDArray[Any]:
-    """(n,) the last value present up to each row of its segment, from `carry` (by slot) before the first; updates `carry`."""
+    """(n,) the last value present up to each row of its segment, from `carry` (by slot) before the first; updates
+    `carry`.
+    """
     n = len(value)
     starts = np.flatnonzero(np.append(True, segments.of_row[1:] != segments.of_row[:-1]))
     # A row without a value points at its segment's start, which is past everything of the subject before.
@@ -164,8 +168,8 @@ def needs(schema: Schema, d: SequenceDecl) -> set[str]:
     }.get(d.kind, ())
     if d.column and schema.column(d.column).kind not in allowed:
         raise ConfigError(
-            f"sequence {d.name!r}: kind {d.kind} cannot read column {d.column!r} of kind {schema.column(d.column).kind};"
-            f" it reads {', '.join(allowed) or 'no column'}"
+            f"sequence {d.name!r}: kind {d.kind} cannot read column {d.column!r},"
+            f" of kind {schema.column(d.column).kind}; it reads {', '.join(allowed) or 'no column'}"
         )
     columns = {c.column for c in (*d.where, *d.sign_up)}
     return columns | ({d.column} if d.column else set())

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from state.batch import MicroBatch
-from state.types import START_OF_TIME_US, F64, I64, U64, Names
+from state.types import F64, I64, START_OF_TIME_US, U64, Names
 
 
 @dataclass(slots=True)
@@ -45,7 +45,9 @@ class FeatureRows:
 
 @dataclass(slots=True)
 class OwnVerdict:
-    """A subject-scope detector's view.  score: (n,); typical, share: (n, F), the subject's usual values and the parts."""
+    """A subject-scope detector's view.  score: (n,); typical, share: (n, F), the subject's usual values and the
+    parts.
+    """
 
     score: F64
     typical: F64

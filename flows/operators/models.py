@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from detectors.profile import PopulationProfile
-from detectors.rules import Rules
 
 from detectors.base import Detector, FeatureInfo, Rows, Scope
 from detectors.calibrate import Calibrator
 from detectors.combine import combine
 from detectors.drift.monitors import DriftEvent, DriftMonitors, Reaction
+from detectors.profile import PopulationProfile
+from detectors.rules import Rules
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.operators.messages import OwnVerdict
 from state.snapshot import pack, unpack

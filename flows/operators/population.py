@@ -231,7 +231,9 @@ def _known(value: float) -> float | None:
 
 
 def _score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict[str, Any]]:
-    """Per row: subject, window, start, stop, end, cohort, tail_probability (of the row), tail_probability_per_day, scores and tails by detector; null for "not yet"."""
+    """Per row: subject, window, start, stop, end, cohort, tail_probability (of the row), tail_probability_per_day,
+    scores and tails by detector; null for "not yet".
+    """
     end = iso(rows.end_us)
     combined, per_day = verdict.combined.tolist(), verdict.per_day.tolist()
     scores = {name: s.tolist() for name, s in verdict.score.items()}

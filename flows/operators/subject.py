@@ -32,7 +32,8 @@ class SubjectOperator:
     boundary, so that results do not depend on how the input was cut.
 
     The end of the input closes every session, and of the windows on the grid those that had begun to tell: up to the
-    first end after the last event of all partitions. Later ones would take the end of a file for the silence of everybody.
+    first end after the last event of all partitions. Later ones would take the end of a file for the silence of
+    everybody.
     """
 
     def __init__(self, job: Job, group: int, partitions: tuple[str, ...], resume: bytes | None = None) -> None:
@@ -70,7 +71,9 @@ class SubjectOperator:
         return out + self._advance(limit_us) if limit_us > self._closed_us else out
 
     def _file(self, batch: MicroBatch) -> list[Output]:
-        """Source partitions keep late rows to themselves; only a partition whose idle clock ran ahead can still bring one."""
+        """Source partitions keep late rows to themselves; only a partition whose idle clock ran ahead can still bring
+        one.
+        """
         late = batch.event_time_us < self._closed_us
         if not late.any():
             self._log.add(batch)
@@ -170,7 +173,7 @@ class SubjectOperator:
         keys = self._slots.key(cells.slot)
         order = np.argsort(keys)
         slot = cells.slot[order]
-        x = window.matrix(cells, self._plan.kernel.index, end_us)[order]
+        x = window.matrix(cells, self._plan.kernel.index)[order]
         if window.spec.kind is WindowKind.SESSION:
             start_us, stop_us = cells.first_us[order].astype(np.int64), cells.last_us[order].astype(np.int64)
         else:
@@ -199,7 +202,12 @@ class SubjectOperator:
             frames[f"window.{assembling.spec.name}"] = pack("window", 1, {}, assembling.arrays())
         for window, own in zip(self._plan.windows, self._own, strict=True):
             frames |= {f"own.{window.spec.name}.{name}": blob for name, blob in own.snapshots().items()}
-        meta = {"closed_us": self._closed_us, "last_us": self._last_us, "watermarks": self._watermarks.state(), "digest": self._job.digest}
+        meta = {
+            "closed_us": self._closed_us,
+            "last_us": self._last_us,
+            "watermarks": self._watermarks.state(),
+            "digest": self._job.digest,
+        }
         return pack("subject", _VERSION, meta, {name: np.frombuffer(blob, np.uint8) for name, blob in frames.items()})
 
     def _restore(self, blob: bytes) -> None:

@@ -7,6 +7,11 @@ from detectors.alerting.policy import AlertPolicy, PolicySpec, combine
 from state.errors import ConfigError, SnapshotError
 from state.types import DAY_US, HOUR_US, MINUTE_US
 
+LINES = {
+    "line": 1e-4,
+    "candidate_line": 1e-3,
+    "severities": (("critical", 1e-9), ("high", 1e-7), ("medium", 1e-5), ("low", 1.0)),
+}
 T0 = 1_767_225_600_000_000
 
 
@@ -15,7 +20,7 @@ def candidate(subject: int, p: float, end_us: int = T0, window: str = "w1h") -> 
 
 
 def policy(**settings: object) -> AlertPolicy:
-    return PolicySpec(**settings).build("job", "digest")  # type: ignore[arg-type]
+    return PolicySpec(**(LINES | settings)).build("job", "digest")  # type: ignore[arg-type]
 
 
 def subjects(alerts: list[Alert]) -> list[int]:

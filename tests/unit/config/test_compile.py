@@ -93,7 +93,7 @@ def test_cohorts_are_the_words_of_a_column() -> None:
         ),
         (
             '[sequences.x]\nkind = "novel"\ncolumn = "amount"\n',
-            ["sequences.x", "cannot read column 'amount' of kind number"],
+            ["sequences.x", "cannot read column 'amount', of kind number"],
         ),
         ('[sequences.amount]\nkind = "gap"\n', ["sequences.amount", "a name that no event column has"]),
         (

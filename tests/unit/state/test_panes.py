@@ -35,7 +35,9 @@ def tally(b: MicroBatch) -> Cells:
     starts = run_starts(b.subject)
     counts = np.diff(starts, append=len(b)).astype(np.float64)[None]
     first = b.event_time_us[starts].astype(np.float64)[None]
-    return Cells(b.subject[starts].view(np.int64), counts, first, first, np.zeros((0, len(starts)), np.uint32), NO_TABLES)
+    return Cells(
+        b.subject[starts].view(np.int64), counts, first, first, np.zeros((0, len(starts)), np.uint32), NO_TABLES
+    )
 
 
 def log_of(dedup: Dedup | None, rows_max: int = 10**6) -> PaneLog:
@@ -108,7 +110,9 @@ def test_keys_are_known_for_the_horizon_and_then_forgotten() -> None:
 def test_a_flood_is_counted_exactly_and_sampled_the_same_way(
     rows: list[tuple[int, int, int]], cut: int, resume: bool
 ) -> None:
-    """Beyond the budget the kept rows are those with the smallest keys, whatever the batches; kept + folded + duplicate = all."""
+    """Beyond the budget the kept rows are those with the smallest keys, whatever the batches; kept + folded +
+    duplicate = all.
+    """
     budget, rows = 3, [(s, t, 1000 * s + k) for s, t, k in rows]
     log = log_of(Dedup(10**9), budget)
     for i in range(0, len(rows), cut):

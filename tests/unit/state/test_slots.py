@@ -60,7 +60,7 @@ def test_silence_beyond_the_ttl_frees_the_slot() -> None:
     st.booleans(),
 )
 def test_table_agrees_with_a_dict(steps: list[tuple[set[int], int]], capacity: int, resume: bool) -> None:
-    """Live subjects, their slots and their times are those of a plain dict with the same rules, also after a restore."""
+    """Live subjects, their slots and their times are those of a dict with the same rules, also after a restore."""
     table, model, now = SlotTable(capacity, ttl_us=60), dict[int, int](), 0
     slot_of: dict[int, int] = {}
     for keys, wait in steps:
@@ -96,4 +96,5 @@ def test_columns_grow_and_reset_to_their_fill() -> None:
     assert columns["a"][:4].tolist() == [7, 8, 9, -1]
     columns.reset(np.array([1]))
     assert columns["a"][1] == -1
-    assert np.isnan(columns["b"]).all() and columns["b"].shape[1] == 2
+    assert np.isnan(columns["b"]).all()
+    assert columns["b"].shape[1] == 2

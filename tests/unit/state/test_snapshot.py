@@ -19,7 +19,8 @@ def test_a_frame_gives_back_what_went_in() -> None:
     version, meta, arrays = unpack(pack("thing", 3, {"a": [1, None]}, ARRAYS), "thing", (2, 3))
     assert (version, meta) == (3, {"a": [1, None]})
     for name, array in ARRAYS.items():
-        assert arrays[name].dtype == array.dtype and arrays[name].shape == array.shape
+        assert arrays[name].dtype == array.dtype
+        assert arrays[name].shape == array.shape
         assert arrays[name].tolist() == array.tolist()
         assert arrays[name].flags.writeable
 
@@ -37,7 +38,7 @@ def test_every_flipped_byte_is_noticed() -> None:
 @pytest.mark.parametrize("size", [0, 3, 21, 60, -1])
 def test_torn_frames_are_refused(size: int) -> None:
     """A frame that lost its end says so."""
-    with pytest.raises(SnapshotError, match="torn|not a snapshot"):
+    with pytest.raises(SnapshotError, match=r"torn|not a snapshot"):
         unpack(pack("thing", 1, {}, ARRAYS)[:size], "thing", (1,))
 
 
