@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -59,13 +60,20 @@ class Assembly:
         return list(opened.values())
 
     def openers(self) -> dict[str, tuple[Stream, Opener]]:
-        """A name that is stable over restarts -> the stream that the sink takes, and how to open it."""
+        """A name that is stable over restarts -> the stream that the sink takes, and how to open it.
+
+        The name says stream, kind and place: a saved position finds its sink again whatever was added before it.
+        """
         found: dict[str, tuple[Stream, Opener]] = {}
         for stream in Stream:
             configured = getattr(self.config.sinks, stream.value, ())
             specs = [s.sink() for s in configured] + list(self.extra.get(stream, ()))
-            for i, spec in enumerate(specs):
-                found[f"{stream.value}.{i}"] = (stream, Opener(spec, stream.value, self.run_id))
+            for spec in specs:
+                name = wanted = f"{stream.value}.{spec.name}"
+                again = count(1)
+                while name in found:
+                    name = f"{wanted}.{next(again)}"
+                found[name] = (stream, Opener(spec, stream.value, self.run_id))
         return found
 
     def sinks(self) -> dict[Stream, list[Sink]]:

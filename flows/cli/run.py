@@ -1,6 +1,7 @@
 """`driftnet run`: the live worker, on Bytewax."""
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,9 +72,10 @@ def run(
         live=live,
         state_dir=state_dir,
     )
-    with scratch_file("alerts.jsonl") as copy:
+    # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
+    with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:
         extra: list[SinkSpec] = [
-            *([JsonlSink(str(copy))] if truth is not None else []),
+            *([JsonlSink(str(copy), overwrite=True)] if truth is not None else []),
             *([ConsoleSink()] if show_alerts and not as_json else []),
         ]
         every_s = duration_option("--status-every", status_every) / 1e6

@@ -1,6 +1,7 @@
 """The first stage, one per source partition: lines to rows, lateness, routing to key groups."""
 
 import base64
+from collections import Counter
 from dataclasses import replace
 from typing import Any, Final
 
@@ -53,7 +54,10 @@ class Ingest:
         return self._clock.watermark_us
 
     def process(self, lines: Lines) -> list[Emitted]:
-        """Rows to their groups; bad and late lines to their streams; counts of what was read, late and rejected."""
+        """Rows to their groups; bad and late lines to their streams; counts of what was read, late and rejected.
+
+        Rejected lines are counted together, and by reason as in "rejected.not_json".
+        """
         if not lines.lines:
             return []
         decoded = self._decoder.decode(lines.lines, self._columns)
@@ -70,7 +74,8 @@ class Ingest:
         self.read += counts["read"]
         self.late += counts["late"]
         self.rejected += counts["rejected"]
-        emitted.append(Output(Stream.COUNTS, [counts]))
+        reasons = Counter(f"rejected.{reject.reason.value}" for reject in decoded.rejects)
+        emitted.append(Output(Stream.COUNTS, [counts | reasons]))
         return emitted
 
     def advance(self, watermark_us: int) -> list[Emitted]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.alerting.alert import iso
 from detectors.base import Rows, Scope, SubjectDetector
 from detectors.features.sequences import Segments, Sequences, fill_forward
 from detectors.features.where import Masks
@@ -72,16 +73,24 @@ class SubjectOperator:
 
     def _file(self, batch: MicroBatch) -> list[Output]:
         """Source partitions keep late rows to themselves; only a partition whose idle clock ran ahead can still bring
-        one.
+        one.  event_key, 16 hex digits, tells the records of different events apart.
         """
         late = batch.event_time_us < self._closed_us
         if not late.any():
             self._log.add(batch)
             return []
         self._log.add(batch.take(~late))
+        rows = batch.take(late)
         records = [
-            {"subject": name, "event_time_us": time_us, "lateness_s": (self._closed_us - time_us) / 1e6}
-            for name, time_us in zip(batch.subject_name[late].tolist(), batch.event_time_us[late].tolist(), strict=True)
+            {
+                "event_key": f"{key:016x}",
+                "subject": name,
+                "event_time": iso(time_us),
+                "lateness_s": (self._closed_us - time_us) / 1e6,
+            }
+            for key, name, time_us in zip(
+                rows.event_key.tolist(), rows.subject_name.tolist(), rows.event_time_us.tolist(), strict=True
+            )
         ]
         return [Output(Stream.LATE, records), Output(Stream.COUNTS, [{"late": len(records)}])]
 

@@ -15,6 +15,11 @@ class SqliteSink:
 
     path: str
 
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream."""
+        return f"sqlite.{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class JsonlSink:
@@ -23,12 +28,22 @@ class JsonlSink:
     path: str
     overwrite: bool = False
 
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream."""
+        return f"jsonl.{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSink:
     """One short line per record.  to: "stdout" or "stderr"."""
 
     to: str = "stdout"
+
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream."""
+        return f"console.{self.to}"
 
 
 SinkSpec = SqliteSink | JsonlSink | ConsoleSink

@@ -170,9 +170,8 @@ class _Plan:
 
 
 def _texts(values: Cells) -> Names:
-    names = np.empty(len(values), object)
-    names[:] = values if set(map(type, values)) == {str} else list(map(str, values))
-    return names
+    names: Names = np.array(values, object)
+    return names if set(map(type, values)) == {str} else np.array(list(map(str, values)), object)
 
 
 def _join(arrays: Sequence[Values]) -> Values:

@@ -172,6 +172,7 @@ LOOP = rows(
     ("declared", "expected"),
     [
         (FeatureDecl("f", FeatureKind.COUNT, where=PLAYS), 3.0),
+        (FeatureDecl("f", FeatureKind.COUNT, where=(Condition("type", excluded=("play", "like")),)), 1.0),
         (FeatureDecl("f", FeatureKind.CAPPED), 0.0),
         (FeatureDecl("f", FeatureKind.SUM, "ms_played"), 261_400.0),
         (FeatureDecl("f", FeatureKind.MEAN, "ms_played"), 261_400 / 3),

@@ -33,6 +33,7 @@ SCHEMA = Schema(
 PLAYS = (Condition("type", words=("play",)),)
 SKIPS_LOGINS = (Condition("type", words=("skip", "login")),)
 CUT_SHORT = (Condition("ms_played", low=30_000.0, high=45_000.0),)
+NOT_PREMIUM = (Condition("plan", excluded=("premium",)),)
 WITH_IP = (Condition("ip", present=True),)
 
 SEQUENCES = (
@@ -48,6 +49,7 @@ SEQUENCES = (
 FEATURES = (
     FeatureDecl("events", FeatureKind.COUNT),
     FeatureDecl("plays", FeatureKind.COUNT, where=PLAYS),
+    FeatureDecl("not_premium", FeatureKind.COUNT, where=NOT_PREMIUM),
     FeatureDecl("capped", FeatureKind.CAPPED),
     FeatureDecl("ms", FeatureKind.SUM, "ms_played"),
     FeatureDecl("new_ips", FeatureKind.SUM, sequence="new_ip"),

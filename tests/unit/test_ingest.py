@@ -91,7 +91,7 @@ def test_late_rows_go_to_their_stream_with_how_late_they_were() -> None:
 
 
 def test_rejects_carry_source_offset_reason_and_the_raw_bytes() -> None:
-    """Text as text, other bytes in base64, long lines cut."""
+    """Text as text, other bytes in base64, long lines cut; counted together and by reason."""
     long = b"\xc3\xa4" * 40_000
     emitted = Ingest(job(), "p").process(lines(b"{", event(1), b"\xff{", b" " + long, b"\xff" + long, start=7))
     first, second, third, fourth = records(emitted, Stream.REJECTS)
@@ -103,7 +103,8 @@ def test_rejects_carry_source_offset_reason_and_the_raw_bytes() -> None:
     assert third["raw"] == " " + "ä" * 32_767  # 65,536 bytes would end inside a letter
     assert len(base64.b64decode(fourth["raw"])) == 65_536
     assert orjson.dumps(records(emitted, Stream.REJECTS))
-    assert records(emitted, Stream.COUNTS) == [{"read": 5, "late": 0, "rejected": 4}]
+    reasons = {"rejected.not_json": 1, "rejected.invalid_utf8": 1, "rejected.too_long": 2}
+    assert records(emitted, Stream.COUNTS) == [{"read": 5, "late": 0, "rejected": 4, **reasons}]
 
 
 def test_every_line_ends_in_exactly_one_place() -> None:

@@ -115,6 +115,14 @@ def test_run_on_a_simulator_is_evaluated(cli: Cli, small: Path) -> None:
     assert found["evaluation"]["alerts"] == found["summary"]["alerts"]
 
 
+def test_run_goes_on_from_its_state(cli: Cli, small: Path) -> None:
+    """A second run on a state directory resumes, and the evaluation still covers all alerts of that state."""
+    first, second = (json.loads(cli("run", small, "--state-dir", "state", "--json").out) for _ in range(2))
+    assert first["evaluation"]["alerts"] == first["summary"]["alerts"] > 0
+    assert second["evaluation"] == first["evaluation"]
+    assert second["summary"]["read"] == first["summary"]["read"]
+
+
 def test_alerts_list_show_and_explain(cli: Cli, small: Path, simulated: Path) -> None:
     """Alerts can be listed and filtered, shown by the first digits of their id, and explained to the bit."""
     cli("replay", simulated / "part-*.jsonl", "--per-file", "-c", small)

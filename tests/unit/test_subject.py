@@ -1,0 +1,53 @@
+"""The subject stage's own late records."""
+
+import re
+from pathlib import Path
+
+import orjson
+
+from flows.config import loads
+from flows.operators.ingest import Ingest
+from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.subject import SubjectOperator
+from flows.sinks import SqliteSink, open_sink
+from flows.sinks.sqlite import open_read_only
+from flows.sources.base import Lines
+from state.types import HOUR_US, SECOND_US
+
+T0_MS = 1_772_409_600_000
+
+CONFIG = """
+[job]
+extends = "none"
+key_groups = 1
+[event]
+id = "event_id"
+subject = "user_id"
+time = { path = "event_time", unit = "ms" }
+[features.events]
+kind = "count"
+[windows.w5m]
+kind = "tumbling"
+size = "5m"
+"""
+
+
+def test_late_rows_of_one_user_and_moment_stay_apart(tmp_path: Path) -> None:
+    """Two late events that differ in their id alone are two records with two keys, and two rows in the store."""
+    job = loads(CONFIG).job()
+    events = [{"event_id": name, "user_id": "ann", "event_time": T0_MS} for name in ("a", "b")]
+    lines = Lines([orjson.dumps(e) for e in events], range(2), "events.jsonl")
+    batch = next(m[1].batch for m in Ingest(job, "p").process(lines) if isinstance(m, tuple))
+    subjects = SubjectOperator(job, 0, ("p",))
+    after_us = T0_MS * 1000 + HOUR_US
+    subjects.process(GroupInput("p", after_us, None))
+    emitted = [o for o in subjects.process(GroupInput("p", after_us, batch)) if isinstance(o, Output)]
+    late = [record for o in emitted if o.stream is Stream.LATE for record in o.records]
+    assert [(r["subject"], r["lateness_s"]) for r in late] == [("ann", HOUR_US / SECOND_US)] * 2
+    assert all(re.fullmatch("[0-9a-f]{16}", r["event_key"]) for r in late)
+    assert late[0]["event_key"] != late[1]["event_key"]
+    sink = open_sink(SqliteSink(str(tmp_path / "late.db")), "late")
+    sink.write(late)
+    sink.close()
+    with open_read_only(str(tmp_path / "late.db")) as db:
+        assert db.execute("SELECT count(*) FROM late").fetchone() == (2,)
