@@ -1,0 +1,88 @@
+"""The population stage: what is learned from, and what evidence is worth."""
+
+import numpy as np
+import pytest
+
+from flows.config.load import loads
+from flows.operators.messages import CohortInput, FeatureRows, PolicyInput
+from flows.operators.population import PopulationOperator
+from state.types import MINUTE_US
+
+FIVE = 5 * MINUTE_US
+JOB = loads(
+    """
+[job]
+extends = "none"
+key_groups = 1
+[event]
+subject = "user"
+[event.columns]
+kind = { kind = "enum", values = ["play"] }
+[features]
+events = { kind = "count", log = true }
+[windows]
+w5m = { kind = "tumbling", size = "5m" }
+[detectors.impossible]
+type = "rules"
+params = { rules = [{ name = "flood", feature = "events", above = 100, p = 1e-9 }] }
+[learning]
+exclude_share_max = 0.5
+quarantine = "10m"
+"""
+).job()
+
+
+def play(operator: PopulationOperator, turn: int, events: list[float]) -> list[PolicyInput]:
+    """One round: subjects 1, 2, ... with these counts of events."""
+    n, end_us = len(events), (turn + 1) * FIVE
+    names = np.array([f"u{i}" for i in range(n)], dtype=object)
+    subject = np.arange(1, n + 1, dtype=np.uint64)
+    start, stop = np.full(n, end_us - FIVE), np.full(n, end_us)
+    rows = FeatureRows("w5m", end_us, 0, subject, names, start, stop, np.array(events)[:, None])
+    out = operator.process(CohortInput(0, end_us, [rows]))
+    return [message for message in out if isinstance(message, PolicyInput)]
+
+
+def typical(operator: PopulationOperator) -> float:
+    """The cohort's usual number of events, as learned."""
+    return float(operator._models["w5m"].profile.typical()[0])
+
+
+def test_suspicious_rows_and_their_subjects_are_not_learned() -> None:
+    """A row below the line teaches nothing, nor does its subject until the quarantine of two rounds is over."""
+    operator = PopulationOperator(JOB, "all")
+    play(operator, 0, [500.0, 4.0, 4.0])
+    assert typical(operator) == 4.0
+    play(operator, 1, [50.0, 4.0, 4.0])
+    play(operator, 2, [50.0, 4.0, 4.0])
+    learned = operator._models["w5m"].profile.sample
+    assert learned.quantiles((1.0,))[0, 0] == 4.0
+    play(operator, 3, [50.0, 4.0, 4.0])
+    assert learned.quantiles((1.0,))[0, 0] == 50.0
+
+
+def test_when_most_rows_are_odd_the_world_has_moved() -> None:
+    """Beyond exclude_share_max everything is learned."""
+    operator = PopulationOperator(JOB, "all")
+    play(operator, 0, [500.0, 600.0, 4.0])
+    assert typical(operator) == 500.0
+
+
+def test_evidence_is_counted_per_day() -> None:
+    """One of the 288 five-minute windows of a day: a row's 1e-9 is worth 288 times as much."""
+    (message,) = play(PopulationOperator(JOB, "all"), 0, [500.0, 4.0])
+    (candidate,) = message.candidates
+    assert candidate.name == "u0"
+    assert candidate.rules == ("flood",)
+    assert candidate.tail_probability == pytest.approx(288e-9)
+
+
+def test_a_restored_operator_goes_on_where_it_was() -> None:
+    """Quarantine and models survive a snapshot."""
+    operator = PopulationOperator(JOB, "all")
+    play(operator, 0, [500.0, 4.0, 4.0])
+    again = PopulationOperator(JOB, "all", operator.snapshot())
+    for turn, copy in ((1, operator), (1, again)):
+        play(copy, turn, [50.0, 4.0, 4.0])
+    assert again.snapshot() == operator.snapshot()
+    assert typical(again) == 4.0
