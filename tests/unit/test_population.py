@@ -1,8 +1,13 @@
 """The population stage: what is learned from, and what evidence is worth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from detectors.drift.event import DriftEvent
+from detectors.drift.monitors import Reaction, Watch
+from detectors.ecod import Ecod, EcodSpec
 from flows.config.load import loads
 from flows.operators.messages import CohortInput, FeatureRows, PolicyInput
 from flows.operators.population import PopulationOperator
@@ -75,6 +80,49 @@ def test_evidence_is_counted_per_day() -> None:
     assert candidate.name == "u0"
     assert candidate.rules == ("flood",)
     assert candidate.tail_probability == pytest.approx(288e-9)
+
+
+class Alarm:
+    """A drift monitor that fires once, with a given reaction."""
+
+    def __init__(self, reaction: Reaction, at_turn: int) -> None:
+        self._reaction, self._at_us = reaction, (at_turn + 1) * FIVE
+
+    def update(self, end_us: int, *_: object) -> list[DriftEvent]:
+        if end_us != self._at_us:
+            return []
+        return [
+            DriftEvent(Watch.FEATURE, "events", "all", "w5m", "test", end_us, end_us, 4.0, 9.0, 3.0, self._reaction)
+        ]
+
+
+def test_freeze_stops_learning_for_a_while() -> None:
+    """From the drift event on nothing is learned until freeze_us have passed, then everything again."""
+    job = replace(JOB, drift=replace(JOB.drift, freeze_us=2 * FIVE))
+    operator = PopulationOperator(job, "all")
+    operator._models["w5m"]._monitors = Alarm(Reaction.FREEZE, at_turn=1)  # type: ignore[assignment]
+    sample = operator._models["w5m"].profile.sample
+    for turn, expected in ((0, 4.0), (1, 4.0), (2, 4.0), (3, 9.0)):
+        play(operator, turn, [4.0, 4.0 if turn == 0 else 9.0])
+        assert sample.quantiles((1.0,))[0, 0] == expected
+
+
+def test_retrain_swaps_in_a_successor_that_learned_beside_the_old_model() -> None:
+    """After retrain_rounds the model is another one, which has seen only what came since the drift event."""
+    job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
+    job = replace(job, drift=replace(job.drift, retrain_rounds=3))
+    operator = PopulationOperator(job, "all")
+    models = operator._models["w5m"]
+    models._monitors = Alarm(Reaction.RETRAIN, at_turn=1)  # type: ignore[assignment]
+    old = models._models[0].detector
+    for turn in range(3):
+        play(operator, turn, [4.0 + turn] * 4)
+        assert models._models[0].detector is old
+    play(operator, 3, [7.0] * 4)
+    new = models._models[0].detector
+    assert new is not old
+    assert isinstance(new, Ecod)
+    assert new.sample.quantiles((0.0, 1.0))[:, 0].tolist() == [5.0, 7.0]
 
 
 def test_a_restored_operator_goes_on_where_it_was() -> None:
