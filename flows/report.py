@@ -97,6 +97,14 @@ class Summary:
         parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
         verdict = "" if self.balanced else "  [bold red]NOT BALANCED: lines were lost or counted twice[/]"
         yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
+        if self.late * 20 > self.read:
+            yield (
+                "late events",
+                (
+                    f"{self.late / self.read:.0%} came after their windows had closed: files written side by side need"
+                    ' --per-file (partitions = "per_file"); else raise time.out_of_orderness'
+                ),
+            )
         if self.rejects:
             yield "rejected for", listing(self.rejects)
         yield "window rows", listing(self.windows) or "none"

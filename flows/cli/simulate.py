@@ -54,3 +54,4 @@ def simulate(
         f"{written.lines:,} lines: {written.events:,} events, {written.duplicates:,} duplicates, {bad:,} broken lines"
     )
     print_text(*(f"  {path}" for path in [*files["parts"], files["truth"]]))
+    print_text(f"Replay them: driftnet replay {directory}/part-*.jsonl* --per-file --truth {files['truth']}")

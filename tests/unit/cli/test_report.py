@@ -118,3 +118,13 @@ def test_evaluation_of_no_alerts() -> None:
     assert "0 of 3 attackers found" in text
     assert "super_fan" in text
     assert found.to_json()["recall"] == 0
+
+
+def test_many_late_events_come_with_advice() -> None:
+    """More than one late event in twenty is rarely the platform: the summary says what to look at."""
+    def text(late: int) -> str:
+        return _text(Summary(read=100, accepted=100 - late, late=late).table())
+
+    assert "6% came after their windows had closed" in text(6)
+    assert "--per-file" in text(6)
+    assert "--per-file" not in text(5)
