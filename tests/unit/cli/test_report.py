@@ -122,6 +122,7 @@ def test_evaluation_of_no_alerts() -> None:
 
 def test_many_late_events_come_with_advice() -> None:
     """More than one late event in twenty is rarely the platform: the summary says what to look at."""
+
     def text(late: int) -> str:
         return _text(Summary(read=100, accepted=100 - late, late=late).table())
 
