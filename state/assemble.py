@@ -49,7 +49,6 @@ class GridAssembler:
 
     def __init__(self, spec: WindowSpec) -> None:
         self.spec = spec
-        self._slides = spec.size_us // spec.slide_us
         self._filling: list[Cells] = []
         self._ring: deque[tuple[int, Cells]] = deque()
 

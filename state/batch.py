@@ -1,6 +1,6 @@
 """MicroBatch: equal-length columns that move through the flow together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,8 +51,3 @@ class MicroBatch:
         if len(batches) == 1:
             return batches[0]
         return MicroBatch({name: np.concatenate([b.columns[name] for b in batches]) for name in batches[0].columns})
-
-    @staticmethod
-    def empty_like(columns: Iterable[tuple[str, Values]]) -> "MicroBatch":
-        """A batch without rows, with the dtypes of these columns."""
-        return MicroBatch({name: values[:0] for name, values in columns})

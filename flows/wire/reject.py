@@ -4,10 +4,7 @@ import json
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
-
-DEPTH_MAX: Final = 1_024
-"""orjson's limit of nesting; a deeper line is rejected as nested."""
+from typing import Any
 
 
 class Reason(StrEnum):

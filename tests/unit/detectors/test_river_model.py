@@ -6,7 +6,7 @@ import pytest
 import detectors.river_model as module
 from detectors.base import FeatureInfo
 from detectors.checks import rows_of
-from detectors.half_space_trees import HalfSpaceTreesTwin
+from detectors.half_space_twin import HalfSpaceTreesTwin
 from detectors.river_model import RiverModelSpec
 from state.errors import ConfigError, DetectorError, SnapshotError
 
