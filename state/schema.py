@@ -1,4 +1,4 @@
-"""The column catalogue: name, kind, unit, nullable. The one table that everybody reads."""
+"""The column catalogue: name, kind, unit. The one table that everybody reads."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -44,7 +44,6 @@ class Column:
 
     name: str
     kind: Kind
-    nullable: bool = True
     unit: str = ""
     values: tuple[str, ...] = ()
 

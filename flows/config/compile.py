@@ -302,7 +302,7 @@ class Compiler:
 def _field(name: str, column: "ColumnConfig") -> FieldSpec:
     is_time = column.kind is Kind.TIME
     return FieldSpec(
-        column=Column(name, column.kind, not column.required, "us" if is_time else column.unit, column.values),
+        column=Column(name, column.kind, "us" if is_time else column.unit, column.values),
         path=column.path or (name,),
         required=column.required,
         unit=column.unit if is_time else "",
