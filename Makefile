@@ -43,8 +43,8 @@ fmt: $(STAMP) ## Format and sort imports
 docs: $(STAMP) ## Write the generated pages of docs/
 	@$(BIN)/python -m flows.config.reference > docs/configuration.md
 
-bench: $(STAMP) ## Benchmarks at their real size
-	@$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only $(ARGS)
+bench: $(STAMP) ## Measure scenarios, layers, quality; write a report (ARGS="zipf --only growth", ARGS="compare main HEAD")
+	@$(BIN)/driftnet bench $(ARGS)
 
 lock: ## Choose new versions: rewrite requirements.lock (LOCK_PYTHON: a Python 3.11)
 	@$(LOCK_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \

@@ -1,25 +1,30 @@
 """The pipeline in growing pieces: the bodies that are timed against `orjson.loads` on the same lines."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
 
 import orjson
 
 from flows.job import Job
 from flows.local import LocalDriver
 from flows.operators.ingest import Ingest
+from flows.operators.messages import Stream
+from flows.operators.population import RoundObserver
 from flows.operators.subject import SubjectOperator
-from flows.sources.base import Lines
+from flows.sources.base import Lines, Partition
 
-_BATCH = 8192
+BATCH_LINES = 8192
 
 
 class Memory:
     """A partition that is already in memory, so that only the pipeline is timed."""
 
-    name = "memory"
     size_bytes = done_bytes = None
 
-    def __init__(self, lines: list[bytes]) -> None:
+    def __init__(self, lines: list[bytes], name: str = "memory") -> None:
+        self.name = name
         self._lines = lines
         self._next = 0
 
@@ -38,6 +43,43 @@ class Memory:
         """Nothing to let go of."""
 
 
+@dataclass(slots=True)
+class Collect:
+    """A sink that keeps its records."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, records: list[dict[str, Any]]) -> None:
+        self.records += records
+
+    def flush(self) -> None:
+        """Nothing is on its way."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run gave.  findings: hash of which alerts and drift events it raised.  alerts: their records."""
+
+    counts: dict[str, int]
+    findings: str
+    alerts: list[dict[str, Any]] = field(default_factory=list, compare=False, repr=False)
+
+    @staticmethod
+    def of(counts: dict[str, int], alerts: list[dict[str, Any]], drift: list[dict[str, Any]]) -> "Outcome":
+        """Ids and severities only: the floats in the records depend on the order of additions."""
+        told = sorted([a["alert_id"], a["severity"], a["subject"]] for a in alerts)
+        told += sorted([d["event_id"]] for d in drift)
+        return Outcome(dict(sorted(counts.items())), blake2b(orjson.dumps(told), digest_size=8).hexdigest(), alerts)
+
+    @property
+    def digest(self) -> str:
+        """All of it in 16 hexadecimal digits."""
+        return blake2b(orjson.dumps([self.counts, self.findings]), digest_size=8).hexdigest()
+
+
 def reference(lines: Sequence[bytes]) -> None:
     """What every JSON pipeline must do at least."""
     for line in lines:
@@ -47,8 +89,8 @@ def reference(lines: Sequence[bytes]) -> None:
 def decode_only(job: Job, lines: list[bytes]) -> None:
     """Decoding, lateness and routing."""
     ingest = Ingest(job, "memory")
-    for start in range(0, len(lines), _BATCH):
-        part = lines[start : start + _BATCH]
+    for start in range(0, len(lines), BATCH_LINES):
+        part = lines[start : start + BATCH_LINES]
         ingest.process(Lines(part, range(start, start + len(part)), "memory"))
 
 
@@ -57,8 +99,8 @@ def windows_only(job: Job, lines: list[bytes]) -> int:
     ingest = Ingest(job, "memory")
     subjects = [SubjectOperator(job, group, ("memory",)) for group in range(job.key_groups)]
     rows = 0
-    for start in range(0, len(lines) + _BATCH, _BATCH):
-        part = lines[start : start + _BATCH]
+    for start in range(0, len(lines) + BATCH_LINES, BATCH_LINES):
+        part = lines[start : start + BATCH_LINES]
         sent = ingest.process(Lines(part, range(start, start + len(part)), "memory")) if part else ingest.finish()
         for message in sent:
             if isinstance(message, tuple):
@@ -69,7 +111,14 @@ def windows_only(job: Job, lines: list[bytes]) -> int:
 
 def whole(job: Job, lines: list[bytes]) -> dict[str, int]:
     """Everything, through the local driver; returns the counts."""
-    driver = LocalDriver(job, [Memory(lines)], {}, batch_lines=_BATCH)
+    return run(job, [Memory(lines)]).counts
+
+
+def run(job: Job, partitions: Sequence[Partition], observer: RoundObserver | None = None) -> Outcome:
+    """Everything, through the local driver."""
+    alerts, drift = Collect(), Collect()
+    sinks = {Stream.ALERTS: [alerts], Stream.DRIFT: [drift]}
+    driver = LocalDriver(job, partitions, sinks, batch_lines=BATCH_LINES, observer=observer)
     summary = driver.run()
     assert summary.balanced, "lines were lost"
-    return dict(driver.outputs.counts)
+    return Outcome.of(driver.outputs.counts, alerts.records, drift.records)

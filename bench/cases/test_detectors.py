@@ -1,60 +1,134 @@
-"""Each detector and the calibrator on one round: score, then learn."""
+"""Each shipped detector: scoring, learning, and a round of both as the host does it, at 1, 32 and 1,024 rows a call."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from detectors.base import DetectorSpec, Rows, Scope
+from bench.cases.layers import Size, fingerprint, fresh, tell
+from detectors.base import Detector, DetectorSpec, Rows
 from detectors.baseline import HistoryBaselineSpec
-from detectors.calibrate import CalibrationSpec
-from detectors.checks import FEATURES
+from detectors.checks import FEATURES, World, attacked, ranking
 from detectors.ecod import EcodSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
+from detectors.registry import BUILT_IN
+from detectors.river_model import RiverModelSpec
+from detectors.rules import Bound, Rule, RulesSpec
+from state.types import F64
 
-Size = Callable[[int, int], int]
+_SPECS: tuple[DetectorSpec, ...] = (
+    HalfSpaceTreesSpec(),
+    EcodSpec(),
+    HistoryBaselineSpec(),
+    RulesSpec(
+        rules=(
+            Rule("too_much", "play_time_ratio", above=2.0),
+            Rule("one_thing", "top_share", above=0.9, unless=(Bound("searches", above=1.0),), p=1e-5),
+            Rule("clockwork", "gap_cv", below=0.05, p=1e-4),
+        )
+    ),
+    RiverModelSpec(),
+)
+_SUBJECTS = 1024
+_WARMUP_ROUNDS = 24
+
+Work = Callable[[Detector, list[Rows]], None]
 
 
-def rounds(rows: int, spec: DetectorSpec) -> list[Rows]:
-    """A few rounds of random rows."""
-    rng = np.random.default_rng(1)
-    subject = np.sort(rng.integers(1, 2**63, rows).astype(np.uint64))
-    zero = np.zeros(rows, np.int64)
-    slot = np.arange(rows, dtype=np.int32) if spec.scope is Scope.SUBJECT else None
-    return [Rows("w", k, rng.random((rows, len(FEATURES))), subject, zero, zero, slot) for k in range(16)]
+def _score(detector: Detector, feed: list[Rows]) -> None:
+    for rows in feed:
+        detector.score(rows)
+
+
+def _learn(detector: Detector, feed: list[Rows]) -> None:
+    for rows in feed:
+        detector.learn(rows)
+
+
+def _both(detector: Detector, feed: list[Rows]) -> None:
+    for rows in feed:
+        detector.score(rows)
+        detector.learn(rows)
+
+
+_WORK: dict[str, Work] = {"score": _score, "learn": _learn, "score and learn": _both}
+
+
+def test_every_detector_has_its_case() -> None:
+    """A new detector comes with its benchmark."""
+    assert [type(spec) for spec in _SPECS] == list(BUILT_IN)
+
+
+@cache
+def _trained(spec: DetectorSpec) -> bytes:
+    """The state after 24 rounds of 1,024 subjects."""
+    detector, world = spec.build(FEATURES), World(subjects=_SUBJECTS)
+    for _ in range(_WARMUP_ROUNDS):
+        detector.learn(world.round(_SUBJECTS if spec.type != RiverModelSpec.type else 64))
+    return detector.snapshot()
+
+
+def _cut(rows: Rows, batch: int) -> list[Rows]:
+    """The same rows in calls of `batch`; slots stay those of their subjects."""
+    cuts = [slice(start, start + batch) for start in range(0, len(rows), batch)]
+    assert rows.slot is not None
+    return [
+        Rows(rows.window, rows.end_us, rows.x[c], rows.subject[c], rows.start_us[c], rows.stop_us[c], rows.slot[c])
+        for c in cuts
+    ]
 
 
 @pytest.mark.benchmark(group="detectors")
-@pytest.mark.parametrize("rows", [32, 1024, 8192])
-@pytest.mark.parametrize("spec", [HalfSpaceTreesSpec(), EcodSpec(), HistoryBaselineSpec()], ids=lambda s: s.type)
-def test_score_and_learn(benchmark: BenchmarkFixture, size: Size, spec: DetectorSpec, rows: int) -> None:
-    """One round of `rows` rows, in a detector that has seen 15."""
-    feed = rounds(size(min(rows, 256), rows), spec)
-    detector = spec.build(FEATURES)
-    for k in range(15):
-        detector.learn(feed[k])
+@pytest.mark.parametrize("batch", [1, 32, 1024])
+@pytest.mark.parametrize("work", list(_WORK))
+@pytest.mark.parametrize("spec", _SPECS, ids=lambda spec: spec.type)
+def test_detector(benchmark: BenchmarkFixture, size: Size, spec: DetectorSpec, work: str, batch: int) -> None:
+    """256 rows, or one call of 1,024, each time in a detector that has seen 24 rounds; `n` says how many rows."""
+    rows, truth = attacked(World(seed=8, subjects=size(64, max(batch, 256))).round())
+    feed = _cut(rows, batch)
+    blob = _trained(spec)
 
-    def one_round() -> None:
-        detector.score(feed[15])
-        detector.learn(feed[15])
+    def run(detector: Detector) -> Detector:
+        _WORK[work](detector, feed)
+        return detector
 
-    benchmark(one_round)
-    assert np.isfinite(detector.score(feed[15])).all()
+    detector = fresh(benchmark, lambda: spec.build(FEATURES, blob), run)
+    untouched = spec.build(FEATURES, blob)
+    _still_knows(spec, untouched, feed, rows, truth)
+    if work == "score":
+        assert detector.snapshot() == blob, "scoring changed the state"
+    elif spec.calibrated:
+        assert detector.snapshot() != blob, "nothing was learned"
+        after = detector.score(rows)
+        assert np.isfinite(after).all()
+    probe = World(seed=9, subjects=64).round()
+    tell(
+        benchmark,
+        per="row",
+        n=len(rows),
+        result=fingerprint(untouched.score(rows), detector.score(probe)),
+        detector=spec.type,
+        work=work,
+        batch=batch,
+        features=len(FEATURES),
+    )
 
 
-@pytest.mark.benchmark(group="detectors")
-@pytest.mark.parametrize("rows", [32, 1024, 8192])
-def test_calibration(benchmark: BenchmarkFixture, size: Size, rows: int) -> None:
-    """Scores of one round to tail probabilities, then into the sample."""
-    score = np.random.default_rng(2).exponential(size=size(min(rows, 1024), rows))
-    calibrator = CalibrationSpec().build()
-    for _ in range(64):
-        calibrator.learn(score)
-
-    def one_round() -> None:
-        calibrator.tail(score)
-        calibrator.learn(score)
-
-    benchmark(one_round)
-    assert calibrator.tail(score).min() > 0
+def _still_knows(spec: DetectorSpec, detector: Detector, feed: list[Rows], rows: Rows, truth: F64) -> None:
+    """A score is the row's own, however rows are cut into calls, and planted attacks are at the top."""
+    score = detector.score(rows)
+    assert np.allclose(np.concatenate([detector.score(part) for part in feed]), score, rtol=1e-12)
+    if spec.calibrated:
+        assert ranking(score, truth) > 0.9
+    else:
+        x = dict(zip((f.name for f in FEATURES), rows.x.T, strict=True))
+        alone = (x["top_share"] > 0.9) & (x["searches"] <= 1)
+        by_hand = [
+            np.where(x["play_time_ratio"] > 2, 9.0, 0),
+            np.where(alone, 5.0, 0),
+            np.where(x["gap_cv"] < 0.05, 4.0, 0),
+        ]
+        assert np.allclose(score, np.max(by_hand, axis=0))
+        assert (score[truth > 0] == 9.0).all()

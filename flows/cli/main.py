@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import alerts, config, convert, detectors, replay, run, simulate
+from flows.cli import alerts, bench, config, convert, detectors, replay, run, simulate
 from flows.cli.logs import LogFormat, configure_logs
 from state.errors import DriftnetError
 
@@ -23,6 +23,7 @@ app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(alerts.explain)
+app.command("bench", add_help_option=False, context_settings=bench.FORWARD)(bench.bench)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(config.app, name="config")
 app.add_typer(convert.app, name="convert")

@@ -1,4 +1,4 @@
-"""Streams written to files, benchmark load, identifiers."""
+"""Streams written to files, identifiers."""
 
 import gzip
 from pathlib import Path
@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from flows.simulate.config import MONDAY_US, SimulationSpec
+from flows.simulate.config import SimulationSpec
 from flows.simulate.encode import addresses
 from flows.simulate.files import write_files
 from flows.simulate.platform import Platform
 from flows.simulate.seeds import names, scramble
-from flows.simulate.workload import uniform_plays
-from state.types import HOUR_US, MINUTE_US, SECOND_US
+from state.types import HOUR_US
 
 SPEC = SimulationSpec(users=200, duration_us=4 * HOUR_US, bad_line_share=0.002)
 
@@ -30,26 +29,6 @@ def test_files_hold_the_stream_and_the_truth(tmp_path: Path) -> None:
     assert plain.lines == sum(p.read_bytes().count(b"\n") for p in plain.parts)
     assert plain.lines == plain.events + plain.duplicates + sum(plain.bad.values())
     assert min(plain.bad.values()) > 0
-
-
-def test_uniform_plays_are_many_users_evenly_in_time() -> None:
-    """As many lines as asked for, of about 330 bytes, unique ids, small disorder, the same whatever the batch."""
-    batches = list(uniform_plays(20_000, 500, seed=2))
-    lines = [line for lines in batches for line in lines]
-    assert {len(b) for b in batches[:-1]} == {8192}
-    assert lines == [line for lines in uniform_plays(20_000, 500, seed=2, batch=999) for line in lines]
-    assert lines != [line for lines in uniform_plays(20_000, 500, seed=3) for line in lines]
-    events = [orjson.loads(line) for line in lines]
-    assert len({e["event_id"] for e in events}) == 20_000
-    assert 300 < np.mean([len(line) for line in lines]) < 360
-    assert len({e["user_id"] for e in events}) == 500
-    time_us = np.array([e["event_time"] for e in events]) * 1000
-    behind_us = np.maximum.accumulate(time_us) - time_us
-    assert 0 < behind_us.max() <= 2 * SECOND_US
-    assert MONDAY_US <= time_us.min() <= time_us.max() < MONDAY_US + 30 * MINUTE_US
-    per_minute = np.bincount((time_us - MONDAY_US) // MINUTE_US)
-    assert per_minute.min() > 0.9 * per_minute.mean()
-    assert all(e["type"] == "play" and 0 <= e["ms_played"] <= e["track_ms"] for e in events)
 
 
 def test_scramble_is_one_to_one() -> None:

@@ -1,0 +1,1 @@
+"""From measured growth to machines: the page docs/capacity.md, and the command that writes it."""

@@ -1,0 +1,265 @@
+"""How cost grows: one thing grows, all others stay.  Each case is a point; the report fits a power law through a curve.
+
+`expect` is the exponent that is right: 1 (if not said) where twice as much is asked for, 0 where the work is the same.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.growth.engine import disk_bytes, run_engine
+from bench.growth.jobs import sliding, tumbling, with_detectors, with_features, with_windows
+from bench.growth.measures import Point, footprint_metrics, steady_lines
+from bench.growth.streams import steady, write_parts
+from bench.scenarios import SCENARIOS
+from flows.config.load import load
+from flows.engine.plan import Options
+from flows.job import Job
+from flows.simulate.config import MONDAY_US, SimulationSpec
+from flows.simulate.platform import Platform
+from state.types import DAY_US, HOUR_US, MINUTE_US
+
+pytestmark = pytest.mark.benchmark(group="growth")
+
+_PANE_US = 5 * MINUTE_US
+
+
+@pytest.fixture
+def point(benchmark: BenchmarkFixture, smoke: bool) -> Point:
+    """The point that the case is."""
+    return Point(benchmark, smoke)
+
+
+@pytest.fixture
+def job(smoke: bool) -> Job:
+    """The canonical job; its 16 key groups cost too much for the smoke size."""
+    job = SCENARIOS["uniform"].job()
+    return replace(job, key_groups=2) if smoke else job
+
+
+@pytest.mark.parametrize("events", [125_000, 250_000, 500_000, 1_000_000])
+def test_events(point: Point, job: Job, events: int) -> None:
+    """A longer stream of 20,000 users, four events each per window; with the stages one by one."""
+    n, users = point.size(events), point.size(20_000)
+    stream, lines = steady_lines(n, users, n * _PANE_US // (4 * users))
+    run = point.run(job, lines, stream, stages=True)
+    point.tell("events", "events", n, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("events", [125_000, 250_000, 500_000, 1_000_000])
+def test_density(point: Point, job: Job, events: int) -> None:
+    """More events of 20,000 users in half an hour: windows fill up, their number stays."""
+    n = point.size(events)
+    stream, lines = steady_lines(n, point.size(20_000), 30 * MINUTE_US)
+    run = point.run(job, lines, stream)
+    point.tell("events per window", "events", n, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("events", [250_000, 500_000, 1_000_000, 2_000_000])
+def test_pane(point: Point, job: Job, events: int) -> None:
+    """More events in one pane of one key group: a long window, a busy stream."""
+    job = replace(with_windows(job, tumbling(HOUR_US)), key_groups=1)
+    n = point.size(events)
+    stream, lines = steady_lines(n, point.size(20_000), 59 * MINUTE_US)
+    run = point.run(job, lines, stream)
+    point.tell("events per pane and group", "events", n, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("users", [1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000])
+def test_users(point: Point, job: Job, users: int) -> None:
+    """More users, two events each in ten minutes."""
+    m = point.size(users)
+    stream, lines = steady_lines(2 * m, m, 2 * _PANE_US)
+    run = point.run(job, lines, stream)
+    point.tell("users", "users", m, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("users", [1_000, 10_000, 100_000, 1_000_000])
+def test_spread(point: Point, job: Job, users: int) -> None:
+    """The same million events of more users: at the end one each, and a window row for every event."""
+    m = point.size(users)
+    stream, lines = steady_lines(point.size(1_000_000), m, 30 * MINUTE_US)
+    run = point.run(job, lines, stream)
+    point.tell("users, same events", "users", m, run.result, run.metrics, expect=0.3)
+
+
+@pytest.mark.parametrize("users", [1_000, 10_000, 100_000, 1_000_000])
+def test_memory(point: Point, job: Job, tmp_path: Path, users: int) -> None:
+    """State of more users, each with one event in the open window; snapshot and restore."""
+    m = point.size(users)
+    stream = steady(2 * m, m, 2 * _PANE_US - MINUTE_US)
+    found = point.memory(job, stream.lines(), tmp_path)
+    assert found.users == m
+    open_events = {"open_events": float((stream.time_us >= MONDAY_US + _PANE_US).sum())}
+    point.tell("memory", "users", m, found.digest, footprint_metrics(found) | open_events, fit="state_bytes")
+
+
+@pytest.mark.parametrize("arrivals", [False, True], ids=["known", "arrivals"])
+@pytest.mark.parametrize("known", [1_000, 10_000, 100_000, 1_000_000])
+def test_idle(point: Point, job: Job, known: int, arrivals: bool) -> None:
+    """A thousand active users among more that are silent; with arrivals, one event in a hundred is of a new user.
+
+    What an hour of the active ones costs must not depend on how many are silent since three hours.
+    """
+    m, n, batch = point.size(known), point.size(200_000), point.batch_lines
+    # The first batch of the active ones closes the pane of the others; the hour after it is what counts.
+    skip = (m // batch + 2) * batch
+    more = skip - m + n
+    later = steady(more, point.size(1_000), HOUR_US * more // n, MONDAY_US + 3 * HOUR_US)
+    stream = steady(m, m, _PANE_US).then(later.with_arrivals(100, m) if arrivals else later)
+    run = point.run(job, stream.lines(), stream, skip=skip)
+    curve = "idle users, and arrivals" if arrivals else "idle users"
+    point.tell(curve, "known users", m, run.result, run.metrics, expect=0.0)
+
+
+@pytest.mark.parametrize("known", [1_000, 10_000, 100_000, 1_000_000])
+def test_idle_memory(point: Point, job: Job, tmp_path: Path, known: int) -> None:
+    """State of users whose last event was three hours ago, while 16 go on."""
+    m = point.size(known)
+    stream = steady(m, m, _PANE_US).then(steady(16, 16, _PANE_US, MONDAY_US + 3 * HOUR_US))
+    found = point.memory(job, stream.lines(), tmp_path)
+    point.tell("idle memory", "users", m, found.digest, footprint_metrics(found), fit="state_bytes")
+
+
+@pytest.mark.parametrize("minutes", [5, 30, 120, 480, 1440])
+def test_length(point: Point, job: Job, minutes: int) -> None:
+    """A longer tumbling window over two days of 4,000 users, one event in half an hour each."""
+    stream, lines = steady_lines(point.size(384_000), point.size(4_000), point.size(2 * DAY_US, 3 * HOUR_US))
+    run = point.run(with_windows(job, tumbling(minutes * MINUTE_US)), lines, stream)
+    point.tell("window length", "minutes", minutes, run.result, run.metrics, expect=0.0)
+
+
+@pytest.mark.parametrize("ratio", [1, 3, 12, 48, 96, 288])
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "sparse"])
+def test_sliding(point: Point, job: Job, busy: bool, ratio: int) -> None:
+    """A window longer than its slide of five minutes, over a day and a half of 86,400 events.
+
+    200 busy users are in every pane: the rows stay, and each is made of more panes.  Of 2,000 others one in ten is.
+    """
+    window = sliding(ratio * _PANE_US, _PANE_US)
+    users = point.size(200 if busy else 2_000)
+    stream, lines = steady_lines(point.size(86_400), users, point.size(36 * HOUR_US, HOUR_US))
+    run = point.run(replace(with_windows(job, window), key_groups=1), lines, stream, rounds=1)
+    curve = "slides per window" if busy else "slides per window, sparse users"
+    point.tell(curve, "size / slide", ratio, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("windows", [1, 2, 4, 8])
+def test_windows(point: Point, job: Job, windows: int) -> None:
+    """More windows of different lengths, 5 minutes to 4 hours."""
+    specs = [tumbling(minutes * MINUTE_US) for minutes in (5, 10, 15, 20, 30, 60, 120, 240)[:windows]]
+    stream, lines = steady_lines(point.size(200_000), point.size(10_000), point.size(4 * HOUR_US, HOUR_US))
+    run = point.run(with_windows(job, *specs), lines, stream)
+    point.tell("windows", "windows", windows, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("features", [1, 4, 8, 16, 32, 48])
+def test_features(point: Point, job: Job, features: int) -> None:
+    """More features, none of which shares work with another."""
+    stream, lines = steady_lines(point.size(200_000), point.size(10_000), 30 * MINUTE_US)
+    run = point.run(with_features(job, features), lines, stream)
+    point.tell("features", "features", features, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("detectors", [1, 2, 4, 8])
+def test_detectors(point: Point, job: Job, detectors: int) -> None:
+    """More Half-Space Trees on the same rows."""
+    stream, lines = steady_lines(point.size(200_000), point.size(10_000), 30 * MINUTE_US)
+    run = point.run(with_detectors(job, detectors), lines, stream)
+    point.tell("detectors", "detectors", detectors, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("groups", [1, 4, 16, 64, 128])
+def test_key_groups(point: Point, job: Job, groups: int) -> None:
+    """More key groups for the same users: smaller messages, more operators that close each pane."""
+    stream, lines = steady_lines(point.size(500_000), point.size(25_000), point.size(30 * MINUTE_US, _PANE_US))
+    run = point.run(replace(job, key_groups=groups), lines, stream)
+    point.tell("key groups", "key groups", groups, run.result, run.metrics, expect=0.1)
+
+
+@pytest.mark.parametrize("boundaries", [100, 200, 400, 800, 1_600])
+def test_boundaries(point: Point, job: Job, boundaries: int) -> None:
+    """64 users over a longer time: hardly an event in a pane, what is left is the cost of closing it."""
+    b, groups = point.size(boundaries, factor=100), 4
+    stream, lines = steady_lines(64 * b, 64, b * _PANE_US)
+    run = point.run(replace(job, key_groups=groups), lines, stream, rounds=1)
+    per_pane = {"cpu_us_per_boundary_and_group": run.cpu_s / (b * groups) * 1e6}
+    point.tell("pane boundaries", "boundaries", b, run.result, run.metrics | per_pane)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes(point: Point, job: Job, tmp_path: Path, processes: int) -> None:
+    """The same two files in one process and in two: wall time, and CPU of all of them, without what starting takes.
+
+    For smoke, two threads stand for two processes: the tests of the engine start clusters enough.
+    """
+    options = Options(workers=processes) if point.smoke else Options(processes=processes)
+    n = point.size(1_000_000)
+    stream = steady(n, point.size(25_000), 30 * MINUTE_US)
+    source = write_parts(stream, 2, tmp_path / "all")
+    start = run_engine(job, write_parts(steady(2, 2, MINUTE_US), 2, tmp_path / "two"), options)
+    ran = point.once(run_engine, job, source, options)
+    window = job.windows[0].window
+    assert ran.summary.accepted == n
+    assert ran.summary.windows == {window.name: stream.rows(window.size_us, window.slide_us)}
+    wall_s, tree_s = ran.wall_s - start.wall_s, ran.cpu_s - start.cpu_s
+    metrics = {"wall_s": wall_s, "tree_cpu_s": tree_s, "cpu_us_per_event": tree_s / n * 1e6, "events": n}
+    metrics |= {"start_wall_s": start.wall_s, "start_cpu_s": start.cpu_s}
+    point.tell("processes", "processes", processes, str(ran.summary.windows), metrics, fit="wall_s", expect=-0.8)
+
+
+@pytest.mark.parametrize("users", [30_000, 100_000, 300_000])
+def test_checkpoints(point: Point, job: Job, tmp_path: Path, users: int) -> None:
+    """Bytewax's recovery store, written every two seconds: bytes on the disk, CPU per byte of snapshot."""
+    m = point.size(users)
+    source = write_parts(steady(4 * m, m, 4 * _PANE_US), 1, tmp_path / "events")
+    without = run_engine(job, source, Options())
+    options = Options(state_dir=tmp_path / "state", epoch_s=point.size(2, least=0))
+    ran = point.once(run_engine, job, source, options)
+    assert replace(ran.summary, elapsed_s=0.0) == replace(without.summary, elapsed_s=0.0)
+    largest, written = sum(map(max, ran.saved.values())), sum(map(sum, ran.saved.values()))
+    disk = disk_bytes(tmp_path / "state")
+    metrics = {"disk_bytes": disk, "snapshot_bytes": largest, "written_bytes": written, "disk_ratio": disk / largest}
+    metrics["cpu_s_per_gb"] = (ran.cpu_s - without.cpu_s) / written * 1e9
+    point.tell("checkpoints", "users", m, str(ran.summary.windows), metrics, fit="disk_bytes")
+
+
+@pytest.mark.parametrize("users", [1_000, 4_000, 12_000])
+def test_shipped(point: Point, users: int) -> None:
+    """A simulated day of more users through the configuration that Driftnet ships: four windows, six detectors."""
+    m, job = point.size(users, least=50 + users // 1_000), _shipped(point)
+    lines = _day(m, point.size(DAY_US, 40 * MINUTE_US))
+    run = point.run(job, lines, rounds=2, stages=True)
+    point.tell("shipped configuration", "users", m, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("users", [4_000, 12_000])
+def test_shipped_memory(point: Point, tmp_path: Path, users: int) -> None:
+    """What the shipped configuration holds at the end of that day, all of which is in the longest window."""
+    m = point.size(users, least=50 + users // 1_000)
+    found = point.memory(_shipped(point), _day(m, point.size(DAY_US, 40 * MINUTE_US)), tmp_path)
+    point.tell("shipped memory", "users", m, found.digest, footprint_metrics(found), fit="state_bytes")
+
+
+@pytest.mark.parametrize("known", [5_000, 50_000])
+def test_shipped_idle_memory(point: Point, tmp_path: Path, known: int) -> None:
+    """What it holds of users whose last event was two days ago."""
+    m = point.size(known)
+    stream = steady(m, m, _PANE_US).then(steady(16, 16, _PANE_US, MONDAY_US + 2 * DAY_US))
+    found = point.memory(_shipped(point), stream.lines(), tmp_path)
+    point.tell("shipped idle memory", "users", m, found.digest, footprint_metrics(found), fit="state_bytes")
+
+
+def _shipped(point: Point) -> Job:
+    job = load(None, environ={}).job()
+    return replace(job, key_groups=1) if point.smoke else job
+
+
+@lru_cache(maxsize=1)
+def _day(users: int, duration_us: int) -> list[bytes]:
+    """The simulated platform."""
+    platform = Platform(SimulationSpec(users=users, start_us=MONDAY_US, duration_us=duration_us, partitions=1))
+    return [line for piece in platform.lines(platform.partitions()[0]) for line in piece]

@@ -1,0 +1,129 @@
+"""Snapshots: what each operator hands to the engine at the end of an epoch, and how long it takes to be back."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.cases.layers import SENDER, Size, fingerprint, tell
+from bench.scenarios import SCENARIOS
+from flows.job import Job
+from flows.operators.alerts import AlertOperator
+from flows.operators.ingest import Ingest
+from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.operators.population import PopulationOperator
+from flows.operators.subject import SubjectOperator
+from flows.sources.base import Lines
+
+Operator = Ingest | SubjectOperator | PopulationOperator | AlertOperator
+Build = Callable[[Job, bytes | None], Any]
+
+_BATCH = 2048
+_OPERATORS: dict[str, Build] = {
+    "ingest": lambda job, blob: Ingest(job, SENDER, blob),
+    "subject": lambda job, blob: SubjectOperator(job, 0, (SENDER,), blob),
+    "population": lambda job, blob: PopulationOperator(job, "all", blob),
+    "alerts": AlertOperator,
+}
+
+
+@cache
+def _job() -> Job:
+    """The canonical job with one key group, which then holds every user, and lines that are easily crossed."""
+    job = SCENARIOS["uniform"].job()
+    return replace(job, key_groups=1, policy=replace(job.policy, line=0.5, candidate_line=1.0))
+
+
+@cache
+def _heard(events: int) -> dict[str, list[Any]]:
+    """What each operator of the job is told during a run."""
+    lines = SCENARIOS["uniform"].lines(events)
+    heard: dict[str, list[Any]] = {name: [] for name in _OPERATORS}
+    running = {name: build(_job(), None) for name, build in _OPERATORS.items()}
+    for at in range(0, len(lines), _BATCH):
+        part = lines[at : at + _BATCH]
+        heard["ingest"].append(Lines(part, range(at, at + len(part)), SENDER))
+    waiting: deque[Any] = deque()
+    for input_ in heard["ingest"]:
+        waiting += running["ingest"].process(input_)
+    waiting += running["ingest"].finish()
+    while waiting:
+        match waiting.popleft():
+            case (int(), GroupInput() as message):
+                name = "subject"
+            case (str(), CohortInput() as message):
+                name = "population"
+            case PolicyInput() as message:
+                name = "alerts"
+            case _:
+                continue
+        heard[name].append(message)
+        waiting += running[name].process(message)
+    return heard
+
+
+def _before_and_after(name: str, size: Size) -> tuple[Any, list[Any]]:
+    """The operator in the middle of its run, with a pane half full, and what it is told from there on."""
+    messages = _heard(size(8_192, 200_000))[name]
+    middle = len(messages) * 4 // 5
+    operator = _OPERATORS[name](_job(), None)
+    for message in messages[:middle]:
+        operator.process(message)
+    return operator, messages[middle:]
+
+
+def _told(operator: Any, messages: Sequence[Any]) -> str:
+    """Fingerprint of everything that an operator answers."""
+    parts: list[Any] = []
+    for message in messages:
+        for item in operator.process(message):
+            match item:
+                case Output(Stream.COUNTS, records):
+                    parts += [sorted(counts.items()) for counts in records]
+                case Output(stream, records):
+                    parts += [str(stream), [r.get("alert_id", r.get("event_id", "")) for r in records]]
+                case (int(group), GroupInput(batch=batch)):
+                    parts += [group, [] if batch is None else batch.event_key]
+                case (str(cohort), CohortInput(rows=rows)):
+                    parts += [cohort, *(part for r in rows for part in (r.end_us, r.subject, r.x))]
+                case PolicyInput(candidates=candidates):
+                    parts += [(c.subject, c.window, c.end_us) for c in candidates]
+    return fingerprint(*parts)
+
+
+def _about(name: str, blob: bytes, operator: Any, size: Size) -> dict[str, Any]:
+    """Sizes; of the subject stage, which holds the users, also per user."""
+    about: dict[str, Any] = {"operator": name, "bytes": len(blob), "events": size(8_192, 200_000)}
+    if name == "subject":
+        users = SCENARIOS["uniform"].users_of(about["events"])
+        about |= {"users": users, "bytes_per_user": len(blob) / users, "rows_waiting": operator.rows_waiting}
+    return about
+
+
+@pytest.mark.benchmark(group="snapshot")
+@pytest.mark.parametrize("name", list(_OPERATORS))
+def test_snapshot(benchmark: BenchmarkFixture, size: Size, name: str) -> None:
+    """An operator's whole state as bytes."""
+    operator, rest = _before_and_after(name, size)
+    blob = benchmark(operator.snapshot)
+    about = _about(name, blob, operator, size)
+    assert operator.snapshot() == blob, "taking a snapshot changed the state"
+    tell(benchmark, per="snapshot", n=1, result=_told(operator, rest), **about)
+
+
+@pytest.mark.benchmark(group="restore")
+@pytest.mark.parametrize("name", list(_OPERATORS))
+def test_restore(benchmark: BenchmarkFixture, size: Size, name: str) -> None:
+    """Bytes to an operator that goes on as if nothing had happened."""
+    operator, rest = _before_and_after(name, size)
+    blob = operator.snapshot()
+    about = _about(name, blob, operator, size)
+    restored = benchmark(_OPERATORS[name], _job(), blob)
+    assert restored.snapshot() == blob
+    told = _told(restored, rest)
+    assert told == _told(operator, rest)
+    tell(benchmark, per="restore", n=1, result=told, **about)

@@ -1,0 +1,93 @@
+"""Windows: panes to windows, for each type, over the panes of one and the same run."""
+
+from dataclasses import replace
+from functools import cache
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.cases.layers import Size, feature_rows, fingerprint, fresh, messages, stream, subject_stage, tell
+from bench.scenarios import SCENARIOS
+from flows.job import WindowFeatures
+from state.assemble import Assembler, assembler
+from state.batch import MicroBatch
+from state.cells import Cells
+from state.types import DAY_US, HOUR_US, MINUTE_US
+from state.windows import WindowKind, WindowSpec
+
+_PANE_US = 5 * MINUTE_US
+_TUMBLING = WindowSpec("tumbling 5m", WindowKind.TUMBLING, 5 * MINUTE_US)
+_SPECS = (
+    _TUMBLING,
+    WindowSpec("sliding 1h/5m", WindowKind.SLIDING, HOUR_US, 5 * MINUTE_US),
+    WindowSpec("sliding 24h/1h", WindowKind.SLIDING, DAY_US, HOUR_US),
+    WindowSpec("session 30m", WindowKind.SESSION, gap_us=30 * MINUTE_US, max_us=DAY_US),
+)
+
+Steps = list[tuple[int, Cells | None]]
+"""What an assembler is fed: pane boundaries, and the pane that ends there, if any."""
+
+
+@cache
+def _recorded(rows: int, users: int) -> tuple[MicroBatch, Steps]:
+    """A stream of 30 hours, and what all assemblers of a job with these windows and 12 features are fed by it."""
+    steps: Steps = []
+
+    def recording(spec: WindowSpec, pane_us: int) -> Assembler:
+        assembling = assembler(spec, pane_us)
+        if spec is _TUMBLING:
+            step = assembling.step
+
+            def noted(boundary_us: int, pane: Cells | None) -> Cells | None:
+                steps.append((boundary_us, pane))
+                return step(boundary_us, pane)
+
+            assembling.step = noted  # type: ignore[method-assign]
+        return assembling
+
+    job = SCENARIOS["uniform"].job()
+    names = job.windows[0].features
+    job = replace(job, windows=tuple(WindowFeatures(spec, names) for spec in _SPECS), detectors=())
+    batch = stream(job.schema, rows, users, 30 * HOUR_US)
+    with patch("flows.operators.subject.assembler", recording):
+        feature_rows(subject_stage(job), messages(batch))
+    return batch, steps
+
+
+@pytest.mark.benchmark(group="windows")
+@pytest.mark.parametrize("spec", _SPECS, ids=lambda spec: spec.name)
+def test_assemble(benchmark: BenchmarkFixture, size: Size, spec: WindowSpec) -> None:
+    """Every pane of 30 hours merged into the windows that close."""
+    batch, steps = _recorded(size(4_000, 200_000), size(200, 10_000))
+
+    def assemble(assembling: Assembler) -> list[tuple[int, Cells]]:
+        closed = ((boundary_us, assembling.step(boundary_us, pane)) for boundary_us, pane in steps)
+        return [(boundary_us, cells) for boundary_us, cells in closed if cells is not None]
+
+    closed = fresh(benchmark, lambda: assembler(spec, _PANE_US), assemble)
+    rows = sum(len(cells) for _, cells in closed)
+    assert rows == _obvious(spec, batch)
+    about = (part for end_us, cells in closed for part in (end_us, cells.slot, cells.first_us, cells.last_us))
+    tell(
+        benchmark,
+        per="window row",
+        n=rows,
+        result=fingerprint(*about),
+        window=spec.name,
+        panes=sum(pane is not None for _, pane in steps),
+        features=12,
+        events=len(batch),
+    )
+
+
+def _obvious(spec: WindowSpec, batch: MicroBatch) -> int:
+    """How many windows hold a row, summed over subjects."""
+    order = np.lexsort((batch.event_time_us, batch.subject))
+    _, subject = np.unique(batch.subject[order], return_inverse=True)
+    time_us = batch.event_time_us[order]
+    if spec.kind is WindowKind.SESSION:
+        return 1 + int(((np.diff(subject) != 0) | (np.diff(time_us) > spec.gap_us)).sum())
+    ends = time_us[:, None] // spec.slide_us + np.arange(1, spec.size_us // spec.slide_us + 1)
+    return len(np.unique((subject[:, None] << 32) + ends))

@@ -1,0 +1,1 @@
+"""How cost grows: streams of any size and shape, jobs with one thing changed, and what a run of them weighs."""
