@@ -1,30 +1,28 @@
 """Lines of JSON to columns, at close to the cost of parsing them; bad lines to rejects, each with a reason.
 
-Lines are taken in chunks that stay in the processor's caches. A chunk without a bad line is parsed, transposed and
-converted column by column. Where a step fails, and only there, its values are judged one by one; the rows at fault
-leave with their reason, and the rest is converted again. What a line gives does not depend on the lines around it.
+Lines are parsed in chunks that stay in the processor's caches, and their columns put together once for all of them.
+What a line gives does not depend on the lines around it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import orjson
 
 from detectors.features.hashing import pair
 from flows.wire.columns import Converter, IdConverter, event_time_converter, field_converter
-from flows.wire.hashing import hash_lines
-from flows.wire.paths import Cells, Document, PathReader
-from flows.wire.reject import Reason, Reject, Why, describe, why_not_json
+from flows.wire.hashing import hash_lines, id_texts
+from flows.wire.parse import Parser
+from flows.wire.reject import BadLineError, Reject, Why
 from flows.wire.spec import WireSpec
 from state.batch import MicroBatch
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
-from state.types import I64, Names, Values
+from state.types import I64, Values
 
-_CHUNK: Final = 512
+_CHUNK: Final = 256
 """Lines per chunk: the parsed objects of a larger one leave the caches before they are read."""
-_UNFIT: Final = (ValueError, TypeError, OverflowError)
+_SUBJECT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Decoder:
 
     Of duplicate keys in an object the last one counts. A text "12" is not a number, true is not 1, and a float is
     as good as an integer where a number is expected. An id may be text or an integer (1 and "1" are one id); the
-    empty text is no id. The caches inside change the speed alone.
+    empty text is no id. Members that are not read have to be JSON, but the size of their numbers does not matter.
     """
 
     def __init__(self, spec: WireSpec) -> None:
@@ -60,19 +58,7 @@ class Decoder:
         plan = self._plans.get(columns)
         if plan is None:
             plan = self._plans[columns] = _Plan(self.spec, columns)
-        starts = range(0, len(lines), _CHUNK)
-        parts = [plan.chunk(lines[start : start + _CHUNK], start) for start in starts]
-        batch, rows = plan.assemble(parts)
-        return Decoded(batch, rows, [reject for part in parts for reject in part.rejects])
-
-
-@dataclass(slots=True)
-class _Part:
-    """One chunk's rows: an array per column (none without a row), and its rejects in row order."""
-
-    arrays: list[Values]
-    rows: I64
-    rejects: list[Reject]
+        return plan.decode(lines)
 
 
 class _Plan:
@@ -83,97 +69,58 @@ class _Plan:
             spec.schema().column(name)
         fields = [f for f in spec.fields if columns is None or f.column.name in columns]
         self._names = [f.column.name for f in fields]
-        self._bytes_max = spec.line_bytes_max
         self._has_id = bool(spec.event_id)
         self._converters: list[Converter] = [event_time_converter(spec), IdConverter(spec.subject, required=True)]
-        paths = [spec.event_time, spec.subject]
         if self._has_id:
             self._converters.append(IdConverter(spec.event_id, required=True))
-            paths.append(spec.event_id)
-        self._fixed = len(self._converters)
         self._converters += map(field_converter, fields)
-        paths += [f.path for f in fields]
-        self._reader = PathReader([(path, c.absent) for path, c in zip(paths, self._converters, strict=True)])
+        self._parser = Parser(self._converters, spec.line_bytes_max)
 
-    def chunk(self, lines: Sequence[bytes], start: int) -> _Part:
-        """The rows and rejects of a few lines, at least one.  start: the position of the first."""
+    def decode(self, lines: Sequence[bytes]) -> Decoded:
+        """As Decoder.decode."""
         bad: dict[int, Why] = {}
-        rows: Sequence[int] = range(len(lines))
-        try:
-            documents = self._parse(lines)
-        except ValueError:
-            documents, rows = self._parse_each(lines, bad)
+        names: list[str] = []
+        pieces: list[list[Any]] = [[] for _ in self._converters]
+        for start in range(0, len(lines), _CHUNK):
+            columns = self._parser.columns(lines[start : start + _CHUNK], bad, start)
+            if columns:
+                names += id_texts(columns[_SUBJECT])
+                for converter, values, into in zip(self._converters, columns, pieces, strict=True):
+                    into.append(converter.piece(values))
+        rows = np.delete(np.arange(len(lines)), list(bad)) if bad else np.arange(len(lines))
+        if not names:
+            return self._decoded([np.empty(0, c.dtype) for c in self._converters], names, rows, lines, bad)
+        unfit = np.zeros(len(rows), np.bool_)
         arrays: list[Values] = []
-        if documents:
-            values = self._reader.read(documents)
-            unfit = self._judge(values, arrays)
-            if unfit:
-                bad |= {rows[i]: why for i, why in unfit.items()}
-                fit = [i for i in range(len(documents)) if i not in unfit]
-                rows, values = [rows[i] for i in fit], [[column[i] for i in fit] for column in values]
-                arrays = [c.convert(v) for c, v in zip(self._converters, values, strict=True)] if fit else []
-            if arrays:
-                time, subject, *rest = arrays
-                key = rest.pop(0) if self._has_id else hash_lines([lines[row] for row in rows])
-                arrays = [time, pair(subject, key), subject, _texts(values[1]), *rest]
-        rejects = [Reject(start + row, *bad[row]) for row in sorted(bad)]
-        return _Part(arrays, np.asarray(rows, np.int64) + start, rejects)
+        for converter, parts in zip(self._converters, pieces, strict=True):
+            array, is_unfit = converter.column(parts)
+            arrays.append(array)
+            unfit |= is_unfit
+        if unfit.any():
+            bad |= {row: self._fault(lines[row]) for row in rows[unfit].tolist()}
+            names = [name for name, drop in zip(names, unfit.tolist(), strict=True) if not drop]
+            arrays, rows = [array[~unfit] for array in arrays], rows[~unfit]
+        return self._decoded(arrays, names, rows, lines, bad)
 
-    def assemble(self, parts: list[_Part]) -> tuple[MicroBatch, I64]:
-        """All rows of some chunks as one batch, and their positions."""
-        names = [EVENT_TIME, EVENT_KEY, SUBJECT, SUBJECT_NAME, *self._names]
-        filled = [part for part in parts if part.arrays]
-        if not filled:
-            dtypes = [np.int64, np.uint64, np.uint64, np.object_, *(c.dtype for c in self._converters[self._fixed :])]
-            empty = {name: np.empty(0, dtype) for name, dtype in zip(names, dtypes, strict=True)}
-            return MicroBatch(empty), np.empty(0, np.int64)
-        stacks = zip(*(part.arrays for part in filled), strict=True)
-        columns = {name: _join(arrays) for name, arrays in zip(names, stacks, strict=True)}
-        return MicroBatch(columns), _join([part.rows for part in filled])
+    def _decoded(
+        self, arrays: list[Values], names: list[str], rows: I64, lines: Sequence[bytes], bad: dict[int, Why]
+    ) -> Decoded:
+        """arrays: one per converter, of the good rows alone."""
+        time, subject, *rest = arrays
+        key = rest.pop(0) if self._has_id else hash_lines([lines[row] for row in rows.tolist()])
+        system = {
+            EVENT_TIME: time,
+            EVENT_KEY: pair(subject, key),
+            SUBJECT: subject,
+            SUBJECT_NAME: np.fromiter(names, np.object_, len(names)),
+        }
+        batch = MicroBatch(system | dict(zip(self._names, rest, strict=True)))
+        return Decoded(batch, rows, [Reject(row, *bad[row]) for row in sorted(bad)])
 
-    def _parse(self, lines: Sequence[bytes]) -> list[Document]:
-        """All lines parsed.  Raises ValueError if one is too long, not JSON or not an object."""
-        if max(map(len, lines)) > self._bytes_max:
-            raise ValueError
-        documents = list(map(orjson.loads, lines))
-        if set(map(type, documents)) != {dict}:
-            raise ValueError
-        return documents
-
-    def _parse_each(self, lines: Sequence[bytes], bad: dict[int, Why]) -> tuple[list[Document], list[int]]:
-        documents: list[Document] = []
-        rows: list[int] = []
-        for row, line in enumerate(lines):
-            try:
-                if len(line) > self._bytes_max:
-                    bad[row] = Reason.TOO_LONG, f"{len(line)} bytes or more, expected at most {self._bytes_max}"
-                elif type(document := orjson.loads(line)) is dict:
-                    documents.append(document)
-                    rows.append(row)
-                else:
-                    bad[row] = Reason.NOT_AN_OBJECT, f"found {describe(document)}, expected an object"
-            except orjson.JSONDecodeError as error:
-                bad[row] = why_not_json(line, str(error))
-        return documents, rows
-
-    def _judge(self, values: list[Cells], arrays: list[Values]) -> dict[int, Why]:
-        """Converts all columns into `arrays`.  Returns the rows that do not fit, by the first column that says so."""
-        unfit: dict[int, Why] = {}
-        for converter, column in zip(self._converters, values, strict=True):
-            try:
-                arrays.append(converter.convert(column))
-            except _UNFIT:
-                whys = [(i, why) for i, value in enumerate(column) if (why := converter.why(value))]
-                assert whys, f"{converter.where}: a value was refused without a reason"
-                unfit = dict(whys) | unfit
-        return unfit
-
-
-def _texts(values: Cells) -> Names:
-    names: Names = np.array(values, object)
-    return names if set(map(type, values)) == {str} else np.array(list(map(str, values)), object)
-
-
-def _join(arrays: Sequence[Values]) -> Values:
-    joined: Values = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    return joined
+    def _fault(self, line: bytes) -> Why:
+        """What is wrong with a line whose values do not all fit."""
+        try:
+            self._parser.judge(line)
+        except BadLineError as error:
+            return error.why
+        raise AssertionError("a line was refused without a reason")

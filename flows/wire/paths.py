@@ -1,15 +1,30 @@
-"""Reading many paths out of many parsed lines, column by column."""
+"""The members of a line that are read: one msgspec type made from their paths, and the columns that come out of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any
+from functools import reduce
+from operator import or_
+from typing import Any, Final, Protocol
+
+from msgspec import Struct, defstruct, structs
 
 from flows.wire.reject import describe
 from flows.wire.spec import Path
 
 Cells = Sequence[Any]
-Document = dict[str, Any]
+_UNNAMEABLE: Final = str.maketrans(dict.fromkeys([*map(chr, range(32)), '"', "\\"], "\ufffd"))
+"""Characters that msgspec has in no name of a member."""
+
+
+class Wanted(Protocol):
+    """A member that is read.
+
+    types: what msgspec takes it for: nothing else passes.  default: what it gives where the member is absent.
+    """
+
+    path: Path
+    types: tuple[Any, ...]
+    default: Any
+    required: bool
 
 
 class NotAnObject:
@@ -19,81 +34,88 @@ class NotAnObject:
         self.found = found
 
 
-class PathReader:
-    """Reads a fixed list of paths.
+class Shape:
+    """A line's object, or an object inside it, with the members that are read.  `type` is what msgspec makes of it."""
 
-    Keys that every line has so far are taken in one sweep, the others one by one; which is which is learned
-    from the data and changes the speed alone.
-    """
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self._count = len(wanted)
+        self._object = _Object([(column, member.path, member) for column, member in enumerate(wanted)])
+        self.type = self._object.type
 
-    def __init__(self, paths: Sequence[tuple[Path, Any]]) -> None:
-        """paths: each with the value that an absent key reads as."""
-        self._count = len(paths)
-        self._objects: dict[Path, _Keys] = {}
-        for index, (path, default) in enumerate(paths):
-            for depth in range(len(path)):
-                self._objects.setdefault(path[:depth], _Keys())
-            self._objects[path[:-1]].dense.append((index, path[-1], default))
-
-    def read(self, documents: Sequence[Document]) -> list[Cells]:
-        """One sequence of values per path, in the order of the paths.  documents: at least one parsed line."""
+    def columns(self, read: Sequence[Struct]) -> list[Cells]:
+        """One sequence of values per wanted member, in their order.  read: at least one instance of `type`."""
         out: list[Cells] = [()] * self._count
-        inside: dict[Path, Sequence[Document]] = {(): documents}
-        for path, keys in self._objects.items():  # parents were entered before their children
-            if path:
-                inside[path] = _walk(inside[path[:-1]], path)
-            keys.read(inside[path], out)
+        self._object.spread(read, out)
         return out
 
-
-@dataclass(slots=True)
-class _Keys:
-    """What is read from one object: (position in the result, key, default)."""
-
-    dense: list[tuple[int, str, Any]] = field(default_factory=list)
-    sparse: list[tuple[int, str, Any]] = field(default_factory=list)
-
-    def read(self, objects: Sequence[Document], out: list[Cells]) -> None:
-        while self.dense:
-            get = itemgetter(*(key for _, key, _ in self.dense))
-            try:
-                columns = [list(map(get, objects))] if len(self.dense) == 1 else zip(*map(get, objects), strict=True)
-                for (index, _, _), values in zip(self.dense, columns, strict=True):
-                    out[index] = values
-                break
-            except KeyError as absent:
-                key = absent.args[0]
-                self.sparse += [entry for entry in self.dense if entry[1] == key]
-                self.dense = [entry for entry in self.dense if entry[1] != key]
-        for index, key, default in self.sparse:
-            out[index] = [one.get(key, default) for one in objects]
+    def build(self, values: Cells) -> Struct:
+        """The instance of `type` that holds these values."""
+        return self._object.build(values)
 
 
-class _Broken(Document):
-    """Has no key, and says so with a value that no column accepts."""
-
-    def __init__(self, found: str) -> None:
-        super().__init__()
-        self._value = NotAnObject(found)
-
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ARG002 - as in dict.get
-        return self._value
+class _Nothing:
+    """No value is of this type: msgspec refuses whatever it finds."""
 
 
-def _walk(objects: Sequence[Document], path: Path) -> Sequence[Document]:
-    found = [one.get(path[-1]) for one in objects]
-    if set(map(type, found)) == {dict}:
-        return found  # type: ignore[return-value]
-    return [_as_object(value, path) for value in found]
+class _Object:
+    """One level of a Shape."""
+
+    def __init__(self, wanted: Sequence[tuple[int, Path, Wanted]]) -> None:
+        """wanted: each with its column and the rest of its path."""
+        self.required = any(member.required for _, _, member in wanted)
+        self._members: list[tuple[list[int], _Object | None]] = []
+        fields: list[Any] = []
+        names: dict[str, str] = {}
+        for key in dict.fromkeys(path[0] for _, path, _ in wanted):
+            plain = {column: member for column, path, member in wanted if path == (key,)}
+            deeper = [(column, path[1:], member) for column, path, member in wanted if path[0] == key and path[1:]]
+            inner = _Object(deeper) if deeper else None
+            self._members.append((list(plain), inner))
+            name = f"m{len(fields)}"
+            fields.append((name, *_declared(list(plain.values()), inner, key)))
+            names[name] = key.translate(_UNNAMEABLE)
+        self.type = defstruct("Line", fields, rename=names, kw_only=True, eq=False, gc=False)
+
+    @property
+    def types(self) -> tuple[Any, ...]:
+        return (self.type,) if self.required else (self.type, None)
+
+    def spread(self, read: Sequence[Any], out: list[Cells]) -> None:
+        columns = zip(*map(structs.astuple, read), strict=True)
+        for (plain, inner), values in zip(self._members, columns, strict=True):
+            for column in plain:
+                out[column] = values
+            if inner is not None:
+                inner.spread(values if inner.required else [inner.type() if v is None else v for v in values], out)
+
+    def build(self, values: Cells) -> Any:
+        # A member that is wanted both as a value and as an object can only be null.
+        given = (
+            values[plain[0]] if inner is None else None if plain else inner.build(values)
+            for plain, inner in self._members
+        )
+        return self.type(**dict(zip(self.type.__struct_fields__, given, strict=True)))
 
 
-def _as_object(value: Any, path: Path) -> Document:
-    match value:
-        case dict():
-            return value
-        case None:
-            return {}
-        case NotAnObject():
-            return _Broken(value.found)
-        case _:
-            return _Broken(f"{'.'.join(path)}: found {describe(value)}, expected an object")
+def _declared(plain: list[Wanted], inner: _Object | None, key: str) -> tuple[Any, ...]:
+    """The type of a member, and its default if it has one.  Where several want it, it has the types that all take."""
+    wishes = [member.types for member in plain] + ([inner.types] if inner else [])
+    types = [t for t in wishes[0] if all(t in wish for wish in wishes)]
+    required = any(member.required for member in plain) or bool(inner and inner.required)
+    if not types or key.translate(_UNNAMEABLE) != key:
+        return (_Nothing,)
+    if required:
+        return (reduce(or_, types),)
+    return reduce(or_, types), (plain[0].default if len(wishes) == 1 and plain else None)
+
+
+def walk(document: Any, path: Path, absent: Any) -> Any:
+    """The value at the end of a path, `absent` if it is not there, NotAnObject if the path cannot be walked."""
+    value = document
+    for depth, key in enumerate(path):
+        if value is None:
+            return absent
+        if type(value) is not dict:
+            return NotAnObject(f"{'.'.join(path[:depth])}: found {describe(value)}, expected an object")
+        value = value.get(key, absent if depth + 1 == len(path) else None)
+    return value

@@ -4,7 +4,13 @@ import json
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, Final
+
+import orjson
+
+SHORT_BYTES: Final = 1_000
+"""What is too short to be nested deeply."""
 
 
 class Reason(StrEnum):
@@ -23,7 +29,7 @@ class Reason(StrEnum):
     INVALID_UTF8 = "invalid_utf8"
     """Bytes that are not UTF-8, or an escaped half of a surrogate pair."""
     NAN = "nan"
-    """NaN, Infinity, or a number beyond what float64 can hold: anywhere in the line."""
+    """NaN or Infinity anywhere in the line, or a value beyond what float64 can hold."""
     HUGE_INTEGER = "huge_integer"
     """A number column's value beyond 2**53 (no longer exact), or an id beyond 64 bits."""
     NESTED = "nested"
@@ -45,6 +51,14 @@ class Reject:
     detail: str
 
 
+class BadLineError(Exception):
+    """The line gives no row.  why: the reason, and what was seen."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(*why)
+        self.why = why
+
+
 def describe(value: Any) -> str:
     """A JSON value in a few words: its type, and the value itself, cut to 40 characters."""
     match value:
@@ -62,35 +76,60 @@ def describe(value: Any) -> str:
             return "an array"
 
 
-def why_not_json(line: bytes, message: str) -> Why:
-    """The reason why orjson refused this line.  message: what it said; the detail unless there is a better one.
+def read_document(line: bytes) -> tuple[Any, Why | None]:
+    """The line's JSON value.  Raises BadLineError.
 
-    The standard library's parser is more lenient: what it takes and orjson does not, names the reason.
+    A number beyond float64 is infinite in the value; it is the second result: the reason if anything else is wrong.
+    The standard library's parser is more lenient than orjson: what it takes and orjson does not, names the reason.
     """
     try:
-        value = json.loads(line.decode(), parse_constant=_constant, parse_float=_finite, parse_int=_finite)
+        return orjson.loads(line), None
+    except orjson.JSONDecodeError as error:
+        message = str(error)
+    why: Why = (Reason.NESTED if "depth" in message else Reason.NOT_JSON), message
+    beyond: list[str] = []
+    numbers = partial(_number, beyond)
+    value, is_read = None, False
+    try:
+        value = json.loads(line.decode(), parse_constant=_constant, parse_float=numbers, parse_int=numbers)
         json.dumps(value, ensure_ascii=False).encode()
+        is_read = not is_deep(line)
     except UnicodeError as error:
-        return Reason.INVALID_UTF8, str(error)
-    except _NotFiniteError as error:
-        return Reason.NAN, str(error)
+        why = Reason.INVALID_UTF8, str(error)
+    except _ConstantError as error:
+        why = Reason.NAN, str(error)
     except RecursionError:
-        return Reason.NESTED, message
+        why = Reason.NESTED, message
     except ValueError:
-        return Reason.NOT_JSON, message
-    return (Reason.NESTED if "depth" in message else Reason.NOT_JSON), message
+        why = Reason.NOT_JSON, message
+    if beyond:
+        why = Reason.NAN, f"found the number {beyond[0]:.40}, beyond the range of float64"
+        if is_read:
+            return value, why
+    raise BadLineError(why)
 
 
-class _NotFiniteError(Exception):
-    """A number that float64 cannot hold."""
+def is_deep(line: bytes) -> bool:
+    """Whether the line has so many brackets that it may be nested deeply: then it is read by orjson alone.
+
+    How deep the other parsers go depends on the interpreter, and on how full its stack is when they are called.
+    """
+    return len(line) > SHORT_BYTES and line.count(b"{") + line.count(b"[") > SHORT_BYTES // 2
+
+
+class _ConstantError(Exception):
+    """NaN, Infinity or -Infinity."""
 
 
 def _constant(literal: str) -> float:
-    raise _NotFiniteError(f"found the literal {literal}, which is not JSON")
+    raise _ConstantError(f"found the literal {literal}, which is not JSON")
 
 
-def _finite(literal: str) -> float:
+def _number(beyond: list[str], literal: str) -> float:
+    """As orjson reads it: an integer beyond 64 bits as a float.  What float64 cannot hold is infinite, and noted."""
     value = float(literal)
     if math.isinf(value):
-        raise _NotFiniteError(f"found the number {literal:.40}, beyond the range of float64")
+        beyond.append(literal)
+    elif literal.lstrip("-").isdigit() and -(2**63) <= int(literal) < 2**64:
+        return int(literal)
     return value

@@ -58,25 +58,28 @@ def constant(literal: str) -> float:
     raise BadLineError(Reason.NAN)
 
 
-def number(literal: str) -> int | float:
-    if math.isinf(float(literal)):
-        raise BadLineError(Reason.NAN)
-    return float(literal) if set(literal) & set(".eE") else int(literal)
+def parse(line: bytes) -> tuple[dict[str, Any], bool]:
+    """The line's object, and whether there is a number in it that float64 cannot hold."""
+    beyond = []
 
+    def number(literal: str) -> int | float:
+        if math.isinf(float(literal)):
+            beyond.append(literal)
+            return math.inf
+        return float(literal) if set(literal) & set(".eE") else int(literal)
 
-def parse(line: bytes) -> dict[str, Any]:
     if len(line) > SPEC.line_bytes_max:
         raise BadLineError(Reason.TOO_LONG)
     try:
         value = json.loads(line.decode(), parse_constant=constant, parse_float=number, parse_int=number)
         json.dumps(value, ensure_ascii=False).encode()  # an escaped half of a surrogate pair is no text
-    except UnicodeError:
-        raise BadLineError(Reason.INVALID_UTF8) from None
-    except ValueError:
-        raise BadLineError(Reason.NOT_JSON) from None
-    if not isinstance(value, dict):
-        raise BadLineError(Reason.NOT_AN_OBJECT)
-    return value
+        if not isinstance(value, dict):
+            raise BadLineError(Reason.NOT_AN_OBJECT)
+    except (BadLineError, ValueError) as error:
+        reason = error.args[0] if isinstance(error, BadLineError) else Reason.NOT_JSON
+        reason = Reason.INVALID_UTF8 if isinstance(error, UnicodeError) else reason
+        raise BadLineError(Reason.NAN if beyond else reason) from None
+    return value, bool(beyond)
 
 
 def walk(value: Any, path: tuple[str, ...]) -> Any:
@@ -165,8 +168,17 @@ def splitmix(x: int) -> int:
 
 
 def twin(line: bytes) -> dict[str, Any]:
-    """The row that this line gives.  Raises Bad with the reason."""
-    document = parse(line)
+    """The row that this line gives.  Raises BadLineError with the reason."""
+    document, beyond = parse(line)
+    try:
+        return row_of(document)
+    except BadLineError:
+        if beyond:
+            raise BadLineError(Reason.NAN) from None
+        raise
+
+
+def row_of(document: dict[str, Any]) -> dict[str, Any]:
     at = walk(document, SPEC.event_time)
     if at is None:
         raise BadLineError(Reason.MISSING_FIELD)

@@ -227,6 +227,14 @@ def test_event_times_are_read_in_their_unit(unit: str, value: Any, us: int) -> N
     assert decode(line(at=value), spec=spec).batch.event_time_us.tolist() == [us]
 
 
+@pytest.mark.parametrize(("unit", "value"), [("us", 2**53 + 1), ("ns", (2**53 + 1) * 1000 + 999)])
+def test_integer_times_that_float64_cannot_hold_are_exact_where_the_bounds_allow_them(unit: str, value: int) -> None:
+    """Also where a float is among them."""
+    spec = WireSpec((), (), ("at",), unit, ("user",), time_max_us=2**62)
+    for lines in ([line(at=value)], [line(at=value), line(at=value + 0.0)]):
+        assert decode(*lines, spec=spec).batch.event_time_us[0] == 2**53 + 1
+
+
 def test_a_number_is_scaled_before_it_is_bounded() -> None:
     """Bounds are in the column's unit, not the wire's."""
     spec = WireSpec(
