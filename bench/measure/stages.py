@@ -21,9 +21,9 @@ _DETECTORS: Final = ("baseline", "ecod", "half_space_trees", "half_space_twin", 
 
 STAGES: Final[dict[str, tuple[str, ...]]] = {
     "read": ("flows.sources", "bench.pipeline:read"),
-    "parse json": ("flows.wire.decode:_parse", "flows.wire.decode:_parse_each"),
+    "parse json": ("flows.wire.parse",),
     "column extraction": ("flows.wire",),
-    "ids to hashes": ("flows.wire.hashing", "detectors.features.hashing:pair"),
+    "ids to hashes": ("flows.wire.hashing", "flows.wire.xxh3", "detectors.features.hashing:pair"),
     "lateness, routing": ("flows.operators.ingest", "state.watermark", "state.keygroup"),
     "panes append": ("state.panes:add", "state.panes:_file"),
     "panes close": ("state.panes", "state.budget"),
