@@ -75,10 +75,10 @@ class SubjectOperator:
         """Source partitions keep late rows to themselves; only a partition whose idle clock ran ahead can still bring
         one.  event_key, 16 hex digits, tells the records of different events apart.
         """
-        late = batch.event_time_us < self._closed_us
-        if not late.any():
+        if not len(batch) or int(batch.event_time_us.min()) >= self._closed_us:
             self._log.add(batch)
             return []
+        late = batch.event_time_us < self._closed_us
         self._log.add(batch.take(~late))
         rows = batch.take(late)
         records = [
@@ -150,7 +150,9 @@ class SubjectOperator:
         starts = run_starts(subject)
         lengths = run_lengths(starts, len(subject))
         last = starts + lengths - 1
-        slot, evicted = self._slots.enter(subject[starts], batch.subject_name[starts], batch.event_time_us[last])
+        slot, evicted = self._slots.enter(
+            subject[starts], lambda new: closed.names(starts[new]), batch.event_time_us[last]
+        )
         self._forget(evicted)
         self._sequences.carry.grow(self._slots.size)
         self._cohort.grow(self._slots.size)
