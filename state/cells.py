@@ -163,14 +163,17 @@ def table_keys(table: int, slot: I64, value: U64) -> U64:
     bits.
     """
     owner = slot.view(np.uint64) + np.uint64(table << SLOT_BITS)
-    return (owner << _SLOT_SHIFT) | (value >> _VALUE_SHIFT)
+    owner <<= _SLOT_SHIFT
+    owner |= value >> _VALUE_SHIFT
+    return owner
 
 
 def tables_of(keys: list[U64]) -> Tables:
     """The tables of rows with these keys."""
     if not keys:
         return NO_TABLES
-    key = np.sort(np.concatenate(keys))
+    key = np.concatenate(keys)
+    key.sort()
     starts = run_starts(key)
     return Tables(key[starts], run_lengths(starts, len(key)).astype(np.float64))
 

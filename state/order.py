@@ -1,4 +1,4 @@
-"""Orders of rows.  Sorting values is two to four times as fast as sorting positions by value, so positions ride along."""
+"""Orders of rows.  Sorting values is two to four times as fast as sorting positions, so positions ride along."""
 
 from typing import Final
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from state.batch import MicroBatch
 from state.budget import cut, over_budget
-from state.cells import Cells, merge, run_lengths, run_starts
+from state.cells import Cells, merge, run_starts
 from state.dedup import Dedup
 from state.order import chronological
 from state.schema import SUBJECT_NAME, SYSTEM_COLUMNS

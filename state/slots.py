@@ -66,8 +66,8 @@ class SlotTable:
     def enter(self, keys: U64, names: Callable[[I64], Names], seen_us: I64) -> tuple[I64, I64]:
         """Slots of these subjects, giving new ones a slot; and the slots that were evicted to make room.
 
-        keys: (n,) sorted, without repeats.  names: gives the names of the keys at some positions, asked for new subjects
-        only.  seen_us: (n,) event time of their last row.
+        keys: (n,) sorted, without repeats.  names: gives the names of the keys at some positions; only new subjects'
+        are asked for.  seen_us: (n,) event time of their last row.
         """
         at, known = self._find(keys)
         evicted: I64 = np.zeros(0, np.int64)

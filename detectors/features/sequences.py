@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from detectors.features.declare import SequenceDecl, SequenceKind
 from detectors.features.hashing import pair
-from detectors.features.where import Masks
+from detectors.features.where import Filters, Masks
 from state.batch import MicroBatch
+from state.cells import run_starts
 from state.errors import ConfigError
 from state.schema import Kind, Schema
 from state.slots import SlotColumns
@@ -37,9 +38,9 @@ class Segments:
 class Sequences:
     """Computes all declared sequences of a key group; remembers per slot what the next pane needs."""
 
-    def __init__(self, schema: Schema, declared: tuple[SequenceDecl, ...]) -> None:
-        self._schema = schema
+    def __init__(self, declared: tuple[SequenceDecl, ...], filters: Filters) -> None:
         self._declared = declared
+        self._filters = filters
         self.carry = SlotColumns(
             {f"{d.name}.{name}": column for d in declared for name, column in _remembered(d).items()}
         )
@@ -52,7 +53,7 @@ class Sequences:
         n = len(batch)
         if d.kind is SequenceKind.AGE:
             return self._age(d, batch, masks, segments)
-        rows = np.flatnonzero(masks[d.where])
+        rows = np.flatnonzero(masks[self._filters.number(d.where)])
         segment = segments.of_row[rows]
         time_us = batch.event_time_us[rows]
         number = np.full(n, np.nan)
@@ -60,7 +61,7 @@ class Sequences:
             case SequenceKind.GAP:
                 before = self._previous(f"{d.name}.time", time_us, segment, segments.slot)
                 gap_us = time_us - before
-                number[rows] = np.where((before > START_OF_TIME_US) & (gap_us <= d.cap_us), gap_us / SECOND_US, np.nan)
+                number[rows] = np.where(gap_us <= d.cap_us, gap_us / SECOND_US, np.nan)  # no row before: since ever
                 return number
             case SequenceKind.OVERLAP:
                 before = self._previous(f"{d.name}.time", time_us, segment, segments.slot)
@@ -88,21 +89,19 @@ class Sequences:
         before = np.empty_like(value)
         if not len(value):
             return before
-        first = np.empty(len(segment), np.bool_)
-        first[0] = True
-        np.not_equal(segment[1:], segment[:-1], out=first[1:])
-        before[1:] = value[:-1]
+        starts = run_starts(segment)
+        slots = slot[segment[starts]]
         carry = self.carry[name]
-        before[first] = carry[slot[segment[first]]]
-        last = np.append(first[1:], True)
-        carry[slot[segment[last]]] = value[last]
+        before[1:] = value[:-1]
+        before[starts] = carry[slots]
+        carry[slots] = value[np.append(starts[1:], len(value)) - 1]
         return before
 
     def _age(self, d: SequenceDecl, batch: MicroBatch, masks: Masks, segments: Segments) -> F64:
         time_us = batch.event_time_us.astype(np.float64)
         created = batch[d.column].copy() if d.column else np.full(len(batch), np.nan)
         if d.sign_up:
-            signed_up = masks[d.sign_up] & np.isnan(created)
+            signed_up = masks[self._filters.number(d.sign_up)] & np.isnan(created)
             created[signed_up] = time_us[signed_up]
         carry = self.carry[f"{d.name}.created_us"]
         created = fill_forward(created, ~np.isnan(created), carry, segments)

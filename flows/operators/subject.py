@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from detectors.alerting.alert import iso
 from detectors.base import Rows, Scope, SubjectDetector
 from detectors.features.sequences import Segments, Sequences, fill_forward
-from detectors.features.where import Masks
 from flows.job import DetectorUse, Job
 from flows.operators.messages import CohortInput, FeatureRows, GroupInput, Output, OwnVerdict, Stream
 from state.assemble import Assembler, assembler
@@ -16,6 +15,7 @@ from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
 from state.dedup import Dedup
 from state.errors import DetectorError
+from state.order import stable_argsort
 from state.panes import Closed, PaneLog
 from state.slots import SlotColumns, SlotTable
 from state.snapshot import pack, unpack
@@ -46,7 +46,7 @@ class SubjectOperator:
         dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
         self._log = PaneLog(self._pane_us, dedup, job.state.rows_per_pane_max, self._tally)
         self._slots = SlotTable(job.state.capacity, job.state.ttl_us)
-        self._sequences = Sequences(self._plan.schema, self._plan.sequences)
+        self._sequences = Sequences(self._plan.sequences, self._plan.filters)
         self._cohort = SlotColumns({"cohort": (np.int16, (), NO_CODE)})
         self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._plan.windows]
         self._own = [_OwnDetectors(job, w.spec.name) for w in self._plan.windows]
@@ -143,7 +143,7 @@ class SubjectOperator:
         """Cells of rows beyond the budget, by subject hash: their slots are given when the pane closes."""
         starts = run_starts(surplus.subject)
         keys = surplus.subject[starts].view(np.int64)
-        return self._plan.kernel.surplus(surplus, Masks(self._job.schema, surplus), starts, keys)
+        return self._plan.kernel.surplus(surplus, self._plan.filters.masks(surplus), starts, keys)
 
     def _cells(self, closed: Closed) -> Cells:
         batch, subject = closed.batch, closed.batch.subject
@@ -157,7 +157,7 @@ class SubjectOperator:
         self._sequences.carry.grow(self._slots.size)
         self._cohort.grow(self._slots.size)
         segments = Segments(np.repeat(np.arange(len(starts)), lengths), slot)
-        masks = Masks(self._job.schema, batch)
+        masks = self._plan.filters.masks(batch)
         derived = self._sequences.compute(batch, masks, segments)
         if self._job.cohorts.column:
             word = batch[self._job.cohorts.column]
@@ -182,9 +182,9 @@ class SubjectOperator:
     def _emit(self, index: int, end_us: int, cells: Cells, rows: dict[str, list[FeatureRows]]) -> None:
         window = self._plan.windows[index]
         keys = self._slots.key(cells.slot)
-        order = np.argsort(keys)
+        order = stable_argsort(keys)
         slot = cells.slot[order]
-        x = window.matrix(cells, self._plan.kernel.index)[order]
+        x = window.matrix(cells)[:, order].T
         if window.spec.kind is WindowKind.SESSION:
             start_us, stop_us = cells.first_us[order].astype(np.int64), cells.last_us[order].astype(np.int64)
         else:
