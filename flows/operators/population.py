@@ -185,7 +185,7 @@ def _concat(parts: list[FeatureRows]) -> FeatureRows:
         np.concatenate([p.name for p in parts]),
         np.concatenate([p.start_us for p in parts]),
         np.concatenate([p.stop_us for p in parts]),
-        np.concatenate([p.x for p in parts]),
+        np.concatenate([p.x.T for p in parts], axis=1).T,
         own,
     )
 
