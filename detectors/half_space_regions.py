@@ -84,7 +84,7 @@ class Regions:
         """Whether this is faster than walking down the trees with each row."""
         return rows * len(self._roots) * len(self._feature) >= _WORTH * self.cuts
 
-    def mass(self, x: F32) -> F64:
+    def mass(self, x: F64 | F32) -> F64:
         """(n,) as HalfSpaceTreesTwin.mass.  x: (n, F) float32, best in column-major order; nan goes right."""
         out, columns = np.full(len(x), self.base), np.ascontiguousarray(x.T)
         for low in range(0, len(x), _ROWS):
@@ -95,7 +95,7 @@ class Regions:
         return out
 
 
-def _correct(node: Cut | Region, columns: F32, here: Bool, out: F64) -> None:
+def _correct(node: Cut | Region, columns: F64 | F32, here: Bool, out: F64) -> None:
     """Adds the excess of their regions to the rows that are here."""
     if isinstance(node, Region):
         if node.excess:

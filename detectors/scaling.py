@@ -63,9 +63,7 @@ class Scale:
         """The same, with [-LIMIT, LIMIT] mapped to [0, 1]; float32."""
         out = np.empty((x.shape[1], len(x)), np.float32)
         for block, z in self._blocks(x):
-            z += LIMIT
-            z /= 2 * LIMIT
-            out[:, block] = z
+            out[:, block] = (z + LIMIT) / (2 * LIMIT)
         return out.T
 
     def _blocks(self, x: F64) -> Iterator[tuple[slice, F64]]:
