@@ -7,9 +7,10 @@ that end elsewhere are corrected.  Values are sums of integers, so the order in 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from state.types import F32, F64, I64, Bool
 
@@ -95,7 +96,7 @@ class Regions:
         return out
 
 
-def _correct(node: Cut | Region, columns: F64 | F32, here: Bool, out: F64) -> None:
+def _correct(node: Cut | Region, columns: NDArray[Any], here: Bool, out: F64) -> None:
     """Adds the excess of their regions to the rows that are here."""
     if isinstance(node, Region):
         if node.excess:
