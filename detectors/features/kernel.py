@@ -49,7 +49,21 @@ class Part:
 
 SUM_KINDS = (PartKind.COUNT, PartKind.CAPPED, PartKind.VALUES, PartKind.SUM, PartKind.SQUARES)
 """Parts that are added up."""
-_TABLES = (PartKind.TABLE, PartKind.OCTAVES)
+_GROUPS = (SUM_KINDS, (PartKind.MIN,), (PartKind.MAX,), (PartKind.HOURS,), (PartKind.TABLE, PartKind.OCTAVES))
+"""Parts that live together in the cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A part with its numbers.  row: where it is in the cells.  where: of its mask.  pair: of column and mask; -1 for
+    no column.  kind: of the column.
+    """
+
+    part: Part
+    row: int
+    where: int
+    pair: int
+    kind: Kind | None
 
 
 class Kernel:
@@ -57,26 +71,30 @@ class Kernel:
 
     def __init__(self, schema: Schema, parts: tuple[Part, ...], filters: Filters) -> None:
         self._schema = schema
-        self._filters = filters
-        self._sums = tuple(p for p in parts if p.kind in SUM_KINDS)
-        self._mins = tuple(p for p in parts if p.kind is PartKind.MIN)
-        self._maxs = tuple(p for p in parts if p.kind is PartKind.MAX)
-        self._bits = tuple(p for p in parts if p.kind is PartKind.HOURS)
-        self._tables = tuple(p for p in parts if p.kind in _TABLES)
-        if len(self._tables) > 1 << TABLE_BITS:
+        groups = [tuple(p for p in parts if p.kind in kinds) for kinds in _GROUPS]
+        if len(groups[-1]) > 1 << TABLE_BITS:
             raise ConfigError(
-                f"features look at distinct values of {len(self._tables)} different columns and conditions;"
+                f"features look at distinct values of {len(groups[-1])} different columns and conditions;"
                 f" a job can hold {1 << TABLE_BITS}"
             )
-        self.index: dict[Part, int] = {}
-        for row, group in ((0, self._sums), (1, self._mins), (1, self._maxs), (0, self._bits), (0, self._tables)):
-            self.index |= {part: row + i for i, part in enumerate(group)}
+        # Event times are the first row of the extremes.
+        self.index: dict[Part, int] = {
+            part: row + (part.kind in (PartKind.MIN, PartKind.MAX))
+            for group in groups
+            for row, part in enumerate(group)
+        }
         # Parts that look at the same values of the same rows share them.
-        pairs = dict.fromkeys((p.column, filters.number(p.where)) for p in parts if p.column)
+        pairs = list(dict.fromkeys((p.column, filters.number(p.where)) for p in parts if p.column))
         self._pairs = [(column, schema.column(column).kind, where) for column, where in pairs]
-        self._pair = {pair: i for i, pair in enumerate(pairs)}
-        self._counted = [i for i, p in enumerate(self._sums) if p.kind in (PartKind.COUNT, PartKind.VALUES)]
-        self._added = [i for i, p in enumerate(self._sums) if p.kind in (PartKind.SUM, PartKind.SQUARES)]
+
+        def bound(part: Part) -> _Bound:
+            where = filters.number(part.where)
+            pair = pairs.index((part.column, where)) if part.column else -1
+            return _Bound(part, self.index[part], where, pair, self._pairs[pair][1] if part.column else None)
+
+        self._sums, self._mins, self._maxs, self._bits, self._tables = ([bound(p) for p in group] for group in groups)
+        self._counted = [s for s in self._sums if s.part.kind in (PartKind.COUNT, PartKind.VALUES)]
+        self._added = [s for s in self._sums if s.part.kind in (PartKind.SUM, PartKind.SQUARES)]
 
     def cells(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64, slot_of_row: I64) -> Cells:
         """batch: (n,) rows, one subject after the other, each one's in the order of time.  starts: (m,) first row of
@@ -85,7 +103,7 @@ class Kernel:
         Returns cells of m subjects, sorted by slot.
         """
         there = self._there(batch, masks)
-        keys = [self._keys(i, part, batch, there, slot_of_row) for i, part in enumerate(self._tables)]
+        keys = [_keys(table, batch, there, slot_of_row) for table in self._tables]
         time_us = batch.event_time_us
         first_us, last_us = time_us[starts], time_us[_lasts(starts, len(batch))]
         return self._reduce(batch, masks, there, starts, slot, first_us, last_us, tables_of(keys))
@@ -106,18 +124,15 @@ class Kernel:
         first_us, last_us = np.minimum.reduceat(time_us, starts), np.maximum.reduceat(time_us, starts)
         there = self._there(rows, masks)
         cells = self._reduce(rows, masks, there, starts, slot, first_us, last_us, NO_TABLES)
-        for i, part in enumerate(self._sums):
-            if part.kind is PartKind.CAPPED:
-                cells.sums[i] = run_lengths(starts, len(batch))[np.argsort(slot)]
+        for s in self._sums:
+            if s.part.kind is PartKind.CAPPED:
+                cells.sums[s.row] = run_lengths(starts, len(batch))[np.argsort(slot)]
         return cells
 
     def _there(self, batch: MicroBatch, masks: Masks) -> list[Bool]:
         """Of each pair of column and condition, the rows that satisfy the one and have a value in the other."""
         has = {column: present(kind, batch[column]) for column, kind, _ in self._pairs}
         return [masks[where] & has[column] for column, _, where in self._pairs]
-
-    def _at(self, part: Part) -> int:
-        return self._pair[part.column, self._filters.number(part.where)]
 
     def _reduce(
         self,
@@ -133,38 +148,36 @@ class Kernel:
         n, m = len(batch), len(starts)
         sums = np.zeros((len(self._sums), m))
         counted = np.empty((len(self._counted), n), np.bool_)
-        for row, i in enumerate(self._counted):
-            part = self._sums[i]
-            counted[row] = there[self._at(part)] if part.column else masks[self._filters.number(part.where)]
-        sums[self._counted] = _counts(counted, starts)
+        for i, s in enumerate(self._counted):
+            counted[i] = masks[s.where] if s.pair < 0 else there[s.pair]
+        sums[[s.row for s in self._counted]] = _counts(counted, starts)
         added = np.empty((len(self._added), n))
-        for row, i in enumerate(self._added):
-            part = self._sums[i]
-            added[row] = np.where(there[self._at(part)], batch[part.column], 0.0)
-            if part.kind is PartKind.SQUARES:
-                np.square(added[row], out=added[row])
+        for i, s in enumerate(self._added):
+            added[i] = np.where(there[s.pair], batch[s.part.column], 0.0)
+            if s.part.kind is PartKind.SQUARES:
+                np.square(added[i], out=added[i])
         if self._added:
-            sums[self._added] = np.add.reduceat(added, starts, axis=1)
+            sums[[s.row for s in self._added]] = np.add.reduceat(added, starts, axis=1)
         lows, highs = np.empty((1 + len(self._mins), m)), np.empty((1 + len(self._maxs), m))
         lows[0], highs[0] = first_us, last_us
         for extremes, parts, extreme in ((lows, self._mins, np.fmin), (highs, self._maxs, np.fmax)):
-            for row, part in enumerate(parts, 1):
-                values = np.where(there[self._at(part)], batch[part.column], np.nan)
-                extreme.reduceat(values, starts, out=extremes[row])
+            for p in parts:
+                values = np.where(there[p.pair], batch[p.part.column], np.nan)
+                extreme.reduceat(values, starts, out=extremes[p.row])
         bits = np.zeros((len(self._bits), m), np.uint32)
-        for row, part in enumerate(self._bits):
+        if self._bits:
             hour = np.left_shift(1, batch.event_time_us % DAY_US // HOUR_US).astype(np.uint32)
-            mask = masks[self._filters.number(part.where)]
-            np.bitwise_or.reduceat(np.where(mask, hour, np.uint32(0)), starts, out=bits[row])
+            for p in self._bits:
+                np.bitwise_or.reduceat(np.where(masks[p.where], hour, np.uint32(0)), starts, out=bits[p.row])
         order = stable_argsort(slot.view(np.uint64))
         return Cells(slot[order], sums[:, order], lows[:, order], highs[:, order], bits[:, order], tables)
 
-    def _keys(self, table: int, part: Part, batch: MicroBatch, there: list[Bool], slot_of_row: I64) -> U64:
-        mask = there[self._at(part)]
-        values = batch[part.column]
-        if not mask.all():
-            values, slot_of_row = values[mask], slot_of_row[mask]
-        return table_keys(table, slot_of_row, _hashes(part, self._schema.column(part.column).kind, values))
+
+def _keys(table: _Bound, batch: MicroBatch, there: list[Bool], slot_of_row: I64) -> U64:
+    mask, values = there[table.pair], batch[table.part.column]
+    if not mask.all():
+        values, slot_of_row = values[mask], slot_of_row[mask]
+    return table_keys(table.row, slot_of_row, _hashes(table.part, table.kind, values))
 
 
 def _lasts(starts: I64, total: int) -> I64:
@@ -186,7 +199,7 @@ def _counts(masks: Bool, starts: I64) -> F64:
     return counts
 
 
-def _hashes(part: Part, kind: Kind, values: Values) -> Values:
+def _hashes(part: Part, kind: Kind | None, values: Values) -> Values:
     if part.kind is PartKind.OCTAVES:
         # Gaps of 0 s share the bin of 1 ms: the clock of most event streams has no finer grain.
         return bins(np.log2(np.maximum(values, 1e-3)), 1.0 / part.resolution)
