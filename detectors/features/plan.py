@@ -1,5 +1,6 @@
 """FeaturePlan: all declarations of a job compiled together, so that shared work is done once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from detectors.features.declare import FeatureDecl, FeatureKind, SequenceDecl
 from detectors.features.finish import Finish, parts
 from detectors.features.kernel import Kernel
 from detectors.features.where import Filters, check
-from state.cells import Cells
+from state.cells import Cells, side_by_side
 from state.errors import ConfigError
 from state.schema import Column, Kind, Schema
 from state.types import F64
@@ -41,9 +42,13 @@ class WindowPlan:
     features: tuple[FeatureInfo, ...]
     finish: Finish
 
-    def matrix(self, cells: Cells) -> F64:
-        """(F, n) float64, one row per feature, one column per subject of the cells."""
-        return self.finish.matrix(cells, self.length_us(cells))
+    def matrices(self, several: Sequence[Cells]) -> list[F64]:
+        """Of each of these windows' cells (F, n) float64, one row per feature, one column per subject."""
+        if len(several) == 1:
+            return [self.finish.matrix(several[0], self.length_us(several[0]))]
+        together = side_by_side(several)
+        x = self.finish.matrix(together, self.length_us(together))
+        return np.split(x, np.cumsum([len(cells) for cells in several])[:-1], axis=1)
 
     def length_us(self, cells: Cells) -> F64:
         """(n,) the span of time each row's window covers; a session's is at least one second."""
