@@ -104,6 +104,7 @@ class HistoryBaseline(SubjectDetector):
         self._weight = np.maximum(1.0 / (np.arange(_COUNT_MAX + 1) + 1.0), newest).astype(np.float32)
         self._rows_max = np.float32(1 / newest)
         self._shrink = np.float32(max(spec.shrink_rows, 1e-6))
+        self._looked: _Look | None = None
         self.used = 0
         self._mean: F32 = np.zeros((0, width), np.float32)
         self._var: F32 = np.zeros((0, width), np.float32)
@@ -113,37 +114,45 @@ class HistoryBaseline(SubjectDetector):
 
     def score(self, rows: Rows) -> F64:
         """(n,) float64 >= 0 in nats; nan while no feature of the subject has `warmup` values, or none has one now."""
-        slot = _slots(rows)
-        total = np.empty(len(rows))
+        look, total = self._look(rows), np.empty(len(rows))
         for part in _blocks(len(rows)):
-            nats = self._parts(slot[part], rows.x[part])
-            known = ~np.isnan(nats)
-            np.copyto(nats, self._expected, where=~known)
+            known = ~np.isnan(look.nats[part])
+            nats = np.where(known, look.nats[part], self._expected)
             # einsum is the fastest way to add up short rows.
             total[part] = np.where(known.any(axis=1), np.einsum("ij->i", nats), np.nan)
         return total
 
     def explain(self, rows: Rows) -> F64:
         """(n, F): the parts of the score in nats."""
-        slot, out = _slots(rows), np.empty(rows.x.shape)
-        for part in _blocks(len(rows)):
-            out[part] = np.nan_to_num(self._parts(slot[part], rows.x[part]))
-        return out
+        nats = self._look(rows).nats
+        return np.where(np.isnan(nats), 0.0, nats).astype(np.float64)
 
     def typical(self, rows: Rows) -> F64:
         """(n, F) float64: what each subject usually has, in original units; nan while nothing is known."""
-        mean, _, count = self._state(_slots(rows))
-        usual = mean.astype(np.float64)
+        look = self._look(rows)
+        usual = look.mean.astype(np.float64)
         usual[:, self._logs] = np.expm1(usual[:, self._logs])
-        usual[count == 0] = np.nan
+        usual[look.count == 0] = np.nan
         return usual
 
-    def _parts(self, slot: I32, x: F64) -> F32:
-        """(n, F) nats; nan where there is no value, or too little history."""
-        mean, var, count = self._state(slot)
-        with np.errstate(over="ignore"):
-            z = natural(x, self._logs).astype(np.float32)
-        z -= mean
+    def _look(self, rows: Rows) -> "_Look":
+        """What is known of these rows' subjects; kept until something is learned, as several questions follow."""
+        if self._looked is None or self._looked.rows is not rows:
+            slot = _slots(rows)
+            mean, var, count = self._state(slot)
+            look = _Look(
+                rows, slot, np.empty(mean.shape, np.float32), mean, var, count, np.empty(mean.shape, np.float32)
+            )
+            for part in _blocks(len(rows)):
+                with np.errstate(over="ignore"):
+                    look.value[part] = natural(rows.x[part], self._logs)
+                look.nats[part] = self._nats(look.value[part], mean[part], var[part], count[part])
+            self._looked = look
+        return self._looked
+
+    def _nats(self, value: F32, mean: F32, var: F32, count: U8) -> F32:
+        """(n, F) evidence; nan where there is no value, or too little history."""
+        z = value - mean
         z /= self._deviation(mean, var, count)
         np.maximum(z, self._low[: len(z)], out=z)
         np.minimum(z, self._high[: len(z)], out=z)
@@ -171,18 +180,17 @@ class HistoryBaseline(SubjectDetector):
 
     def learn(self, rows: Rows) -> None:
         """One value per subject and feature; nan is passed over."""
-        slot = _slots(rows)
-        if not len(slot):
+        look = self._look(rows)
+        self._looked = None
+        if not len(rows):
             return
-        self._reserve(int(slot.max()) + 1)
+        self._reserve(int(look.slot.max()) + 1)
         for part in _blocks(len(rows)):
-            self._learn(slot[part], rows.x[part])
-        self._pool(slot[evenly(len(slot), _POOL_ROWS, turn=0)])
+            self._learn(look.slot[part], look.value[part], look.mean[part], look.var[part], look.count[part])
+        self._pool(look.slot[evenly(len(rows), _POOL_ROWS, turn=0)])
 
-    def _learn(self, slot: I32, x: F64) -> None:
-        mean, var, count = self._state(slot)
-        with np.errstate(over="ignore"):
-            value = natural(x, self._logs).astype(np.float32)
+    def _learn(self, slot: I32, value: F32, mean: F32, var: F32, count: U8) -> None:
+        """Writes to the arrays that it is given."""
         reach = self._deviation(mean, var, count)
         reach *= np.float32(self.spec.winsor)
         # An infinite value or one beyond float32 is no value: it would stay in the mean for ever.
@@ -216,6 +224,7 @@ class HistoryBaseline(SubjectDetector):
 
     def forget(self, slots: I64) -> None:
         """Start these slots afresh: their subjects have left."""
+        self._looked = None
         mine = slots[slots < self.used]
         self._mean[mine], self._var[mine], self._count[mine] = 0, 0, 0
 
@@ -259,6 +268,19 @@ class HistoryBaseline(SubjectDetector):
         self._mean, self._var, self._count = arrays["mean"], arrays["var"], arrays["count"]
         self._pooled, self._pooled_rows = arrays["pooled"], arrays["pooled_rows"]
         self.used = len(self._count)
+
+
+@dataclass(slots=True)
+class _Look:
+    """Rows with their values on the natural scale, their subjects' state before them, and the evidence; all (n, F)."""
+
+    rows: Rows
+    slot: I32
+    value: F32
+    mean: F32
+    var: F32
+    count: U8
+    nats: F32
 
 
 def _slots(rows: Rows) -> I32:

@@ -39,8 +39,9 @@ import numpy as np
 from detectors.limits import require
 from detectors.sample import Sample
 from state.errors import SnapshotError
+from state.order import stable_argsort
 from state.snapshot import pack, unpack
-from state.types import F32, F64
+from state.types import F32, F64, I64
 
 _KIND: Final = "calibrator"
 _VERSION: Final = 1
@@ -53,6 +54,8 @@ _THIN_LEVEL: Final = 0.01
 """Where a tail thinner than exponential stops becoming thinner: far scores keep their order."""
 _EXCESS_LEVEL: Final = 0.01
 _EXCESS_MARGIN: Final = 2.0
+_BLOCK: Final = 8_192
+"""So many scores are ranked two or three times as fast by sorting them as by looking each of them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ class Calibrator:
             return np.full(len(score), np.nan)
         people, fit = self._fitted()
         with np.errstate(over="ignore"):
-            rank = len(people) - np.searchsorted(people, score.astype(np.float32), side="left")
+            rank = len(people) - _below(people, score.astype(np.float32))
         p: F64 = np.asarray((1.0 + rank) / (len(people) + 1.0), dtype=np.float64)
         if fit is not None:
             beyond = score > fit.start
@@ -177,6 +180,25 @@ class Calibrator:
         """The sample; what is computed from it is computed again."""
         meta, arrays = self.sample.state()
         return pack(_KIND, _VERSION, meta, arrays)
+
+
+def _below(ordered: F32, values: F32) -> I64:
+    """(n,) how many of the ordered are below each value; for nan, any number.  ordered: (m,) ascending, without nan."""
+    if len(values) < _BLOCK:
+        return np.searchsorted(ordered, values, side="left")
+    return np.concatenate([_below_sorted(ordered, part) for part in np.array_split(values, len(values) // _BLOCK)])
+
+
+def _below_sorted(ordered: F32, values: F32) -> I64:
+    """The same by sorting the values: each of the ordered counts from the first value on that is larger."""
+    # Read as whole numbers floats are in their order, but for the negative ones, which are in the opposite one.
+    bits = values.view(np.int32)
+    rank = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64) + 2**31
+    order = stable_argsort(rank.view(np.uint64))
+    since = np.searchsorted(values[order], ordered, side="right")
+    below = np.empty(len(values), np.int64)
+    below[order] = np.cumsum(np.bincount(since, minlength=len(values) + 1))[:-1]
+    return below
 
 
 def fit_tail(ordered: F32, share: float, contamination_max: float) -> Tail | None:

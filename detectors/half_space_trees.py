@@ -77,10 +77,10 @@ class HalfSpaceTreesDetector(Detector):
         """(n,) float64 >= 0; nan before the first reference window is full."""
         if self.asking is None or not len(rows):
             return np.full(len(rows), np.nan)
-        return self._score(self.asking.apply(rows.x))
+        return self._score(self.asking.unit(rows.x))
 
-    def _score(self, z: F64) -> F64:
-        return -np.log(self.trees.mass(_unit(z)) / self.trees.mass_max)
+    def _score(self, unit: F32) -> F64:
+        return -np.log(self.trees.mass(unit) / self.trees.mass_max)
 
     def learn(self, rows: Rows) -> None:
         """Learn at most one window of rows."""
@@ -97,7 +97,7 @@ class HalfSpaceTreesDetector(Detector):
         cut = self.spec.window_size - self.trees.counter
         for part in (chosen[:cut], chosen[cut:]):
             if len(part):
-                self.trees.learn(_unit(self.learning.apply(rows.x[part])))
+                self.trees.learn(self.learning.unit(rows.x[part]))
                 if self.trees.counter == 0:
                     self.asking = self.learning
                     self.learning = fit_scale(self.features, self.sample, self.spec.directed)
@@ -106,7 +106,7 @@ class HalfSpaceTreesDetector(Detector):
         """(n, F): the score's drop with one feature at its median (`detectors.scaling.usual_but_for`)."""
         if self.asking is None or not len(rows):
             return np.zeros((len(rows), len(self.features)))
-        return usual_but_for(self._score, self.asking.apply(rows.x))
+        return usual_but_for(lambda z: self._score(_unit(z)), self.asking.apply(rows.x))
 
     def snapshot(self) -> bytes:
         """Counts, scales and the sample; not the trees."""

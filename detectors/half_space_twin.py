@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from river.anomaly import HalfSpaceTrees
 from river.tree.padded import PaddedBranch, PaddedLeaf
 
+from detectors.half_space_regions import Regions
 from state.types import F32, F64, I64
 
 Limits = tuple[tuple[float, float], ...]
@@ -126,6 +127,10 @@ def walk(forest: Forest, x: F64 | F32) -> Iterator[tuple[int, I64]]:
         yield low, node
 
 
+_MANY: Final = 1_000
+"""Fewer rows are not worth the pruning of the trees."""
+
+
 class HalfSpaceTreesTwin:
     """River's HalfSpaceTrees with `learn` and `score` on matrices; same seed, same rows, same bits.
 
@@ -155,6 +160,7 @@ class HalfSpaceTreesTwin:
         self.latest: I64 = np.zeros(n_trees * 2**height, np.int64)
         self.reference: I64 = np.zeros(n_trees * 2**height, np.int64)
         self._value: F64 = np.zeros(n_trees * 2**height)
+        self._regions: Regions | None = None
 
     def learn(self, x: F64 | F32) -> None:
         """x: (n, F) float64.  Only rows that still count after the last pivot are walked: O(min(n, window_size))."""
@@ -178,14 +184,19 @@ class HalfSpaceTreesTwin:
         """Make the latest window the reference."""
         self.reference, self.latest = self.latest, np.zeros_like(self.latest)
         self.ready = True
-        self._value = self._leaf_values()
+        self._value, self._regions = self._leaf_values(), None
 
-    def _leaf_values(self) -> F64:
-        """Each leaf's sum of mass * 2**depth along its path, up to the first mass below a tenth of the window."""
+    def _levels(self) -> list[F64]:
+        """The reference mass of all nodes, by level."""
         mass = [self.reference.astype(np.float64)]
         for _ in range(self.height):
             mass.append(mass[-1][::2] + mass[-1][1::2])
         mass.reverse()
+        return mass
+
+    def _leaf_values(self) -> F64:
+        """Each leaf's sum of mass * 2**depth along its path, up to the first mass below a tenth of the window."""
+        mass = self._levels()
         limit = 0.1 * self.window_size
         value = mass[0]
         for depth in range(1, self.height + 1):
@@ -195,12 +206,22 @@ class HalfSpaceTreesTwin:
         return value
 
     @property
+    def regions(self) -> Regions:
+        """The trees pruned to what the reference can tell apart."""
+        if self._regions is None:
+            forest, limit = self.forest, 0.1 * self.window_size
+            self._regions = Regions(forest.feature, forest.threshold32, self._levels(), self._value, limit)
+        return self._regions
+
+    @property
     def mass_max(self) -> int:
         """The largest mass that a row could have."""
         return self.n_trees * self.window_size * (2 ** (self.height + 1) - 1)
 
     def mass(self, x: F64 | F32) -> F64:
         """(n,) float64 >= n_trees * window_size: weighted mass of each row's path; sums of integers, hence exact."""
+        if x.dtype == np.float32 and len(x) >= _MANY and self.regions.pay(len(x)):
+            return self.regions.mass(x)
         out = np.empty(len(x))
         for low, leaf in walk(self.forest, x):
             self._value.take(leaf, mode="wrap").sum(axis=0, out=out[low : low + leaf.shape[1]])
@@ -234,7 +255,7 @@ class HalfSpaceTreesTwin:
         twin.latest = np.array([leaf.l_mass for leaf in levels], np.int64)
         twin.reference = np.array([leaf.r_mass for leaf in levels], np.int64)
         twin.counter, twin.ready = model.counter, not model._first_window
-        twin._value = twin._leaf_values()
+        twin._value, twin._regions = twin._leaf_values(), None
         return twin
 
     def to_river(self) -> HalfSpaceTrees:
@@ -275,4 +296,4 @@ class HalfSpaceTreesTwin:
         """Take back what `state` gave."""
         self.counter, self.ready = int(meta["counter"]), bool(meta["ready"])
         self.latest, self.reference = arrays["latest"].astype(np.int64), arrays["reference"].astype(np.int64)
-        self._value = self._leaf_values()
+        self._value, self._regions = self._leaf_values(), None

@@ -1,6 +1,6 @@
 """Features on one robust scale, and the attribution that follows from it: "as usual, but for this feature"."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from detectors.base import Direction, FeatureInfo
 from detectors.sample import Sample
-from state.types import F64, I64, Bool
+from state.types import F32, F64, I64, Bool
 
 LIMIT: Final = 5.0
 """Scaled values are clipped here, in inter-quartile ranges: about 7 standard deviations of a normal feature."""
 _IQR_OF_90: Final = 0.41
 """Inter-quartile range over the 5 % to 95 % range, for a normal distribution."""
-_BLOCK: Final = 512
+_BLOCK: Final = 2048
 """Rows at a time, so that the passes over them stay in the second-level cache."""
 
 
@@ -27,11 +27,16 @@ def natural(x: F64, columns: I64) -> F64:
     """A copy of x, (n, F), with log1p taken of `columns`; negative values there count as 0."""
     y = np.array(x, dtype=np.float64, order="C")
     if len(columns):
-        part = np.maximum(y[:, columns], 0.0)
-        part += 1.0
-        # numpy's log is vectorised and its log1p is not: three times the speed, and equal to 1e-16 absolute.
-        y[:, columns] = np.log(part, out=part)
+        y[:, columns] = _log1p(y[:, columns])
     return y
+
+
+def _log1p(part: F64) -> F64:
+    """log(1 + x), in place; negative values count as 0."""
+    np.maximum(part, 0.0, out=part)
+    part += 1.0
+    # numpy's log is vectorised and its log1p is not: three times the speed, and equal to 1e-16 absolute.
+    return np.log(part, out=part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,21 +54,31 @@ class Scale:
 
     def apply(self, x: F64) -> F64:
         """x: (n, F) float64 in original units, nan for no value.  Returns (n, F) float64 in [-LIMIT, LIMIT]."""
-        out = np.empty(x.shape)
-        # Written out for a block of rows: numpy is slow at repeating a dozen numbers row by row.
-        wide = np.empty((4, min(len(x), _BLOCK), x.shape[1]))
-        wide[0], wide[1], wide[2], wide[3] = self.center, self.spread, self.low, self.high
-        center, spread, low, high = wide
+        out = np.empty((x.shape[1], len(x)))
+        for block, z in self._blocks(x):
+            out[:, block] = z
+        return out.T
+
+    def unit(self, x: F64) -> F32:
+        """The same, with [-LIMIT, LIMIT] mapped to [0, 1]; float32."""
+        out = np.empty((x.shape[1], len(x)), np.float32)
+        for block, z in self._blocks(x):
+            out[:, block] = (z + LIMIT) / (2 * LIMIT)
+        return out.T
+
+    def _blocks(self, x: F64) -> Iterator[tuple[slice, F64]]:
+        """Blocks of rows, scaled, (F, rows): numpy is slow at repeating a dozen numbers row by row."""
+        center, spread, low, high = (a[:, None] for a in (self.center, self.spread, self.low, self.high))
         for begin in range(0, len(x), _BLOCK):
-            z = natural(x[begin : begin + _BLOCK], self.logs)
-            n = len(z)
-            z -= center[:n]
-            z /= spread[:n]
-            np.maximum(z, low[:n], out=z)
-            np.minimum(z, high[:n], out=z)
+            z = np.array(x[begin : begin + _BLOCK].T, dtype=np.float64, order="C")
+            if len(self.logs):
+                z[self.logs] = _log1p(z[self.logs])
+            z -= center
+            z /= spread
+            np.maximum(z, low, out=z)
+            np.minimum(z, high, out=z)
             z[np.isnan(z)] = 0.0
-            out[begin : begin + n] = z
-        return out
+            yield slice(begin, begin + _BLOCK), z
 
 
 def fit_scale(features: Sequence[FeatureInfo], sample: Sample, directed: bool) -> Scale:

@@ -51,6 +51,8 @@ class GridAssembler:
         self.spec = spec
         self._filling: list[Cells] = []
         self._ring: deque[tuple[int, Cells]] = deque()
+        self._merged: Cells | None = None
+        """The ring's cells together, while it stays as it is."""
 
     def step(self, boundary_us: int, pane: Cells | None) -> Cells | None:
         if pane is not None:
@@ -59,10 +61,13 @@ class GridAssembler:
             return None
         if self._filling:
             self._ring.append((boundary_us, merge(self._filling)))
-            self._filling = []
+            self._filling, self._merged = [], None
         while self._ring and self._ring[0][0] <= boundary_us - self.spec.size_us:
             self._ring.popleft()
-        return merge([cells for _, cells in self._ring]) if self._ring else None
+            self._merged = None
+        if self._ring and self._merged is None:
+            self._merged = merge([cells for _, cells in self._ring])
+        return self._merged
 
     def due_us(self, after_us: int) -> int | None:
         if not self._filling and not self._ring:
@@ -72,6 +77,7 @@ class GridAssembler:
     def drop(self, slots: I64) -> None:
         self._filling = [left for cells in self._filling if len(left := cells.without(slots))]
         self._ring = deque((end, left) for end, cells in self._ring if len(left := cells.without(slots)))
+        self._merged = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         out: dict[str, NDArray[Any]] = {"ends": np.array([end for end, _ in self._ring], np.int64)}
@@ -84,7 +90,7 @@ class GridAssembler:
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         ends = arrays["ends"].tolist()
         self._ring = deque((end, Cells.of_arrays(f"ring{i}", arrays)) for i, end in enumerate(ends))
-        self._filling = []
+        self._filling, self._merged = [], None
         while f"filling{len(self._filling)}.slot" in arrays:
             self._filling.append(Cells.of_arrays(f"filling{len(self._filling)}", arrays))
 

@@ -35,15 +35,19 @@ def cut(batch: MicroBatch, flooding: U64, rows_max: int, folded_keys: U64 | None
     folded_keys: keys folded before in this pane; a row that repeats one is a duplicate. None: keys do not identify
     events, nothing is a duplicate.
     """
-    hot = np.isin(batch.subject, flooding)
-    flood, rest = batch.take(hot), batch.take(~hot)
-    flood = flood.take(np.lexsort((flood.event_time_us, flood.event_key, flood.subject)))
+    at = np.minimum(np.searchsorted(flooding, batch.subject), len(flooding) - 1)
+    hot = np.flatnonzero(flooding[at] == batch.subject)
+    kept = np.ones(len(batch), np.bool_)
+    kept[hot] = False
+    hot = hot[np.lexsort((batch.event_time_us[hot], batch.event_key[hot], batch.subject[hot]))]
     duplicates = 0
     if folded_keys is not None:
-        again = np.isin(flood.event_key, folded_keys)
-        again[1:] |= (flood.event_key[1:] == flood.event_key[:-1]) & (flood.subject[1:] == flood.subject[:-1])
+        key, subject = batch.event_key[hot], batch.subject[hot]
+        again = np.isin(key, folded_keys)
+        again[1:] |= (key[1:] == key[:-1]) & (subject[1:] == subject[:-1])
         duplicates = int(again.sum())
-        flood = flood.take(~again)
-    starts = run_starts(flood.subject)
-    rank = np.arange(len(flood)) - np.repeat(starts, run_lengths(starts, len(flood)))
-    return Cut(MicroBatch.concat([rest, flood.take(rank < rows_max)]), flood.take(rank >= rows_max), duplicates)
+        hot = hot[~again]
+    starts = run_starts(batch.subject[hot])
+    rank = np.arange(len(hot)) - np.repeat(starts, run_lengths(starts, len(hot)))
+    kept[hot[rank < rows_max]] = True
+    return Cut(batch.take(np.flatnonzero(kept)), batch.take(hot[rank >= rows_max]), duplicates)

@@ -142,6 +142,29 @@ def merge(parts: Sequence[Cells]) -> Cells:
     )
 
 
+def side_by_side(parts: Sequence[Cells]) -> Cells:
+    """The cells of all parts under new slots, 0 and up in the order of the parts: a subject of two parts becomes two.
+
+    parts: at least one; together fewer than 2**20 subjects.
+    """
+    subjects = np.arange(len(parts)) << SLOT_BITS
+    slot = np.concatenate([p.slot for p in parts]) + np.repeat(subjects, [len(p) for p in parts])
+    key = np.concatenate([p.tables.key for p in parts])
+    owner = (key >> _SLOT_SHIFT) & _SLOT_MASK
+    owner += np.repeat(subjects, [len(p.tables.key) for p in parts]).view(np.uint64)
+    key &= ~(_SLOT_MASK << _SLOT_SHIFT)
+    key |= np.searchsorted(slot, owner.view(np.int64)).view(np.uint64) << _SLOT_SHIFT
+    order = np.argsort(key, kind="stable")
+    return Cells(
+        np.arange(len(slot)),
+        np.concatenate([p.sums for p in parts], axis=1),
+        np.concatenate([p.mins for p in parts], axis=1),
+        np.concatenate([p.maxs for p in parts], axis=1),
+        np.concatenate([p.bits for p in parts], axis=1),
+        Tables(key[order], np.concatenate([p.tables.count for p in parts])[order]),
+    )
+
+
 def run_starts(ordered: NDArray[Any]) -> I64:
     """Where each run of equal values starts.  ordered: (n,), equal values side by side."""
     change = np.empty(len(ordered), np.bool_)
@@ -163,14 +186,17 @@ def table_keys(table: int, slot: I64, value: U64) -> U64:
     bits.
     """
     owner = slot.view(np.uint64) + np.uint64(table << SLOT_BITS)
-    return (owner << _SLOT_SHIFT) | (value >> _VALUE_SHIFT)
+    owner <<= _SLOT_SHIFT
+    owner |= value >> _VALUE_SHIFT
+    return owner
 
 
 def tables_of(keys: list[U64]) -> Tables:
     """The tables of rows with these keys."""
     if not keys:
         return NO_TABLES
-    key = np.sort(np.concatenate(keys))
+    key = np.concatenate(keys)
+    key.sort()
     starts = run_starts(key)
     return Tables(key[starts], run_lengths(starts, len(key)).astype(np.float64))
 

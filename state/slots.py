@@ -1,5 +1,6 @@
 """SlotTable: subjects of one key group as rows of arrays, with a capacity and a way out."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -62,31 +63,39 @@ class SlotTable:
     def name(self, slot: I64) -> Names:
         return self._name[slot]
 
-    def enter(self, keys: U64, names: Names, seen_us: I64) -> tuple[I64, I64]:
+    def enter(self, keys: U64, names: Callable[[I64], Names], seen_us: I64) -> tuple[I64, I64]:
         """Slots of these subjects, giving new ones a slot; and the slots that were evicted to make room.
 
-        keys: (n,) sorted, without repeats.  names: (n,).  seen_us: (n,) event time of their last row.
+        keys: (n,) sorted, without repeats.  names: gives the names of the keys at some positions; only new subjects'
+        are asked for.  seen_us: (n,) event time of their last row.
         """
-        at = np.searchsorted(self._sorted_key, keys)
-        known = np.zeros(len(keys), np.bool_)
-        inside = at < len(self._sorted_key)
-        known[inside] = self._sorted_key[at[inside]] == keys[inside]
-        slots = np.empty(len(keys), np.int64)
-        slots[known] = self._sorted_slot[at[known]]
-        self._seen_us[slots[known]] = np.maximum(self._seen_us[slots[known]], seen_us[known])
+        at, known = self._find(keys)
         evicted: I64 = np.zeros(0, np.int64)
         new = np.flatnonzero(~known)
         if len(new):
             surplus = len(self) + len(new) - self.capacity
             if surplus > 0:
-                evicted = self._evict(surplus, keep=slots[known])
-            slots[new] = self._give(len(new))
-            self._key[slots[new]] = keys[new]
-            self._name[slots[new]] = names[new]
-            self._seen_us[slots[new]] = seen_us[new]
-            self._live[slots[new]] = True
-            self._index()
+                evicted = self._evict(surplus, keep=self._sorted_slot[at[known]])
+                at, known = self._find(keys)
+            given = self._give(len(new))
+            self._key[given] = keys[new]
+            self._name[given] = names(new)
+            self._seen_us[given] = seen_us[new]
+            self._live[given] = True
+            self._sorted_key = np.insert(self._sorted_key, at[new], keys[new])
+            self._sorted_slot = np.insert(self._sorted_slot, at[new], given)
+            # Each key moved up by the new ones before it.
+            at = at + np.cumsum(~known) - ~known
+        slots = self._sorted_slot[at]
+        self._seen_us[slots] = np.maximum(self._seen_us[slots], seen_us)
         return slots, evicted
+
+    def _find(self, keys: U64) -> tuple[I64, Bool]:
+        """Where each key is among the sorted ones, or would be; and whether it is there."""
+        at = np.searchsorted(self._sorted_key, keys)
+        if not len(self):
+            return at, np.zeros(len(keys), np.bool_)
+        return at, self._sorted_key[np.minimum(at, len(self) - 1)] == keys
 
     def expire(self, watermark_us: int) -> I64:
         """Frees the subjects that were silent for ttl_us before the watermark; their slots."""
@@ -111,7 +120,8 @@ class SlotTable:
         self._live[slots] = False
         self._name[slots] = None
         self._free = np.sort(np.concatenate([self._free, slots]))
-        self._index()
+        stay = self._live[self._sorted_slot]
+        self._sorted_key, self._sorted_slot = self._sorted_key[stay], self._sorted_slot[stay]
 
     def _give(self, count: int) -> I64:
         given, self._free = self._free[:count], self._free[count:]
@@ -137,12 +147,6 @@ class SlotTable:
         self._seen_us = np.concatenate([self._seen_us, np.zeros(more, np.int64)])
         self._live = np.concatenate([self._live, np.zeros(more, np.bool_)])
 
-    def _index(self) -> None:
-        live = np.flatnonzero(self._live[: self._used])
-        order = np.argsort(self._key[live])
-        self._sorted_slot = live[order]
-        self._sorted_key = self._key[self._sorted_slot]
-
     def snapshot(self) -> bytes:
         used = self._used
         names = np.where(self._live[:used], self._name[:used], "")
@@ -166,7 +170,9 @@ class SlotTable:
         self._key, self._name, self._seen_us = arrays["key"], arrays["name"], arrays["seen_us"]
         self._live, self._free = arrays["live"], arrays["free"]
         self._used = len(self._key)
-        self._index()
+        live = np.flatnonzero(self._live)
+        self._sorted_slot = live[np.argsort(self._key[live])]
+        self._sorted_key = self._key[self._sorted_slot]
 
 
 class SlotColumns:

@@ -1,95 +1,89 @@
-"""The cells of a closed window -> one column of the feature matrix per declared feature."""
+"""The cells of a closed window -> the feature matrix: all features of one formula at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from detectors.features.declare import FeatureDecl, FeatureKind
-from detectors.features.kernel import Part, PartKind
-from state.cells import Cells, run_lengths, run_starts
-from state.slots import SLOT_BITS
-from state.types import F64
+from detectors.features.kernel import SUM_KINDS, Part, PartKind
+from detectors.features.tables import Stat, TableStats
+from state.cells import Cells
+from state.types import F64, I64
 
-Finish = Callable[["WindowView"], F64]
+Quantity = Part | tuple[Part, Stat]
+"""One number per subject: a partial aggregate, or a statistic of a table."""
+Formula = Callable[..., F64]
+"""(unit_us, length_us, *quantities) -> values, of f features of n subjects at once.
 
-
-@dataclass(slots=True)
-class Counts:
-    """Of one table, per subject (n,): values with repeats, distinct values, the commonest value's count, sum of c
-    log2 c.
-    """
-
-    total: F64
-    distinct: F64
-    top: F64
-    clogc: F64
+unit_us: (f, 1).  length_us: (n,), the window's span of time.  quantities and values: (f, n).
+"""
+_CELLS = (("sums", SUM_KINDS), ("mins", (PartKind.MIN,)), ("maxs", (PartKind.MAX,)), ("bits", (PartKind.HOURS,)))
+"""Where cells hold the parts that are not tables."""
 
 
-@dataclass(slots=True)
-class WindowView:
-    """A window's cells as the feature formulas read them.  length_us: (n,) float64, the window's span of time."""
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Features of one formula.  at: (f,) their places.  arguments: for each argument (f,) rows of quantities."""
 
-    cells: Cells
-    index: dict[Part, int]
-    length_us: F64
-    _counts: dict[int, Counts] | None = None
-
-    def sum(self, part: Part) -> F64:
-        return self.cells.sums[self.index[part]]
-
-    def min(self, part: Part) -> F64:
-        return self.cells.mins[self.index[part]]
-
-    def max(self, part: Part) -> F64:
-        return self.cells.maxs[self.index[part]]
-
-    def hours(self, part: Part) -> F64:
-        return np.bitwise_count(self.cells.bits[self.index[part]]).astype(np.float64)
-
-    def counts(self, part: Part) -> Counts:
-        if self._counts is None:
-            self._counts = _count(self.cells)
-        table = self._counts.get(self.index[part])
-        return table if table is not None else Counts(*np.zeros((4, len(self.cells))))
+    formula: Formula
+    at: I64
+    unit: F64
+    arguments: tuple[I64, ...]
 
 
-def _count(cells: Cells) -> dict[int, Counts]:
-    """All tables with entries, in one pass."""
-    tables = cells.tables
-    owner = tables.owner
-    starts = run_starts(owner)
-    if not len(starts):
-        return {}
-    owner = owner[starts]
-    table = owner >> SLOT_BITS
-    ids = table[run_starts(table)]
-    out = np.zeros((4, int(ids[-1]) + 1, len(cells)))
-    at = (slice(None), table, np.searchsorted(cells.slot, owner & ((1 << SLOT_BITS) - 1)))
-    out[at] = (
-        np.add.reduceat(tables.count, starts),
-        run_lengths(starts, len(tables.key)),
-        np.maximum.reduceat(tables.count, starts),
-        np.add.reduceat(tables.count * np.log2(tables.count), starts),
-    )
-    return {i: Counts(*out[:, i]) for i in ids.tolist()}
+class Finish:
+    """The features of one window, compiled."""
+
+    def __init__(self, features: Sequence[FeatureDecl], index: dict[Part, int]) -> None:
+        """index: where each part is found in the cells."""
+        self._width = len(features)
+        needs = [compile_feature(f) for f in features]
+        limited = [i for i, f in enumerate(features) if f.min_rows]
+        quantities = [q for _, arguments in needs for q in arguments] + [_base(features[i]) for i in limited]
+        self._row = {q: i for i, q in enumerate(dict.fromkeys(quantities))}
+        self._families = []
+        for formula in dict.fromkeys(formula for formula, _ in needs):
+            at = [i for i, (f, _) in enumerate(needs) if f is formula]
+            unit = np.array([[features[i].unit_us] for i in at])
+            arguments = zip(*([self._row[q] for q in needs[i][1]] for i in at), strict=True)
+            self._families.append(_Family(formula, np.array(at), unit, tuple(np.array(rows) for rows in arguments)))
+        self._limited = np.array(limited, np.int64)
+        self._base = np.array([self._row[_base(features[i])] for i in limited], np.int64)
+        self._least = np.array([[features[i].min_rows] for i in limited])
+        self._copies = [(name, *found) for name, kinds in _CELLS if len((found := self._copied(kinds, index))[0])]
+        self._tables = TableStats({(index[q[0]], q[1]): row for q, row in self._row.items() if isinstance(q, tuple)})
+
+    def _copied(self, kinds: tuple[PartKind, ...], index: dict[Part, int]) -> tuple[I64, I64]:
+        """Where parts of these kinds are in the cells, and where among the quantities."""
+        mine = [(index[q], row) for q, row in self._row.items() if isinstance(q, Part) and q.kind in kinds]
+        return np.array([i for i, _ in mine], np.int64), np.array([row for _, row in mine], np.int64)
+
+    def matrix(self, cells: Cells, length_us: F64) -> F64:
+        """(F, n) float64, one row per feature.  length_us: (n,) the window's span of time, of each subject."""
+        quantities = np.empty((len(self._row), len(cells)))
+        for name, found, row in self._copies:
+            part = getattr(cells, name)[found]
+            quantities[row] = np.bitwise_count(part) if name == "bits" else part
+        self._tables.fill(cells, quantities)
+        out = np.empty((self._width, len(cells)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for family in self._families:
+                arguments = (quantities[row] for row in family.arguments)
+                out[family.at] = family.formula(family.unit, length_us, *arguments)
+        if len(self._limited):
+            enough = quantities[self._base] >= self._least
+            out[self._limited] = np.where(enough, out[self._limited], np.nan)
+        return out
 
 
-def _over(top: F64, bottom: F64) -> F64:
-    """Top / bottom, nan where bottom is 0."""
-    return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+def _base(d: FeatureDecl) -> Part:
+    """What `min_rows` counts."""
+    return Part(PartKind.COUNT, where=d.of if d.kind in (FeatureKind.SHARE, FeatureKind.RATIO) else d.where)
 
 
-def compile_feature(d: FeatureDecl) -> tuple[tuple[Part, ...], Finish]:
-    """The partial aggregates a feature needs, and the formula over them.  Formulas: docs/features.md."""
-    parts, formula = _formula(d)
-    if not d.min_rows:
-        return parts, formula
-    base = Part(PartKind.COUNT, where=d.of if d.kind in (FeatureKind.SHARE, FeatureKind.RATIO) else d.where)
-    return (*parts, base), lambda v: np.where(v.sum(base) >= d.min_rows, formula(v), np.nan)
-
-
-def _formula(d: FeatureDecl) -> tuple[tuple[Part, ...], Finish]:
+def compile_feature(d: FeatureDecl) -> tuple[Formula, tuple[Quantity, ...]]:
+    """The formula of a feature, and what it is of.  Formulas: docs/features.md."""
     column = d.column or d.sequence
     count = Part(PartKind.COUNT, where=d.where)
     both = Part(PartKind.COUNT, where=tuple(dict.fromkeys((*d.where, *d.of))))
@@ -98,62 +92,82 @@ def _formula(d: FeatureDecl) -> tuple[tuple[Part, ...], Finish]:
     total = Part(PartKind.SUM, column, d.where)
     squares = Part(PartKind.SQUARES, column, d.where)
     low, high = Part(PartKind.MIN, column, d.where), Part(PartKind.MAX, column, d.where)
-    hours = Part(PartKind.HOURS, where=d.where)
     table = Part(PartKind.TABLE, column, d.where, d.resolution)
     octaves = Part(PartKind.OCTAVES, column, d.where, float(d.bins_per_octave))
-
-    def entropy(v: WindowView) -> F64:
-        c = v.counts(table)
-        bits = np.log2(np.maximum(c.total, 1.0)) - c.clogc / np.maximum(c.total, 1.0)
-        return np.where(c.total > 0, np.maximum(bits, 0.0), np.nan)
-
-    def gap_cv(v: WindowView) -> F64:
-        n = v.sum(number)
-        mean = _over(v.sum(total), n)
-        variance = np.maximum(_over(v.sum(squares), n) - mean * mean, 0.0)
-        ok = (n >= 2) & (mean > 0)
-        return np.divide(np.sqrt(variance), mean, out=np.full(len(n), np.nan), where=ok)
-
-    def share(v: WindowView, part: Part, pick: Callable[[Counts], F64]) -> F64:
-        c = v.counts(part)
-        return _over(pick(c), c.total)
-
     match d.kind:
         case FeatureKind.COUNT:
-            return (count,), lambda v: v.sum(count)
+            return _itself, (count,)
         case FeatureKind.CAPPED:
-            capped = Part(PartKind.CAPPED)
-            return (capped,), lambda v: v.sum(capped)
+            return _itself, (Part(PartKind.CAPPED),)
         case FeatureKind.SUM:
-            return (total,), lambda v: v.sum(total)
+            return _itself, (total,)
         case FeatureKind.MEAN | FeatureKind.GAP_MEAN:
-            return (number, total), lambda v: _over(v.sum(total), v.sum(number))
+            return _ratio, (total, number)
         case FeatureKind.MIN | FeatureKind.AGE_MIN:
-            return (low,), lambda v: v.min(low)
+            return _itself, (low,)
         case FeatureKind.MAX:
-            return (high,), lambda v: v.max(high)
+            return _itself, (high,)
         case FeatureKind.SHARE:
-            return (both, base), lambda v: _over(v.sum(both), v.sum(base))
+            return _ratio, (both, base)
         case FeatureKind.RATIO:
-            return (count, base), lambda v: _over(v.sum(count), v.sum(base))
+            return _ratio, (count, base)
         case FeatureKind.NUNIQUE:
-            return (table,), lambda v: v.counts(table).distinct
+            return _itself, ((table, Stat.DISTINCT),)
         case FeatureKind.DISTINCT_SHARE:
-            return (table,), lambda v: share(v, table, lambda c: c.distinct)
+            return _ratio, ((table, Stat.DISTINCT), (table, Stat.TOTAL))
         case FeatureKind.REPEAT_SHARE:
-            return (table,), lambda v: 1.0 - share(v, table, lambda c: c.distinct)
+            return _rest, ((table, Stat.DISTINCT), (table, Stat.TOTAL))
         case FeatureKind.TOP_SHARE:
-            return (table,), lambda v: share(v, table, lambda c: c.top)
+            return _ratio, ((table, Stat.TOP), (table, Stat.TOTAL))
         case FeatureKind.ENTROPY:
-            return (table,), entropy
+            return _entropy, ((table, Stat.CLOGC), (table, Stat.TOTAL))
         case FeatureKind.GAP_CV:
-            return (number, total, squares), gap_cv
+            return _variation, (number, total, squares)
         case FeatureKind.GAP_TOP_SHARE:
-            return (octaves,), lambda v: share(v, octaves, lambda c: c.top)
+            return _ratio, ((octaves, Stat.TOP), (octaves, Stat.TOTAL))
         case FeatureKind.ACTIVE_HOURS:
-            return (hours,), lambda v: v.hours(hours)
+            return _itself, (Part(PartKind.HOURS, where=d.where),)
         case FeatureKind.TIME_RATIO:
-            return (total,), lambda v: v.sum(total) * d.unit_us / v.length_us
+            return _time_ratio, (total,)
         case FeatureKind.PER_AGE_DAY:
-            age = Part(PartKind.MIN, d.sequence, ())
-            return (count, age), lambda v: v.sum(count) / np.maximum(v.min(age), 1.0)
+            return _per_age_day, (count, Part(PartKind.MIN, d.sequence, ()))
+
+
+def parts(d: FeatureDecl) -> tuple[Part, ...]:
+    """The partial aggregates that a feature needs."""
+    _, quantities = compile_feature(d)
+    needed = tuple(q if isinstance(q, Part) else q[0] for q in quantities)
+    return (*needed, _base(d)) if d.min_rows else needed
+
+
+def _itself(_unit_us: F64, _length_us: F64, value: F64) -> F64:
+    return value
+
+
+def _ratio(_unit_us: F64, _length_us: F64, top: F64, bottom: F64) -> F64:
+    """Nan where bottom is 0."""
+    return top / np.where(bottom > 0, bottom, np.nan)
+
+
+def _rest(unit_us: F64, length_us: F64, top: F64, bottom: F64) -> F64:
+    return 1.0 - _ratio(unit_us, length_us, top, bottom)
+
+
+def _entropy(_unit_us: F64, _length_us: F64, clogc: F64, total: F64) -> F64:
+    some = np.maximum(total, 1.0)
+    return np.where(total > 0, np.maximum(np.log2(some) - clogc / some, 0.0), np.nan)
+
+
+def _variation(unit_us: F64, length_us: F64, n: F64, total: F64, squares: F64) -> F64:
+    """Standard deviation over mean; nan for fewer than two values, and where the mean is 0."""
+    mean = _ratio(unit_us, length_us, total, n)
+    variance = np.maximum(_ratio(unit_us, length_us, squares, n) - mean * mean, 0.0)
+    return np.sqrt(variance) / np.where((n >= 2) & (mean > 0), mean, np.nan)
+
+
+def _time_ratio(unit_us: F64, length_us: F64, total: F64) -> F64:
+    return total * unit_us / length_us
+
+
+def _per_age_day(_unit_us: F64, _length_us: F64, count: F64, age: F64) -> F64:
+    return count / np.maximum(age, 1.0)

@@ -1,5 +1,6 @@
 """FeaturePlan: all declarations of a job compiled together, so that shared work is done once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,10 @@ import numpy as np
 from detectors.base import FeatureInfo
 from detectors.features import sequences as seq
 from detectors.features.declare import FeatureDecl, FeatureKind, SequenceDecl
-from detectors.features.finish import Finish, WindowView, compile_feature
-from detectors.features.kernel import Kernel, Part
-from detectors.features.where import check
-from state.cells import Cells
+from detectors.features.finish import Finish, parts
+from detectors.features.kernel import Kernel
+from detectors.features.where import Filters, check
+from state.cells import Cells, side_by_side
 from state.errors import ConfigError
 from state.schema import Column, Kind, Schema
 from state.types import F64
@@ -39,15 +40,15 @@ class WindowPlan:
 
     spec: WindowSpec
     features: tuple[FeatureInfo, ...]
-    finish: tuple[Finish, ...]
+    finish: Finish
 
-    def matrix(self, cells: Cells, index: dict[Part, int]) -> F64:
-        """(n, F) float64 in C order, one row per subject of the cells."""
-        view = WindowView(cells, index, self.length_us(cells))
-        out = np.empty((len(cells), len(self.finish)))
-        for i, finish in enumerate(self.finish):
-            out[:, i] = finish(view)
-        return out
+    def matrices(self, several: Sequence[Cells]) -> list[F64]:
+        """Of each of these windows' cells (F, n) float64, one row per feature, one column per subject."""
+        if len(several) == 1:
+            return [self.finish.matrix(several[0], self.length_us(several[0]))]
+        together = side_by_side(several)
+        x = self.finish.matrix(together, self.length_us(together))
+        return np.split(x, np.cumsum([len(cells) for cells in several])[:-1], axis=1)
 
     def length_us(self, cells: Cells) -> F64:
         """(n,) the span of time each row's window covers; a session's is at least one second."""
@@ -79,15 +80,18 @@ class FeaturePlan:
         self.schema = Schema(
             (*schema.columns, *(Column(s.name, seq.KINDS[s.kind]) for s in sequences)), schema.has_event_id
         )
-        compiled: dict[str, tuple[tuple[Part, ...], Finish]] = {}
         for name in sorted(used):
-            feature = declared[name]
-            self.columns |= self._needs(schema, feature)
-            compiled[name] = compile_feature(feature)
-        parts = tuple(dict.fromkeys(part for needed, _ in compiled.values() for part in needed))
-        self.kernel = Kernel(self.schema, parts)
+            self.columns |= self._needs(schema, declared[name])
+        needed = tuple(dict.fromkeys(part for name in sorted(used) for part in parts(declared[name])))
+        wheres = [*(p.where for p in needed), *(w for s in self.sequences for w in (s.where, s.sign_up))]
+        self.filters = Filters(self.schema, wheres)
+        self.kernel = Kernel(self.schema, needed, self.filters)
         self.windows = tuple(
-            WindowPlan(spec, tuple(info(declared[n]) for n in names), tuple(compiled[n][1] for n in names))
+            WindowPlan(
+                spec,
+                tuple(info(declared[n]) for n in names),
+                Finish([declared[n] for n in names], self.kernel.index),
+            )
             for spec, names in windows
         )
 

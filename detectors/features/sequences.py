@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from detectors.features.declare import SequenceDecl, SequenceKind
 from detectors.features.hashing import pair
-from detectors.features.where import Masks
+from detectors.features.where import Filters, Masks
 from state.batch import MicroBatch
+from state.cells import run_starts
 from state.errors import ConfigError
 from state.schema import Kind, Schema
 from state.slots import SlotColumns
-from state.types import DAY_US, F64, I64, MS_US, SECOND_US, START_OF_TIME_US, U64, Values
+from state.types import DAY_US, F64, I64, MS_US, SECOND_US, START_OF_TIME_US, U64, Bool, Values
 
 KINDS: dict[SequenceKind, Kind] = {
     SequenceKind.GAP: Kind.NUMBER,
@@ -37,22 +38,24 @@ class Segments:
 class Sequences:
     """Computes all declared sequences of a key group; remembers per slot what the next pane needs."""
 
-    def __init__(self, schema: Schema, declared: tuple[SequenceDecl, ...]) -> None:
-        self._schema = schema
-        self._declared = declared
+    def __init__(self, declared: tuple[SequenceDecl, ...], filters: Filters) -> None:
+        self._declared = [(d, filters.number(d.where), filters.number(d.sign_up)) for d in declared]
         self.carry = SlotColumns(
             {f"{d.name}.{name}": column for d in declared for name, column in _remembered(d).items()}
         )
 
     def compute(self, batch: MicroBatch, masks: Masks, segments: Segments) -> dict[str, Values]:
         """Name -> (n,) column.  batch: rows in (subject, event time, event key) order."""
-        return {d.name: self._one(d, batch, masks, segments) for d in self._declared}
+        return {
+            d.name: self._age(d, batch, masks[sign_up], segments)
+            if d.kind is SequenceKind.AGE
+            else self._one(d, batch, masks[where], segments)
+            for d, where, sign_up in self._declared
+        }
 
-    def _one(self, d: SequenceDecl, batch: MicroBatch, masks: Masks, segments: Segments) -> Values:
+    def _one(self, d: SequenceDecl, batch: MicroBatch, mask: Bool, segments: Segments) -> Values:
         n = len(batch)
-        if d.kind is SequenceKind.AGE:
-            return self._age(d, batch, masks, segments)
-        rows = np.flatnonzero(masks[d.where])
+        rows = np.flatnonzero(mask)
         segment = segments.of_row[rows]
         time_us = batch.event_time_us[rows]
         number = np.full(n, np.nan)
@@ -60,7 +63,7 @@ class Sequences:
             case SequenceKind.GAP:
                 before = self._previous(f"{d.name}.time", time_us, segment, segments.slot)
                 gap_us = time_us - before
-                number[rows] = np.where((before > START_OF_TIME_US) & (gap_us <= d.cap_us), gap_us / SECOND_US, np.nan)
+                number[rows] = np.where(gap_us <= d.cap_us, gap_us / SECOND_US, np.nan)  # no row before: since ever
                 return number
             case SequenceKind.OVERLAP:
                 before = self._previous(f"{d.name}.time", time_us, segment, segments.slot)
@@ -88,21 +91,19 @@ class Sequences:
         before = np.empty_like(value)
         if not len(value):
             return before
-        first = np.empty(len(segment), np.bool_)
-        first[0] = True
-        np.not_equal(segment[1:], segment[:-1], out=first[1:])
-        before[1:] = value[:-1]
+        starts = run_starts(segment)
+        slots = slot[segment[starts]]
         carry = self.carry[name]
-        before[first] = carry[slot[segment[first]]]
-        last = np.append(first[1:], True)
-        carry[slot[segment[last]]] = value[last]
+        before[1:] = value[:-1]
+        before[starts] = carry[slots]
+        carry[slots] = value[np.append(starts[1:], len(value)) - 1]
         return before
 
-    def _age(self, d: SequenceDecl, batch: MicroBatch, masks: Masks, segments: Segments) -> F64:
+    def _age(self, d: SequenceDecl, batch: MicroBatch, sign_up: Bool, segments: Segments) -> F64:
         time_us = batch.event_time_us.astype(np.float64)
         created = batch[d.column].copy() if d.column else np.full(len(batch), np.nan)
         if d.sign_up:
-            signed_up = masks[d.sign_up] & np.isnan(created)
+            signed_up = sign_up & np.isnan(created)
             created[signed_up] = time_us[signed_up]
         carry = self.carry[f"{d.name}.created_us"]
         created = fill_forward(created, ~np.isnan(created), carry, segments)

@@ -1,5 +1,7 @@
 """Row conditions as masks, each computed once per batch."""
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from detectors.features.declare import Condition, Where
@@ -8,46 +10,54 @@ from state.errors import ConfigError
 from state.schema import Kind, Schema
 from state.types import Bool, Values
 
-
-class Masks:
-    """The masks of one batch.  Conditions and conjunctions are evaluated at most once."""
-
-    def __init__(self, schema: Schema, batch: MicroBatch) -> None:
-        self._schema = schema
-        self._batch = batch
-        self._conditions: dict[Condition, Bool] = {}
-        self._wheres: dict[Where, Bool] = {(): np.ones(len(batch), np.bool_)}
-
-    def __getitem__(self, where: Where) -> Bool:
-        """(n,) bool: the rows that satisfy all conditions."""
-        mask = self._wheres.get(where)
-        if mask is None:
-            mask = self._condition(where[0])
-            for condition in where[1:]:
-                mask = mask & self._condition(condition)
-            self._wheres[where] = mask
-        return mask
-
-    def _condition(self, condition: Condition) -> Bool:
-        mask = self._conditions.get(condition)
-        if mask is None:
-            mask = self._conditions[condition] = _holds(self._schema, condition, self._batch[condition.column])
-        return mask
+Masks = list[Bool]
+"""The masks of one batch, (n,) bool each, by `Filters.number`."""
 
 
-def _holds(schema: Schema, condition: Condition, values: Values) -> Bool:
-    kind = schema.column(condition.column).kind
-    mask = present(kind, values)
-    if condition.words:
-        codes = [schema.code(condition.column, word) for word in condition.words]
-        mask = values == codes[0] if len(codes) == 1 else np.isin(values, codes)
-    if condition.excluded:
-        mask = ~np.isin(values, [schema.code(condition.column, word) for word in condition.excluded])
-    if condition.low is not None:
-        mask = mask & (values >= condition.low)
-    if condition.high is not None:
-        mask = mask & (values < condition.high)
-    return mask
+class Filters:
+    """All row conditions of a job, compiled: conditions and conjunctions that are equal are evaluated once."""
+
+    def __init__(self, schema: Schema, wheres: Iterable[Where]) -> None:
+        self._number = {where: i for i, where in enumerate(dict.fromkeys(wheres))}
+        conditions = list(dict.fromkeys(condition for where in self._number for condition in where))
+        self._tests = [(c.column, _test(schema, c)) for c in conditions]
+        self._wheres = [tuple(map(conditions.index, where)) for where in self._number]
+
+    def number(self, where: Where) -> int:
+        """Which of the masks belongs to these conditions."""
+        return self._number[where]
+
+    def masks(self, batch: MicroBatch) -> Masks:
+        """Which rows satisfy all conditions, of each conjunction."""
+        held = [test(batch[column]) for column, test in self._tests]
+        masks = []
+        for conditions in self._wheres:
+            mask = held[conditions[0]] if conditions else np.ones(len(batch), np.bool_)
+            for at in conditions[1:]:
+                mask = mask & held[at]
+            masks.append(mask)
+        return masks
+
+
+def _test(schema: Schema, condition: Condition) -> Callable[[Values], Bool]:
+    column, low, high = schema.column(condition.column), condition.low, condition.high
+    if condition.words or condition.excluded:
+        # By code; the last place answers for -1, no value.
+        wanted = not condition.excluded
+        answer = np.full(len(column.values) + 1, not wanted)
+        answer[[schema.code(column.name, word) for word in condition.excluded or condition.words]] = wanted
+        codes = np.flatnonzero(answer == wanted)
+        if len(codes) > 1:
+            return answer.take
+        code = int(codes[0])
+        return (lambda values: values == code) if wanted else (lambda values: values != code)
+    if low is not None and high is not None:
+        return lambda values: (values >= low) & (values < high)
+    if low is not None:
+        return lambda values: values >= low
+    if high is not None:
+        return lambda values: values < high
+    return lambda values: present(column.kind, values)
 
 
 def present(kind: Kind, values: Values) -> Bool:

@@ -56,14 +56,17 @@ class _Model:
     def tail(self, score: F64) -> F64:
         return np.power(10.0, -score) if self.calibrator is None else self.calibrator.tail(score)
 
-    def learn(self, rows: Rows, score: F64, keep: Bool) -> None:
+    def learn(self, rows: Rows, score: F64) -> None:
         if self.calibrator is not None:
-            self.calibrator.learn(score[keep])
+            self.calibrator.learn(score)
         if self.detector is not None:
-            self.detector.learn(_pick(self.view(rows), keep))
+            self.detector.learn(self.view(rows))
 
     def view(self, rows: Rows) -> Rows:
-        return Rows(rows.window, rows.end_us, rows.x[:, self.columns], rows.subject, rows.start_us, rows.stop_us)
+        if len(self.columns) == rows.x.shape[1]:
+            return rows
+        x = rows.x.T[self.columns].T
+        return Rows(rows.window, rows.end_us, x, rows.subject, rows.start_us, rows.stop_us)
 
 
 class WindowModels:
@@ -109,11 +112,13 @@ class WindowModels:
             self._react(Reaction(event.reaction), rows.end_us)
         if rows.end_us < self._frozen_until_us:
             return events
-        self.profile.learn(rows.x[keep])
+        kept, at = (rows, slice(None)) if keep.all() else (_pick(rows, keep), keep)
+        self.profile.learn(kept.x)
         for model in self._models:
-            model.learn(rows, verdict.score[model.use.name], keep)
+            model.learn(kept, verdict.score[model.use.name][at])
         if self._successors:
-            self._train_successors(rows, own, keep)
+            scores = {name: m.score(rows, own)[at] for name, m in self._successors.items()}
+            self._train_successors(kept, scores)
         return events
 
     def _react(self, reaction: Reaction, now_us: int) -> None:
@@ -124,9 +129,9 @@ class WindowModels:
             self._successors = {m.use.name: m.build_successor(self._job) for m in learners}
             self._successor_rounds = 0
 
-    def _train_successors(self, rows: Rows, own: dict[str, OwnVerdict], keep: Bool) -> None:
-        for successor in self._successors.values():
-            successor.learn(rows, successor.score(rows, own), keep)
+    def _train_successors(self, rows: Rows, scores: dict[str, F64]) -> None:
+        for name, successor in self._successors.items():
+            successor.learn(rows, scores[name])
         self._successor_rounds += 1
         if self._successor_rounds >= self._job.drift.retrain_rounds:
             self._models = [self._successors.get(m.use.name, m) for m in self._models]
@@ -218,6 +223,6 @@ def _frames(kind: str, models: list[_Model]) -> dict[str, bytes]:
 
 
 def _pick(rows: Rows, keep: Bool) -> Rows:
-    if keep.all():
-        return rows
-    return Rows(rows.window, rows.end_us, rows.x[keep], rows.subject[keep], rows.start_us[keep], rows.stop_us[keep])
+    at = np.flatnonzero(keep)
+    x = rows.x.T.take(at, axis=1).T
+    return Rows(rows.window, rows.end_us, x, rows.subject[at], rows.start_us[at], rows.stop_us[at])

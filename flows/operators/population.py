@@ -10,6 +10,7 @@ from detectors.base import Rows
 from flows.job import Job
 from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
 from flows.operators.models import Verdict, WindowModels
+from flows.operators.quarantine import Quarantine
 from flows.operators.rounds import Rounds
 from state.keygroup import key_group
 from state.snapshot import pack, unpack
@@ -31,7 +32,7 @@ class PopulationOperator:
         self._rounds: Rounds[FeatureRows] = Rounds(str(group) for group in range(job.key_groups))
         self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
         self._order = {name: i for i, name in enumerate(self._models)}
-        self._quarantine: dict[str, dict[int, int]] = {name: {} for name in self._models}
+        self._quarantine = {name: Quarantine() for name in self._models}
         self.observer: RoundObserver | None = None
         if resume is not None:
             self._restore(resume)
@@ -83,11 +84,11 @@ class PopulationOperator:
         """The rows to learn from; puts the subjects of suspicious ones in quarantine."""
         rule = self._job.learning
         odd = verdict.combined <= rule.exclude_line
-        held = {s: until_us for s, until_us in self._quarantine[rows.window].items() if until_us >= rows.end_us}
+        quarantine = self._quarantine[rows.window]
+        quarantine.release(rows.end_us)
         if odd.mean() <= rule.exclude_share_max:
-            held |= dict.fromkeys(rows.subject[odd].tolist(), rows.end_us + rule.quarantine_us)
-        self._quarantine[rows.window] = held
-        left_out = odd | np.isin(rows.subject, np.fromiter(held, np.uint64, len(held)))
+            quarantine.hold(rows.subject[odd], rows.end_us + rule.quarantine_us)
+        left_out = odd | quarantine.holds(rows.subject)
         return ~left_out if left_out.mean() <= rule.exclude_share_max else np.ones(len(rows), np.bool_)
 
     def _candidates(self, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels) -> list[Candidate]:
@@ -142,7 +143,7 @@ class PopulationOperator:
         meta: dict[str, Any] = {
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
-            "quarantine": {window: list(held.items()) for window, held in self._quarantine.items()},
+            "quarantine": {window: held.state() for window, held in self._quarantine.items()},
             "digest": self._job.digest,
         }
         return pack(
@@ -153,7 +154,7 @@ class PopulationOperator:
         _, meta, arrays = unpack(blob, "population", (_VERSION,))
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
-        self._quarantine = {window: {int(s): int(t) for s, t in meta["quarantine"][window]} for window in self._models}
+        self._quarantine = {window: Quarantine(meta["quarantine"][window]) for window in self._models}
         for window, models in self._models.items():
             prefix = f"{window}/"
             models.restore({n.removeprefix(prefix): a.tobytes() for n, a in arrays.items() if n.startswith(prefix)})
@@ -185,7 +186,7 @@ def _concat(parts: list[FeatureRows]) -> FeatureRows:
         np.concatenate([p.name for p in parts]),
         np.concatenate([p.start_us for p in parts]),
         np.concatenate([p.stop_us for p in parts]),
-        np.concatenate([p.x for p in parts]),
+        np.concatenate([p.x.T for p in parts], axis=1).T,
         own,
     )
 

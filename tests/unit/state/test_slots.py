@@ -11,7 +11,7 @@ def enter(table: SlotTable, keys: list[int], seen_us: int) -> tuple[list[int], l
     """Enters sorted keys at one time."""
     ordered = np.array(sorted(keys), np.uint64)
     names = np.array([f"n{k}" for k in ordered.tolist()], dtype=object)
-    slots, evicted = table.enter(ordered, names, np.full(len(ordered), seen_us))
+    slots, evicted = table.enter(ordered, lambda at: names[at], np.full(len(ordered), seen_us))
     return slots.tolist(), evicted.tolist()
 
 

@@ -1,0 +1,143 @@
+"""What becomes of the windows that close: features, what own history says of them, one list of rows per cohort."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from detectors.base import Rows
+from flows.job import Job
+from flows.operators.messages import FeatureRows, OwnVerdict
+from flows.operators.own import OwnDetectors
+from state.cells import Cells
+from state.order import stable_argsort
+from state.slots import SlotTable
+from state.types import F64, I16, I64, U64, Names
+from state.windows import WindowKind
+
+_TOGETHER: Final = 2_048
+"""So many rows of small windows are worked out at once: what a window costs, few rows or many, is shared."""
+_WAITING: Final = 32_768
+"""Rows that wait at most."""
+
+
+@dataclass(slots=True)
+class _Due:
+    """A window that closed.  order: of the cells by subject.  The rest is in this order, and as it was then."""
+
+    index: int
+    end_us: int
+    cells: Cells
+    order: I64
+    slot: I64
+    key: U64
+    name: Names
+    cohort: I16
+
+
+class Closing:
+    """The windows of one key group that have closed.
+
+    They wait until `take` asks for them, or until subjects leave, so that a stretch of quiet time with a few rows at
+    each boundary is worked out in few steps.
+    """
+
+    def __init__(self, job: Job, group: int) -> None:
+        self._group = group
+        self._windows = job.plan.windows
+        self._cohorts = job.cohorts.names
+        self._own = [OwnDetectors(job, w.spec.name) for w in self._windows]
+        self._due: list[_Due] = []
+        self._waiting = 0
+        self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
+
+    def add(self, index: int, end_us: int, cells: Cells, slots: SlotTable, cohort: I16) -> None:
+        """A window of one kind that closed.  cohort: code by slot."""
+        key = slots.key(cells.slot)
+        order = stable_argsort(key)
+        slot = cells.slot[order]
+        self._due.append(_Due(index, end_us, cells, order, slot, key[order], slots.name(slot), cohort[slot]))
+        self._waiting += len(cells)
+        if self._waiting >= _WAITING:
+            self._work()
+
+    def take(self) -> dict[str, list[FeatureRows]]:
+        """The rows of all windows that closed since, by cohort, in the order in which they closed."""
+        self._work()
+        rows, self._rows = self._rows, {name: [] for name in self._cohorts}
+        return rows
+
+    def forget(self, slots: I64) -> None:
+        """These slots' subjects leave."""
+        self._work()
+        for own in self._own:
+            own.forget(slots)
+
+    def _work(self) -> None:
+        matrices: dict[int, F64] = {}
+        for index, window in enumerate(self._windows):
+            for batch in _batches([due for due in self._due if due.index == index]):
+                matrices |= zip(map(id, batch), window.matrices([due.cells for due in batch]), strict=True)
+        for due in self._due:
+            self._emit(due, matrices[id(due)])
+        self._due, self._waiting = [], 0
+
+    def _emit(self, due: _Due, matrix: F64) -> None:
+        spec = self._windows[due.index].spec
+        n, x = len(due.key), matrix[:, due.order].T
+        if spec.kind is WindowKind.SESSION:
+            start_us, stop_us = (us[due.order].astype(np.int64) for us in (due.cells.first_us, due.cells.last_us))
+        else:
+            start_us, stop_us = np.full(n, due.end_us - spec.size_us), np.full(n, due.end_us)
+        own = self._own[due.index].judge(
+            Rows(spec.name, due.end_us, x, due.key, start_us, stop_us, due.slot.astype(np.int32))
+        )
+        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x, own)
+        if len(self._cohorts) == 1:
+            self._rows[self._cohorts[0]].append(rows)
+            return
+        code = np.where(due.cohort < 0, len(self._cohorts) - 1, due.cohort)
+        for cohort in np.unique(code).tolist():
+            self._rows[self._cohorts[cohort]].append(_take(rows, np.flatnonzero(code == cohort)))
+
+    def snapshots(self) -> dict[str, bytes]:
+        """The own-history detectors' state, as frames by window and detector."""
+        return {
+            f"{window.spec.name}.{name}": blob
+            for window, own in zip(self._windows, self._own, strict=True)
+            for name, blob in own.snapshots().items()
+        }
+
+    def restore(self, frames: dict[str, bytes]) -> None:
+        """Takes what `snapshots` gave. A detector without a frame starts cold."""
+        for window, own in zip(self._windows, self._own, strict=True):
+            prefix = f"{window.spec.name}."
+            own.restore({n.removeprefix(prefix): blob for n, blob in frames.items() if n.startswith(prefix)})
+
+
+def _batches(due: list[_Due]) -> list[list[_Due]]:
+    """Cut where enough rows have come together."""
+    batches: list[list[_Due]] = []
+    rows = _TOGETHER
+    for window in due:
+        if rows >= _TOGETHER:
+            batches.append([])
+            rows = 0
+        batches[-1].append(window)
+        rows += len(window.cells)
+    return batches
+
+
+def _take(rows: FeatureRows, at: I64) -> FeatureRows:
+    own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in rows.own.items()}
+    return FeatureRows(
+        rows.window,
+        rows.end_us,
+        rows.group,
+        rows.subject[at],
+        rows.name[at],
+        rows.start_us[at],
+        rows.stop_us[at],
+        rows.x[at],
+        own,
+    )

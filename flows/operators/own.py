@@ -1,0 +1,60 @@
+"""The subject-scope detectors of one window: each subject against its own past."""
+
+import numpy as np
+
+from detectors.base import Rows, Scope, SubjectDetector
+from flows.job import DetectorUse, Job
+from flows.operators.messages import OwnVerdict
+from state.errors import DetectorError
+from state.types import I64
+
+
+class OwnDetectors:
+    """The subject-scope detectors of one window."""
+
+    def __init__(self, job: Job, window: str) -> None:
+        plan = next(w for w in job.plan.windows if w.spec.name == window)
+        self._uses: list[tuple[DetectorUse, I64, int]] = []
+        self._detectors: dict[str, SubjectDetector] = {}
+        for use in job.detectors:
+            if use.spec.scope is Scope.SUBJECT and window in use.windows:
+                chosen = np.array(
+                    [i for i, f in enumerate(plan.features) if not use.features or f.name in use.features]
+                )
+                self._uses.append((use, chosen, len(plan.features)))
+        self._infos = plan.features
+        self.restore({})
+
+    def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
+        """Each detector's verdict on the rows, which it learns from afterwards."""
+        verdicts: dict[str, OwnVerdict] = {}
+        for use, chosen, width in self._uses:
+            detector = self._detectors[use.name]
+            view = Rows(
+                rows.window, rows.end_us, rows.x[:, chosen], rows.subject, rows.start_us, rows.stop_us, rows.slot
+            )
+            typical = np.full((len(rows), width), np.nan)
+            share = np.zeros((len(rows), width))
+            score = detector.score(view)
+            typical[:, chosen] = detector.typical(view)
+            share[:, chosen] = detector.explain(view)
+            detector.learn(view)
+            verdicts[use.name] = OwnVerdict(score, typical, share)
+        return verdicts
+
+    def forget(self, slots: I64) -> None:
+        for detector in self._detectors.values():
+            detector.forget(slots)
+
+    def snapshots(self) -> dict[str, bytes]:
+        return {name: detector.snapshot() for name, detector in self._detectors.items()}
+
+    def restore(self, frames: dict[str, bytes]) -> None:
+        """Builds the detectors, each from its frame where there is one."""
+        for use, chosen, _ in self._uses:
+            detector = use.spec.build(tuple(self._infos[i] for i in chosen.tolist()), frames.get(use.name))
+            if not isinstance(detector, SubjectDetector):
+                raise DetectorError(
+                    f"detector {use.name!r} declares scope subject, but is no SubjectDetector: {type(detector)}"
+                )
+            self._detectors[use.name] = detector

@@ -1,0 +1,76 @@
+"""Orders of rows.  Sorting values is two to four times as fast as sorting positions, so positions ride along."""
+
+from typing import Final
+
+import numpy as np
+
+from state.types import I64, U64, Bool
+
+_FEW: Final = 1_500
+"""Below this many values the plain way is as fast."""
+
+
+def stable_argsort(values: U64) -> I64:
+    """As np.argsort(values, kind="stable").
+
+    Value and position are packed into one number, and these are sorted.  Values too large to leave room for the
+    position lose their low bits to it; where that leaves some out of order, their stretch is sorted again.
+    """
+    n = len(values)
+    if n < _FEW:
+        return np.argsort(values, kind="stable")
+    bits = n.bit_length()
+    lost = max(0, int(values.max()).bit_length() + bits - 64)
+    packed = (values >> np.uint64(lost)) << np.uint64(bits)
+    packed |= np.arange(n, dtype=np.uint64)
+    packed.sort()
+    head = packed >> np.uint64(bits)
+    order = (packed ^ (head << np.uint64(bits))).view(np.int64)
+    if lost:
+        ordered = values[order]
+        wrong = np.flatnonzero(ordered[1:] < ordered[:-1])
+        if len(wrong) > n // 64:
+            return np.argsort(values, kind="stable")
+        for value in sorted(set(head[wrong].tolist())):
+            start, stop = np.searchsorted(head, [value, value + 1])
+            stretch = order[start:stop]
+            order[start:stop] = stretch[np.argsort(values[stretch], kind="stable")]
+    return order
+
+
+def chronological(subject: U64, time_us: I64, event_key: U64) -> I64:
+    """Row positions in (subject, event time, event key) order.
+
+    Rows come nearly in the order of their times, so they are sorted by subject, stably; then by time those of subjects
+    that are out of order; then by event key those that tie.
+    """
+    order = stable_argsort(subject)
+    subject, times = subject[order], time_us[order]
+    same = subject[1:] == subject[:-1]
+    back = same & (times[1:] < times[:-1])
+    if back.any():
+        run = np.concatenate([[0], np.cumsum(~same)])
+        unsorted = np.zeros(int(run[-1]) + 1, np.bool_)
+        unsorted[run[1:][back]] = True
+        rows = np.flatnonzero(unsorted[run])
+        order[rows] = order[rows][_by_run_and_time(run[rows], times[rows])]
+        times = time_us[order]
+    tied = _either(same & (times[1:] == times[:-1]))
+    if len(tied):
+        at = order[tied]
+        order[tied] = at[np.lexsort((event_key[at], times[tied], subject[tied]))]
+    return order
+
+
+def _by_run_and_time(run: I64, time_us: I64) -> I64:
+    since_us = time_us - time_us.min()
+    bits = int(since_us.max()).bit_length()
+    if bits + int(run[-1]).bit_length() > 63:
+        return np.lexsort((time_us, run))
+    return stable_argsort(((run << bits) | since_us).view(np.uint64))
+
+
+def _either(pairs: Bool) -> I64:
+    """Positions that are the one or the other of a pair.  pairs: (n - 1,) about the rows i and i + 1."""
+    first = np.flatnonzero(pairs)
+    return np.union1d(first, first + 1) if len(first) else first
