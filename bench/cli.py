@@ -228,22 +228,10 @@ def _show(written: "Written", *, as_json: bool) -> None:
 def _print_comparison(found: "Compared", *, as_json: bool) -> None:
     from bench.compare.verdict import median_ratio, table
 
-    limit = found.asked.limit
     if as_json:
-        print_json(
-            {
-                "base": found.titles[0],
-                "head": found.titles[1],
-                "cases": [
-                    {"case": p.case, "base_cpu_s": p.base.cpu_s, "head_cpu_s": p.head.cpu_s, "ratio": p.ratio,
-                     "again": p.again.ratio if p.again else None, "spread": p.spread, "verdict": str(p.verdict(limit))}
-                    for p in found.pairs
-                ],
-                "losses": [p.case for p in found.losses],
-            }
-        )  # fmt: skip
+        print_json(found.to_json())
         return
-    drawn = table(found.pairs, found.titles, limit)
+    drawn = table(found.pairs, found.titles, found.asked.limit)
     middle = median_ratio(found.pairs)
     lines = [
         f"{len(found.losses)} of {len(found.pairs)} cases lose" + (f"; median ratio {middle:.2f} ×" if middle else "")

@@ -10,7 +10,18 @@ import pytest
 from bench.runner import is_checkout
 from flows.version import driftnet_version
 
-_PACKAGES = ("bytewax", "river", "numpy", "orjson", "xxhash", "scipy", "pathway", "apache-flink", "pytest-benchmark")
+_PACKAGES = (
+    "bytewax",
+    "river",
+    "numpy",
+    "orjson",
+    "msgspec",
+    "xxhash",
+    "scipy",
+    "pathway",
+    "apache-flink",
+    "pytest-benchmark",
+)
 
 
 class Progress:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.compare.child import Child, children
 from bench.compare.trees import Tree, repository, trees
@@ -71,6 +72,24 @@ class Compared:
         """Cases that compute something else now."""
         found = (Verdict.OTHER_RESULT, Verdict.SLOWER_OTHER_RESULT)
         return [pair for pair in self.pairs if pair.verdict(self.asked.limit) in found]
+
+    def to_json(self) -> dict[str, Any]:
+        """Both commits, every case with all its times, the losses."""
+        limit = self.asked.limit
+        cases = [
+            {
+                "case": pair.case,
+                "base_cpu_s": pair.base.cpu_s,
+                "head_cpu_s": pair.head.cpu_s,
+                "ratio": pair.ratio,
+                "again": pair.again.ratio if pair.again else None,
+                "spread": pair.spread,
+                "verdict": str(pair.verdict(limit)),
+            }
+            for pair in self.pairs
+        ]
+        losses = [pair.case for pair in self.losses]
+        return {"base": self.titles[0], "head": self.titles[1], "limit": limit, "cases": cases, "losses": losses}
 
 
 def compare(asked: Asked, directory: Path, tell: Tell) -> Compared:

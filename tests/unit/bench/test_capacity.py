@@ -171,8 +171,8 @@ def test_figures_of_a_run() -> None:
     assert (one.population_us, one.rows_per_event) == (pytest.approx(4.0), pytest.approx(0.25))
     assert (one.account_bytes, one.open_event_bytes) == (200, pytest.approx(200.0))
     assert (shipped.decode_us, shipped.subject_us) == (pytest.approx(4.0), pytest.approx(26.0))
-    assert (shipped.population_us, shipped.rows_per_event) == (pytest.approx(2.0 / 120e3 * 1e6), pytest.approx(1.2))
-    assert shipped.boundary_us == pytest.approx((10.0 - 50e-6 * 150e3) / (288 * 8) * 1e6)
+    assert (shipped.population_us, shipped.rows_per_event) == (pytest.approx(3.5 / 180e3 * 1e6), pytest.approx(1.2))
+    assert shipped.boundary_us == pytest.approx((6.5 - 30e-6 * 150e3) / (288 * 8) * 1e6)
     assert (found.shipped_events_per_account, found.exchange) == (50.0, pytest.approx(1.1))
     assert (found.resident, found.snapshot_s_per_gb, found.restore_s_per_gb) == (
         2.0,
