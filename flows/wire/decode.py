@@ -107,7 +107,7 @@ class _Plan:
     ) -> Decoded:
         """arrays: one per converter, of the good rows alone."""
         time, subject, *rest = arrays
-        key = rest.pop(0) if self._has_id else hash_lines([lines[row] for row in rows.tolist()])
+        key = rest.pop(0) if self._has_id else hash_lines([lines[row] for row in rows.tolist()] if bad else lines)
         system = {
             EVENT_TIME: time,
             EVENT_KEY: pair(subject, key),

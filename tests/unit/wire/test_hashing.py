@@ -14,8 +14,9 @@ HASHES = {"ann": 5200682613324210888, "ü": 6748675957732712302, "7": 4995664311
 
 
 def hash_ids(*pieces: list[Any]) -> list[int]:
-    hashes = hash_pieces([id_piece(piece) for piece in pieces])
+    hashes, huge = hash_pieces([id_piece(piece) for piece in pieces])
     assert hashes.dtype == np.uint64
+    assert not huge.any()
     return hashes.tolist()
 
 
@@ -44,6 +45,14 @@ BROKEN = ["a\nb", "\n", "", 7, None]
 def test_ids_hash_as_their_texts_and_nothing_as_zero(pieces: list[list[Any]]) -> None:
     """None and "" are no id; in whatever company, and with line breaks inside, each id hashes as it does alone."""
     assert hash_ids(*pieces) == [0 if v in (None, "") else hash_id(v) for piece in pieces for v in piece]
+
+
+@pytest.mark.parametrize("others", [[7, None], ["a"], ["a\nb", 7]])
+def test_an_integer_beyond_64_bits_is_no_id_in_any_company(others: list[Any]) -> None:
+    """The others have the hashes that they have without it."""
+    hashes, huge = hash_pieces([id_piece([*others, 2**64]), id_piece([-(2**63) - 1, 2**64 - 1])])
+    assert huge.tolist() == [False] * len(others) + [True, True, False]
+    assert hashes[~huge].tolist() == hash_ids(others, [2**64 - 1])
 
 
 @pytest.mark.parametrize("length", range(1, 70))
