@@ -1,4 +1,9 @@
-"""Stable 64-bit hashes of ids: the same on every machine, in every process, for ever (state depends on them)."""
+"""Stable 64-bit hashes of ids: the same on every machine, in every process, for ever (state depends on them).
+
+The hash of an id is xxh3_64 of its UTF-8 text, of an integer's decimal text: 7 and "7" are one id. None and "" are no
+id and give 0 (NO_ID); an id that happens to hash to 0 gives 1.
+Source: XXH3, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,17 +22,6 @@ _HUGE_HASH: Final = np.uint64(xxh3_64_intdigest(_HUGE))
 
 IdPiece = tuple[bytes, int] | U64
 """Some ids, at least one: their texts with a line break between two, and how many; or already hashed."""
-
-
-def hash_id(value: str | int) -> int:
-    """xxh3_64 of the id's UTF-8 text, in [0, 2**64); an integer is hashed as its decimal text.
-
-    "" is no id and gives 0 (NO_ID); an id that happens to hash to 0 gives 1.  Raises TypeError for other types.
-    Source: XXH3, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
-    """
-    if type(value) is not str and type(value) is not int:
-        raise TypeError(f"an id is text or an integer, not {type(value).__name__}")
-    return (xxh3_64_intdigest(str(value).encode()) or 1) if value != "" else NO_ID
 
 
 def id_texts(values: Sequence[Any]) -> Sequence[str]:
@@ -51,7 +45,7 @@ def id_piece(values: Sequence[Any]) -> IdPiece:
 
 
 def hash_pieces(pieces: Sequence[IdPiece]) -> tuple[U64, Bool]:
-    """`hash_id` of all ids of some pieces, at least one: (n,) uint64, 0 for None; and which are beyond 64 bits."""
+    """The hashes of all ids of some pieces, at least one: (n,) uint64; and which are integers beyond 64 bits."""
     joined = [piece for piece in pieces if isinstance(piece, tuple)]
     if len(joined) == len(pieces):
         texts, counts = zip(*joined, strict=True)
