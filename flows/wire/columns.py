@@ -22,8 +22,7 @@ from state.types import F64, I16, I64, NO_CODE, NO_ID, U64, Bool, Values
 EXACT_MAX: Final = 2.0**53 - 1
 """The largest magnitude up to which float64 holds every integer and none that was rounded to it."""
 _INT64_MAX: Final = 2**63 - 1
-_INT64: Final = Annotated[int, Meta(ge=-(2**63), le=_INT64_MAX)]
-_EITHER: Final = _INT64 | float
+_EITHER: Final = Annotated[int, Meta(ge=-(2**63), le=_INT64_MAX)] | float
 """A number as it is written; one that is read as float alone is a float in any case."""
 _NUMBERS: Final = frozenset({int, float})
 _UNKNOWN: Final = np.int16(NO_CODE).tobytes()
@@ -84,14 +83,14 @@ class IdConverter(Converter):
 
     def __init__(self, path: Path, required: bool) -> None:
         super().__init__(path, required)
-        self.types = self._or_null(str, _INT64)
+        self.types = self._or_null(str, int)
 
     def piece(self, values: Cells) -> IdPiece:
         return id_piece(values)
 
     def column(self, pieces: Sequence[IdPiece]) -> tuple[U64, Bool | bool]:
-        hashes = hash_pieces(pieces)
-        return hashes, self.required and hashes == NO_ID
+        hashes, unfit = hash_pieces(pieces)
+        return hashes, unfit | (hashes == NO_ID) if self.required else unfit
 
     def _why(self, value: Any) -> Why | None:
         if type(value) is str:

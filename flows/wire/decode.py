@@ -22,7 +22,7 @@ from state.types import I64, Values
 
 _CHUNK: Final = 256
 """Lines per chunk: the parsed objects of a larger one leave the caches before they are read."""
-_SUBJECT: Final = 1
+_SUBJECT, _KEY = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,27 @@ class _Plan:
     def decode(self, lines: Sequence[bytes]) -> Decoded:
         """As Decoder.decode."""
         bad: dict[int, Why] = {}
+        names, pieces = self._read(lines, bad)
+        rows = np.delete(np.arange(len(lines)), list(bad)) if bad else np.arange(len(lines))
+        unfit = np.zeros(len(rows), np.bool_)
+        arrays: list[Values] = []
+        for converter, parts in zip(self._converters, pieces, strict=True):
+            array, is_unfit = converter.column(parts) if parts else (np.empty(0, converter.dtype), unfit)
+            arrays.append(array)
+            unfit |= is_unfit
+        if not self._has_id:
+            arrays.insert(_KEY, hash_lines([lines[row] for row in rows.tolist()] if bad else lines))
+        arrays.append(np.fromiter(names, np.object_, len(names)))
+        if unfit.any():
+            bad |= {row: self._fault(lines[row]) for row in rows[unfit].tolist()}
+            rows, *arrays = (array[~unfit] for array in (rows, *arrays))
+        time, subject, key, *rest, name = arrays
+        system = {EVENT_TIME: time, EVENT_KEY: pair(subject, key), SUBJECT: subject, SUBJECT_NAME: name}
+        batch = MicroBatch(system | dict(zip(self._names, rest, strict=True)))
+        return Decoded(batch, rows, [Reject(row, *bad[row]) for row in sorted(bad)])
+
+    def _read(self, lines: Sequence[bytes], bad: dict[int, Why]) -> tuple[list[str], list[list[Any]]]:
+        """The subjects' names, and each converter's pieces.  bad: gets the lines that are not in them."""
         names: list[str] = []
         pieces: list[list[Any]] = [[] for _ in self._converters]
         for start in range(0, len(lines), _CHUNK):
@@ -87,35 +108,7 @@ class _Plan:
                 names += id_texts(columns[_SUBJECT])
                 for converter, values, into in zip(self._converters, columns, pieces, strict=True):
                     into.append(converter.piece(values))
-        rows = np.delete(np.arange(len(lines)), list(bad)) if bad else np.arange(len(lines))
-        if not names:
-            return self._decoded([np.empty(0, c.dtype) for c in self._converters], names, rows, lines, bad)
-        unfit = np.zeros(len(rows), np.bool_)
-        arrays: list[Values] = []
-        for converter, parts in zip(self._converters, pieces, strict=True):
-            array, is_unfit = converter.column(parts)
-            arrays.append(array)
-            unfit |= is_unfit
-        if unfit.any():
-            bad |= {row: self._fault(lines[row]) for row in rows[unfit].tolist()}
-            names = [name for name, drop in zip(names, unfit.tolist(), strict=True) if not drop]
-            arrays, rows = [array[~unfit] for array in arrays], rows[~unfit]
-        return self._decoded(arrays, names, rows, lines, bad)
-
-    def _decoded(
-        self, arrays: list[Values], names: list[str], rows: I64, lines: Sequence[bytes], bad: dict[int, Why]
-    ) -> Decoded:
-        """arrays: one per converter, of the good rows alone."""
-        time, subject, *rest = arrays
-        key = rest.pop(0) if self._has_id else hash_lines([lines[row] for row in rows.tolist()])
-        system = {
-            EVENT_TIME: time,
-            EVENT_KEY: pair(subject, key),
-            SUBJECT: subject,
-            SUBJECT_NAME: np.fromiter(names, np.object_, len(names)),
-        }
-        batch = MicroBatch(system | dict(zip(self._names, rest, strict=True)))
-        return Decoded(batch, rows, [Reject(row, *bad[row]) for row in sorted(bad)])
+        return names, pieces
 
     def _fault(self, line: bytes) -> Why:
         """What is wrong with a line whose values do not all fit."""

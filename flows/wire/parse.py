@@ -66,10 +66,12 @@ class Parser:
         msgspec looks at the form of members that it does not read, but not at the bytes of their texts.
         """
         rows: set[int] = set()
-        if max(map(len, lines)) > min(SHORT_BYTES, self._bytes_max):
-            rows |= {row for row, line in enumerate(lines) if len(line) > self._bytes_max or is_deep(line)}
+        short = min(SHORT_BYTES, self._bytes_max)
+        if len(max(lines, key=len)) > short:
+            long = [(row, line) for row, line in enumerate(lines) if len(line) > short]
+            rows |= {row for row, line in long if len(line) > self._bytes_max or is_deep(line)}
         if not all(map(bytes.isascii, lines)) and not _is_utf8(b"\n".join(lines)):
-            rows |= {row for row, line in enumerate(lines) if not _is_utf8(line)}
+            rows |= {row for row, line in enumerate(lines) if not (line.isascii() or _is_utf8(line))}
         return rows
 
 

@@ -88,10 +88,10 @@ def read_document(line: bytes) -> tuple[Any, Why | None]:
         message = str(error)
     why: Why = (Reason.NESTED if "depth" in message else Reason.NOT_JSON), message
     beyond: list[str] = []
-    numbers = partial(_number, beyond)
-    value, is_read = None, False
+    number = partial(_number, beyond)
+    is_read = False
     try:
-        value = json.loads(line.decode(), parse_constant=_constant, parse_float=numbers, parse_int=numbers)
+        value = json.loads(line.decode(), parse_constant=_constant, parse_float=number, parse_int=number)
         json.dumps(value, ensure_ascii=False).encode()
         is_read = not is_deep(line)
     except UnicodeError as error:
@@ -105,7 +105,7 @@ def read_document(line: bytes) -> tuple[Any, Why | None]:
     if beyond:
         why = Reason.NAN, f"found the number {beyond[0]:.40}, beyond the range of float64"
         if is_read:
-            return value, why
+            return json.loads(line.decode(), parse_int=_integer), why
     raise BadLineError(why)
 
 
@@ -126,10 +126,14 @@ def _constant(literal: str) -> float:
 
 
 def _number(beyond: list[str], literal: str) -> float:
-    """As orjson reads it: an integer beyond 64 bits as a float.  What float64 cannot hold is infinite, and noted."""
+    """beyond: gets what float64 cannot hold."""
     value = float(literal)
     if math.isinf(value):
         beyond.append(literal)
-    elif literal.lstrip("-").isdigit() and -(2**63) <= int(literal) < 2**64:
-        return int(literal)
     return value
+
+
+def _integer(literal: str) -> float:
+    """As orjson reads it: as a float where it has more than 64 bits."""
+    value = float(literal)
+    return value if abs(value) >= 2**65 or not -(2**63) <= int(literal) < 2**64 else int(literal)

@@ -1,13 +1,14 @@
 """Decoding lines to columns; tests/property/test_decode.py holds it against a slow twin."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from xxhash import xxh3_64_intdigest
 
 from flows.wire.decode import Decoded, Decoder
-from flows.wire.hashing import hash_id
 from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import ConfigError
@@ -47,10 +48,10 @@ def test_a_good_line_becomes_a_row_of_typed_columns() -> None:
     assert key[0] == "uint64"
     assert seen == {
         "event_time_us": ("int64", [AT_MS * 1000]),
-        "subject": ("uint64", [hash_id("ann")]),
+        "subject": ("uint64", [xxh3_64_intdigest(b"ann")]),
         "subject_name": ("object", ["ann"]),
         "type": ("int16", [0]),
-        "track": ("uint64", [hash_id("t")]),
+        "track": ("uint64", [xxh3_64_intdigest(b"t")]),
         "ms": ("float64", [5.0]),
         "created": ("float64", [7e6]),
     }
@@ -60,7 +61,7 @@ def test_a_good_line_becomes_a_row_of_typed_columns() -> None:
 def test_an_optional_value_that_is_absent_or_null_is_the_missing_value(absent: Any) -> None:
     """Ids give 0, numbers and times nan; the line is good."""
     batch = decode(line(track=absent, ms=absent, created=absent), line()).batch
-    assert batch["track"].tolist() == [0, hash_id("t")]
+    assert batch["track"].tolist() == [0, xxh3_64_intdigest(b"t")]
     np.testing.assert_array_equal(batch["ms"], [np.nan, 5.0])
     np.testing.assert_array_equal(batch["created"], [np.nan, 7e6])
 
@@ -167,12 +168,14 @@ def test_asking_for_a_column_that_is_not_there_names_those_that_are() -> None:
         decode(columns=frozenset({"tracks"}))
 
 
-@pytest.mark.parametrize("lines", [[], [b"?"], [b"?"] * 600])
-def test_without_a_good_line_the_batch_is_empty_and_typed(lines: list[bytes]) -> None:
+@pytest.mark.parametrize("lines", [[], [b"?"], [b"?"] * 600, [line(at=0)]])
+@pytest.mark.parametrize("spec", [SPEC, replace(SPEC, event_id=())])
+def test_without_a_good_line_the_batch_is_empty_and_typed(lines: list[bytes], spec: WireSpec) -> None:
     """An empty batch joins other batches without changing a dtype."""
-    decoded = decode(*lines)
+    decoded = decode(*lines, spec=spec)
     assert len(decoded.batch) == len(decoded.row) == 0
-    full = decode(line()).batch
+    assert [reject.row for reject in decoded.rejects] == list(range(len(lines)))
+    full = decode(line(), spec=spec).batch
     assert {n: v.dtype for n, v in decoded.batch.columns.items()} == {n: v.dtype for n, v in full.columns.items()}
 
 
@@ -180,7 +183,7 @@ def test_an_integer_id_and_its_text_are_one_id() -> None:
     """7 and "7" are one subject, called "7"; true is none."""
     batch = decode(line(user=7), line(user="7")).batch
     assert batch.subject_name.tolist() == ["7", "7"]
-    assert batch.subject[0] == batch.subject[1] == hash_id("7")
+    assert batch.subject[0] == batch.subject[1] == xxh3_64_intdigest(b"7")
     assert batch.event_key[0] == batch.event_key[1]
 
 
