@@ -15,8 +15,8 @@ TABLE_BITS: Final = 5
 VALUE_BITS: Final = 64 - SLOT_BITS - TABLE_BITS
 """Two values of one subject share a key with a chance of about n**2 / 2**(VALUE_BITS + 1) among n distinct ones."""
 _VALUE_SHIFT: Final = np.uint64(64 - VALUE_BITS)
-_SLOT_SHIFT: Final = np.uint64(VALUE_BITS)
-_SLOT_MASK: Final = np.uint64((1 << SLOT_BITS) - 1)
+SLOT_SHIFT: Final = np.uint64(VALUE_BITS)
+SLOT_MASK: Final = np.uint64((1 << SLOT_BITS) - 1)
 
 
 @dataclass(slots=True)
@@ -33,12 +33,12 @@ class Tables:
     @property
     def owner(self) -> I64:
         """(m,) table << 20 | slot of each entry, ascending."""
-        return (self.key >> _SLOT_SHIFT).view(np.int64)
+        return (self.key >> SLOT_SHIFT).view(np.int64)
 
     @property
     def slot(self) -> I64:
         """(m,) the slot of each entry."""
-        return ((self.key >> _SLOT_SHIFT) & _SLOT_MASK).view(np.int64)
+        return ((self.key >> SLOT_SHIFT) & SLOT_MASK).view(np.int64)
 
     def where(self, mask: Bool) -> "Tables":
         """The entries under this mask (m,)."""
@@ -142,29 +142,6 @@ def merge(parts: Sequence[Cells]) -> Cells:
     )
 
 
-def side_by_side(parts: Sequence[Cells]) -> Cells:
-    """The cells of all parts under new slots, 0 and up in the order of the parts: a subject of two parts becomes two.
-
-    parts: at least one; together fewer than 2**20 subjects.
-    """
-    subjects = np.arange(len(parts)) << SLOT_BITS
-    slot = np.concatenate([p.slot for p in parts]) + np.repeat(subjects, [len(p) for p in parts])
-    key = np.concatenate([p.tables.key for p in parts])
-    owner = (key >> _SLOT_SHIFT) & _SLOT_MASK
-    owner += np.repeat(subjects, [len(p.tables.key) for p in parts]).view(np.uint64)
-    key &= ~(_SLOT_MASK << _SLOT_SHIFT)
-    key |= np.searchsorted(slot, owner.view(np.int64)).view(np.uint64) << _SLOT_SHIFT
-    order = np.argsort(key, kind="stable")
-    return Cells(
-        np.arange(len(slot)),
-        np.concatenate([p.sums for p in parts], axis=1),
-        np.concatenate([p.mins for p in parts], axis=1),
-        np.concatenate([p.maxs for p in parts], axis=1),
-        np.concatenate([p.bits for p in parts], axis=1),
-        Tables(key[order], np.concatenate([p.tables.count for p in parts])[order]),
-    )
-
-
 def run_starts(ordered: NDArray[Any]) -> I64:
     """Where each run of equal values starts.  ordered: (n,), equal values side by side."""
     change = np.empty(len(ordered), np.bool_)
@@ -186,7 +163,7 @@ def table_keys(table: int, slot: I64, value: U64) -> U64:
     bits.
     """
     owner = slot.view(np.uint64) + np.uint64(table << SLOT_BITS)
-    owner <<= _SLOT_SHIFT
+    owner <<= SLOT_SHIFT
     owner |= value >> _VALUE_SHIFT
     return owner
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,13 @@ class PaneLog:
     def first_end_us(self) -> int | None:
         """Where the earliest pane with rows ends; None without rows."""
         return (min(self._panes) + 1) * self.pane_us if self._panes else None
+
+    def panes(self) -> list[tuple[int, int]]:
+        """Where each pane with rows ends, ascending, and how many rows it holds."""
+        return [
+            ((n + 1) * self.pane_us, sum(map(len, pane.parts)))
+            for n, pane in sorted(self._panes.items(), key=itemgetter(0))
+        ]
 
     def close(self, end_us: int) -> Closed | None:
         """Takes out the pane that ends there; None when it is empty."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from state.errors import SnapshotError
 from state.snapshot import pack, unpack
-from state.types import I64, U64, Bool, Names
+from state.types import END_OF_TIME_US, I64, U64, Bool, Names
 
 SLOT_BITS: Final = 20
 """A slot fits in this many bits: at most 1,048,576 subjects in one key group."""
@@ -96,6 +96,11 @@ class SlotTable:
         if not len(self):
             return at, np.zeros(len(keys), np.bool_)
         return at, self._sorted_key[np.minimum(at, len(self) - 1)] == keys
+
+    def first_leave_us(self) -> int:
+        """Until when nobody's silence has lasted ttl_us, whoever is seen meanwhile."""
+        seen_us = self._seen_us[: self._used][self._live[: self._used]]
+        return int(seen_us.min()) + self.ttl_us if len(seen_us) else END_OF_TIME_US
 
     def expire(self, watermark_us: int) -> I64:
         """Frees the subjects that were silent for ttl_us before the watermark; their slots."""

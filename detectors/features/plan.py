@@ -11,9 +11,11 @@ from detectors.features.declare import FeatureDecl, FeatureKind, SequenceDecl
 from detectors.features.finish import Finish, parts
 from detectors.features.kernel import Kernel
 from detectors.features.where import Filters, check
-from state.cells import Cells, side_by_side
+from state.batch import MicroBatch
+from state.cells import Cells, run_starts
 from state.errors import ConfigError
 from state.schema import Column, Kind, Schema
+from state.side_by_side import side_by_side
 from state.types import F64
 from state.windows import WindowKind, WindowSpec
 
@@ -94,6 +96,12 @@ class FeaturePlan:
             )
             for spec, names in windows
         )
+
+    def tally(self, surplus: MicroBatch) -> Cells:
+        """Cells of rows beyond the budget, by subject hash: their slots are given when the pane closes."""
+        starts = run_starts(surplus.subject)
+        keys = surplus.subject[starts].view(np.int64)
+        return self.kernel.surplus(surplus, self.filters.masks(surplus), starts, keys)
 
     def _needs(self, schema: Schema, f: FeatureDecl) -> frozenset[str]:
         owner = f"feature {f.name!r}"

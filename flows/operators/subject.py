@@ -1,23 +1,20 @@
 """The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.alerting.alert import iso
-from detectors.features.sequences import Segments, Sequences, fill_forward
 from flows.job import Job
 from flows.operators.closing import Closing
+from flows.operators.counting import Counting
 from flows.operators.messages import CohortInput, GroupInput, Output, Stream
 from state.assemble import Assembler, assembler
 from state.batch import MicroBatch
-from state.cells import Cells, merge, run_lengths, run_starts
 from state.dedup import Dedup
-from state.panes import Closed, PaneLog
-from state.slots import SlotColumns, SlotTable
+from state.panes import PaneLog
 from state.snapshot import pack, unpack
-from state.types import END_OF_TIME_US, HOUR_US, I64, NO_CODE, START_OF_TIME_US
+from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
 
 _VERSION: Final = 1
@@ -37,15 +34,12 @@ class SubjectOperator:
     def __init__(self, job: Job, group: int, partitions: tuple[str, ...], resume: bytes | None = None) -> None:
         self._job = job
         self._group = group
-        self._plan = job.plan
         self._pane_us = job.pane_us
         self._watermarks = WatermarkMerger(partitions)
         dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
-        self._log = PaneLog(self._pane_us, dedup, job.state.rows_per_pane_max, self._tally)
-        self._slots = SlotTable(job.state.capacity, job.state.ttl_us)
-        self._sequences = Sequences(self._plan.sequences, self._plan.filters)
-        self._cohort = SlotColumns({"cohort": (np.int16, (), NO_CODE)})
-        self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._plan.windows]
+        self._log = PaneLog(self._pane_us, dedup, job.state.rows_per_pane_max, job.plan.tally)
+        self._counting = Counting(job, self._log, self._forget)
+        self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in job.plan.windows]
         self._closing = Closing(job, group)
         self._closed_us = START_OF_TIME_US
         self._last_us = START_OF_TIME_US
@@ -95,7 +89,7 @@ class SubjectOperator:
         before = self._totals()
         accepted = 0
         while (boundary_us := self._next_boundary()) is not None and boundary_us <= limit_us:
-            accepted += self._close(boundary_us, ended=limit_us >= END_OF_TIME_US)
+            accepted += self._close(boundary_us, limit_us)
         self._closed_us = limit_us
         rows = self._closing.take()
         counts = {name: total - before[name] for name, total in self._totals().items()}
@@ -113,72 +107,38 @@ class SubjectOperator:
         return {
             "duplicate": self._log.duplicates,
             "capped": self._log.capped,
-            "evicted": self._slots.evicted,
-            "expired": self._slots.expired,
+            "evicted": self._counting.slots.evicted,
+            "expired": self._counting.slots.expired,
         }
 
     def _next_boundary(self) -> int | None:
         """The next boundary at which something closes: quiet stretches of time cost nothing."""
-        due = [self._log.first_end_us(), *(a.due_us(self._closed_us) for a in self._assemblers)]
+        due = [self._counting.first_end_us(), *(a.due_us(self._closed_us) for a in self._assemblers)]
         return min((d for d in due if d is not None), default=None)
 
-    def _close(self, boundary_us: int, *, ended: bool) -> int:
-        closed = self._log.close(boundary_us)
-        cells = self._cells(closed) if closed is not None else None
+    def _close(self, boundary_us: int, limit_us: int) -> int:
+        cells, accepted = self._counting.close(boundary_us, limit_us)
         for i, assembling in enumerate(self._assemblers):
             window = assembling.step(boundary_us, cells)
-            slide_us = assembling.spec.slide_us
-            tells = not ended or not slide_us or boundary_us <= (self._last_us // slide_us + 1) * slide_us
-            if window is not None and tells:
-                self._closing.add(i, boundary_us, window, self._slots, self._cohort["cohort"])
+            if window is not None and (limit_us < END_OF_TIME_US or self._tells(boundary_us, assembling.spec.slide_us)):
+                self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
         if boundary_us // HOUR_US != self._closed_us // HOUR_US:
-            self._forget(self._slots.expire(boundary_us))
+            self._counting.expire(boundary_us)
         self._closed_us = boundary_us
-        return len(closed.batch) if closed is not None else 0
+        return accepted
 
-    def _tally(self, surplus: MicroBatch) -> Cells:
-        """Cells of rows beyond the budget, by subject hash: their slots are given when the pane closes."""
-        starts = run_starts(surplus.subject)
-        keys = surplus.subject[starts].view(np.int64)
-        return self._plan.kernel.surplus(surplus, self._plan.filters.masks(surplus), starts, keys)
-
-    def _cells(self, closed: Closed) -> Cells:
-        batch, subject = closed.batch, closed.batch.subject
-        starts = run_starts(subject)
-        lengths = run_lengths(starts, len(subject))
-        last = starts + lengths - 1
-        slot, evicted = self._slots.enter(
-            subject[starts], lambda new: closed.names(starts[new]), batch.event_time_us[last]
-        )
-        self._forget(evicted)
-        self._sequences.carry.grow(self._slots.size)
-        self._cohort.grow(self._slots.size)
-        segments = Segments(np.repeat(np.arange(len(starts)), lengths), slot)
-        masks = self._plan.filters.masks(batch)
-        derived = self._sequences.compute(batch, masks, segments)
-        if self._job.cohorts.column:
-            word = batch[self._job.cohorts.column]
-            fill_forward(word, word >= 0, self._cohort["cohort"], segments)
-        cells = self._plan.kernel.cells(MicroBatch(batch.columns | derived), masks, starts, slot, slot[segments.of_row])
-        if closed.folded is None:
-            return cells
-        # Every flooding subject has kept rows, so it has a slot.
-        at = np.searchsorted(subject[starts], closed.folded.slot.view(np.uint64))
-        return merge([cells, closed.folded.renamed(slot[at])])
+    def _tells(self, boundary_us: int, slide_us: int) -> bool:
+        """Whether a window that ends there had begun to tell when the input ended."""
+        return not slide_us or boundary_us <= (self._last_us // slide_us + 1) * slide_us
 
     def _forget(self, slots: I64) -> None:
-        if not len(slots):
-            return
-        self._sequences.carry.reset(slots)
-        self._cohort.reset(slots)
         for assembling in self._assemblers:
             assembling.drop(slots)
         self._closing.forget(slots)
 
     def snapshot(self) -> bytes:
         """The whole state as framed bytes."""
-        frames: dict[str, bytes] = {"log": self._log.snapshot(), "slots": self._slots.snapshot()}
-        frames["carry"] = pack("carry", 1, {}, self._sequences.carry.arrays() | self._cohort.arrays())
+        frames: dict[str, bytes] = {"log": self._log.snapshot(), **self._counting.snapshots()}
         for assembling in self._assemblers:
             frames[f"window.{assembling.spec.name}"] = pack("window", 1, {}, assembling.arrays())
         frames |= {f"own.{name}": blob for name, blob in self._closing.snapshots().items()}
@@ -196,10 +156,7 @@ class SubjectOperator:
         self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
         self._watermarks.restore(meta["watermarks"])
         self._log.restore(frames["log"])
-        self._slots.restore(frames["slots"])
-        carry: dict[str, NDArray[Any]] = unpack(frames["carry"], "carry", (1,))[2]
-        self._sequences.carry.restore(carry)
-        self._cohort.restore(carry)
+        self._counting.restore(frames)
         for assembling in self._assemblers:
             assembling.restore(unpack(frames[f"window.{assembling.spec.name}"], "window", (1,))[2])
         self._closing.restore({n.removeprefix("own."): blob for n, blob in frames.items() if n.startswith("own.")})

@@ -149,3 +149,19 @@ def test_the_walk_in_chunks_is_the_walk_row_by_row(seed: int, rows: int) -> None
 def leaves(forest: Forest, x: F64) -> F64:
     chunks = [leaf.copy() for _, leaf in walk(forest, x)]
     return np.concatenate(chunks, axis=1) if chunks else np.empty((forest.trees, 0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    trees=st.integers(1, 6),
+    height=st.integers(1, 7),
+    window=st.integers(1, 300),
+    spread=st.floats(0.01, 1.0),
+)
+def test_pruned_trees_give_the_same_masses(seed: int, trees: int, height: int, window: int, spread: float) -> None:
+    """Asking all rows the few cuts that matter finds what walking down with each row finds."""
+    x = (0.5 + (data(seed, window + 200, 4) - 0.5) * spread).astype(np.float32)
+    twin = HalfSpaceTreesTwin(NAMES, trees, height, window, seed=seed)
+    twin.learn(x[:window])
+    assert twin.regions.mass(x).tolist() == twin.mass(x[:200]).tolist() + twin.mass(x[200:]).tolist()

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from detectors.calibrate import CalibrationSpec, Calibrator, fit_tail
+from detectors.calibrate import CalibrationSpec, Calibrator, _below, fit_tail
 from state.errors import ConfigError, SnapshotError
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -164,3 +164,16 @@ def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
 def test_a_flat_sample_has_no_tail() -> None:
     """No spread, no fit."""
     assert fit_tail(np.zeros(500, np.float32), 0.25, 0.08) is None
+
+
+def test_many_scores_are_ranked_as_few_are() -> None:
+    """Ranking by sorting finds what a look-up finds: ties, zeros of both signs, infinities; nan may give any rank."""
+    rng = np.random.default_rng(1)
+    people = np.sort(rng.normal(size=500)).astype(np.float32)
+    scores = rng.normal(size=20_000).astype(np.float32)
+    scores[::9] = rng.choice(people, len(scores[::9]))
+    scores[:4] = [0.0, -0.0, np.inf, -np.inf]
+    expected = np.searchsorted(people, scores, side="left")
+    assert np.array_equal(_below(people, scores), expected)
+    scores[7] = np.nan
+    assert np.array_equal(np.delete(_below(people, scores), 7), np.delete(expected, 7))

@@ -1,0 +1,151 @@
+"""The rows of one key group's panes -> cells: who the subjects are, what they did before, what is counted of them."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.features.sequences import Segments, Sequences, fill_forward
+from flows.job import Job
+from state.batch import MicroBatch
+from state.cells import Cells, merge, run_lengths, run_starts
+from state.order import stable_argsort
+from state.panes import Closed, PaneLog
+from state.side_by_side import apart
+from state.slots import SLOT_BITS, SlotColumns, SlotTable
+from state.snapshot import pack, unpack
+from state.types import I16, I64, NO_CODE
+
+_TOGETHER: Final = 2_048
+"""So many rows of small panes are worked out at once: what a pane costs, few rows or many, is shared."""
+
+
+class Counting:
+    """The subjects of one key group, and the cells of its panes.
+
+    leave: called with the slots of subjects before these are given to others.
+    """
+
+    def __init__(self, job: Job, log: PaneLog, leave: Callable[[I64], None]) -> None:
+        self._plan = job.plan
+        self._log = log
+        self._leave = leave
+        self._pane_us = job.pane_us
+        self._cohort_column = job.cohorts.column
+        self._sequences = Sequences(self._plan.sequences, self._plan.filters)
+        self._cohort = SlotColumns({"cohort": (np.int16, (), NO_CODE)})
+        self._ready: deque[tuple[int, Cells | None, int]] = deque()
+        """Panes that were worked out with an earlier one: end, cells, number of rows."""
+        self.slots = SlotTable(job.state.capacity, job.state.ttl_us)
+
+    @property
+    def cohort(self) -> I16:
+        """By slot, the code of the last known word in the cohort column."""
+        return self._cohort["cohort"]
+
+    def first_end_us(self) -> int | None:
+        """Where the earliest pane with rows ends; None without rows."""
+        return self._ready[0][0] if self._ready else self._log.first_end_us()
+
+    def close(self, end_us: int, limit_us: int) -> tuple[Cells | None, int]:
+        """The cells of the pane that ends there, and how many rows it had.  limit_us: up to where panes will be closed
+        next.
+        """
+        if self.first_end_us() != end_us:
+            return None, 0
+        if not self._ready:
+            ends = self._stretch(limit_us)
+            closed = {end: self._log.close(end) for end in ends}
+            several = {end: pane for end, pane in closed.items() if pane is not None}
+            cells = dict(zip(several, self._cells(list(several.values())), strict=True))
+            self._ready += [(end, cells.get(end), len(pane.batch) if pane else 0) for end, pane in closed.items()]
+        _, found, rows = self._ready.popleft()
+        return found, rows
+
+    def _stretch(self, limit_us: int) -> list[int]:
+        """The ends of the next panes: of one, and of further ones while they are small and nobody leaves before."""
+        panes = [(end, rows) for end, rows in self._log.panes() if end <= limit_us]
+        first_us = panes[0][0]
+        if self._cohort_column:  # windows are told the cohort as it was when they closed
+            return [first_us]
+        stay_us = min(self.slots.first_leave_us(), first_us - self._pane_us + self.slots.ttl_us)
+        room = min(_TOGETHER, self.slots.capacity - len(self.slots))
+        rows = np.cumsum([rows for _, rows in panes]).tolist()
+        return [end for i, (end, _) in enumerate(panes) if not i or (rows[i] <= room and end <= stay_us)]
+
+    def expire(self, boundary_us: int) -> None:
+        """Lets those subjects go that were silent for too long."""
+        self._forget(self.slots.expire(boundary_us))
+
+    def _forget(self, slots: I64) -> None:
+        if len(slots):
+            self._sequences.carry.reset(slots)
+            self._cohort.reset(slots)
+            self._leave(slots)
+
+    def _cells(self, panes: list[Closed]) -> list[Cells]:
+        """The cells of each pane."""
+        if not panes:
+            return []
+        slots = [self._enter(closed) for closed in panes]
+        self._sequences.carry.grow(self.slots.size)
+        self._cohort.grow(self.slots.size)
+        cells = [self._pane(panes[0].batch, slots[0])] if len(panes) == 1 else self._together(panes, slots)
+        for i, closed in enumerate(panes):
+            if closed.folded is not None:
+                # Every flooding subject has kept rows, so it has a slot.
+                at = np.searchsorted(closed.batch.subject, closed.folded.slot.view(np.uint64))
+                cells[i] = merge([cells[i], closed.folded.renamed(slots[i][at])])
+        return cells
+
+    def _enter(self, closed: Closed) -> I64:
+        """(n,) the slot of each row's subject."""
+        subject = closed.batch.subject
+        starts = run_starts(subject)
+        lengths = run_lengths(starts, len(subject))
+        seen_us = closed.batch.event_time_us[starts + lengths - 1]
+        slot, evicted = self.slots.enter(subject[starts], lambda new: closed.names(starts[new]), seen_us)
+        self._forget(evicted)
+        return np.repeat(slot, lengths)
+
+    def _pane(self, batch: MicroBatch, slot: I64) -> Cells:
+        starts = run_starts(batch.subject)
+        return self._kernel(batch, starts, starts, slot, slot)
+
+    def _together(self, panes: list[Closed], slots: list[I64]) -> list[Cells]:
+        """Each subject's rows of all panes side by side, so that what derives from the rows before does so as ever."""
+        batch = MicroBatch.concat([closed.batch for closed in panes])
+        order = stable_argsort(batch.subject)
+        batch, slot = batch.take(order), np.concatenate(slots)[order]
+        pane = np.repeat(np.arange(len(panes)), [len(s) for s in slots])[order]
+        owner = (pane << SLOT_BITS) | slot
+        starts = run_starts(owner)
+        # For the kernel a subject in a pane is a subject of its own.
+        owners = np.sort(owner[starts])
+        number = np.searchsorted(owners, owner)
+        return apart(self._kernel(batch, run_starts(batch.subject), starts, slot, number), owners, len(panes))
+
+    def _kernel(self, batch: MicroBatch, subjects: I64, starts: I64, slot: I64, owner: I64) -> Cells:
+        """subjects, starts: first row of each subject and of each owner, in which the cells are told."""
+        of_row = np.repeat(np.arange(len(subjects)), run_lengths(subjects, len(batch)))
+        segments = Segments(of_row, slot[subjects])
+        masks = self._plan.filters.masks(batch)
+        derived = self._sequences.compute(batch, masks, segments)
+        if self._cohort_column:
+            word = batch[self._cohort_column]
+            fill_forward(word, word >= 0, self._cohort["cohort"], segments)
+        return self._plan.kernel.cells(MicroBatch(batch.columns | derived), masks, starts, owner[starts], owner)
+
+    def snapshots(self) -> dict[str, bytes]:
+        """The state as frames.  To be asked when no panes are being closed."""
+        carry = pack("carry", 1, {}, self._sequences.carry.arrays() | self._cohort.arrays())
+        return {"slots": self.slots.snapshot(), "carry": carry}
+
+    def restore(self, frames: dict[str, bytes]) -> None:
+        """Takes what `snapshots` gave."""
+        self.slots.restore(frames["slots"])
+        carry: dict[str, NDArray[Any]] = unpack(frames["carry"], "carry", (1,))[2]
+        self._sequences.carry.restore(carry)
+        self._cohort.restore(carry)
