@@ -42,8 +42,10 @@ def _is_everything_in_order(closed: Sequence[Closed], batch: MicroBatch) -> None
     """The rows of the closed panes are all rows, in (pane, subject, event time, event key) order."""
     order = np.lexsort((batch.event_key, batch.event_time_us, batch.subject, batch.event_time_us // _PANE_US))
     found = MicroBatch.concat([c.batch for c in closed])
-    for name, values in batch.columns.items():
-        assert np.array_equal(found[name], values[order], equal_nan=values.dtype.kind == "f")
+    assert [n for c in closed for n in c.names(np.arange(len(c.batch)))] == batch.subject_name[order].tolist()
+    for name in batch.columns.keys() - {SUBJECT_NAME}:
+        values = batch[name][order]
+        assert np.array_equal(found[name], values, equal_nan=values.dtype.kind == "f")
 
 
 @pytest.mark.benchmark(group="panes")
