@@ -132,7 +132,7 @@ def rebuilt(job: Job, name: str, blob: bytes) -> Operator:
 
 def live_users(driver: LocalDriver) -> int:
     """Subjects that have a slot."""
-    return sum(len(subject._slots) for subject in driver._subjects)
+    return sum(len(subject._counting.slots) for subject in driver._subjects)
 
 
 def footprint(roots: Iterable[object], shared: Iterable[object] = ()) -> tuple[int, int]:
