@@ -77,6 +77,20 @@ class HistoryBaselineSpec(DetectorSpec):
         return detector
 
 
+@dataclass(slots=True)
+class _Look:
+    """Rows with their values on the natural scale, their subjects' state before them, and the evidence; all (n, F)."""
+
+    rows: Rows
+    slot: I32
+    value: F32
+    mean: F32
+    var: F32
+    count: U8
+    deviation: F32
+    nats: F32
+
+
 class HistoryBaseline(SubjectDetector):
     """Rows of arrays indexed by slot; they grow to the largest slot seen.  9 bytes per subject and feature."""
 
@@ -135,25 +149,25 @@ class HistoryBaseline(SubjectDetector):
         usual[look.count == 0] = np.nan
         return usual
 
-    def _look(self, rows: Rows) -> "_Look":
+    def _look(self, rows: Rows) -> _Look:
         """What is known of these rows' subjects; kept until something is learned, as several questions follow."""
         if self._looked is None or self._looked.rows is not rows:
             slot = _slots(rows)
             mean, var, count = self._state(slot)
-            look = _Look(
-                rows, slot, np.empty(mean.shape, np.float32), mean, var, count, np.empty(mean.shape, np.float32)
-            )
+            value, deviation, nats = np.empty((3, *mean.shape), np.float32)
+            look = _Look(rows, slot, value, mean, var, count, deviation, nats)
             for part in _blocks(len(rows)):
                 with np.errstate(over="ignore"):
                     look.value[part] = natural(rows.x[part], self._logs)
-                look.nats[part] = self._nats(look.value[part], mean[part], var[part], count[part])
+                look.deviation[part] = self._deviation(mean[part], var[part], count[part])
+                look.nats[part] = self._nats(look.value[part], mean[part], look.deviation[part], count[part])
             self._looked = look
         return self._looked
 
-    def _nats(self, value: F32, mean: F32, var: F32, count: U8) -> F32:
+    def _nats(self, value: F32, mean: F32, deviation: F32, count: U8) -> F32:
         """(n, F) evidence; nan where there is no value, or too little history."""
         z = value - mean
-        z /= self._deviation(mean, var, count)
+        z /= deviation
         np.maximum(z, self._low[: len(z)], out=z)
         np.minimum(z, self._high[: len(z)], out=z)
         z *= z
@@ -186,12 +200,13 @@ class HistoryBaseline(SubjectDetector):
             return
         self._reserve(int(look.slot.max()) + 1)
         for part in _blocks(len(rows)):
-            self._learn(look.slot[part], look.value[part], look.mean[part], look.var[part], look.count[part])
+            self._learn(look, part)
         self._pool(look.slot[evenly(len(rows), _POOL_ROWS, turn=0)])
 
-    def _learn(self, slot: I32, value: F32, mean: F32, var: F32, count: U8) -> None:
+    def _learn(self, look: _Look, part: slice) -> None:
         """Writes to the arrays that it is given."""
-        reach = self._deviation(mean, var, count)
+        slot, value, reach = look.slot[part], look.value[part], look.deviation[part]
+        mean, var, count = look.mean[part], look.var[part], look.count[part]
         reach *= np.float32(self.spec.winsor)
         # An infinite value or one beyond float32 is no value: it would stay in the mean for ever.
         value[np.abs(value) > _HUGE] = np.nan
@@ -268,19 +283,6 @@ class HistoryBaseline(SubjectDetector):
         self._mean, self._var, self._count = arrays["mean"], arrays["var"], arrays["count"]
         self._pooled, self._pooled_rows = arrays["pooled"], arrays["pooled_rows"]
         self.used = len(self._count)
-
-
-@dataclass(slots=True)
-class _Look:
-    """Rows with their values on the natural scale, their subjects' state before them, and the evidence; all (n, F)."""
-
-    rows: Rows
-    slot: I32
-    value: F32
-    mean: F32
-    var: F32
-    count: U8
-    nats: F32
 
 
 def _slots(rows: Rows) -> I32:

@@ -16,6 +16,7 @@ VALUE_BITS: Final = 64 - SLOT_BITS - TABLE_BITS
 """Two values of one subject share a key with a chance of about n**2 / 2**(VALUE_BITS + 1) among n distinct ones."""
 _VALUE_SHIFT: Final = np.uint64(64 - VALUE_BITS)
 SLOT_SHIFT: Final = np.uint64(VALUE_BITS)
+_TABLE_SHIFT: Final = np.uint64(64 - TABLE_BITS)
 SLOT_MASK: Final = np.uint64((1 << SLOT_BITS) - 1)
 
 
@@ -84,6 +85,11 @@ class Cells:
             self.bits[:, mask],
             self.tables.where(kept),
         )
+
+    def with_tables(self, wanted: Bool) -> "Cells":
+        """The same cells without the tables that nobody wants.  wanted: (32,) by table."""
+        kept = wanted[(self.tables.key >> _TABLE_SHIFT).view(np.int64)]
+        return Cells(self.slot, self.sums, self.mins, self.maxs, self.bits, self.tables.where(kept))
 
     def without(self, slots: I64) -> "Cells":
         """All subjects but these."""

@@ -53,6 +53,8 @@ class Finish:
         self._least = np.array([[features[i].min_rows] for i in limited])
         self._copies = [(name, *found) for name, kinds in _CELLS if len((found := self._copied(kinds, index))[0])]
         self._tables = TableStats({(index[q[0]], q[1]): row for q, row in self._row.items() if isinstance(q, tuple)})
+        self.tables = {index[q[0]] for q in self._row if isinstance(q, tuple)}
+        """Numbers of the tables that are looked at."""
 
     def _copied(self, kinds: tuple[PartKind, ...], index: dict[Part, int]) -> tuple[I64, I64]:
         """Where parts of these kinds are in the cells, and where among the quantities."""

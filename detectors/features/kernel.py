@@ -96,6 +96,11 @@ class Kernel:
         self._counted = [s for s in self._sums if s.part.kind in (PartKind.COUNT, PartKind.VALUES)]
         self._added = [s for s in self._sums if s.part.kind in (PartKind.SUM, PartKind.SQUARES)]
 
+    @property
+    def tables(self) -> int:
+        """How many tables of distinct values there are."""
+        return len(self._tables)
+
     def cells(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64, slot_of_row: I64) -> Cells:
         """batch: (n,) rows, one subject after the other, each one's in the order of time.  starts: (m,) first row of
         each.  slot: (m,), any order.

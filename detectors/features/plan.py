@@ -12,11 +12,11 @@ from detectors.features.finish import Finish, parts
 from detectors.features.kernel import Kernel
 from detectors.features.where import Filters, check
 from state.batch import MicroBatch
-from state.cells import Cells, run_starts
+from state.cells import TABLE_BITS, Cells, run_starts
 from state.errors import ConfigError
 from state.schema import Column, Kind, Schema
 from state.side_by_side import side_by_side
-from state.types import F64
+from state.types import F64, Bool
 from state.windows import WindowKind, WindowSpec
 
 _SEQUENCE_ONLY = {
@@ -38,11 +38,19 @@ _VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """One window: its features in matrix order and the formulas that fill the columns."""
+    """One window: its features in matrix order and the formulas that fill the columns.
+
+    tables: (32,) by table, whether a feature looks at it; None where they look at all.
+    """
 
     spec: WindowSpec
     features: tuple[FeatureInfo, ...]
     finish: Finish
+    tables: Bool | None
+
+    def wanted(self, pane: Cells) -> Cells:
+        """A pane's cells without what only other windows look at: merging distinct values is what costs most."""
+        return pane if self.tables is None else pane.with_tables(self.tables)
 
     def matrices(self, several: Sequence[Cells]) -> list[F64]:
         """Of each of these windows' cells (F, n) float64, one row per feature, one column per subject."""
@@ -88,14 +96,13 @@ class FeaturePlan:
         wheres = [*(p.where for p in needed), *(w for s in self.sequences for w in (s.where, s.sign_up))]
         self.filters = Filters(self.schema, wheres)
         self.kernel = Kernel(self.schema, needed, self.filters)
-        self.windows = tuple(
-            WindowPlan(
-                spec,
-                tuple(info(declared[n]) for n in names),
-                Finish([declared[n] for n in names], self.kernel.index),
-            )
-            for spec, names in windows
-        )
+        self.windows = tuple(self._window(spec, [declared[n] for n in names]) for spec, names in windows)
+
+    def _window(self, spec: WindowSpec, features: list[FeatureDecl]) -> WindowPlan:
+        finish = Finish(features, self.kernel.index)
+        wanted = np.isin(np.arange(1 << TABLE_BITS), list(finish.tables))
+        tables = None if len(finish.tables) == self.kernel.tables else wanted
+        return WindowPlan(spec, tuple(map(info, features)), finish, tables)
 
     def tally(self, surplus: MicroBatch) -> Cells:
         """Cells of rows beyond the budget, by subject hash: their slots are given when the pane closes."""

@@ -39,7 +39,8 @@ class SubjectOperator:
         dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
         self._log = PaneLog(self._pane_us, dedup, job.state.rows_per_pane_max, job.plan.tally)
         self._counting = Counting(job, self._log, self._forget)
-        self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in job.plan.windows]
+        self._windows = job.plan.windows
+        self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._windows]
         self._closing = Closing(job, group)
         self._closed_us = START_OF_TIME_US
         self._last_us = START_OF_TIME_US
@@ -119,7 +120,8 @@ class SubjectOperator:
     def _close(self, boundary_us: int, limit_us: int) -> int:
         cells, accepted = self._counting.close(boundary_us, limit_us)
         for i, assembling in enumerate(self._assemblers):
-            window = assembling.step(boundary_us, cells)
+            pane = None if cells is None else self._windows[i].wanted(cells)
+            window = assembling.step(boundary_us, pane)
             if window is not None and (limit_us < END_OF_TIME_US or self._tells(boundary_us, assembling.spec.slide_us)):
                 self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
         if boundary_us // HOUR_US != self._closed_us // HOUR_US:
