@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from state.slot_columns import SlotColumns
 from state.types import F64, I32, I64, U64
 
 
@@ -83,13 +84,18 @@ class Detector(ABC):
 
     @abstractmethod
     def snapshot(self) -> bytes:
-        """The whole state, as bytes of `state.snapshot`; the spec's build(features, resume=...) takes them back."""
+        """The state, as bytes of `state.snapshot`; the spec's build(features, resume=...) takes them back."""
 
 
 class SubjectDetector(Detector):
-    """A detector of scope SUBJECT: its state is arrays indexed by slot."""
+    """A detector of scope SUBJECT: its state is arrays indexed by slot.
+
+    columns: those arrays.  The host saves their rows as they change, and puts them back after `spec.build`; `snapshot`
+    holds the rest.
+    """
 
     scope: ClassVar[Scope] = Scope.SUBJECT
+    columns: SlotColumns
 
     @abstractmethod
     def typical(self, rows: Rows) -> F64:

@@ -11,7 +11,7 @@ heavy tails, and one wild feature should not outweigh several odd ones.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from detectors.limits import require, require_features
 from detectors.sample import evenly
 from detectors.scaling import log_columns, natural
 from state.errors import DetectorError, SnapshotError
+from state.slot_columns import SlotColumns
 from state.snapshot import pack, unpack
 from state.types import F32, F64, I32, I64
 
@@ -92,7 +93,7 @@ class _Look:
 
 
 class HistoryBaseline(SubjectDetector):
-    """Rows of arrays indexed by slot; they grow to the largest slot seen.  9 bytes per subject and feature."""
+    """9 bytes per subject and feature."""
 
     KIND: ClassVar[str] = "history_baseline"
 
@@ -119,10 +120,13 @@ class HistoryBaseline(SubjectDetector):
         self._rows_max = np.float32(1 / newest)
         self._shrink = np.float32(max(spec.shrink_rows, 1e-6))
         self._looked: _Look | None = None
-        self.used = 0
-        self._mean: F32 = np.zeros((0, width), np.float32)
-        self._var: F32 = np.zeros((0, width), np.float32)
-        self._count: U8 = np.zeros((0, width), np.uint8)
+        self.columns = SlotColumns(
+            {
+                "mean": (np.float32, (width,), 0.0),
+                "var": (np.float32, (width,), 0.0),
+                "count": (np.uint8, (width,), 0),
+            }
+        )
         self._pooled: F64 = np.zeros(width)
         self._pooled_rows: F64 = np.zeros(width)
 
@@ -198,7 +202,7 @@ class HistoryBaseline(SubjectDetector):
         self._looked = None
         if not len(rows):
             return
-        self._reserve(int(look.slot.max()) + 1)
+        self.columns.grow(int(look.slot.max()) + 1)
         for part in _blocks(len(rows)):
             self._learn(look, part)
         self._pool(look.slot[evenly(len(rows), _POOL_ROWS, turn=0)])
@@ -224,7 +228,8 @@ class HistoryBaseline(SubjectDetector):
         step *= 1 - weight
         np.copyto(var, step, where=known)
         count += known & (count < _COUNT_MAX)
-        self._mean[slot], self._var[slot], self._count[slot] = mean, var, count
+        self.columns["mean"][slot], self.columns["var"][slot], self.columns["count"][slot] = mean, var, count
+        self.columns.touch(slot)
 
     def _pool(self, slot: I32) -> None:
         """Move the pooled variance towards the median of these subjects'."""
@@ -240,38 +245,23 @@ class HistoryBaseline(SubjectDetector):
     def forget(self, slots: I64) -> None:
         """Start these slots afresh: their subjects have left."""
         self._looked = None
-        mine = slots[slots < self.used]
-        self._mean[mine], self._var[mine], self._count[mine] = 0, 0, 0
+        self.columns.reset(slots)
 
     def _state(self, slot: I32) -> tuple[F32, F32, U8]:
         """Mean, variance and count of each slot, (n, F); zeros beyond the slots seen."""
-        room = len(self._count)
+        held, room = [self.columns[name] for name in ("mean", "var", "count")], self.columns.size
         if not len(slot) or int(slot.max()) < room:
-            return self._mean[slot], self._var[slot], self._count[slot]
-        shape = (len(slot), len(self.features))
-        mean, var, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
+            mean, var, count = (column[slot] for column in held)
+            return mean, var, count
+        mean, var, count = (np.zeros((len(slot), len(self.features)), column.dtype) for column in held)
         old = slot < room
-        mean[old], var[old], count[old] = self._mean[slot[old]], self._var[slot[old]], self._count[slot[old]]
+        for out, column in zip((mean, var, count), held, strict=True):
+            out[old] = column[slot[old]]
         return mean, var, count
 
-    def _reserve(self, slots: int) -> None:
-        """Room for so many slots; arrays double, so that growing costs constant time per slot."""
-        self.used = max(self.used, slots)
-        if slots > len(self._count):
-            more = (max(slots, 2 * len(self._count), 64) - len(self._count), len(self.features))
-            self._mean = np.concatenate([self._mean, np.zeros(more, np.float32)])
-            self._var = np.concatenate([self._var, np.zeros(more, np.float32)])
-            self._count = np.concatenate([self._count, np.zeros(more, np.uint8)])
-
     def snapshot(self) -> bytes:
-        """The slots seen so far."""
-        arrays: dict[str, NDArray[Any]] = {
-            "mean": self._mean[: self.used],
-            "var": self._var[: self.used],
-            "count": self._count[: self.used],
-            "pooled": self._pooled,
-            "pooled_rows": self._pooled_rows,
-        }
+        """What is known of all subjects together."""
+        arrays = {"pooled": self._pooled, "pooled_rows": self._pooled_rows}
         return pack(self.KIND, self.version, {"features": [f.name for f in self.features]}, arrays)
 
     def resume(self, blob: bytes) -> None:
@@ -280,9 +270,7 @@ class HistoryBaseline(SubjectDetector):
         names = [f.name for f in self.features]
         if meta["features"] != names:
             raise SnapshotError(f"{self.KIND}: saved for features {meta['features']}, configured {names}")
-        self._mean, self._var, self._count = arrays["mean"], arrays["var"], arrays["count"]
         self._pooled, self._pooled_rows = arrays["pooled"], arrays["pooled_rows"]
-        self.used = len(self._count)
 
 
 def _slots(rows: Rows) -> I32:

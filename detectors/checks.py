@@ -18,6 +18,8 @@ from typing import Final
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows, Scope, SubjectDetector
+from detectors.saving import build, save, whole
+from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
 from state.types import F64
 
@@ -106,6 +108,7 @@ def yield_checks(spec: DetectorSpec) -> Iterator[Check]:
     if spec.scope is Scope.SUBJECT:
         named.append(("subjects do not depend on the order of rows", _order))
         named.append(("forgotten slots are new ones", _forgets))
+        named.append(("rows that changed since the last snapshot are in the next one", _saves_changes))
     for name, check in named:
         yield Check(name, partial(check, spec))
 
@@ -156,7 +159,7 @@ def _cold(spec: DetectorSpec) -> None:
     if spec.calibrated:
         _must(np.isnan(score).all(), f"expected nan for 'not yet', found {score[~np.isnan(score)][:3]}")
     _must(detector.explain(rows).shape == rows.x.shape, "explain before learning has another shape than the rows")
-    spec.build(FEATURES, detector.snapshot())
+    build(spec, FEATURES, Bundle.open(whole(detector)))
 
 
 def _is_score(score: F64, rows: Rows) -> None:
@@ -168,12 +171,12 @@ def _is_score(score: F64, rows: Rows) -> None:
 
 def _pure(spec: DetectorSpec) -> None:
     detector, world = trained(spec)
-    rows, before = world.round(), detector.snapshot()
+    rows, before = world.round(), whole(detector)
     first = detector.score(rows)
     detector.explain(rows)
     again = detector.score(rows)
     _must(same(first, again), "the second score of the same rows differs")
-    _must(detector.snapshot() == before, "score or explain changed the snapshot")
+    _must(whole(detector) == before, "score or explain changed the snapshot")
 
 
 def _input_untouched(spec: DetectorSpec) -> None:
@@ -183,10 +186,10 @@ def _input_untouched(spec: DetectorSpec) -> None:
     for call in (detector.score, detector.learn, detector.explain):
         call(rows)
         _must(same(rows.x, copy), f"{call.__name__} wrote into its rows")
-    before, probe = detector.snapshot(), world.round()
+    before, probe = whole(detector), world.round()
     score = detector.score(probe)
     rows.x[:] = -1.0
-    _must(detector.snapshot() == before, "the state aliases the rows it learned from")
+    _must(whole(detector) == before, "the state aliases the rows it learned from")
     _must(same(detector.score(probe), score), "the state aliases the rows it learned from")
 
 
@@ -209,7 +212,7 @@ def _deterministic(spec: DetectorSpec) -> None:
     (a, world), (b, _) = trained(spec), trained(spec)
     rows = world.round()
     _must(same(a.score(rows), b.score(rows)), "two detectors that learned the same rounds score differently")
-    _must(a.snapshot() == b.snapshot(), "two detectors that learned the same rounds have different snapshots")
+    _must(whole(a) == whole(b), "two detectors that learned the same rounds have different snapshots")
 
 
 def _round_trip(spec: DetectorSpec) -> None:
@@ -217,10 +220,10 @@ def _round_trip(spec: DetectorSpec) -> None:
     for rounds in (0, 1, 7, _ROUNDS):
         detector, world = trained(spec, rounds)
         detector.learn(world.round(37))
-        blob = detector.snapshot()
-        _must(isinstance(blob, bytes), f"snapshot is a {type(blob).__name__}, expected bytes")
-        twin = spec.build(FEATURES, blob)
-        _must(twin.snapshot() == blob, f"{rounds} rounds: the restored state's snapshot differs")
+        _must(isinstance(detector.snapshot(), bytes), f"snapshot is a {type(detector.snapshot())}, expected bytes")
+        blob = whole(detector)
+        twin = build(spec, FEATURES, Bundle.open(blob))
+        _must(whole(twin) == blob, f"{rounds} rounds: the restored state's snapshot differs")
         for size in (None, 5, 120, None):
             rows = world.round(size)
             _must(same(detector.score(rows), twin.score(rows)), f"{rounds} rounds: the restored one scores differently")
@@ -231,7 +234,7 @@ def _round_trip(spec: DetectorSpec) -> None:
             )
             detector.learn(rows)
             twin.learn(rows)
-        _must(detector.snapshot() == twin.snapshot(), f"{rounds} rounds: the restored one learns differently")
+        _must(whole(detector) == whole(twin), f"{rounds} rounds: the restored one learns differently")
 
 
 def _refuses(spec: DetectorSpec) -> None:
@@ -294,7 +297,7 @@ def _levels_off(spec: DetectorSpec) -> None:
                 detector.score(rows)
                 detector.learn(rows)
             sizes.append(tracemalloc.get_traced_memory()[0])
-            snapshots.append(len(detector.snapshot()))
+            snapshots.append(len(whole(detector)))
     finally:
         tracemalloc.stop()
     grown = sizes[2] - sizes[1]
@@ -310,6 +313,17 @@ def _order(spec: DetectorSpec) -> None:
         None if rows.slot is None else rows.slot[::-1].copy(),
     )  # fmt: skip
     _must(same(detector.score(turned)[::-1].copy(), detector.score(rows)), "a score depends on its row's place")
+
+
+def _saves_changes(spec: DetectorSpec) -> None:
+    detector, world = trained(spec)
+    chunks = Bundle()
+    save(detector, chunks)
+    detector.learn(world.round(20))
+    if isinstance(detector, SubjectDetector):
+        detector.forget(np.array([3]))
+    twin, rows = build(spec, FEATURES, Saved(save(detector, chunks), chunks)), world.round()
+    _must(same(detector.score(rows), twin.score(rows)), "rows were written to without `columns.touch(slots)`")
 
 
 def _forgets(spec: DetectorSpec) -> None:

@@ -13,6 +13,7 @@ from flows.operators.ingest import Ingest
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.report import Summary
+from state.chunks import Saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,15 @@ class JobStages:
         """The first stage of one source partition."""
         return Ingest(self.job, partition, resume)
 
-    def subject(self, group: int, /, *, resume: bytes | None) -> SubjectOperator:
+    def subject(self, group: int, /, *, resume: Saved | None) -> SubjectOperator:
         """The subject stage of one key group."""
         return SubjectOperator(self.job, group, self.partitions, resume)
 
-    def population(self, cohort: str, /, *, resume: bytes | None) -> PopulationOperator:
+    def population(self, cohort: str, /, *, resume: Saved | None) -> PopulationOperator:
         """The population stage of one cohort."""
         return PopulationOperator(self.job, cohort, resume)
 
-    def alerts(self, _: None, /, *, resume: bytes | None) -> AlertOperator:
+    def alerts(self, _: None, /, *, resume: Saved | None) -> AlertOperator:
         """The alert policy."""
         return AlertOperator(self.job, resume)
 

@@ -1,14 +1,17 @@
 """From panes to windows: rings of slide-wide cells for tumbling and sliding windows, open cells for sessions."""
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from state.cells import Cells, merge
+from state.chunks import Chunks, Ref, Sealed, table_of
+from state.snapshot import pack, unpack
 from state.types import I64
 from state.windows import WindowKind, WindowSpec
+
+_VERSION: Final = 1
 
 
 class Assembler(Protocol):
@@ -27,11 +30,11 @@ class Assembler(Protocol):
     def drop(self, slots: I64) -> None:
         """Forgets these subjects, whose slots will be given to others."""
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """For a snapshot."""
+    def snapshot(self, chunks: Chunks) -> bytes:
+        """The root frame; cells are written once."""
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Takes what `arrays` gave."""
+    def restore(self, root: bytes, chunks: Chunks) -> None:
+        """Takes what `snapshot` gave."""
 
 
 def assembler(spec: WindowSpec, pane_us: int) -> Assembler:
@@ -51,6 +54,7 @@ class GridAssembler:
         self.spec = spec
         self._filling: list[Cells] = []
         self._ring: deque[tuple[int, Cells]] = deque()
+        self._saved = Sealed(_frame)
         self._merged: Cells | None = None
         """The ring's cells together, while it stays as it is."""
 
@@ -79,20 +83,14 @@ class GridAssembler:
         self._ring = deque((end, left) for end, cells in self._ring if len(left := cells.without(slots)))
         self._merged = None
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        out: dict[str, NDArray[Any]] = {"ends": np.array([end for end, _ in self._ring], np.int64)}
-        for i, (_, cells) in enumerate(self._ring):
-            out |= cells.arrays(f"ring{i}")
-        for i, cells in enumerate(self._filling):
-            out |= cells.arrays(f"filling{i}")
-        return out
+    def snapshot(self, chunks: Chunks) -> bytes:
+        refs = self._saved.put(chunks, [*(cells for _, cells in self._ring), *self._filling])
+        return _root([end for end, _ in self._ring], refs)
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        ends = arrays["ends"].tolist()
-        self._ring = deque((end, Cells.of_arrays(f"ring{i}", arrays)) for i, end in enumerate(ends))
-        self._filling, self._merged = [], None
-        while f"filling{len(self._filling)}.slot" in arrays:
-            self._filling.append(Cells.of_arrays(f"filling{len(self._filling)}", arrays))
+    def restore(self, root: bytes, chunks: Chunks) -> None:
+        ends, cells = _read(root, chunks, self._saved)
+        self._ring = deque(zip(ends, cells[: len(ends)], strict=True))
+        self._filling, self._merged = cells[len(ends) :], None
 
 
 class SessionAssembler:
@@ -107,6 +105,7 @@ class SessionAssembler:
         self.spec = spec
         self._pane_us = pane_us
         self._open: Cells | None = None
+        self._saved = Sealed(_frame)
 
     def step(self, boundary_us: int, pane: Cells | None) -> Cells | None:
         closed: list[Cells] = []
@@ -149,8 +148,26 @@ class SessionAssembler:
         if self._open is not None:
             self._open = self._open.without(slots)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        return self._open.arrays("open") if self._open is not None else {}
+    def snapshot(self, chunks: Chunks) -> bytes:
+        return _root([], self._saved.put(chunks, [] if self._open is None else [self._open]))
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self._open = Cells.of_arrays("open", arrays) if arrays else None
+    def restore(self, root: bytes, chunks: Chunks) -> None:
+        _, cells = _read(root, chunks, self._saved)
+        self._open = cells[0] if cells else None
+
+
+def _frame(cells: Cells) -> bytes:
+    return pack("cells", _VERSION, {}, cells.arrays("cells"))
+
+
+def _root(ends: list[int], refs: list[Ref]) -> bytes:
+    return pack("window", _VERSION, {"ends": ends}, {"cells": table_of(refs)})
+
+
+def _read(root: bytes, chunks: Chunks, saved: Sealed[Cells]) -> tuple[list[int], list[Cells]]:
+    """The ends, and all cells, which are remembered as saved."""
+    _, meta, arrays = unpack(root, "window", (_VERSION,))
+    refs = chunks.refs(arrays["cells"])
+    cells = [Cells.of_arrays("cells", unpack(chunks.get(ref), "cells", (_VERSION,))[2]) for ref in refs]
+    saved.know(cells, refs)
+    return meta["ends"], cells

@@ -92,8 +92,9 @@ class Cells:
         return Cells(self.slot, self.sums, self.mins, self.maxs, self.bits, self.tables.where(kept))
 
     def without(self, slots: I64) -> "Cells":
-        """All subjects but these."""
-        return self.where(~np.isin(self.slot, slots))
+        """All subjects but these; the same cells when none of them is there."""
+        gone = np.isin(self.slot, slots)
+        return self.where(~gone) if gone.any() else self
 
     def renamed(self, slot: I64) -> "Cells":
         """The same cells under other slots, sorted again.  slot: (n,).  For cells without table entries."""

@@ -1,13 +1,47 @@
 """Event ids seen within the horizon."""
 
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from state.types import U64, Bool
+from state.chunks import Chunks
+from state.pieces import Pieces
+from state.snapshot import pack, unpack
+from state.types import I64, U64, Bool
 
 _GROWTH: Final = 16
 """A run of remembered keys is more than this many times as long as the next."""
+_VERSION: Final = 1
+
+
+@dataclass(slots=True)
+class _Generation:
+    """Keys in sorted runs.  unsaved: those that came since the last snapshot; None before there was one."""
+
+    runs: list[U64] = field(default_factory=list)
+    pieces: Pieces = field(default_factory=Pieces)
+    unsaved: list[U64] | None = None
+
+    def take(self, runs: list[U64], new: U64) -> None:
+        """These runs from now on, which hold new keys."""
+        self.runs = runs
+        if self.unsaved is not None:
+            self.unsaved.append(new)
+
+    def save(self, chunks: Chunks) -> I64:
+        """Writes the keys that came since the last snapshot; where all of them are."""
+        if not self.pieces.keep(chunks) or self.unsaved is None:
+            self.unsaved = self.runs
+        if any(map(len, self.unsaved)):
+            self.pieces.add(chunks, {"keys": _one(self.unsaved)})
+        self.unsaved = []
+        return self.pieces.table()
+
+    def restore(self, chunks: Chunks, table: I64) -> None:
+        """Takes what `save` gave."""
+        self.runs = [_one([piece["keys"] for piece in self.pieces.read(chunks, table)])]
+        self.unsaved = []
 
 
 class Dedup:
@@ -22,8 +56,7 @@ class Dedup:
     def __init__(self, horizon_us: int) -> None:
         self.horizon_us = horizon_us
         self._since_us: int | None = None
-        self._young: list[U64] = []
-        self._old: list[U64] = []
+        self._young, self._old = _Generation(), _Generation()
 
     def fresh(self, pane_start_us: int, keys: U64) -> Bool | None:
         """Which rows are the first of their key; None when all are.  keys: (n,) in (event time, event key) order per
@@ -31,14 +64,14 @@ class Dedup:
         """
         self._turn(pane_start_us)
         ordered = np.sort(keys)
-        young = _with(self._young, ordered)
-        if _distinct(young[-1]).all() and not any(_among(run, ordered).any() for run in (*young[:-1], *self._old)):
-            self._young = young
+        young, old = _with(self._young.runs, ordered), self._old.runs
+        if _distinct(young[-1]).all() and not any(_among(run, ordered).any() for run in (*young[:-1], *old)):
+            self._young.take(young, ordered)
             return None
         order = np.argsort(keys, kind="stable")
         ordered = keys[order]
         new = _distinct(ordered)
-        for run in (*self._young, *self._old):
+        for run in (*self._young.runs, *old):
             new &= ~_among(run, ordered)
         mask = np.zeros(len(keys), np.bool_)
         mask[order[new]] = True
@@ -49,27 +82,30 @@ class Dedup:
         """Adds keys of the pane that was judged last."""
         ordered = np.sort(keys)
         new = _distinct(ordered)
-        for run in self._young:
+        for run in self._young.runs:
             new &= ~_among(run, ordered)
-        self._young = _with(self._young, ordered[new])
+        self._young.take(_with(self._young.runs, ordered[new]), ordered[new])
 
     def _turn(self, pane_start_us: int) -> None:
         if self._since_us is None:
             self._since_us = pane_start_us
         age_us = pane_start_us - self._since_us
         if age_us >= self.horizon_us:
-            self._old = self._young if age_us < 2 * self.horizon_us else []
-            self._young = []
+            self._old = self._young if age_us < 2 * self.horizon_us else _Generation()
+            self._young = _Generation()
             self._since_us = pane_start_us
 
-    def arrays(self) -> dict[str, U64]:
-        since = np.array([] if self._since_us is None else [self._since_us], np.int64)
-        return {"since": since.view(np.uint64), "young": _one(self._young), "old": _one(self._old)}
+    def snapshot(self, chunks: Chunks) -> bytes:
+        """The root frame; writes the keys that came since the last one."""
+        tables = {"young": self._young.save(chunks), "old": self._old.save(chunks)}
+        return pack("dedup", _VERSION, {"since_us": self._since_us}, tables)
 
-    def restore(self, arrays: dict[str, U64]) -> None:
-        since = arrays["since"].view(np.int64)
-        self._since_us = int(since[0]) if len(since) else None
-        self._young, self._old = [arrays["young"]], [arrays["old"]]
+    def restore(self, root: bytes, chunks: Chunks) -> None:
+        """Takes what `snapshot` gave."""
+        _, meta, tables = unpack(root, "dedup", (_VERSION,))
+        self._since_us = meta["since_us"]
+        self._young.restore(chunks, tables["young"])
+        self._old.restore(chunks, tables["old"])
 
 
 def _with(runs: list[U64], ordered: U64) -> list[U64]:

@@ -32,7 +32,7 @@ def stable_argsort(values: U64) -> I64:
         if len(wrong) > n // 64:
             return np.argsort(values, kind="stable")
         for value in sorted(set(head[wrong].tolist())):
-            start, stop = np.searchsorted(head, [value, value + 1])
+            start, stop = np.searchsorted(head, np.array([value, value + 1], np.uint64))  # not as float64
             stretch = order[start:stop]
             order[start:stop] = stretch[np.argsort(values[stretch], kind="stable")]
     return order

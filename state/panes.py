@@ -4,18 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from state.batch import MicroBatch
 from state.budget import cut, over_budget
 from state.cells import Cells, merge, run_starts
+from state.chunks import Chunks, Latest, table_of
 from state.dedup import Dedup
 from state.order import chronological
-from state.schema import SUBJECT_NAME, SYSTEM_COLUMNS
-from state.snapshot import pack, unpack
+from state.pieces import Pieces
+from state.schema import SUBJECT_NAME
+from state.snapshot import pack, pack_frames, unpack, unpack_frames
 from state.types import I64, U64, Bool, Names
 
 Tally = Callable[[MicroBatch], Cells]
@@ -23,14 +24,31 @@ Tally = Callable[[MicroBatch], Cells]
 """
 
 
+_VERSION: Final = 1
+
+
 @dataclass(slots=True)
 class _Pane:
-    """Rows that wait, in the order of arrival; how many came since the budget was last looked at; what was folded."""
+    """Rows that wait, in the order of arrival; how many came since the budget was last looked at; what was folded.
+
+    written: parts that are saved already, in pieces.
+    """
 
     parts: list[MicroBatch] = field(default_factory=list)
     unchecked: int = 0
     folded: Cells | None = None
     folded_keys: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
+    pieces: Pieces = field(default_factory=Pieces)
+    written: int = 0
+
+    def save(self, chunks: Chunks) -> I64:
+        """Writes the parts that came since the last snapshot; where all of them are."""
+        if not self.pieces.keep(chunks):
+            self.written = 0
+        if self.written < len(self.parts):
+            self.pieces.add(chunks, MicroBatch.concat(self.parts[self.written :]).columns)
+            self.written = len(self.parts)
+        return self.pieces.table()
 
 
 @dataclass(slots=True)
@@ -69,6 +87,7 @@ class PaneLog:
         self._rows_max = rows_max
         self._tally = tally
         self._panes: dict[int, _Pane] = {}
+        self._folded = Latest()
 
     def add(self, batch: MicroBatch) -> None:
         """Files the rows under their panes."""
@@ -111,7 +130,7 @@ class PaneLog:
                 surplus = self._tally(done.folded)
                 pane.folded = surplus if pane.folded is None else merge([pane.folded, surplus])
                 pane.folded_keys = np.concatenate([pane.folded_keys, done.folded.event_key])
-        pane.parts = [batch]
+        pane.parts, pane.pieces, pane.written = [batch], Pieces(), 0
 
     def first_end_us(self) -> int | None:
         """Where the earliest pane with rows ends; None without rows."""
@@ -143,32 +162,43 @@ class PaneLog:
                 self._dedup.remember(pane.folded_keys)
         return closed if len(closed.batch) else None
 
-    def snapshot(self) -> bytes:
-        """The whole state as framed bytes."""
-        arrays: dict[str, NDArray[Any]] = {}
-        if self._panes:
-            # One batch of all waiting rows: `add` files them again on restore.
-            arrays = MicroBatch.concat([b for n in sorted(self._panes) for b in self._panes[n].parts]).columns.copy()
-        arrays |= {f"dedup.{k}": v for k, v in self._dedup.arrays().items()} if self._dedup else {}
-        folded = {n: p for n, p in sorted(self._panes.items()) if p.folded is not None}
-        for number, pane in folded.items():
-            assert pane.folded is not None
-            arrays |= pane.folded.arrays(f"folded{number}") | {f"folded{number}.keys": pane.folded_keys}
-        meta = {"duplicates": self.duplicates, "capped": self.capped, "folded": list(folded)}
-        return pack("panes", 1, meta, arrays)
+    def snapshot(self, chunks: Chunks) -> bytes:
+        """The root frame; rows are written once, or a few times while they wait for long."""
+        numbers = sorted(self._panes)
+        tables = [self._panes[n].save(chunks) for n in numbers]
+        folded = [n for n in numbers if self._panes[n].folded is not None]
+        frames = {f"folded{number}": _folded_frame(self._panes[number]) for number in folded}
+        meta = {"duplicates": self.duplicates, "capped": self.capped, "panes": numbers, "folded": folded}
+        arrays = {
+            **{f"pane{number}": table for number, table in zip(numbers, tables, strict=True)},
+            "folded": table_of(self._folded.put(chunks, frames)),
+        }
+        dedup = {} if self._dedup is None else {"dedup": self._dedup.snapshot(chunks)}
+        return pack_frames("panes", _VERSION, meta, {"refs": pack("refs", _VERSION, {}, arrays)} | dedup)
 
-    def restore(self, blob: bytes) -> None:
+    def restore(self, root: bytes, chunks: Chunks) -> None:
         """Takes what `snapshot` gave."""
-        _, meta, arrays = unpack(blob, "panes", (1,))
+        meta, frames = unpack_frames(root, "panes", (_VERSION,))
         self.duplicates, self.capped = meta["duplicates"], meta["capped"]
+        _, _, refs = unpack(frames["refs"], "refs", (_VERSION,))
+        folded = self._folded.get(chunks, [f"folded{n}" for n in meta["folded"]], chunks.refs(refs["folded"]))
+        for number in meta["panes"]:
+            pane = self._panes[number] = _Pane()
+            pane.parts = [MicroBatch(columns) for columns in pane.pieces.read(chunks, refs[f"pane{number}"])]
+            pane.written = len(pane.parts)
+            pane.unchecked = sum(map(len, pane.parts))
+            self.rows += pane.unchecked
         for number in meta["folded"]:
-            keys = arrays.pop(f"folded{number}.keys")
-            self._panes[number] = _Pane(folded=Cells.of_arrays(f"folded{number}", arrays), folded_keys=keys)
-        if self._dedup:
-            self._dedup.restore({k.removeprefix("dedup."): v for k, v in arrays.items() if k.startswith("dedup.")})
-        columns = {k: v for k, v in arrays.items() if not k.startswith(("dedup.", "folded"))}
-        if SYSTEM_COLUMNS[0] in columns:
-            self.add(MicroBatch(columns))
+            _, _, arrays = unpack(folded[f"folded{number}"], "folded", (_VERSION,))
+            pane = self._panes[number]
+            pane.folded, pane.folded_keys = Cells.of_arrays("cells", arrays), arrays["keys"]
+        if self._dedup is not None:
+            self._dedup.restore(frames["dedup"], chunks)
+
+
+def _folded_frame(pane: _Pane) -> bytes:
+    assert pane.folded is not None
+    return pack("folded", _VERSION, {}, pane.folded.arrays("cells") | {"keys": pane.folded_keys})
 
 
 def _sorted(pane: _Pane) -> Closed:

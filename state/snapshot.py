@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final
 
@@ -64,6 +65,17 @@ def unpack(blob: bytes, kind: str, reads: tuple[int, ...]) -> tuple[int, dict[st
         )
         offset += entry["size"]
     return version, contents["meta"], arrays
+
+
+def pack_frames(kind: str, version: int, meta: dict[str, Any], frames: Mapping[str, bytes]) -> bytes:
+    """One frame that holds others, by name."""
+    return pack(kind, version, meta, {name: np.frombuffer(frame, np.uint8) for name, frame in frames.items()})
+
+
+def unpack_frames(blob: bytes, kind: str, reads: tuple[int, ...]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Meta and inner frames.  Raises what `unpack` does."""
+    _, meta, arrays = unpack(blob, kind, reads)
+    return meta, {name: array.tobytes() for name, array in arrays.items()}
 
 
 def _texts(chunk: bytes, shape: tuple[int, ...]) -> NDArray[np.object_]:

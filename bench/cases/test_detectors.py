@@ -16,6 +16,8 @@ from detectors.half_space_trees import HalfSpaceTreesSpec
 from detectors.registry import BUILT_IN
 from detectors.river_model import RiverModelSpec
 from detectors.rules import Bound, Rule, RulesSpec
+from detectors.saving import build, whole
+from state.chunks import Bundle
 from state.types import F64
 
 _SPECS: tuple[DetectorSpec, ...] = (
@@ -67,7 +69,7 @@ def _trained(spec: DetectorSpec) -> bytes:
     detector, world = spec.build(FEATURES), World(subjects=_SUBJECTS)
     for _ in range(_WARMUP_ROUNDS):
         detector.learn(world.round(_SUBJECTS if spec.type != RiverModelSpec.type else 64))
-    return detector.snapshot()
+    return whole(detector)
 
 
 def _cut(rows: Rows, batch: int) -> list[Rows]:
@@ -94,13 +96,13 @@ def test_detector(benchmark: BenchmarkFixture, size: Size, spec: DetectorSpec, w
         _WORK[work](detector, feed)
         return detector
 
-    detector = fresh(benchmark, lambda: spec.build(FEATURES, blob), run)
-    untouched = spec.build(FEATURES, blob)
+    detector = fresh(benchmark, lambda: build(spec, FEATURES, Bundle.open(blob)), run)
+    untouched = build(spec, FEATURES, Bundle.open(blob))
     _still_knows(spec, untouched, feed, rows, truth)
     if work == "score":
-        assert detector.snapshot() == blob, "scoring changed the state"
+        assert whole(detector) == blob, "scoring changed the state"
     elif spec.calibrated:
-        assert detector.snapshot() != blob, "nothing was learned"
+        assert whole(detector) != blob, "nothing was learned"
         after = detector.score(rows)
         assert np.isfinite(after).all()
     probe = World(seed=9, subjects=64).round()

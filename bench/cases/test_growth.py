@@ -3,17 +3,18 @@
 `expect` is the exponent that is right: 1 (if not said) where twice as much is asked for, 0 where the work is the same.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.growth.engine import disk_bytes, run_engine
+from bench.growth.engine import run_engine
 from bench.growth.jobs import sliding, tumbling, with_detectors, with_features, with_windows
 from bench.growth.measures import Point, footprint_metrics, steady_lines
 from bench.growth.streams import steady, write_parts
+from bench.measure.checkpoints import checkpointed
 from bench.scenarios import SCENARIOS
 from flows.config.load import load
 from flows.engine.plan import Options
@@ -211,20 +212,29 @@ def test_processes(point: Point, job: Job, tmp_path: Path, processes: int) -> No
     point.tell("processes", "processes", processes, str(ran.summary.windows), metrics, fit="wall_s", expect=-0.8)
 
 
-@pytest.mark.parametrize("users", [30_000, 100_000, 300_000])
-def test_checkpoints(point: Point, job: Job, tmp_path: Path, users: int) -> None:
-    """Bytewax's recovery store, written a few times: bytes on the disk, CPU per byte of snapshot."""
+@pytest.mark.parametrize("known", [1_000, 10_000, 100_000, 1_000_000])
+def test_checkpoints(point: Point, job: Job, tmp_path: Path, known: int) -> None:
+    """A thousand active users among more that are silent: what checkpoints write must not depend on how many are."""
+    m, n, batch = point.size(known), point.size(200_000), point.batch_lines
+    skip = (m // batch + 2) * batch
+    more = skip - m + n
+    later = steady(more, point.size(1_000), HOUR_US * more // n, MONDAY_US + 3 * HOUR_US)
+    lines = steady(m, m, _PANE_US).then(later).lines()
+    told = point.once(checkpointed, job, lines, skip, batch, tmp_path)
+    metrics = asdict(told) | {"bytes_per_event": told.written_bytes / told.events}
+    metrics |= {"cpu_us_per_event": told.cpu_s / told.events * 1e6, "disk_ratio": told.disk_bytes / told.state_bytes}
+    axis = "known users"
+    point.tell("checkpoints", axis, m, str(told.users), metrics, fit="bytes_per_event", expect=0.0)
+
+
+@pytest.mark.parametrize("users", [1_000, 10_000, 100_000, 1_000_000])
+def test_restore(point: Point, job: Job, tmp_path: Path, users: int) -> None:
+    """Back from files: more users, each with one event in the open window."""
     m = point.size(users)
-    source = write_parts(steady(4 * m, m, 4 * _PANE_US), 1, tmp_path / "events")
-    without = run_engine(job, source, Options())
-    options = Options(state_dir=tmp_path / "state", epoch_s=0.0 if point.smoke else users / 150_000)
-    ran = point.once(run_engine, job, source, options)
-    assert replace(ran.summary, elapsed_s=0.0) == replace(without.summary, elapsed_s=0.0)
-    largest, written = sum(map(max, ran.saved.values())), sum(map(sum, ran.saved.values()))
-    disk = disk_bytes(tmp_path / "state")
-    metrics = {"disk_bytes": disk, "snapshot_bytes": largest, "written_bytes": written, "disk_ratio": disk / largest}
-    metrics["cpu_s_per_gb"] = (ran.cpu_s - without.cpu_s) / written * 1e9
-    point.tell("checkpoints", "users", m, str(ran.summary.windows), metrics, fit="disk_bytes")
+    lines = steady(2 * m, m, 2 * _PANE_US - MINUTE_US).lines()
+    told = point.once(checkpointed, job, lines, 0, point.batch_lines, tmp_path)
+    assert told.users == m
+    point.tell("restore", "users", m, str(told.users), asdict(told), fit="restore_s")
 
 
 @pytest.mark.parametrize("users", [1_000, 4_000, 12_000])

@@ -10,6 +10,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.cases.layers import SENDER, Size, fingerprint, tell
+from bench.measure.memory import whole
 from bench.scenarios import SCENARIOS
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
@@ -18,16 +19,22 @@ from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInpu
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.sources.base import Lines
+from state.chunks import Bundle, Saved
 
-Operator = Ingest | SubjectOperator | PopulationOperator | AlertOperator
 Build = Callable[[Job, bytes | None], Any]
 
 _BATCH = 2048
+
+
+def _opened(blob: bytes | None) -> Saved | None:
+    return None if blob is None else Bundle.open(blob)
+
+
 _OPERATORS: dict[str, Build] = {
     "ingest": lambda job, blob: Ingest(job, SENDER, blob),
-    "subject": lambda job, blob: SubjectOperator(job, 0, (SENDER,), blob),
-    "population": lambda job, blob: PopulationOperator(job, "all", blob),
-    "alerts": AlertOperator,
+    "subject": lambda job, blob: SubjectOperator(job, 0, (SENDER,), _opened(blob)),
+    "population": lambda job, blob: PopulationOperator(job, "all", _opened(blob)),
+    "alerts": lambda job, blob: AlertOperator(job, _opened(blob)),
 }
 
 
@@ -109,9 +116,9 @@ def _about(name: str, blob: bytes, operator: Any, size: Size) -> dict[str, Any]:
 def test_snapshot(benchmark: BenchmarkFixture, size: Size, name: str) -> None:
     """An operator's whole state as bytes."""
     operator, rest = _before_and_after(name, size)
-    blob = benchmark(operator.snapshot)
+    blob = benchmark(whole, operator)
     about = _about(name, blob, operator, size)
-    assert operator.snapshot() == blob, "taking a snapshot changed the state"
+    assert whole(operator) == blob, "taking a snapshot changed the state"
     tell(benchmark, per="snapshot", n=1, result=_told(operator, rest), **about)
 
 
@@ -120,10 +127,10 @@ def test_snapshot(benchmark: BenchmarkFixture, size: Size, name: str) -> None:
 def test_restore(benchmark: BenchmarkFixture, size: Size, name: str) -> None:
     """Bytes to an operator that goes on as if nothing had happened."""
     operator, rest = _before_and_after(name, size)
-    blob = operator.snapshot()
+    blob = whole(operator)
     about = _about(name, blob, operator, size)
     restored = benchmark(_OPERATORS[name], _job(), blob)
-    assert restored.snapshot() == blob
+    assert whole(restored) == blob
     told = _told(restored, rest)
     assert told == _told(operator, rest)
     tell(benchmark, per="restore", n=1, result=told, **about)

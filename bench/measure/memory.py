@@ -14,7 +14,7 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from statistics import median
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -27,17 +27,15 @@ from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.sources.base import Lines
 from flows.sources.files import FilesPartition
+from state.chunks import Bundle, Saved
 
 T = TypeVar("T")
 _REPEATS: Final = 3
 _NAME: Final = "memory"
 
 
-class Operator(Protocol):
-    """Any stage."""
-
-    def snapshot(self) -> bytes:
-        """Its state."""
+Operator = Ingest | SubjectOperator | PopulationOperator | AlertOperator
+"""Any stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +87,11 @@ def measure(job: Job, file: Path) -> Footprint:
 def _look(job: Job, driver: LocalDriver, baseline: int, peak: int) -> Footprint:
     parts = operators(driver)
     state_bytes, array_bytes = footprint(parts.values(), shared=(job, job.plan))
-    saved = {name: _timed(part.snapshot) for name, part in parts.items()}
+    saved = {name: _timed(partial(whole, part)) for name, part in parts.items()}
     blobs = {name: blob for name, (blob, _) in saved.items()}
-    restored = {name: _timed(partial(rebuilt, job, name, blob)) for name, blob in blobs.items()}
+    restored = {name: _timed(partial(_rebuilt_whole, job, name, blob)) for name, blob in blobs.items()}
     digest = _digest(blobs)
-    assert digest == _digest({name: part.snapshot() for name, (part, _) in restored.items()}), "restored state differs"
+    assert digest == _digest({name: whole(part) for name, (part, _) in restored.items()}), "restored state differs"
     return Footprint(
         users=live_users(driver),
         peak_rss_bytes=peak,
@@ -116,18 +114,27 @@ def operators(driver: LocalDriver) -> dict[str, Operator]:
     return found | {"alerts/": driver._alerts}
 
 
-def rebuilt(job: Job, name: str, blob: bytes) -> Operator:
+def whole(operator: Operator) -> bytes:
+    """The whole state of a stage, as bytes that need nothing else."""
+    return operator.snapshot() if isinstance(operator, Ingest) else Bundle.of(operator)
+
+
+def rebuilt(job: Job, name: str, saved: Saved) -> Operator:
     """A stage from its snapshot."""
     stage, _, key = name.partition("/")
     match stage:
         case "ingest":
-            return Ingest(job, key, blob)
+            return Ingest(job, key, saved.root)
         case "subject":
-            return SubjectOperator(job, int(key), (_NAME,), blob)
+            return SubjectOperator(job, int(key), (_NAME,), saved)
         case "population":
-            return PopulationOperator(job, key, blob)
+            return PopulationOperator(job, key, saved)
         case _:
-            return AlertOperator(job, blob)
+            return AlertOperator(job, saved)
+
+
+def _rebuilt_whole(job: Job, name: str, blob: bytes) -> Operator:
+    return rebuilt(job, name, Saved(blob, Bundle()) if name.startswith("ingest") else Bundle.open(blob))
 
 
 def live_users(driver: LocalDriver) -> int:

@@ -24,6 +24,7 @@ from flows.operators.models import Verdict, WindowModels
 from flows.operators.population import PopulationOperator, RoundObserver
 from flows.sources.files import FilesSpec
 from flows.worker import JobStages
+from state.chunks import Saved
 from state.types import MS_US
 
 JOB = Path(__file__).parent.parent / "jobs" / "uniform.toml"
@@ -68,7 +69,7 @@ class ObservedStages(JobStages):
 
     observer: RoundObserver
 
-    def population(self, cohort: str, /, *, resume: bytes | None) -> PopulationOperator:
+    def population(self, cohort: str, /, *, resume: Saved | None) -> PopulationOperator:
         operator = PopulationOperator(self.job, cohort, resume)
         operator.observer = self.observer
         return operator

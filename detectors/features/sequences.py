@@ -13,7 +13,7 @@ from state.batch import MicroBatch
 from state.cells import run_starts
 from state.errors import ConfigError
 from state.schema import Kind, Schema
-from state.slots import SlotColumns
+from state.slot_columns import SlotColumns
 from state.types import DAY_US, F64, I64, MS_US, SECOND_US, START_OF_TIME_US, U64, Bool, Values
 
 KINDS: dict[SequenceKind, Kind] = {
@@ -46,6 +46,7 @@ class Sequences:
 
     def compute(self, batch: MicroBatch, masks: Masks, segments: Segments) -> dict[str, Values]:
         """Name -> (n,) column.  batch: rows in (subject, event time, event key) order."""
+        self.carry.touch(segments.slot)
         return {
             d.name: self._age(d, batch, masks[sign_up], segments)
             if d.kind is SequenceKind.AGE

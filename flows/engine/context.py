@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.engine.logics import ChunksOf
 from flows.engine.monitor import Monitor
 from flows.engine.pace import Pace
 from flows.engine.shutdown import Stop
@@ -17,6 +18,7 @@ class Context:
     durable: snapshots are real; must be set where there is a recovery store, costs time where there is none.
     batch_lines: lines read at a time; changes speed and memory, never results.
     beginnings: where durable runs note the sinks' positions at the very start, for a kill before the first checkpoint.
+    chunks_of: opens the files that hold the bulk of a snapshot; None where snapshots hold everything.
     """
 
     stages: Stages
@@ -27,3 +29,4 @@ class Context:
     monitor: Monitor
     report: Report
     beginnings: Path | None = None
+    chunks_of: ChunksOf | None = None

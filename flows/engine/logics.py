@@ -8,14 +8,18 @@ from bytewax.operators import StatefulBatchLogic
 from flows.engine.stages import Builder, Item, Operator
 from flows.engine.watch import Report, Watch
 from flows.operators.messages import Output
+from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
+from state.segments import Segments
 
 Who = TypeVar("Who")
 Op = TypeVar("Op", bound=Operator[Any, Any])
 Address = Callable[[Any], Item]
 """Gives a message to the next stage the name of the key that it goes to."""
 State = tuple[Any, bytes]
-"""Who an operator works for, and its snapshot."""
+"""Who an operator works for, and its snapshot: a root frame whose chunks are in files, or all of it."""
+ChunksOf = Callable[[str, Any], Segments]
+"""Opens the chunks of a step's operator, by who it works for."""
 
 
 class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[Who, Op]):
@@ -24,16 +28,20 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
     Bytewax does not tell a logic its key, so the operator is built when the first message, or saved state, says who it
     is for. Keys are few and fixed: the logic is always retained. The end of Bytewax's input emits nothing, because it
     also comes when a run pauses; the end of our input is a watermark.
+
+    Bytewax stores what `snapshot` gives as a whole, at every epoch; so that is but the root, and what it refers to has
+    been written before. chunks_of: None where there is no place for that, and snapshots hold everything.
     """
 
     def __init__(
         self,
         step: str,
-        build: Builder[Who, Op],
+        build: Builder[Who, Saved, Op],
         resume: State | None,
         *,
         report: Report,
         durable: bool,
+        chunks_of: ChunksOf | None = None,
         address: Address | None = None,
         at_eof: Callable[[Who, Op], None] | None = None,
     ) -> None:
@@ -41,6 +49,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
         self._build = build
         self._report = report
         self._durable = durable
+        self._chunks_of = chunks_of
         self._address = address
         self._at_eof = at_eof
         self._operator: Op | None = None
@@ -66,7 +75,13 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
         self._watch = Watch(self._step if who is None else f"{self._step} {who}", self._report)
         self._who = who
         with self._watch:
-            self._operator = operator = self._build(who, resume=resume)
+            self._chunks = self._chunks_of(self._step, who) if self._durable and self._chunks_of else None
+            saved = None
+            if resume is not None:
+                saved = Bundle.open(resume) if self._chunks is None else Saved(resume, self._chunks)
+            self._operator = operator = self._build(who, resume=saved)
+            if self._chunks is not None:
+                self._chunks.settle()
         return operator
 
     def _addressed(self, emitted: Sequence[Any]) -> Sequence[Item | Output]:
@@ -80,4 +95,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
         if not self._durable or self._operator is None:
             return None
         with self._watch:
-            return self._who, self._operator.snapshot()
+            if self._chunks is None:
+                return self._who, Bundle.of(self._operator)
+            with self._chunks.writing():
+                return self._who, self._operator.snapshot(self._chunks)

@@ -11,7 +11,7 @@ from flows.engine.context import Context
 from flows.engine.monitor import Monitor, Status
 from flows.engine.pace import Pace
 from flows.engine.plan import Plan
-from flows.engine.recovery import recovery_config
+from flows.engine.recovery import chunks_beside, recovery_config
 from flows.engine.shutdown import Stop
 from flows.engine.topology import dataflow
 from flows.engine.watch import FirstError
@@ -41,6 +41,7 @@ def run_member(
         monitor=Monitor(publish),
         report=first,
         beginnings=store.with_name("beginnings.json") if store is not None else None,
+        chunks_of=chunks_beside(store) if store is not None else None,
     )
     flow = dataflow(context, plan.sources, plan.openers)
     # What exists now lives as long as the run: keep the cyclic collector from walking it again and again.

@@ -2,18 +2,22 @@
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows.engine.stages import Stages
 from state.errors import SnapshotError
+from state.segments import Segments
 
 _FORMAT: Final = 1
 _STORE: Final = "store"
+_CHUNKS: Final = "chunks"
+_COPYING: Final = "copying.lock"
 _PARTS: Final = 4
 """Files of a new store, for its whole life: more of them resume faster, each costs some milliseconds per epoch."""
 
@@ -37,6 +41,35 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str]) -> 
 def recovery_config(store: Path | None) -> RecoveryConfig | None:
     """What Bytewax's entry points take."""
     return None if store is None else RecoveryConfig(store)  # type: ignore[no-untyped-call]
+
+
+def chunks_beside(store: Path) -> Callable[[str, Any], Segments]:
+    """(step, who) -> the chunks of that operator's snapshots, beside Bytewax's recovery store, which has the roots."""
+
+    def chunks_of(step: str, who: Any) -> Segments:
+        name = step if who is None else f"{step}-{quote(str(who), safe='')}"
+        return Segments(store.with_name(_CHUNKS) / name, deleting=lambda: _deleting(store.with_name(_COPYING)))
+
+    return chunks_of
+
+
+@contextmanager
+def copying(directory: Path) -> Iterator[None]:
+    """While the files of a state directory are copied: a run that goes on meanwhile deletes none."""
+    with (directory / _COPYING).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _deleting(file: Path) -> Iterator[bool]:
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _store(directory: Path) -> Path:

@@ -6,10 +6,12 @@ from typing import Any, Protocol, TypeVar
 
 from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
 from flows.sources.base import Lines
+from state.chunks import Chunks, Saved
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
 Who_contra = TypeVar("Who_contra", contravariant=True)
+State_contra = TypeVar("State_contra", contravariant=True)
 Built_co = TypeVar("Built_co", covariant=True)
 
 Routed = tuple[int, GroupInput] | Output
@@ -21,7 +23,7 @@ class Operator(Protocol[In_contra, Out_co]):
 
     def process(self, message: In_contra, /) -> Sequence[Out_co]: ...
 
-    def snapshot(self) -> bytes: ...
+    def snapshot(self, chunks: Chunks, /) -> bytes: ...
 
 
 class SubjectStage(Operator[GroupInput, tuple[str, CohortInput] | Output], Protocol):
@@ -48,10 +50,10 @@ class IngestOperator(Protocol):
     def snapshot(self) -> bytes: ...
 
 
-class Builder(Protocol[Who_contra, Built_co]):
+class Builder(Protocol[Who_contra, State_contra, Built_co]):
     """Builds the operator of one key, anew or from its snapshot."""
 
-    def __call__(self, who: Who_contra, /, *, resume: bytes | None) -> Built_co: ...
+    def __call__(self, who: Who_contra, /, *, resume: State_contra | None) -> Built_co: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,10 @@ class Stages:
 
     groups: int
     cohorts: tuple[str, ...]
-    ingest: Builder[str, IngestOperator]
-    subject: Builder[int, SubjectStage]
-    population: Builder[str, Operator[CohortInput, PolicyInput | Output]]
-    alerts: Builder[None, Operator[PolicyInput, Output]]
+    ingest: Builder[str, bytes, IngestOperator]
+    subject: Builder[int, Saved, SubjectStage]
+    population: Builder[str, Saved, Operator[CohortInput, PolicyInput | Output]]
+    alerts: Builder[None, Saved, Operator[PolicyInput, Output]]
     lead_us: int
     out_of_orderness_us: int
     idle_timeout_us: int

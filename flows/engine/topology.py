@@ -23,7 +23,8 @@ from flows.sources.base import Source
 
 def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) -> Dataflow:
     """The job as Bytewax sees it.  sources: partition name -> source.  openers: the sinks."""
-    stages, report, durable = context.stages, context.report, context.durable
+    stages = context.stages
+    common: Any = {"report": context.report, "durable": context.durable, "chunks_of": context.chunks_of}
     cohort_key = {name: key_name(i) for i, name in enumerate(stages.cohorts)}
     policy_key = key_name(0)
 
@@ -37,15 +38,13 @@ def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) 
         context.monitor.open_rows(group, operator.rows_waiting)
 
     def subject(resume: State | None) -> StatefulBatchLogic[Any, Any, Any]:
-        return StageLogic(
-            "subject", stages.subject, resume, report=report, durable=durable, address=to_cohort, at_eof=at_eof
-        )
+        return StageLogic("subject", stages.subject, resume, address=to_cohort, at_eof=at_eof, **common)
 
     def population(resume: State | None) -> StatefulBatchLogic[Any, Any, Any]:
-        return StageLogic("population", stages.population, resume, report=report, durable=durable, address=to_policy)
+        return StageLogic("population", stages.population, resume, address=to_policy, **common)
 
     def alerts(resume: State | None) -> StatefulBatchLogic[Any, Any, Any]:
-        return StageLogic("alerts", stages.alerts, resume, report=report, durable=durable)
+        return StageLogic("alerts", stages.alerts, resume, **common)
 
     flow = Dataflow("driftnet")
     ingested = op.branch("ingest_outputs", op.input("ingest", flow, LineSource(context, sources)), _is_output)

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-import numpy as np
-
 from detectors.alerting.alert import Candidate
 from flows.job import Job
 from flows.operators.messages import Output, PolicyInput, Stream
 from flows.operators.rounds import Rounds
+from state.chunks import Chunks, Saved, table_of
 from state.snapshot import pack, unpack
 
 _VERSION: Final = 1
@@ -16,17 +15,18 @@ _VERSION: Final = 1
 class AlertOperator:
     """Candidates and watermarks in, alert records out."""
 
-    def __init__(self, job: Job, resume: bytes | None = None) -> None:
+    def __init__(self, job: Job, resume: Saved | None = None) -> None:
         self._job = job
         self._rounds: Rounds[Candidate] = Rounds(job.cohorts.names)
         policy: bytes | None = None
         if resume is not None:
-            _, meta, arrays = unpack(resume, "alerts", (_VERSION,))
+            _, meta, arrays = unpack(resume.root, "alerts", (_VERSION,))
             self._rounds.watermarks.restore(meta["watermarks"])
             self._rounds.watermark_us = meta["watermark_us"]
             for candidate in map(Candidate.from_json, meta["waiting"]):
                 self._rounds.add(candidate.end_us, candidate)
-            policy = arrays["policy"].tobytes()
+            (ref,) = resume.chunks.refs(arrays["policy"])
+            policy = resume.chunks.get(ref)
         self._policy = job.policy.build(job.name, job.digest, policy)
 
     def process(self, message: PolicyInput) -> list[Output]:
@@ -44,12 +44,12 @@ class AlertOperator:
                 out.append(Output(Stream.COUNTS, [changed]))
         return out
 
-    def snapshot(self) -> bytes:
-        """The whole state as framed bytes."""
+    def snapshot(self, chunks: Chunks) -> bytes:
+        """The root frame of the state."""
         waiting = [c.to_json() for end in sorted(self._rounds.waiting) for c in self._rounds.waiting[end]]
         meta = {
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
             "waiting": waiting,
         }
-        return pack("alerts", _VERSION, meta, {"policy": np.frombuffer(self._policy.snapshot(), np.uint8)})
+        return pack("alerts", _VERSION, meta, {"policy": table_of([chunks.put(self._policy.snapshot())])})

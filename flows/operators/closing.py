@@ -1,5 +1,6 @@
 """What becomes of the windows that close: features, what own history says of them, one list of rows per cohort."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ from flows.job import Job
 from flows.operators.messages import FeatureRows, OwnVerdict
 from flows.operators.own import OwnDetectors
 from state.cells import Cells
+from state.chunks import Chunks
 from state.order import stable_argsort
 from state.slots import SlotTable
 from state.types import F64, I16, I64, U64, Names
@@ -100,19 +102,19 @@ class Closing:
         for cohort in np.unique(code).tolist():
             self._rows[self._cohorts[cohort]].append(_take(rows, np.flatnonzero(code == cohort)))
 
-    def snapshots(self) -> dict[str, bytes]:
-        """The own-history detectors' state, as frames by window and detector."""
+    def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
+        """The root frames of the own-history detectors' state, by window and detector."""
         return {
-            f"{window.spec.name}.{name}": blob
+            f"{window.spec.name}.{name}": root
             for window, own in zip(self._windows, self._own, strict=True)
-            for name, blob in own.snapshots().items()
+            for name, root in own.snapshots(chunks).items()
         }
 
-    def restore(self, frames: dict[str, bytes]) -> None:
-        """Takes what `snapshots` gave. A detector without a frame starts cold."""
+    def restore(self, frames: Mapping[str, bytes], chunks: Chunks) -> None:
+        """Takes what `snapshots` gave.  A detector without a frame starts cold."""
         for window, own in zip(self._windows, self._own, strict=True):
             prefix = f"{window.spec.name}."
-            own.restore({n.removeprefix(prefix): blob for n, blob in frames.items() if n.startswith(prefix)})
+            own.restore({n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}, chunks)
 
 
 def _batches(due: list[_Due]) -> list[list[_Due]]:

@@ -2,20 +2,20 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.features.sequences import Segments, Sequences, fill_forward
 from flows.job import Job
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
+from state.chunks import Chunks
 from state.order import stable_argsort
 from state.panes import Closed, PaneLog
 from state.side_by_side import apart
-from state.slots import SLOT_BITS, SlotColumns, SlotTable
-from state.snapshot import pack, unpack
+from state.slot_columns import SlotColumns
+from state.slots import SLOT_BITS, SlotTable
 from state.types import I16, I64, NO_CODE
 
 _TOGETHER: Final = 2_048
@@ -70,7 +70,7 @@ class Counting:
         first_us = panes[0][0]
         if self._cohort_column:  # windows are told the cohort as it was when they closed
             return [first_us]
-        stay_us = min(self.slots.first_leave_us(), first_us - self._pane_us + self.slots.ttl_us)
+        stay_us = min(self.slots.first_leave_us(panes[-1][0]), first_us - self._pane_us + self.slots.ttl_us)
         room = min(_TOGETHER, self.slots.capacity - len(self.slots))
         rows = np.cumsum([rows for _, rows in panes]).tolist()
         return [end for i, (end, _) in enumerate(panes) if not i or (rows[i] <= room and end <= stay_us)]
@@ -136,16 +136,19 @@ class Counting:
         if self._cohort_column:
             word = batch[self._cohort_column]
             fill_forward(word, word >= 0, self._cohort["cohort"], segments)
+            self._cohort.touch(segments.slot)
         return self._plan.kernel.cells(MicroBatch(batch.columns | derived), masks, starts, owner[starts], owner)
 
-    def snapshots(self) -> dict[str, bytes]:
-        """The state as frames.  To be asked when no panes are being closed."""
-        carry = pack("carry", 1, {}, self._sequences.carry.arrays() | self._cohort.arrays())
-        return {"slots": self.slots.snapshot(), "carry": carry}
+    def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
+        """The root frames of the state.  To be asked when no panes are being closed."""
+        return {
+            "slots": self.slots.snapshot(chunks),
+            "carry": self._sequences.carry.snapshot(chunks),
+            "cohort": self._cohort.snapshot(chunks),
+        }
 
-    def restore(self, frames: dict[str, bytes]) -> None:
+    def restore(self, frames: dict[str, bytes], chunks: Chunks) -> None:
         """Takes what `snapshots` gave."""
-        self.slots.restore(frames["slots"])
-        carry: dict[str, NDArray[Any]] = unpack(frames["carry"], "carry", (1,))[2]
-        self._sequences.carry.restore(carry)
-        self._cohort.restore(carry)
+        self.slots.restore(frames["slots"], chunks)
+        self._sequences.carry.restore(frames["carry"], chunks)
+        self._cohort.restore(frames["cohort"], chunks)

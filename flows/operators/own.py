@@ -1,10 +1,14 @@
 """The subject-scope detectors of one window: each subject against its own past."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from detectors.base import Rows, Scope, SubjectDetector
+from detectors.saving import build, save
 from flows.job import DetectorUse, Job
 from flows.operators.messages import OwnVerdict
+from state.chunks import Chunks, Saved
 from state.errors import DetectorError
 from state.types import I64
 
@@ -23,7 +27,7 @@ class OwnDetectors:
                 )
                 self._uses.append((use, chosen, len(plan.features)))
         self._infos = plan.features
-        self.restore({})
+        self._build({})
 
     def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
         """Each detector's verdict on the rows, which it learns from afterwards."""
@@ -46,13 +50,17 @@ class OwnDetectors:
         for detector in self._detectors.values():
             detector.forget(slots)
 
-    def snapshots(self) -> dict[str, bytes]:
-        return {name: detector.snapshot() for name, detector in self._detectors.items()}
+    def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
+        """The root frames of the state, by detector."""
+        return {name: save(detector, chunks) for name, detector in self._detectors.items()}
 
-    def restore(self, frames: dict[str, bytes]) -> None:
-        """Builds the detectors, each from its frame where there is one."""
+    def restore(self, frames: Mapping[str, bytes], chunks: Chunks) -> None:
+        """Takes what `snapshots` gave.  A detector without a frame starts cold."""
+        self._build({name: Saved(frame, chunks) for name, frame in frames.items()})
+
+    def _build(self, saved: Mapping[str, Saved]) -> None:
         for use, chosen, _ in self._uses:
-            detector = use.spec.build(tuple(self._infos[i] for i in chosen.tolist()), frames.get(use.name))
+            detector = build(use.spec, tuple(self._infos[i] for i in chosen.tolist()), saved.get(use.name))
             if not isinstance(detector, SubjectDetector):
                 raise DetectorError(
                     f"detector {use.name!r} declares scope subject, but is no SubjectDetector: {type(detector)}"

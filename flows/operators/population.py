@@ -12,6 +12,7 @@ from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdic
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.quarantine import Quarantine
 from flows.operators.rounds import Rounds
+from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.keygroup import key_group
 from state.snapshot import pack, unpack
 from state.types import F64, I64, Bool
@@ -26,13 +27,15 @@ RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 class PopulationOperator:
     """One cohort at work: feature rows in, candidates for the alert policy and drift events out."""
 
-    def __init__(self, job: Job, cohort: str, resume: bytes | None = None) -> None:
+    def __init__(self, job: Job, cohort: str, resume: Saved | None = None) -> None:
         self._job = job
         self._cohort = cohort
         self._rounds: Rounds[FeatureRows] = Rounds(str(group) for group in range(job.key_groups))
         self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
         self._order = {name: i for i, name in enumerate(self._models)}
         self._quarantine = {name: Quarantine() for name in self._models}
+        self._saved_frames = Latest()
+        self._saved_rows = Sealed(_pack_rows)
         self.observer: RoundObserver | None = None
         if resume is not None:
             self._restore(resume)
@@ -132,37 +135,40 @@ class PopulationOperator:
             for i, row in enumerate(at.tolist())
         ]
 
-    def snapshot(self) -> bytes:
-        """The whole state as framed bytes: models, quarantine and the rounds that wait for other groups."""
-        frames: dict[str, bytes] = {}
-        for window, models in self._models.items():
-            frames |= {f"{window}/{name}": blob for name, blob in models.frames().items()}
+    def snapshot(self, chunks: Chunks) -> bytes:
+        """The root frame of the state: models, quarantine and the rounds that wait for other groups."""
+        frames = {
+            f"{window}/{name}": frame
+            for window, models in self._models.items()
+            for name, frame in models.frames().items()
+        }
         waiting = [rows for end in sorted(self._rounds.waiting) for rows in self._rounds.waiting[end]]
-        for i, rows in enumerate(waiting):
-            frames[f"waiting{i}"] = _pack_rows(rows)
         meta: dict[str, Any] = {
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
             "quarantine": {window: held.state() for window, held in self._quarantine.items()},
-            "digest": self._job.digest,
+            "frames": list(frames),
         }
-        return pack(
-            "population", _VERSION, meta, {name: np.frombuffer(blob, np.uint8) for name, blob in frames.items()}
-        )
+        arrays = {
+            "frames": table_of(self._saved_frames.put(chunks, frames)),
+            "waiting": table_of(self._saved_rows.put(chunks, waiting)),
+        }
+        return pack("population", _VERSION, meta, arrays)
 
-    def _restore(self, blob: bytes) -> None:
-        _, meta, arrays = unpack(blob, "population", (_VERSION,))
+    def _restore(self, saved: Saved) -> None:
+        _, meta, arrays = unpack(saved.root, "population", (_VERSION,))
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
         self._quarantine = {window: Quarantine(meta["quarantine"][window]) for window in self._models}
+        frames = self._saved_frames.get(saved.chunks, meta["frames"], saved.chunks.refs(arrays["frames"]))
         for window, models in self._models.items():
             prefix = f"{window}/"
-            models.restore({n.removeprefix(prefix): a.tobytes() for n, a in arrays.items() if n.startswith(prefix)})
-        i = 0
-        while f"waiting{i}" in arrays:
-            rows = _unpack_rows(arrays[f"waiting{i}"].tobytes())
+            models.restore({n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)})
+        refs = saved.chunks.refs(arrays["waiting"])
+        waiting = [_unpack_rows(saved.chunks.get(ref)) for ref in refs]
+        self._saved_rows.know(waiting, refs)
+        for rows in waiting:
             self._rounds.add(rows.end_us, rows)
-            i += 1
 
 
 def _concat(parts: list[FeatureRows]) -> FeatureRows:

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import numpy as np
-
 from detectors.alerting.alert import iso
 from flows.job import Job
 from flows.operators.closing import Closing
@@ -11,9 +9,10 @@ from flows.operators.counting import Counting
 from flows.operators.messages import CohortInput, GroupInput, Output, Stream
 from state.assemble import Assembler, assembler
 from state.batch import MicroBatch
+from state.chunks import Chunks, Saved
 from state.dedup import Dedup
 from state.panes import PaneLog
-from state.snapshot import pack, unpack
+from state.snapshot import pack_frames, unpack_frames
 from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
 
@@ -31,7 +30,7 @@ class SubjectOperator:
     everybody.
     """
 
-    def __init__(self, job: Job, group: int, partitions: tuple[str, ...], resume: bytes | None = None) -> None:
+    def __init__(self, job: Job, group: int, partitions: tuple[str, ...], resume: Saved | None = None) -> None:
         self._job = job
         self._group = group
         self._pane_us = job.pane_us
@@ -138,27 +137,21 @@ class SubjectOperator:
             assembling.drop(slots)
         self._closing.forget(slots)
 
-    def snapshot(self) -> bytes:
-        """The whole state as framed bytes."""
-        frames: dict[str, bytes] = {"log": self._log.snapshot(), **self._counting.snapshots()}
-        for assembling in self._assemblers:
-            frames[f"window.{assembling.spec.name}"] = pack("window", 1, {}, assembling.arrays())
-        frames |= {f"own.{name}": blob for name, blob in self._closing.snapshots().items()}
-        meta = {
-            "closed_us": self._closed_us,
-            "last_us": self._last_us,
-            "watermarks": self._watermarks.state(),
-            "digest": self._job.digest,
-        }
-        return pack("subject", _VERSION, meta, {name: np.frombuffer(blob, np.uint8) for name, blob in frames.items()})
+    def snapshot(self, chunks: Chunks) -> bytes:
+        """The root frame of the state."""
+        frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
+        frames |= {f"window.{a.spec.name}": a.snapshot(chunks) for a in self._assemblers}
+        frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
+        meta = {"closed_us": self._closed_us, "last_us": self._last_us, "watermarks": self._watermarks.state()}
+        return pack_frames("subject", _VERSION, meta, frames)
 
-    def _restore(self, blob: bytes) -> None:
-        _, meta, arrays = unpack(blob, "subject", (_VERSION,))
-        frames: dict[str, bytes] = {name: array.tobytes() for name, array in arrays.items()}
+    def _restore(self, saved: Saved) -> None:
+        meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))
         self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
         self._watermarks.restore(meta["watermarks"])
-        self._log.restore(frames["log"])
-        self._counting.restore(frames)
+        self._log.restore(frames["log"], saved.chunks)
+        self._counting.restore(frames, saved.chunks)
         for assembling in self._assemblers:
-            assembling.restore(unpack(frames[f"window.{assembling.spec.name}"], "window", (1,))[2])
-        self._closing.restore({n.removeprefix("own."): blob for n, blob in frames.items() if n.startswith("own.")})
+            assembling.restore(frames[f"window.{assembling.spec.name}"], saved.chunks)
+        own = {n.removeprefix("own."): root for n, root in frames.items() if n.startswith("own.")}
+        self._closing.restore(own, saved.chunks)

@@ -8,6 +8,7 @@ import pytest
 
 from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows, Scope, SubjectDetector
 from detectors.checks import check_detector, yield_checks
+from state.slot_columns import SlotColumns
 from state.snapshot import pack, unpack
 from state.types import F64, I64
 
@@ -159,13 +160,14 @@ class Own(SubjectDetector):
     def __init__(self, features: tuple[FeatureInfo, ...], flaw: str, resume: bytes | None) -> None:
         self.flaw = flaw
         self.sign = np.array([{Direction.LOW: -1.0}.get(f.direction, 1.0) for f in features])
-        self.last = np.full((2000, len(features)), np.nan)
+        self.columns = SlotColumns({"last": (np.float64, (len(features),), np.nan)})
+        self.columns.grow(2000)
         if resume is not None:
-            self.last = unpack(resume, "own", (1,))[2]["last"]
+            unpack(resume, "own", (1,))
 
     def parts(self, rows: Rows) -> F64:
         assert rows.slot is not None
-        last = self.last[: len(rows)] if self.flaw == "takes rows for slots" else self.last[rows.slot]
+        last = self.columns["last"][np.arange(len(rows)) if self.flaw == "takes rows for slots" else rows.slot]
         x = np.nan_to_num(rows.x, posinf=1e6, neginf=-1e6)
         return np.clip((x - last) * self.sign / (1 + np.abs(np.nan_to_num(last))), 0, 50)
 
@@ -175,25 +177,26 @@ class Own(SubjectDetector):
 
     def learn(self, rows: Rows) -> None:
         assert rows.slot is not None
-        new = np.where(np.isfinite(rows.x) & (np.abs(rows.x) < 1e6), rows.x, self.last[rows.slot])
-        old = self.last[rows.slot]
-        self.last[rows.slot] = np.where(np.isnan(old), new, old + 0.1 * (new - old))
+        old = self.columns["last"][rows.slot]
+        new = np.where(np.isfinite(rows.x) & (np.abs(rows.x) < 1e6), rows.x, old)
+        self.columns["last"][rows.slot] = np.where(np.isnan(old), new, old + 0.1 * (new - old))
+        if self.flaw != "changes in silence":
+            self.columns.touch(rows.slot)
 
     def explain(self, rows: Rows) -> F64:
         return np.nan_to_num(self.parts(rows))
 
     def typical(self, rows: Rows) -> F64:
         assert rows.slot is not None
-        return self.last[rows.slot]
+        return self.columns["last"][rows.slot]
 
     def forget(self, slots: I64) -> None:
         if self.flaw == "never lets go":
             return
-        self.last[:] = np.nan if self.flaw == "forgets everybody" else self.last
-        self.last[slots] = np.nan
+        self.columns.reset(np.arange(2000) if self.flaw == "forgets everybody" else slots)
 
     def snapshot(self) -> bytes:
-        return pack("own", 1, {}, {"last": self.last})
+        return pack("own", 1, {}, {})
 
 
 @dataclass(frozen=True, slots=True)

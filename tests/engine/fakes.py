@@ -11,10 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from flows.engine.plan import Options, Plan
 from flows.engine.stages import Stages
 from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
 from flows.sources.base import Lines
+from state.chunks import Chunks, Saved, table_of
 from state.errors import DetectorError
 from state.types import END_OF_TIME_US, START_OF_TIME_US
 
@@ -77,10 +80,14 @@ class _Json:
 
     kept: tuple[str, ...]
 
-    def snapshot(self) -> bytes:
-        return json.dumps({name: getattr(self, name) for name in self.kept}).encode()
+    def snapshot(self, chunks: Chunks | None = None) -> bytes:
+        state = json.dumps({name: getattr(self, name) for name in self.kept}).encode()
+        return state if chunks is None else table_of([chunks.put(state)]).tobytes()
 
-    def _restore(self, resume: bytes | None) -> None:
+    def _restore(self, resume: Saved | bytes | None) -> None:
+        if isinstance(resume, Saved):
+            (ref,) = resume.chunks.refs(np.frombuffer(resume.root, np.int64).reshape(-1, 3))
+            resume = resume.chunks.get(ref)
         for name, value in (json.loads(resume) if resume else {}).items():
             setattr(self, name, value)
 
@@ -121,7 +128,7 @@ class Subject(_Json):
 
     kept = ("watermarks", "waiting", "last")
 
-    def __init__(self, partitions: tuple[str, ...], group: int, *, resume: bytes | None) -> None:
+    def __init__(self, partitions: tuple[str, ...], group: int, *, resume: Saved | None) -> None:
         self.group = group
         self.watermarks = dict.fromkeys(partitions, START_OF_TIME_US)
         self.waiting: list[tuple[int, str]] = []
@@ -153,7 +160,7 @@ class Population(_Json):
 
     kept = ("seen",)
 
-    def __init__(self, fail_on: str, cohort: str, *, resume: bytes | None) -> None:
+    def __init__(self, fail_on: str, cohort: str, *, resume: Saved | None) -> None:
         self.fail_on = fail_on
         self.cohort = cohort
         self.seen = 0
@@ -171,7 +178,7 @@ class Alerts(_Json):
 
     kept = ("seen",)
 
-    def __init__(self, _: None, *, resume: bytes | None) -> None:
+    def __init__(self, _: None, *, resume: Saved | None) -> None:
         self.seen = 0
         self._restore(resume)
 

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -14,8 +17,10 @@ from flows.operators.messages import CohortInput, FeatureRows, GroupInput, Outpu
 from flows.operators.subject import SubjectOperator
 from flows.wire.spec import WireSpec
 from state.batch import MicroBatch
+from state.chunks import Saved
 from state.keygroup import key_group
 from state.schema import DTYPES, EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME, Column, Kind
+from state.segments import Segments
 from state.types import DAY_US, END_OF_TIME_US, NO_CODE, NO_ID
 from state.watermark import PartitionClock
 from tests.oracle.stream import Declared, Event, Outcome
@@ -48,12 +53,16 @@ def job_of(declared: Declared) -> Job:
 
 
 def run_implementation(declared: Declared, partitions: list[list[Event]], cut: list[Turn]) -> Outcome:
-    """The oracle's outcome, from the operators; batches end and partitions alternate where `cut` says."""
-    return _Run(declared, len(partitions)).outcome(partitions, cut)
+    """The oracle's outcome, from the operators; batches end and partitions alternate where `cut` says.
+
+    State is saved after every batch, in blocks and segments so small that all of their rules come into play.
+    """
+    with TemporaryDirectory() as folder, patch("state.slot_columns.BLOCK", 3):
+        return _Run(declared, len(partitions), folder).outcome(partitions, cut)
 
 
 class _Run:
-    def __init__(self, declared: Declared, partitions: int) -> None:
+    def __init__(self, declared: Declared, partitions: int, folder: str) -> None:
         self._job = job_of(declared)
         self._names = tuple(f"p{i}" for i in range(partitions))
         self._clocks = [
@@ -61,6 +70,9 @@ class _Run:
             for _ in range(partitions)
         ]
         self._operators = [SubjectOperator(self._job, group, self._names) for group in range(KEY_GROUPS)]
+        self._folder = Path(folder)
+        self._chunks = [self._open(group) for group in range(KEY_GROUPS)]
+        self._roots = [b""] * KEY_GROUPS
         self._features = {spec.name: names for spec, names in declared.windows}
         self._found = Outcome()
 
@@ -70,6 +82,7 @@ class _Run:
             partition = turn % len(partitions)
             self._deliver(partition, waiting[partition][:size])
             del waiting[partition][:size]
+            self._save()
             if restart:
                 self._restart()
         for name, clock in zip(self._names, self._clocks, strict=True):
@@ -89,9 +102,19 @@ class _Run:
             message = GroupInput(self._names[partition], clock.watermark_us, mine if len(mine) else None)
             self._collect(operator.process(message))
 
-    def _restart(self) -> None:
+    def _open(self, group: int) -> Segments:
+        return Segments(self._folder / str(group), segment_bytes=2_000)
+
+    def _save(self) -> None:
         for group, operator in enumerate(self._operators):
-            self._operators[group] = SubjectOperator(self._job, group, self._names, resume=operator.snapshot())
+            with self._chunks[group].writing():
+                self._roots[group] = operator.snapshot(self._chunks[group])
+
+    def _restart(self) -> None:
+        for group in range(KEY_GROUPS):
+            self._chunks[group] = chunks = self._open(group)
+            self._operators[group] = SubjectOperator(self._job, group, self._names, Saved(self._roots[group], chunks))
+            chunks.settle()
 
     def _collect(self, emitted: list[tuple[str, CohortInput] | Output]) -> None:
         for item in emitted:

@@ -11,6 +11,7 @@ from detectors.ecod import Ecod, EcodSpec
 from flows.config.load import loads
 from flows.operators.messages import CohortInput, FeatureRows, PolicyInput
 from flows.operators.population import PopulationOperator
+from state.chunks import Bundle
 from state.types import MINUTE_US
 
 FIVE = 5 * MINUTE_US
@@ -129,8 +130,8 @@ def test_a_restored_operator_goes_on_where_it_was() -> None:
     """Quarantine and models survive a snapshot."""
     operator = PopulationOperator(JOB, "all")
     play(operator, 0, [500.0, 4.0, 4.0])
-    again = PopulationOperator(JOB, "all", operator.snapshot())
+    again = PopulationOperator(JOB, "all", Bundle.open(Bundle.of(operator)))
     for turn, copy in ((1, operator), (1, again)):
         play(copy, turn, [50.0, 4.0, 4.0])
-    assert again.snapshot() == operator.snapshot()
+    assert Bundle.of(again) == Bundle.of(operator)
     assert typical(again) == 4.0

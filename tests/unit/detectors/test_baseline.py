@@ -6,6 +6,7 @@ import pytest
 from detectors.base import Direction, FeatureInfo, Rows
 from detectors.baseline import HistoryBaselineSpec
 from detectors.checks import rows_of
+from detectors.saving import whole
 from state.errors import ConfigError, DetectorError, SnapshotError
 
 FEATURES = (FeatureInfo("amount", log=True), FeatureInfo("level", Direction.BOTH))
@@ -122,7 +123,7 @@ def test_one_absurd_subject_does_not_spoil_the_others() -> None:
 def test_arrays_grow_to_the_slots_seen_and_slots_are_forgotten() -> None:
     """Nine bytes per slot and feature, whatever the capacity; a forgotten slot starts anew, its neighbour stays."""
     detector, round_ = trained(20)
-    assert len(detector.snapshot()) < 300 * 2 * 9 + 1500
+    assert len(whole(detector)) < 300 * 2 * 9 + 2500
     detector.forget(np.array([0, 5, 10_000]))
     score = detector.score(rows_of(round_()))
     assert np.isnan(score[[0, 5]]).all()

@@ -5,6 +5,7 @@ import pytest
 
 from state.assemble import Assembler, assembler
 from state.cells import Cells, Tables, merge, table_keys, tables_of
+from state.chunks import Bundle
 from state.windows import WindowKind, WindowSpec
 
 PANE = 10
@@ -38,8 +39,8 @@ def run(a: Assembler, rows: list[tuple[int, int]], resume: bool = False) -> list
         mine = [r for r in waiting if r[1] < now]
         waiting = waiting[len(mine) :]
         if resume:
-            fresh = assembler(a.spec, PANE)
-            fresh.restore(a.arrays())
+            fresh, chunks = assembler(a.spec, PANE), Bundle()
+            fresh.restore(a.snapshot(chunks), chunks)
             a = fresh
         closed = a.step(now, pane(*mine) if mine else None)
         if closed is not None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from state.chunks import Bundle
 from state.dedup import Dedup
 
 
@@ -18,7 +19,10 @@ def test_long_horizons_are_remembered_in_few_runs() -> None:
         mask = np.ones(len(keys), np.bool_) if fresh is None else fresh
         assert mask.tolist() == [k not in seen for k in keys.tolist()]
         seen.update(keys.tolist())
-        assert len(dedup._young) <= 4
-    again = Dedup(10**9)
-    again.restore(dedup.arrays())
-    assert again.arrays()["young"].tolist() == sorted(seen)
+        assert len(dedup._young.runs) <= 4
+    again, chunks = Dedup(10**9), Bundle()
+    again.restore(dedup.snapshot(chunks), chunks)
+    assert sorted(np.concatenate(again._young.runs).tolist()) == sorted(seen)
+    fresh = again.fresh(400, np.array(sorted(seen), np.uint64))
+    assert fresh is not None
+    assert not fresh.any()

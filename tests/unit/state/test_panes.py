@@ -6,10 +6,18 @@ from hypothesis import strategies as st
 
 from state.batch import MicroBatch
 from state.cells import NO_TABLES, Cells, run_starts
+from state.chunks import Bundle
 from state.dedup import Dedup
 from state.panes import PaneLog
 
 PANE = 10
+CHUNKS = Bundle()
+
+
+def restored(log: PaneLog, fresh: PaneLog) -> PaneLog:
+    """The second log with the first one's state."""
+    fresh.restore(log.snapshot(CHUNKS), CHUNKS)
+    return fresh
 
 
 def batch(rows: list[tuple[int, int, int]]) -> MicroBatch:
@@ -65,9 +73,7 @@ def test_panes_are_sorted_and_complete(rows: list[tuple[int, int, int]], cut: in
     for i in range(0, len(rows), cut):
         log.add(batch(rows[i : i + cut]))
         if resume:
-            fresh = log_of(None)
-            fresh.restore(log.snapshot())
-            log = fresh
+            log = restored(log, log_of(None))
     assert log.rows == len(rows)
     assert drain(log) == sorted(rows, key=lambda r: (r[1] // PANE, r))
     assert log.rows == 0
@@ -118,9 +124,7 @@ def test_a_flood_is_counted_exactly_and_sampled_the_same_way(
     for i in range(0, len(rows), cut):
         log.add(batch(rows[i : i + cut]))
         if resume:
-            fresh = log_of(Dedup(10**9), budget)
-            fresh.restore(log.snapshot())
-            log = fresh
+            log = restored(log, log_of(Dedup(10**9), budget))
     closed = log.close(PANE)
     distinct = {(s, k) for s, _, k in rows}
     smallest = {s: sorted(k for t, k in distinct if t == s)[:budget] for s in (1, 2, 3)}

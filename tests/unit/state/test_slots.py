@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.slots import SlotColumns, SlotTable
+from state.chunks import Bundle
+from state.slots import SlotTable
 
 
 def enter(table: SlotTable, keys: list[int], seen_us: int) -> tuple[list[int], list[int]]:
@@ -82,19 +83,7 @@ def test_table_agrees_with_a_dict(steps: list[tuple[set[int], int]], capacity: i
         assert len(set(slot_of.values())) == len(slot_of) == len(table)
         if resume:
             fresh = SlotTable(capacity, ttl_us=60)
-            fresh.restore(table.snapshot())
-            assert fresh.snapshot() == table.snapshot()
+            chunks = Bundle()
+            fresh.restore(table.snapshot(chunks), chunks)
+            assert Bundle.of(fresh) == Bundle.of(table)
             table = fresh
-
-
-def test_columns_grow_and_reset_to_their_fill() -> None:
-    """New slots start at the fill value; a slot that is reset goes back to it."""
-    columns = SlotColumns({"a": (np.int64, (), -1), "b": (np.float64, (2,), np.nan)})
-    columns.grow(3)
-    columns["a"][:3] = [7, 8, 9]
-    columns.grow(500)
-    assert columns["a"][:4].tolist() == [7, 8, 9, -1]
-    columns.reset(np.array([1]))
-    assert columns["a"][1] == -1
-    assert np.isnan(columns["b"]).all()
-    assert columns["b"].shape[1] == 2

@@ -1,0 +1,166 @@
+"""Segments: one operator's chunks in append-only files of its own, cleaned as in a log-structured file system.
+
+Source: Rosenblum & Ousterhout 1992, The design and implementation of a log-structured file system.
+"""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Final
+
+from state.chunks import Chunks, Ref
+from state.errors import SnapshotError
+
+SEGMENT_BYTES: Final = 4 << 20
+"""A segment that has reached this size is closed."""
+_SPARSE: Final = 0.5
+"""Closed segments with a smaller share of live bytes are cleaned: what lives in them is written again."""
+_CLEANED_BYTES: Final = 4 << 20
+"""So much is written again by one snapshot, about."""
+_HISTORY: Final = 3
+"""Snapshots whose chunks stay.  The engine commits an epoch before it ends the next one, so that it goes on from the
+latest snapshot or from the one before; a third is kept for caution."""
+_SUFFIX: Final = ".seg"
+
+
+class Segments(Chunks):
+    """Files `<number>.seg` in a directory that nobody else writes to.
+
+    A snapshot is taken inside `writing()`, and is on the disk when that ends.  Segments that no recent snapshot refers
+    to are deleted.  Not for several threads at once.
+
+    deleting: surrounds deletions; gives False while somebody copies the files, and then none happens.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        segment_bytes: int = SEGMENT_BYTES,
+        deleting: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True),
+    ) -> None:
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._deleting = deleting
+        self._number = max(self._sizes(), default=0) + 1
+        self._offset = 0
+        self._pending: list[bytes] = []
+        self._live: dict[int, Ref] = {}
+        self._history: deque[frozenset[int]] = deque(maxlen=_HISTORY)
+        self.written_bytes = 0
+        """All that this object wrote."""
+
+    def put(self, frame: bytes) -> Ref:
+        if self._offset >= self._segment_bytes:
+            self._flush()
+            self._number, self._offset = self._number + 1, 0
+        ref = Ref(self, self._number, self._offset, len(frame))
+        self._pending.append(frame)
+        self._offset += len(frame)
+        self._live[id(ref)] = ref
+        return ref
+
+    def keep(self, ref: Ref) -> bool:
+        if not super().keep(ref):
+            return False
+        self._live[id(ref)] = ref
+        return True
+
+    def get(self, ref: Ref) -> bytes:
+        path = self._path(ref.segment)
+        try:
+            with path.open("rb") as file:
+                file.seek(ref.offset)
+                frame = file.read(ref.size)
+        except OSError as error:
+            raise SnapshotError(
+                f"saved state {path} cannot be read: {error.strerror}; put the state directory back as it was,"
+                " or start from a savepoint"
+            ) from error
+        if len(frame) < ref.size:
+            raise SnapshotError(
+                f"saved state {path} ends at byte {ref.offset + len(frame)}, expected {ref.offset + ref.size} or more;"
+                " put the state directory back as it was, or start from a savepoint"
+            )
+        self._live[id(ref)] = ref
+        return frame
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Surrounds the taking of a snapshot.  Raises SnapshotError when it cannot be written."""
+        self._clean()
+        self._live.clear()
+        yield
+        self._flush()
+        self.settle()
+
+    def settle(self) -> None:
+        """What was put, kept or read makes up the latest snapshot; deletes what none of the recent ones refers to."""
+        self._history.append(frozenset(ref.segment for ref in self._live.values()))
+        needed = frozenset({self._number}).union(*self._history)
+        doomed = [number for number in self._sizes() if number not in needed]
+        if doomed:
+            with self._deleting() as allowed:
+                for number in doomed if allowed else ():
+                    self._path(number).unlink(missing_ok=True)
+
+    def _clean(self) -> None:
+        """Moves what lives in sparse segments to the open one."""
+        live: Counter[int] = Counter()
+        for ref in self._live.values():
+            live[ref.segment] += ref.size
+        sizes = self._sizes()
+        sparse = {n for n, size in live.items() if n < self._number and size < _SPARSE * sizes.get(n, 0)}
+        left_bytes = _CLEANED_BYTES
+        for ref in list(self._live.values()) if sparse else ():
+            if ref.segment in sparse and left_bytes > 0:
+                left_bytes -= ref.size
+                moved = self.put(self.get(ref))
+                ref.segment, ref.offset = moved.segment, moved.offset
+
+    def _flush(self) -> None:
+        """Writes what is pending, through to the disk."""
+        if not self._pending:
+            return
+        path = self._path(self._number)
+        data = memoryview(b"".join(self._pending))
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            is_new = not path.exists()
+            with path.open("ab", buffering=0) as file:
+                done = 0
+                while done < len(data):
+                    done += file.write(data[done:])
+                os.fdatasync(file.fileno())
+            if is_new:
+                _sync_directory(self._directory)
+        except OSError as error:
+            raise SnapshotError(
+                f"state cannot be saved in {path}: {error.strerror}; free space or repair the disk, then start the run"
+                " again: it goes on from the last checkpoint"
+            ) from error
+        self.written_bytes += len(data)
+        self._pending = []
+
+    def _sizes(self) -> dict[int, int]:
+        """Bytes of each segment."""
+        if not self._directory.exists():
+            return {}
+        return {
+            int(e.name.removesuffix(_SUFFIX)): e.stat().st_size
+            for e in os.scandir(self._directory)
+            if e.name.endswith(_SUFFIX)
+        }
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"{number}{_SUFFIX}"
+
+
+def _sync_directory(directory: Path) -> None:
+    """Makes a new file's name durable."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
