@@ -8,6 +8,7 @@ from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.engine.stages import Stages
 from flows.job import Job
+from flows.layout import layout, replaceable
 from flows.operators.alerts import AlertOperator
 from flows.operators.ingest import Ingest
 from flows.operators.population import PopulationOperator
@@ -53,6 +54,8 @@ class JobStages:
             lead_us=self.job.pane_us + time.out_of_orderness_us,
             out_of_orderness_us=time.out_of_orderness_us,
             idle_timeout_us=time.idle_timeout_us,
+            layout=layout(self.job),
+            replaceable=replaceable(self.job),
         )
 
 

@@ -1,18 +1,20 @@
 """Drift monitors of one window of one cohort.  See DriftSpec."""
 
 import pickle
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from river.drift import ADWIN, PageHinkley
 
 from detectors.base import FeatureInfo
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.reference import Reference
 from detectors.drift.summary import Summary, summarise
-from state.errors import ConfigError, SnapshotError
+from state.errors import ConfigError
 from state.snapshot import pack, unpack
 from state.types import F64, HOUR_US, I64, MINUTE_US, Bool
 from state.windows import WindowKind, WindowSpec
@@ -100,7 +102,7 @@ class DriftSpec:
         """Monitors at work.  detectors: names, keys of the scores.  Raises SnapshotError for bytes that do not fit."""
         monitors = DriftMonitors(self, cohort, window, features, detectors)
         if resume is not None:
-            monitors._restore(resume)
+            monitors.restore(resume)
         return monitors
 
 
@@ -114,6 +116,11 @@ class _Series:
     log: bool
     tests: tuple[str, ...]
     reaction: Reaction
+
+    @property
+    def key(self) -> str:
+        """What saved state knows it by."""
+        return f"{self.watch}/{self.name}/{'+'.join(self.tests)}"
 
 
 class DriftMonitors:
@@ -282,8 +289,31 @@ class DriftMonitors:
 
     def snapshot(self) -> bytes:
         """The whole state. The tests are pickled River objects, so the frame names River's version."""
-        meta = {"river": _RIVER, "series": [f"{s.watch}/{s.name}/{'+'.join(s.tests)}" for s in self._series]}
-        arrays = {
+        meta = {"river": _RIVER, "series": [s.key for s in self._series]}
+        tests = {"tests": np.frombuffer(pickle.dumps(self._tests), np.uint8)}
+        return pack("drift", 1, meta, self._arrays() | tests)
+
+    def restore(self, blob: bytes, new_detectors: AbstractSet[str] = frozenset()) -> None:
+        """Takes what `snapshot` gave.  Series that were not saved, and scores of new_detectors, start cold."""
+        _, meta, saved = unpack(blob, "drift", reads=(1,))
+        at = {key: i for i, key in enumerate(meta["series"])}
+        same = [
+            (i, at[s.key])
+            for i, s in enumerate(self._series)
+            if s.key in at and not (s.watch is Watch.SCORE and s.name in new_detectors)
+        ]
+        now, then = [i for i, _ in same], [i for _, i in same]
+        for name, array in self._arrays().items():
+            array[..., now] = saved[name][..., then]
+        # Another River may misread the pickles silently: the tests then start empty, the references stay.
+        if meta["river"] == _RIVER:
+            tests = pickle.loads(saved["tests"].tobytes())  # noqa: S301 - our own frame, checksummed
+            for i, j in same:
+                self._tests[i] = tests[j]
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """The state by name; series are the last axis of each."""
+        return {
             **self._reference.arrays(),
             **self._sums.arrays(),
             "hourly": self._hourly,
@@ -291,27 +321,7 @@ class DriftMonitors:
             "ring_us": self._ring_us,
             "ring_value": self._ring_value,
             "ring_expected": self._ring_expected,
-            "tests": np.frombuffer(pickle.dumps(self._tests), np.uint8),
         }
-        return pack("drift", 1, meta, arrays)
-
-    def _restore(self, blob: bytes) -> None:
-        _, meta, arrays = unpack(blob, "drift", reads=(1,))
-        series = [f"{s.watch}/{s.name}/{'+'.join(s.tests)}" for s in self._series]
-        if meta["series"] != series:
-            changed = sorted(set(meta["series"]) ^ set(series)) or ["their order"]
-            raise SnapshotError(
-                f"drift of {self._cohort}/{self._window.name}: the saved state watches other series"
-                f" ({', '.join(changed)}); restore the configuration it was saved with, or start with fresh state"
-            )
-        self._reference.restore(arrays)
-        self._sums = Summary.of(arrays)
-        self._hourly = arrays["hourly"]
-        self._ring_n, self._ring_us = arrays["ring_n"], arrays["ring_us"]
-        self._ring_value, self._ring_expected = arrays["ring_value"], arrays["ring_expected"]
-        # Another River may misread the pickles silently: the tests then start empty, the references stay.
-        if meta["river"] == _RIVER:
-            self._tests = pickle.loads(arrays["tests"].tobytes())  # noqa: S301 - our own frame, checksummed
 
 
 def _series(spec: DriftSpec, features: tuple[FeatureInfo, ...], detectors: tuple[str, ...]) -> tuple[_Series, ...]:

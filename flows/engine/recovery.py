@@ -1,7 +1,6 @@
 """The state directory: ours to lock, and to check that what is saved there belongs to this job."""
 
 import fcntl
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +9,11 @@ from urllib.parse import quote
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from flows.engine.shape import check_shape
 from flows.engine.stages import Stages
 from state.errors import SnapshotError
 from state.segments import Segments
 
-_FORMAT: Final = 1
 _STORE: Final = "store"
 _CHUNKS: Final = "chunks"
 _COPYING: Final = "copying.lock"
@@ -34,7 +33,7 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str]) -> 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SnapshotError(f"state directory {directory}: another run is using it; stop that one first") from None
-        _check_shape(directory, stages, partitions)
+        check_shape(directory, stages, partitions)
         yield _store(directory)
 
 
@@ -84,25 +83,3 @@ def _store(directory: Path) -> Path:
         init_db_dir(fresh, _PARTS)  # type: ignore[no-untyped-call]
         fresh.rename(store)
     return store
-
-
-def _check_shape(directory: Path, stages: Stages, partitions: Sequence[str]) -> None:
-    shape: dict[str, Any] = {"format": _FORMAT, "key_groups": stages.groups, "cohorts": list(stages.cohorts)}
-    file = directory / "shape.json"
-    if file.exists():
-        saved = json.loads(file.read_text())
-        for name, value in shape.items():
-            if saved.get(name) != value:
-                raise SnapshotError(
-                    f"state directory {directory}: saved with {name} {saved.get(name)!r}, this job has {value!r};"
-                    " run the job as it was, or start in an empty directory"
-                )
-        gone = [name for name in saved["partitions"] if name not in partitions]
-        if gone:
-            raise SnapshotError(
-                f"state directory {directory}: has read partitions that this job does not have: {', '.join(gone)};"
-                " bring them back, or start in an empty directory"
-            )
-    fresh = file.with_suffix(".new")
-    fresh.write_text(json.dumps(shape | {"partitions": list(partitions)}))
-    fresh.replace(file)

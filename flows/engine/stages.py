@@ -1,9 +1,10 @@
 """What the binding needs to know of a job: how to build its operators, and nothing of what they do."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from flows.layout import Settings
 from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
 from flows.sources.base import Lines
 from state.chunks import Chunks, Saved
@@ -62,7 +63,8 @@ class Stages:
 
     groups: key groups of the subject stage.  cohorts: keys of the population stage.  Builders must be picklable for
     runs in several processes.  lead_us: how far one bounded partition may run ahead of the others in event time.
-    out_of_orderness_us, idle_timeout_us: of live partitions that fall silent.
+    out_of_orderness_us, idle_timeout_us: of live partitions that fall silent.  layout: settings of the parts that saved
+    state must have been written with; replaceable: of those that start cold where they are others (flows.layout).
     """
 
     groups: int
@@ -74,6 +76,8 @@ class Stages:
     lead_us: int
     out_of_orderness_us: int
     idle_timeout_us: int
+    layout: Mapping[str, Settings] = field(default_factory=dict)
+    replaceable: Mapping[str, Settings] = field(default_factory=dict)
 
 
 Item = tuple[str, Any]

@@ -111,7 +111,7 @@ class Closing:
         }
 
     def restore(self, frames: Mapping[str, bytes], chunks: Chunks) -> None:
-        """Takes what `snapshots` gave.  A detector without a frame starts cold."""
+        """Takes what `snapshots` gave."""
         for window, own in zip(self._windows, self._own, strict=True):
             prefix = f"{window.spec.name}."
             own.restore({n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}, chunks)

@@ -1,6 +1,8 @@
 """The models of one window of one cohort: score, calibrate, combine, then learn from what is not under suspicion."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +14,7 @@ from detectors.drift.monitors import DriftEvent, DriftMonitors, Reaction
 from detectors.profile import PopulationProfile
 from detectors.rules import Rules
 from flows.job import DetectorUse, Job, WindowFeatures
+from flows.layout import detector_settings, settings_of
 from flows.operators.messages import OwnVerdict
 from state.snapshot import pack, unpack
 from state.types import DAY_US, F64, I64, START_OF_TIME_US, Bool
@@ -169,22 +172,37 @@ class WindowModels:
         out = {"profile": self.profile.snapshot(), "drift": self._monitors.snapshot()}
         out |= _frames("model", self._models)
         out |= _frames("successor", list(self._successors.values()))
-        meta: dict[str, Any] = {"rounds": self._successor_rounds, "frozen_until_us": self._frozen_until_us}
+        meta: dict[str, Any] = {
+            "rounds": self._successor_rounds,
+            "frozen_until_us": self._frozen_until_us,
+            "settings": {m.use.name: detector_settings(m.use) for m in self._models},
+            "calibration": settings_of(self._job.calibration),
+            "drift": settings_of(self._job.drift),
+        }
         return out | {"meta": pack("models", _VERSION, meta, {})}
 
     def restore(self, frames: dict[str, bytes]) -> None:
-        """Takes what `frames` gave. A detector without a frame starts cold."""
+        """Takes what `frames` gave.  What is new, or has other settings than were saved, starts cold."""
         _, meta, _ = unpack(frames["meta"], "models", (_VERSION,))
+        known = {m.use.name for m in self._models if meta["settings"].get(m.use.name) == detector_settings(m.use)}
+        kinds = {"detector"} | ({"calibrator"} if meta["calibration"] == settings_of(self._job.calibration) else set())
+        saved = {
+            (kind, name): {part: frames[f"{kind}.{name}.{part}"] for part in kinds if f"{kind}.{name}.{part}" in frames}
+            for kind in ("model", "successor")
+            for name in known
+        }
         self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
         self.profile = PopulationProfile(self.features, resume=frames["profile"])
-        names = tuple(m.use.name for m in self._models)
-        self._monitors = self._job.drift.build(self._cohort, self._window, self.features, names, frames["drift"])
+        if meta["drift"] == settings_of(self._job.drift):
+            self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known)
         self._successors = {
-            m.use.name: _model(self._job, m.use, m.columns, m.infos, "successor", frames)
+            m.use.name: _model(self._job, m.use, m.columns, m.infos, found)
             for m in self._models
-            if f"successor.{m.use.name}.calibrator" in frames
+            if (found := saved.get(("successor", m.use.name)))
         }
-        self._models = [_model(self._job, m.use, m.columns, m.infos, "model", frames) for m in self._models]
+        self._models = [
+            _model(self._job, m.use, m.columns, m.infos, saved.get(("model", m.use.name), {})) for m in self._models
+        ]
 
 
 def windows_per_day(window: WindowSpec) -> float:
@@ -202,13 +220,10 @@ def _model(
     use: DetectorUse,
     columns: I64,
     infos: tuple[FeatureInfo, ...],
-    kind: str = "",
-    frames: dict[str, bytes] | None = None,
+    saved: Mapping[str, bytes] = MappingProxyType({}),
 ) -> _Model:
-    saved = frames or {}
-    cohort_scope = use.spec.scope is Scope.COHORT
-    detector = use.spec.build(infos, saved.get(f"{kind}.{use.name}.detector")) if cohort_scope else None
-    calibrator = job.calibration.build(saved.get(f"{kind}.{use.name}.calibrator")) if use.spec.calibrated else None
+    detector = use.spec.build(infos, saved.get("detector")) if use.spec.scope is Scope.COHORT else None
+    calibrator = job.calibration.build(saved.get("calibrator")) if use.spec.calibrated else None
     return _Model(use, columns, infos, detector, calibrator)
 
 

@@ -1,16 +1,21 @@
 """The subject-scope detectors of one window: each subject against its own past."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
 from detectors.base import Rows, Scope, SubjectDetector
 from detectors.saving import build, save
 from flows.job import DetectorUse, Job
+from flows.layout import detector_settings
 from flows.operators.messages import OwnVerdict
 from state.chunks import Chunks, Saved
 from state.errors import DetectorError
+from state.snapshot import pack_frames, unpack_frames
 from state.types import I64
+
+_VERSION: Final = 1
 
 
 class OwnDetectors:
@@ -52,11 +57,22 @@ class OwnDetectors:
 
     def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
         """The root frames of the state, by detector."""
-        return {name: save(detector, chunks) for name, detector in self._detectors.items()}
+        return {
+            use.name: pack_frames(
+                "own", _VERSION, {"settings": detector_settings(use)}, {"root": save(self._detectors[use.name], chunks)}
+            )
+            for use, _, _ in self._uses
+        }
 
     def restore(self, frames: Mapping[str, bytes], chunks: Chunks) -> None:
-        """Takes what `snapshots` gave.  A detector without a frame starts cold."""
-        self._build({name: Saved(frame, chunks) for name, frame in frames.items()})
+        """Takes what `snapshots` gave.  A detector that is new, or has other settings than were saved, starts cold."""
+        saved: dict[str, Saved] = {}
+        for use, _, _ in self._uses:
+            if use.name in frames:
+                meta, inner = unpack_frames(frames[use.name], "own", (_VERSION,))
+                if meta["settings"] == detector_settings(use):
+                    saved[use.name] = Saved(inner["root"], chunks)
+        self._build(saved)
 
     def _build(self, saved: Mapping[str, Saved]) -> None:
         for use, chosen, _ in self._uses:

@@ -9,7 +9,7 @@ import pytest
 from detectors.base import FeatureInfo
 from detectors.drift import monitors as monitors_module
 from detectors.drift.monitors import DriftEvent, DriftMonitors, DriftSpec, MonitorSpec, Reaction, Watch
-from state.errors import ConfigError, SnapshotError
+from state.errors import ConfigError
 from state.snapshot import unpack
 from state.types import DAY_US, F64, HOUR_US, MINUTE_US
 from state.windows import WindowKind, WindowSpec
@@ -231,11 +231,28 @@ def test_another_river_restarts_the_tests_and_keeps_the_references(
     assert event.name == "entropy"
 
 
-def test_a_snapshot_of_other_series_is_refused() -> None:
-    """A changed configuration is named, not silently misread."""
-    blob = build().snapshot()
-    with pytest.raises(SnapshotError, match="missing/plays"):
-        DriftSpec().build("free", WINDOW, FEATURES[1:], ("trees",), blob)
+def test_series_come_and_go_and_the_others_stay(lived: dict[int, bytes]) -> None:
+    """With another detector's score in the place of one, features are watched on as they were; the new score, and one
+    whose detector is new under its old name, are watched from nothing.
+    """
+
+    def restored(detectors: tuple[str, ...], new: set[str]) -> DriftMonitors:
+        monitors = DriftSpec().build("free", WINDOW, FEATURES, detectors)
+        monitors.restore(lived[FOURTH_DAY], new)
+        return monitors
+
+    def seen_samples(monitors: DriftMonitors) -> dict[str, int]:
+        keys = [s.key.rpartition("/")[0] for s in monitors._series]
+        return dict(zip(keys, monitors._reference.seen.tolist(), strict=True))
+
+    same = seen_samples(restored(("trees",), set()))
+    other = seen_samples(restored(("history", "trees"), {"trees"}))
+    assert min(same.values()) > 0
+    assert {k: n for k, n in other.items() if "score/" not in k} == {k: n for k, n in same.items() if "score/" not in k}
+    assert {k: n for k, n in other.items() if "score/" in k} == {"score/history": 0, "score/trees": 0}
+    rounds = play(60, start=FOURTH_DAY, change=shift(1.0))
+    (event,) = seen(restored(("trees",), {"trees"}), rounds)
+    assert event.name == "entropy"
 
 
 def test_values_that_are_no_numbers_never_blind_a_monitor(lived: dict[int, bytes]) -> None:

@@ -11,6 +11,7 @@ from state.errors import SnapshotError
 from tests.engine.fakes import stages
 
 PARTS = ("p0", "p1")
+LAYOUT = {"window a": {"size_us": "5"}, "window b": {"gap_us": "7"}}
 
 
 def use(directory: Path, partitions: tuple[str, ...] = PARTS, **changes: Any) -> list[str]:
@@ -42,16 +43,51 @@ def test_locked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"groups": 7}, "saved with key_groups 5, this job has 7"),
-        ({"cohorts": ("left", "other")}, r"saved with cohorts \['left', 'right', 'other'\]"),
+        ({"groups": 7}, "key_groups was 5, is 7"),
+        ({"cohorts": ("left", "other")}, r"cohorts was \['left', 'right', 'other'\], is \['left', 'other'\]"),
+        ({"layout": {"window a": {"size_us": "9"}}}, "window a: size_us was 5, is 9; window b is gone"),
+        ({"layout": {**LAYOUT, "feature c": {}}}, "feature c is new;"),
+        ({"layout": {**LAYOUT, "window b": {}}}, "window b: gap_us was 7, is as by default;"),
     ],
 )
 def test_other_shape(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    """State of other key groups or cohorts is refused, with both values and what to do."""
+    """State of other key groups, cohorts, windows or features is refused, with both values and what to do; the state
+    stays as it was.
+    """
+    use(tmp_path, PARTS, layout=LAYOUT)
+    before = (tmp_path / "shape.json").read_bytes()
+    with pytest.raises(SnapshotError, match=f"{message}.*run the job as it was"):
+        use(tmp_path, PARTS, **{"layout": LAYOUT} | changes)
+    assert (tmp_path / "shape.json").read_bytes() == before
+    assert use(tmp_path, PARTS, layout=LAYOUT)
+
+
+def test_what_starts_cold_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A detector that is new, gone or set otherwise is named."""
+    use(tmp_path, PARTS, replaceable={"detector a": {"type": "Ecod"}, "detector b": {}, "drift": {}})
+    now = {"detector a": {"type": "Ecod", "warmup": "9"}, "detector c": {}, "drift": {}}
+    use(tmp_path, PARTS, replaceable=now)
+    assert caplog.messages == [
+        "detector a: warmup was as by default, is 9: it starts cold",
+        "detector b is gone: its state is dropped",
+        "detector c is new: it starts cold",
+    ]
+    caplog.clear()
+    use(tmp_path, PARTS, replaceable=now)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [('{"format": 1, "key_', "is damaged"), ('{"format": 2}', "state of format 2, this build reads 1")],
+)
+def test_shape_that_cannot_be_read(tmp_path: Path, content: str, message: str) -> None:
+    """A torn file, or one of a newer build, is named and left as it is."""
     use(tmp_path)
+    (tmp_path / "shape.json").write_text(content)
     with pytest.raises(SnapshotError, match=message):
-        use(tmp_path, PARTS, **changes)
-    assert use(tmp_path)
+        use(tmp_path)
+    assert (tmp_path / "shape.json").read_text() == content
 
 
 def test_partitions_may_come_but_not_go(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""The shape of a job, noted beside its state: which state may go on with which job."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from flows.engine.stages import Stages
+from flows.layout import Settings
+from state.errors import SnapshotError
+
+_log: Final = logging.getLogger("driftnet.engine")
+_FORMAT: Final = 1
+_DEFAULT: Final = "as by default"
+
+
+def check_shape(directory: Path, stages: Stages, partitions: Sequence[str]) -> None:
+    """Compares a state directory with the job that is to go on from it, and notes the job's shape there.
+
+    Raises SnapshotError, and writes nothing, when the state cannot be of this job.  What starts cold is logged.
+    """
+    shape: dict[str, Any] = {
+        "format": _FORMAT,
+        "key_groups": stages.groups,
+        "cohorts": list(stages.cohorts),
+        "layout": stages.layout,
+        "replaceable": stages.replaceable,
+        "partitions": list(partitions),
+    }
+    file = directory / "shape.json"
+    if file.exists():
+        saved = _read_shape(file)
+        _refuse_others(directory, saved, shape)
+        for name, change in _changes(saved["replaceable"], stages.replaceable).items():
+            what = "its state is dropped" if name not in stages.replaceable else "it starts cold"
+            _log.warning("%s: %s", change, what)
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps(shape))
+    fresh.replace(file)
+
+
+def _read_shape(file: Path) -> dict[str, Any]:
+    try:
+        saved: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise SnapshotError(f"{file} is damaged ({error}); start from a savepoint, or in an empty directory") from error
+    if saved.get("format") != _FORMAT:
+        raise SnapshotError(
+            f"{file}: state of format {saved.get('format')!r}, this build reads {_FORMAT}; run the build that wrote it,"
+            " or start in an empty directory"
+        )
+    return saved
+
+
+def _refuse_others(directory: Path, saved: dict[str, Any], shape: dict[str, Any]) -> None:
+    reasons = [
+        f"{name} was {saved[name]!r}, is {shape[name]!r}"
+        for name in ("key_groups", "cohorts")
+        if saved[name] != shape[name]
+    ]
+    reasons += _changes(saved["layout"], shape["layout"]).values()
+    if gone := [name for name in saved["partitions"] if name not in shape["partitions"]]:
+        reasons.append(f"it has read partitions that this job does not have: {', '.join(gone)}")
+    if reasons:
+        raise SnapshotError(
+            f"state directory {directory} was saved by another job: {'; '.join(reasons)};"
+            " run the job as it was, or start in an empty directory (nothing was changed)"
+        )
+
+
+def _changes(saved: Mapping[str, Settings], now: Mapping[str, Settings]) -> dict[str, str]:
+    """Name -> how it is new, gone or set otherwise, as text."""
+    lines = {}
+    for name in sorted(saved.keys() | now.keys()):
+        before, after = saved.get(name), now.get(name)
+        if before is None or after is None:
+            lines[name] = f"{name} is {'new' if before is None else 'gone'}"
+        elif before != after:
+            told = (
+                f"{key} was {before.get(key, _DEFAULT)}, is {after.get(key, _DEFAULT)}"
+                for key in sorted(before.keys() | after.keys())
+                if before.get(key) != after.get(key)
+            )
+            lines[name] = f"{name}: {', '.join(told)}"
+    return lines

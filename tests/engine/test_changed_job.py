@@ -1,0 +1,79 @@
+"""A job that goes on otherwise than it was saved: more or fewer workers, other detectors, other windows."""
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from detectors.ecod import EcodSpec
+from flows.engine.plan import Options
+from flows.job import DetectorUse, Job, LearningSpec
+from state.errors import SnapshotError
+from tests.engine.pauses import run_until
+from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
+
+NAME = "hot_card"
+
+
+@cache
+def job() -> Job:
+    """Nothing is left out of learning, so that no detector depends on what another one says."""
+    return replace(SCENARIOS[NAME].job(), learning=LearningSpec(exclude_line=0.0))
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    place = tmp_path_factory.mktemp("reference")
+    return run_local(job(), write_files(NAME, 2, place), place / "out", 8192)
+
+
+def test_rescaled(tmp_path: Path, reference: Told) -> None:
+    """One worker, two, four, one again: the records are those of a run that never stopped."""
+    source = write_files(NAME, 2, tmp_path)
+    for workers, reads in ((1, 3), (2, 4), (4, 4)):
+        options = Options(workers=workers, batch_lines=200, epoch_s=0.02, state_dir=tmp_path / "state")
+        run_until(reads, job(), source, tmp_path / "out", options)
+    same(run_bytewax(job(), source, tmp_path / "out", Options(state_dir=tmp_path / "state")), reference)
+
+
+def scores(told: Told, detector: str) -> dict[tuple[str, str, str], float | None]:
+    """(window, end, subject) -> the detector's score, in the windows that it looks at."""
+    records = [json.loads(line) for line in told[0]["scores"]]
+    return {(r["window"], r["end"], r["subject"]): r["scores"][detector] for r in records if detector in r["scores"]}
+
+
+def test_detectors_come_and_go(tmp_path: Path, reference: Told, caplog: pytest.LogCaptureFixture) -> None:
+    """One is dropped, one set otherwise, one added: the untouched one goes on as if nothing had happened, the others
+    start cold, and it is said.
+    """
+    source = write_files(NAME, 2, tmp_path)
+    options = Options(batch_lines=200, epoch_s=0.02, state_dir=tmp_path / "state")
+    trees, history = job().detectors
+    added = DetectorUse("ecod", EcodSpec(), ("w10m",))
+    run_until(8, replace(job(), detectors=(trees, history, added)), source, tmp_path / "out", options)
+    set_otherwise = replace(added, spec=EcodSpec(remember=512))
+    again = DetectorUse("history2", history.spec, history.windows)
+    told = run_bytewax(replace(job(), detectors=(set_otherwise, trees, again)), source, tmp_path / "out", options)
+    assert [line.split(":")[0] for line in caplog.messages] == [
+        "detector ecod", "detector history is gone", "detector history2 is new",
+    ]  # fmt: skip
+    assert scores(told, "trees") == scores(reference, "trees")
+    # A cold detector has no opinion at first.
+    first_end = min(end for _, end, _ in scores(told, "history2"))
+    first = [v for (_, end, _), v in scores(told, "history2").items() if end == first_end]
+    assert set(first) == {None}
+    assert any(v is not None for v in scores(told, "history2").values())
+    assert told[1]["balanced"]
+
+
+def test_other_windows_are_refused(tmp_path: Path) -> None:
+    """A window of another size cannot take the cells that were saved; it is named, and nothing changes."""
+    source = write_files(NAME, 2, tmp_path)
+    options = Options(batch_lines=200, epoch_s=0.02, state_dir=tmp_path / "state")
+    run_until(4, job(), source, tmp_path / "out", options)
+    first, second = job().windows
+    wider = replace(first, window=replace(first.window, size_us=2 * first.window.size_us))
+    with pytest.raises(SnapshotError, match=r"window w10m: size_us was 600000000, is 1200000000.*nothing was changed"):
+        run_bytewax(replace(job(), windows=(wider, second)), source, tmp_path / "out", options)
