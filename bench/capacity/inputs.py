@@ -21,7 +21,8 @@ class Profile:
 
     decode_us, subject_us: CPU per event.  population_us: CPU per window row.  boundary_us: CPU per pane boundary and
     key group, whatever the number of events.  account_bytes: state of an account, open_event_bytes: more for each event
-    in a window that is still open; both again in a snapshot.  idle_bytes: of an account that no window holds any more.
+    in a window that is still open; both again in saved state.  idle_bytes: of an account that no window holds any more.
+    checkpoint_bytes_per_event: written by checkpoints for each event since the one before.
     """
 
     decode_us: float
@@ -34,6 +35,7 @@ class Profile:
     open_event_bytes: float
     open_event_snapshot_bytes: float
     idle_bytes: float
+    checkpoint_bytes_per_event: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ class Inputs:
     """machine, date, commit, python: where and when.
 
     exchange: CPU of two processes over that of one.  speed_up: wall time of one process over that of two.  resident:
-    memory that a process grows by, over the state in it.  process_bytes: before it has any.  snapshot_s_per_gb,
-    restore_s_per_gb: CPU of the operators alone.  checkpoint_s_per_gb: of the engine's recovery store too.  disk: bytes
-    on the disk over those of a snapshot.
+    memory that a process grows by, over the state in it.  process_bytes: before it has any.  checkpoint_s_per_gb: CPU
+    per byte that checkpoints write.  restore_s_per_gb: time per byte of saved state.  disk: bytes on the disk over
+    those of saved state.
     """
 
     machine: str
@@ -78,7 +80,6 @@ class Inputs:
     speed_up: float
     resident: float
     process_bytes: float
-    snapshot_s_per_gb: float
     restore_s_per_gb: float
     checkpoint_s_per_gb: float
     disk: float
@@ -102,30 +103,33 @@ def of_results(results: Results) -> Inputs:
     """From a run of the growth cases at their real size.  Raises BenchError naming the curve that is missing."""
     points = _points(results)
     events, memory, idle = (_last(points, name) for name in ("events", "memory", "idle memory"))
-    spread, day = _last(points, "checkpoints"), _last(points, "shipped memory")
+    saving, back = _last(points, "checkpoints"), _last(points, "restore")
+    day = _last(points, "shipped memory")
     one, two = (_at(points, "processes", x) for x in (1, 2))
-    gb = memory["snapshot_bytes"] / 1e9
     return Inputs(
         machine=results.machine_line,
         date=results.date[:10],
         commit=str(results.commit.get("id", ""))[:12] + "*" * bool(results.commit.get("dirty")),
-        one_window=_one_window(events, memory, idle, _last(points, "pane boundaries")),
+        one_window=_one_window(events, memory, idle, _last(points, "pane boundaries"), saving),
         shipped=_shipped(points),
         shipped_events_per_account=_last(points, "shipped configuration")["events"] / day["users"],
         exchange=two["tree_cpu_s"] / one["tree_cpu_s"],
         speed_up=one["wall_s"] / two["wall_s"],
         resident=max(m["rss_bytes"] / m["state_bytes"] for m in (memory, day)),
         process_bytes=memory["baseline_rss_bytes"],
-        snapshot_s_per_gb=memory["snapshot_ms_total"] / 1e3 / gb,
-        restore_s_per_gb=memory["restore_ms"] / 1e3 / gb,
-        checkpoint_s_per_gb=max(m["cpu_s_per_gb"] for m in (spread,)),
-        disk=spread["disk_ratio"],
+        restore_s_per_gb=back["restore_s"] / back["state_bytes"] * 1e9,
+        checkpoint_s_per_gb=saving["cpu_s"] / saving["written_bytes"] * 1e9,
+        disk=saving["disk_bytes"] / saving["state_bytes"],
         curves=_curves(results),
     )
 
 
 def _one_window(
-    events: Mapping[str, float], memory: Mapping[str, float], idle: Mapping[str, float], panes: Mapping[str, float]
+    events: Mapping[str, float],
+    memory: Mapping[str, float],
+    idle: Mapping[str, float],
+    panes: Mapping[str, float],
+    saving: Mapping[str, float],
 ) -> Profile:
     def per_open_event(what: str) -> float:
         return (memory[what] - idle[f"{what}_per_user"] * memory["users"]) / memory["open_events"]
@@ -141,6 +145,7 @@ def _one_window(
         open_event_bytes=per_open_event("state_bytes"),
         open_event_snapshot_bytes=per_open_event("snapshot_bytes"),
         idle_bytes=idle["state_bytes_per_user"],
+        checkpoint_bytes_per_event=saving["bytes_per_event"],
     )
 
 
@@ -162,6 +167,7 @@ def _shipped(points: Mapping[str, dict[float, Mapping[str, float]]]) -> Profile:
         open_event_bytes=0.0,
         open_event_snapshot_bytes=0.0,
         idle_bytes=idle["state_bytes_per_user"],
+        checkpoint_bytes_per_event=_last(points, "shipped checkpoints")["bytes_per_event"],
     )
 
 

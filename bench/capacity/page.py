@@ -6,7 +6,6 @@ from bench.capacity.inputs import Curve, Inputs, Profile
 from bench.capacity.plan import (
     ACCOUNTS_PER_RATE,
     BUSY,
-    CHECKPOINT_SHARE,
     EPOCH_S,
     FULL,
     GROUPS,
@@ -53,7 +52,8 @@ def _answer(inputs: Inputs) -> str:
             rows.append(
                 [
                     name, f"{rate:,}", f"{p.accounts:,}", f"{p.cores:,}", f"{p.jobs} × {p.processes_per_job}",
-                    _bytes(p.memory_bytes), _bytes(p.memory_per_process), _bytes(p.disk_bytes), _seconds(p.epoch_s),
+                    _bytes(p.memory_bytes), _bytes(p.memory_per_process), _bytes(p.disk_bytes),
+                    _bytes(p.written_bytes_per_s),
                 ]
             )  # fmt: skip
     head = [
@@ -65,7 +65,7 @@ def _answer(inputs: Inputs) -> str:
         "memory",
         "per process",
         "disk",
-        "epoch",
+        "written per s",
     ]
     largest = plan(inputs, inputs.shipped, RATES[-1])
     mean_share = ACCOUNTS_PER_RATE * inputs.shipped_events_per_account / 86_400
@@ -92,26 +92,26 @@ def _measured(inputs: Inputs) -> str:
         ("models, calibration, drift: CPU per window row", lambda p: f"{p.population_us:.2f} µs"),
         ("closing a pane: CPU per boundary and key group", lambda p: f"{p.boundary_us:,.0f} µs"),
         ("state per account", lambda p: f"{p.account_bytes:,.0f} B"),
-        ("... in a snapshot", lambda p: f"{p.account_snapshot_bytes:,.0f} B"),
+        ("... as saved", lambda p: f"{p.account_snapshot_bytes:,.0f} B"),
         (
             "state per event in an open window, more",
             lambda p: f"{p.open_event_bytes:,.0f} B" if p.open_event_bytes else "in the line above",
         ),
         (
-            "... in a snapshot",
+            "... as saved",
             lambda p: f"{p.open_event_snapshot_bytes:,.0f} B" if p.open_event_bytes else "in the line above",
         ),
         ("state of an account that is in no window any more", lambda p: f"{p.idle_bytes:,.0f} B"),
+        ("written by checkpoints per event", lambda p: f"{p.checkpoint_bytes_per_event:,.0f} B"),
     ]
     common = [
         ["CPU of two processes over that of one, the same events", f"{inputs.exchange:.2f} ×"],
         ["wall time of one process over that of two", f"{inputs.speed_up:.2f} ×"],
         ["growth of a process over the state in it", f"{inputs.resident:.2f} ×"],
         ["memory of a process before the first event", _bytes(inputs.process_bytes)],
-        ["taking snapshots: CPU", f"{inputs.snapshot_s_per_gb:.1f} s per GB"],
-        ["the same with Bytewax's recovery store", f"{inputs.checkpoint_s_per_gb:.1f} s per GB"],
-        ["restoring: CPU", f"{inputs.restore_s_per_gb:.1f} s per GB"],
-        ["recovery store on the disk", f"{inputs.disk:.1f} × the snapshots"],
+        ["checkpoints: CPU per byte written", f"{inputs.checkpoint_s_per_gb:.1f} s per GB"],
+        ["restoring: time per byte of saved state", f"{inputs.restore_s_per_gb:.1f} s per GB"],
+        ["state directory on the disk, over saved state", f"{inputs.disk:.1f} ×"],
     ]
     return f"""## What was measured
 
@@ -148,7 +148,7 @@ def _lines(title: str, inputs: Inputs, profile: Profile) -> str:
         ),
         (
             "i",
-            f"processes per job: the least P with h × (b / g / P + d / g) ≤ {BUSY}",
+            f"processes per job: the least P with h × ((b + t) / g / P + d / g) ≤ {BUSY}",
             lambda q: str(q.processes_per_job),
         ),
         ("j", "**cores**: g × i", lambda q: f"**{q.cores:,}**"),
@@ -165,26 +165,22 @@ def _lines(title: str, inputs: Inputs, profile: Profile) -> str:
         ),
         ("n", "source partitions, keyed by account: at least one per process", lambda q: f"{q.cores:,}"),
         ("o", f"state: {per_account}", lambda q: _bytes(q.state_bytes)),
-        ("p", f"snapshot of all: {per_account_saved}", lambda q: _bytes(q.snapshot_bytes)),
+        ("p", f"saved state: {per_account_saved}", lambda q: _bytes(q.snapshot_bytes)),
         (
             "q",
-            f"**memory**: o × {inputs.resident:.2f} + p (a copy under way) + j × {_bytes(inputs.process_bytes)}",
+            f"**memory**: o × {inputs.resident:.2f} + j × {_bytes(inputs.process_bytes)}",
             lambda q: f"**{_bytes(q.memory_bytes)}**",
         ),
         ("r", "memory per process: q / j", lambda q: _bytes(q.memory_per_process)),
         (
             "s",
-            f"a checkpoint, CPU per process: p / j × {inputs.checkpoint_s_per_gb:.1f} s/GB",
-            lambda q: _seconds(q.checkpoint_s),
+            f"written by checkpoints: events/s × {p.checkpoint_bytes_per_event:,.0f} B",
+            lambda q: f"{_bytes(q.written_bytes_per_s)}/s",
         ),
-        (
-            "t",
-            f"epoch: s / {CHECKPOINT_SHARE:.0%}, at least {EPOCH_S:.0f} s (`--epoch`)",
-            lambda q: _seconds(q.epoch_s),
-        ),
+        ("t", f"... cores busy: s × {inputs.checkpoint_s_per_gb:.1f} s/GB", lambda q: _cores(q.checkpoint_cores)),
         (
             "u",
-            f"longest pause, one key group's snapshot: p / g / k × {inputs.snapshot_s_per_gb:.1f} s/GB",
+            f"pause every {EPOCH_S:.0f} s, one key group: s × {EPOCH_S:.0f} s / g / k × {inputs.checkpoint_s_per_gb:.1f} s/GB",
             lambda q: _seconds(q.pause_s),
         ),
         (
@@ -220,12 +216,8 @@ What sets the number of jobs, and what to know before the numbers above are beli
 - **{GROUPS} key groups spread evenly, over up to {PROCESSES} workers** (`flows/engine/names.py`). `job.key_groups`
   may be up to 4,096, and then one job could hold 4 billion accounts, but groups from number {GROUPS} on land on workers
   at random: of 64 workers with 16 groups on average, one gets some 26. Hence more jobs, not more groups.
-- **`driftnet run --processes` is one machine** (`flows/engine/cluster.py` binds the loopback interface). Jobs on
-  several machines need nothing of each other; one job on several machines is Bytewax's own runner
-  (`python -m bytewax.run flows.user_fraud -a ...`), which was not measured here.
-- **Snapshots are whole.** Every key group with a message in an epoch, and that is all of them, is written anew in each
-  (line s): the epoch has to grow with the state, and with it what is read again after a crash. It is also the only
-  backpressure.
+- **`driftnet run --processes` is one machine.** One job on several machines (docs/deployment.md) needs a state
+  directory that all of them see; it was tried with network namespaces, and its speed was not measured here.
 - **There is no Kafka source yet.** Sources are files, standard input and the simulator; a source partition (line n)
   would be a Kafka partition. Events of one account must stay in one partition, and partitions are read by the worker
   that has them: fewer of them than processes leaves decoding, the dearest part, to some.

@@ -24,10 +24,8 @@ GROUPS: Final = BALANCED
 """Key groups of a job whose names spread evenly."""
 SLOTS: Final = 1 << SLOT_BITS
 """Accounts that one key group can hold."""
-CHECKPOINT_SHARE: Final = 0.1
-"""How much of its time a process may spend on checkpoints."""
 EPOCH_S: Final = 5.0
-"""The shortest time between checkpoints that is planned: the default of `driftnet run`."""
+"""Time between checkpoints: the default of `driftnet run`."""
 PANE_S: Final = 300.0
 """Time between pane boundaries, of both configurations."""
 
@@ -53,8 +51,8 @@ class Plan:
     state_bytes: float
     snapshot_bytes: float
     memory_bytes: float
-    checkpoint_s: float
-    epoch_s: float
+    written_bytes_per_s: float
+    checkpoint_cores: float
     pause_s: float
     restore_s: float
     disk_bytes: float
@@ -74,14 +72,15 @@ def plan(inputs: Inputs, profile: Profile, rate: int) -> Plan:
     for_population = math.ceil(population / POPULATION_BUSY)
     for_accounts = math.ceil(accounts / (GROUPS * SLOTS * FULL))
     jobs = max(for_population, for_accounts, 1)
-    while (processes := _processes(inputs, subject / jobs, population / jobs)) > PROCESSES:
+    written = rate * profile.checkpoint_bytes_per_event
+    saving = written / 1e9 * inputs.checkpoint_s_per_gb
+    while (processes := _processes(inputs, (subject + saving) / jobs, population / jobs)) > PROCESSES:
         jobs += 1
     cores = jobs * processes
     groups = _groups(accounts / jobs, processes)
     open_events = rate * PANE_S
     state = accounts * profile.account_bytes + open_events * profile.open_event_bytes
     snapshot = accounts * profile.account_snapshot_bytes + open_events * profile.open_event_snapshot_bytes
-    checkpoint_s = snapshot / cores / 1e9 * inputs.checkpoint_s_per_gb
     return Plan(
         rate=rate,
         accounts=accounts,
@@ -99,10 +98,10 @@ def plan(inputs: Inputs, profile: Profile, rate: int) -> Plan:
         boundary_cores=jobs * groups * profile.boundary_us / 1e6 / PANE_S,
         state_bytes=state,
         snapshot_bytes=snapshot,
-        memory_bytes=state * inputs.resident + snapshot + cores * inputs.process_bytes,
-        checkpoint_s=checkpoint_s,
-        epoch_s=max(EPOCH_S, checkpoint_s / CHECKPOINT_SHARE),
-        pause_s=snapshot / (jobs * groups) / 1e9 * inputs.snapshot_s_per_gb,
+        memory_bytes=state * inputs.resident + cores * inputs.process_bytes,
+        written_bytes_per_s=written,
+        checkpoint_cores=saving,
+        pause_s=written * EPOCH_S / (jobs * groups) / 1e9 * inputs.checkpoint_s_per_gb,
         restore_s=snapshot / cores / 1e9 * inputs.restore_s_per_gb,
         disk_bytes=snapshot * inputs.disk,
     )

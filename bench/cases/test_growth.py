@@ -254,6 +254,16 @@ def test_shipped_memory(point: Point, tmp_path: Path, users: int) -> None:
     point.tell("shipped memory", "users", m, found.digest, footprint_metrics(found), fit="state_bytes")
 
 
+@pytest.mark.parametrize("users", [4_000, 12_000])
+def test_shipped_checkpoints(point: Point, tmp_path: Path, users: int) -> None:
+    """What checkpoints write for an event of that day's second half."""
+    m = point.size(users, least=50 + users // 1_000)
+    lines = _day(m, point.size(DAY_US, 40 * MINUTE_US))
+    told = point.once(checkpointed, _shipped(point), lines, len(lines) // 2, point.batch_lines, tmp_path)
+    metrics = asdict(told) | {"bytes_per_event": told.written_bytes / told.events}
+    point.tell("shipped checkpoints", "users", m, str(told.users), metrics, fit="bytes_per_event", expect=0.0)
+
+
 @pytest.mark.parametrize("known", [5_000, 50_000])
 def test_shipped_idle_memory(point: Point, tmp_path: Path, known: int) -> None:
     """What it holds of users whose last event was two days ago."""

@@ -24,6 +24,7 @@ PROFILE = Profile(
     open_event_bytes=80.0,
     open_event_snapshot_bytes=60.0,
     idle_bytes=200.0,
+    checkpoint_bytes_per_event=150.0,
 )
 INPUTS = Inputs(
     machine="a machine",
@@ -36,7 +37,6 @@ INPUTS = Inputs(
     speed_up=1.7,
     resident=1.5,
     process_bytes=1e8,
-    snapshot_s_per_gb=3.0,
     restore_s_per_gb=2.0,
     checkpoint_s_per_gb=8.0,
     disk=2.0,
@@ -59,16 +59,18 @@ def test_figures_survive_the_file(tmp_path: Path) -> None:
 
 
 def test_one_small_job() -> None:
-    """A thousand events per second: one process, checkpoints at the shortest epoch."""
+    """A thousand events per second: one process; checkpoints cost what happens, not what there is."""
     p = plan(INPUTS, PROFILE, 1_000)
     assert (p.accounts, p.jobs, p.processes_per_job, p.cores, p.groups_per_job) == (700_000, 1, 1, 1, 8)
     assert p.subject_cores == pytest.approx(1_000 * 3e-6)
     assert p.population_cores == pytest.approx(250 * 4e-6)
     assert p.state_bytes == pytest.approx(700_000 * 200 + 300_000 * 80)
     assert p.snapshot_bytes == pytest.approx(700_000 * 100 + 300_000 * 60)
-    assert p.memory_bytes == pytest.approx(p.state_bytes * 1.5 + p.snapshot_bytes + 1e8)
-    assert p.checkpoint_s == pytest.approx(p.snapshot_bytes / 1e9 * 8)
-    assert (p.epoch_s, p.disk_bytes) == (pytest.approx(p.checkpoint_s / 0.1), pytest.approx(2 * p.snapshot_bytes))
+    assert p.memory_bytes == pytest.approx(p.state_bytes * 1.5 + 1e8)
+    assert p.written_bytes_per_s == pytest.approx(1_000 * 150)
+    assert p.checkpoint_cores == pytest.approx(150e3 / 1e9 * 8)
+    assert p.pause_s == pytest.approx(150e3 * 5 / 8 / 1e9 * 8)
+    assert p.disk_bytes == pytest.approx(2 * p.snapshot_bytes)
 
 
 @pytest.mark.parametrize("profile", [INPUTS.one_window, INPUTS.shipped], ids=["one window", "shipped"])
@@ -77,7 +79,7 @@ def test_no_limit_is_broken(profile: Profile, rate: int) -> None:
     """Whatever the rate: no core too busy, no key group too full, names that spread evenly, one fewer would not do."""
     p = plan(INPUTS, profile, rate)
     more = exchange(INPUTS, p.processes_per_job)
-    busiest = more * (p.subject_cores / p.cores + p.population_cores / p.jobs)
+    busiest = more * ((p.subject_cores + p.checkpoint_cores) / p.cores + p.population_cores / p.jobs)
     assert busiest <= BUSY + 1e-9
     assert p.accounts_per_group <= SLOTS * FULL
     assert p.groups_per_job <= GROUPS
@@ -85,9 +87,8 @@ def test_no_limit_is_broken(profile: Profile, rate: int) -> None:
     assert p.processes_per_job <= PROCESSES
     if p.processes_per_job > 1:
         one_fewer = p.processes_per_job - 1
-        share = p.subject_cores / p.jobs / one_fewer + p.population_cores / p.jobs
+        share = (p.subject_cores + p.checkpoint_cores) / p.jobs / one_fewer + p.population_cores / p.jobs
         assert exchange(INPUTS, one_fewer) * share > BUSY
-    assert p.epoch_s >= p.checkpoint_s
 
 
 def test_costs_are_linear_where_the_work_is() -> None:
@@ -142,6 +143,12 @@ def _footprint(users: float, state: float, snapshot: float) -> dict[str, float]:
     return sizes | each | times
 
 
+def _saved(users: float, events: float) -> dict[str, float]:
+    written, state = events * 150, users * 100
+    sizes = {"written_bytes": written, "state_bytes": state, "disk_bytes": 2 * state}
+    return sizes | {"cpu_s": written * 8e-9, "restore_s": state * 2e-9}
+
+
 def _results(*without: str) -> Results:
     day = {"events": 50e3, "rows": 60e3, "cpu_s": 5.0, "decode_s": 1.0, "windows_s": 3.5}
     longer = {"events": 150e3, "rows": 180e3, "cpu_s": 10.0, "decode_s": 1.4, "windows_s": 6.5}
@@ -153,7 +160,9 @@ def _results(*without: str) -> Results:
         _case("pane boundaries", 1600, {"cpu_s": 1.0, "cpu_us_per_boundary_and_group": 440.0}),
         _case("processes", 1, {"wall_s": 5.0, "tree_cpu_s": 5.0}, "wall_s"),
         _case("processes", 2, {"wall_s": 3.0, "tree_cpu_s": 5.5}, "wall_s"),
-        _case("checkpoints", 3e5, {"disk_bytes": 6e7, "disk_ratio": 2.0, "cpu_s_per_gb": 8.0}, "disk_bytes"),
+        _case("checkpoints", 1e6, _saved(1e6, 2e5) | {"bytes_per_event": 150.0}, "bytes_per_event"),
+        _case("restore", 1e6, _saved(1e6, 2e6), "restore_s"),
+        _case("shipped checkpoints", 3e3, _saved(3e3, 1e5) | {"bytes_per_event": 700.0}, "bytes_per_event"),
         _case("shipped configuration", 1e3, day),
         _case("shipped configuration", 3e3, longer),
         _case("shipped memory", 3e3, _footprint(3e3, 2_000, 1_500), "state_bytes"),
@@ -174,11 +183,9 @@ def test_figures_of_a_run() -> None:
     assert (shipped.population_us, shipped.rows_per_event) == (pytest.approx(3.5 / 180e3 * 1e6), pytest.approx(1.2))
     assert shipped.boundary_us == pytest.approx((6.5 - 30e-6 * 150e3) / (288 * 8) * 1e6)
     assert (found.shipped_events_per_account, found.exchange) == (50.0, pytest.approx(1.1))
-    assert (found.resident, found.snapshot_s_per_gb, found.restore_s_per_gb) == (
-        2.0,
-        pytest.approx(3.0),
-        pytest.approx(2.0),
-    )
+    assert (found.resident, found.disk) == (2.0, pytest.approx(2.0))
+    assert (found.checkpoint_s_per_gb, found.restore_s_per_gb) == (pytest.approx(8.0), pytest.approx(2.0))
+    assert (one.checkpoint_bytes_per_event, shipped.checkpoint_bytes_per_event) == (150.0, 700.0)
     assert (found.date, found.commit) == ("2026-01-31", "0123456789ab*")
     assert {c.name: len(c.x) for c in found.curves}["events"] == 2
 
