@@ -180,7 +180,7 @@ def _lines(title: str, inputs: Inputs, profile: Profile) -> str:
         ("t", f"... cores busy: s × {inputs.checkpoint_s_per_gb:.1f} s/GB", lambda q: _cores(q.checkpoint_cores)),
         (
             "u",
-            f"pause every {EPOCH_S:.0f} s, one key group: s × {EPOCH_S:.0f} s / g / k × {inputs.checkpoint_s_per_gb:.1f} s/GB",
+            f"pause per epoch, one key group: s × {EPOCH_S:.0f} s / g / k × {inputs.checkpoint_s_per_gb:.1f} s/GB",
             lambda q: _seconds(q.pause_s),
         ),
         (
