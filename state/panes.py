@@ -29,12 +29,14 @@ _VERSION: Final = 1
 
 @dataclass(slots=True)
 class _Pane:
-    """Rows that wait, in the order of arrival; how many came since the budget was last looked at; what was folded.
+    """Rows that wait, in the order of arrival; how many were looked at for the budget, and how many came since; what was
+    folded.
 
     written: parts that are saved already, in pieces.
     """
 
     parts: list[MicroBatch] = field(default_factory=list)
+    checked: int = 0
     unchecked: int = 0
     folded: Cells | None = None
     folded_keys: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -112,13 +114,13 @@ class PaneLog:
         pane.parts.append(batch)
         pane.unchecked += len(batch)
         self.rows += len(batch)
-        if pane.unchecked > 16 * self._rows_max:
+        # Not before the pane has doubled: looking costs as much as there are rows.
+        if pane.unchecked > max(16 * self._rows_max, pane.checked):
             self._enforce(pane)
 
     def _enforce(self, pane: _Pane) -> None:
         """Folds what is beyond the budget, so that a flood does not pile up until its pane closes."""
         batch = MicroBatch.concat(pane.parts)
-        pane.unchecked = 0
         flooding = over_budget(batch, self._rows_max)
         if len(flooding):
             done = cut(batch, flooding, self._rows_max, None if self._dedup is None else pane.folded_keys)
@@ -130,7 +132,8 @@ class PaneLog:
                 surplus = self._tally(done.folded)
                 pane.folded = surplus if pane.folded is None else merge([pane.folded, surplus])
                 pane.folded_keys = np.concatenate([pane.folded_keys, done.folded.event_key])
-        pane.parts, pane.pieces, pane.written = [batch], Pieces(), 0
+        pane.parts, pane.checked, pane.unchecked = [batch], len(batch), 0
+        pane.pieces, pane.written = Pieces(), 0
 
     def first_end_us(self) -> int | None:
         """Where the earliest pane with rows ends; None without rows."""
