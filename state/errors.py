@@ -5,6 +5,7 @@ DriftnetError
 ├── SourceError            an operator fixes it: an input that cannot be read
 ├── SinkError              an operator fixes it: an output that cannot be written
 ├── DetectorError          a detector's author fixes it: which detector, which call, what came back
+├── CheckpointError        an operator fixes it: state that cannot be written
 └── SnapshotError          an operator fixes it: bytes that do not fit this job
     └── SnapshotVersionError
 
@@ -14,7 +15,9 @@ Messages say what was seen, what was expected and what to do.
 
 
 class DriftnetError(Exception):
-    """Root of the tree; the command line prints its message without a traceback and exits with 2."""
+    """Root of the tree; the command line prints its message without a traceback and exits with exit_code."""
+
+    exit_code = 2
 
 
 class ConfigError(DriftnetError):
@@ -31,6 +34,10 @@ class SinkError(DriftnetError):
 
 class DetectorError(DriftnetError):
     """A detector that broke its contract."""
+
+
+class CheckpointError(DriftnetError):
+    """State that cannot be written now."""
 
 
 class SnapshotError(DriftnetError):

@@ -29,10 +29,10 @@ _VERSION: Final = 1
 
 @dataclass(slots=True)
 class _Pane:
-    """Rows that wait, in the order of arrival; how many were looked at for the budget, and how many came since; what was
-    folded.
+    """Rows that wait, in the order of arrival; what was folded.
 
-    written: parts that are saved already, in pieces.
+    checked, unchecked: how many rows were looked at for the budget, and how many came since.  written: parts that are
+    saved already, in pieces.
     """
 
     parts: list[MicroBatch] = field(default_factory=list)

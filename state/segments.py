@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from state.chunks import Chunks, Ref
-from state.errors import SnapshotError
+from state.errors import CheckpointError, SnapshotError
 
 SEGMENT_BYTES: Final = 4 << 20
 """A segment that has reached this size is closed."""
@@ -88,7 +88,7 @@ class Segments(Chunks):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Surrounds the taking of a snapshot.  Raises SnapshotError when it cannot be written."""
+        """Surrounds the taking of a snapshot.  Raises CheckpointError when it cannot be written."""
         self._clean()
         self._live.clear()
         yield
@@ -136,7 +136,7 @@ class Segments(Chunks):
             if is_new:
                 _sync_directory(self._directory)
         except OSError as error:
-            raise SnapshotError(
+            raise CheckpointError(
                 f"state cannot be saved in {path}: {error.strerror}; free space or repair the disk, then start the run"
                 " again: it goes on from the last checkpoint"
             ) from error

@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 all well; 1 lines unaccounted for; 2 wrong usage, configuration, input or output.",
+    epilog="Exit codes: 0 well; 1 lines unaccounted for; 2 wrong usage, configuration, input or output; 3 not drained",
 )
 app.command("run")(run.run)
 app.command("replay")(replay.replay)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except DriftnetError as error:
         sys.stdout.flush()
         sys.stderr.write(f"driftnet: {error}\n")
-        raise SystemExit(2) from None
+        raise SystemExit(error.exit_code) from None
     except BrokenPipeError:
         # The reader, `head` for example, has seen enough. Python must not complain about it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

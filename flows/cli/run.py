@@ -1,6 +1,7 @@
 """`driftnet run`: the live worker, on Bytewax."""
 
 import logging
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from flows.cli.options import AsJson, BatchLines, Settings, duration_option, loa
 from flows.cli.results import finish, read_records, scratch_file, truth_of
 
 if TYPE_CHECKING:
+    from flows.engine.supervise import Restarts
     from flows.report import Summary
 
 _log = logging.getLogger("driftnet")
@@ -34,6 +36,31 @@ def run(
         ),
     ] = None,
     epoch: Annotated[str, typer.Option(help="Time between checkpoints.")] = "5s",
+    restarts: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="How often in an hour processes that died are started again, from the last checkpoint.",
+            show_default="10 with --state-dir and several processes, else 0",
+        ),
+    ] = None,
+    drain_timeout: Annotated[str, typer.Option(help="How long a run that is asked to stop may take to do so.")] = "30s",
+    addresses: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DRIFTNET_ADDRESSES",
+            help="HOST:PORT of each host of a cluster, separated by commas, the same on all; one process runs on each.",
+            show_default=False,
+        ),
+    ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DRIFTNET_INDEX",
+            help="Which of --addresses this is, from 0; a name that ends with it, such as a pod's, will do.",
+            show_default=False,
+        ),
+    ] = None,
     batch_lines: BatchLines = 8192,
     status_every: Annotated[
         str, typer.Option(help="Time between status lines, where there is no progress bar.")
@@ -51,8 +78,11 @@ def run(
 
       [bold]driftnet run fraud.toml --processes 2 --state-dir state/[/]
 
+      [bold]driftnet run fraud.toml --state-dir /shared/state --addresses a:9100,b:9100 --index 0[/]
+
     Alerts go where the configuration's [bold]sinks[/] say, driftnet.db without one.  A first signal drains the run, a
-    second one ends it at once.  Exit code 1 when a line is unaccounted for.
+    second one ends it at once.  Exit code 1 when a line is unaccounted for, 3 when the run had to be ended before it
+    had drained.
     """
     from flows.assemble import Assembly
     from flows.engine.plan import Options
@@ -64,6 +94,7 @@ def run(
     found = load_config(config, settings)
     live = found.is_live
     truth = None if live else truth_of(found)
+    hosts = tuple(filter(None, (addresses or "").split(",")))
     options = Options(
         workers=workers,
         processes=processes,
@@ -71,6 +102,10 @@ def run(
         epoch_s=duration_option("--epoch", epoch) / 1e6,
         live=live,
         state_dir=state_dir,
+        restarts=_restarts(restarts, state_dir, processes > 1 or len(hosts) > 1),
+        drain_s=duration_option("--drain-timeout", drain_timeout) / 1e6,
+        addresses=hosts,
+        index=_index(index, hosts, processes),
     )
     # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
     with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:
@@ -90,3 +125,33 @@ def run(
                 _log.info("simulating a day of a platform; `driftnet run --help` says how to run on your events")
             summary = work(Assembly(found, {Stream.ALERTS: extra}), options, tell)
         finish(summary, read_records(copy), truth, as_json=as_json, where=store_note(found))
+
+
+def _restarts(wanted: int | None, state_dir: Path | None, several: bool) -> "Restarts":
+    from flows.engine.supervise import Restarts
+
+    if wanted and state_dir is None:
+        raise typer.BadParameter(
+            "seen without --state-dir, allowed: with it; without saved state a restart would repeat everything",
+            param_hint="--restarts",
+        )
+    return Restarts(10 if wanted is None and several and state_dir is not None else wanted or 0)
+
+
+def _index(given: str | None, hosts: tuple[str, ...], processes: int) -> int:
+    """The number at the end of the text: of "driftnet-2" it is 2."""
+    if not hosts:
+        if given is not None:
+            raise typer.BadParameter("seen without --addresses, allowed: with them", param_hint="--index")
+        return 0
+    if processes > 1:
+        raise typer.BadParameter(
+            "seen with --addresses, allowed: one process on each host; name a host several times, with other ports",
+            param_hint="--processes",
+        )
+    found = re.search(r"(\d+)$", given or "")
+    if found is None or int(found[1]) >= len(hosts):
+        raise typer.BadParameter(
+            f"seen {given!r}, allowed: 0 to {len(hosts) - 1}, or a name that ends so", param_hint="--index"
+        )
+    return int(found[1])

@@ -1,4 +1,4 @@
-"""A run in several processes on this machine: started, stopped and mourned together."""
+"""The processes of a run on this machine: started, stopped and mourned together."""
 
 import multiprocessing
 import pickle
@@ -6,16 +6,18 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Final
 
+from flows.engine.lock import held_by_member
 from flows.engine.member import run_member
 from flows.engine.monitor import Status
 from flows.engine.plan import Plan
-from flows.engine.shutdown import Stop, stopping_on_signals
+from flows.engine.shutdown import DrainTimeoutError, Stop
+from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
 from state.errors import DriftnetError
 
@@ -23,71 +25,96 @@ _TICK_S: Final = 0.2
 _GRACE_S: Final = 5.0
 
 
-class WorkerError(DriftnetError):
-    """A process of the cluster failed; the others were stopped."""
+class Cluster:
+    """Runs a plan in child processes: all of its processes, or this host's one of a cluster over several hosts."""
 
+    def __init__(self, plan: Plan, store: Path | None) -> None:
+        self._plan = plan
+        self._store = store
+        self._processes: list[SpawnProcess] = []
+        self._too_late = False
 
-def run_cluster(plan: Plan, store: Path | None, tell: Callable[[Sequence[Status]], None]) -> list[Status]:
-    """Starts the processes, relays stop requests, collects their statuses.
+    def run(self, stop: Stop, tell: Callable[[Sequence[Status]], None]) -> list[Status]:
+        """Starts the processes, relays a stop request, collects their statuses.
 
-    Raises the DriftnetError of the process that failed first, or WorkerError for any other end than a good one: a
-    cluster that lost a process cannot go on.
-    """
-    context = multiprocessing.get_context("spawn")
-    addresses = _free_addresses(plan.options.processes)
-    members: list[tuple[SpawnProcess, Connection]] = []
-    stop = Stop()
+        Raises the DriftnetError of the process that failed first, or WorkerError for any other end than a good one: a
+        cluster that lost a process cannot go on. Nothing is left running then.
+        """
+        options = self._plan.options
+        addresses = list(options.addresses) or _free_addresses(options.processes)
+        indices = [options.index] if options.addresses else range(options.processes)
+        context = multiprocessing.get_context("spawn")
+        with ExitStack() as stack:
+            stack.callback(self._mourn)
+            connections = []
+            for index in indices:
+                ours, theirs = context.Pipe()
+                args = (self._plan, self._store, addresses if len(addresses) > 1 else [], index, theirs)
+                process = context.Process(target=_member, args=args, daemon=True)
+                process.start()
+                theirs.close()
+                stack.callback(ours.close)
+                self._processes.append(process)
+                connections.append(ours)
+            return self._attend(connections, stop, tell)
 
-    def kill() -> None:
-        for process, _ in members:
+    def kill(self) -> None:
+        """Ends all processes at once."""
+        for process in self._processes:
             process.kill()
 
-    with stopping_on_signals(stop, at_once=kill), ExitStack() as stack:
-        stack.callback(kill)
-        for index in range(plan.options.processes):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_member, args=(plan, store, addresses, index, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            stack.callback(ours.close)
-            members.append((process, ours))
-        return _attend([c for _, c in members], [p for p, _ in members], stop, tell)
+    def give_up_draining(self) -> None:
+        """Ends all processes; `run` raises DrainTimeoutError."""
+        self._too_late = True
+        self.kill()
 
+    def _mourn(self) -> None:
+        self.kill()
+        for process in self._processes:
+            process.join(_GRACE_S)
+        self._processes = []
 
-def _attend(
-    connections: list[Connection],
-    processes: list[SpawnProcess],
-    stop: Stop,
-    tell: Callable[[Sequence[Status]], None],
-) -> list[Status]:
-    """Listens until every process has said that it is done."""
-    statuses = {index: Status() for index in range(len(connections))}
-    open_connections = dict(enumerate(connections))
-    asked = False
-    while open_connections:
-        if stop.is_set() and not asked:
-            asked = True
-            for connection in open_connections.values():
-                with suppress(OSError):
-                    connection.send("stop")
-        ready = wait(list(open_connections.values()), _TICK_S)
-        for index, connection in list(open_connections.items()):
-            if connection not in ready:
-                continue
-            match _receive(connection):
-                case ("status", Status() as status):
-                    statuses[index] = status
-                    tell(list(statuses.values()))
-                case ("done", Status() as status):
-                    statuses[index] = status
-                    del open_connections[index]
-                case ("error", BaseException() as error):
-                    raise error
-                case _:
-                    _raise_dead(index, processes[index])
-    for process in processes:
+    def _attend(
+        self, connections: list[Connection], stop: Stop, tell: Callable[[Sequence[Status]], None]
+    ) -> list[Status]:
+        """Listens until every process has said that it is done."""
+        statuses = {index: Status() for index in range(len(connections))}
+        open_connections = dict(enumerate(connections))
+        asked = False
+        while open_connections:
+            if stop.is_set() and not asked:
+                asked = True
+                for connection in open_connections.values():
+                    with suppress(OSError):
+                        connection.send("stop")
+            ready = wait(list(open_connections.values()), _TICK_S)
+            for index, connection in list(open_connections.items()):
+                if connection not in ready:
+                    continue
+                match _receive(connection):
+                    case ("status", Status() as status):
+                        statuses[index] = status
+                        tell(list(statuses.values()))
+                    case ("done", Status() as status):
+                        statuses[index] = status
+                        del open_connections[index]
+                    case ("error", BaseException() as error):
+                        raise error
+                    case _:
+                        self._raise_dead(index)
+        for process in self._processes:
+            process.join(_GRACE_S)
+        return list(statuses.values())
+
+    def _raise_dead(self, index: int) -> None:
+        if self._too_late:
+            raise DrainTimeoutError(self._plan.options.drain_s)
+        process = self._processes[index]
         process.join(_GRACE_S)
-    return list(statuses.values())
+        raise WorkerError(
+            f"process {index} of the run ended with exit code {process.exitcode} (a minus sign means a signal);"
+            " all others were stopped. Its own messages are above; the next start goes on from the last checkpoint"
+        )
 
 
 def _receive(connection: Connection) -> Any:
@@ -95,14 +122,6 @@ def _receive(connection: Connection) -> Any:
         return connection.recv()
     except (EOFError, ConnectionResetError):
         return None
-
-
-def _raise_dead(index: int, process: SpawnProcess) -> None:
-    process.join(_GRACE_S)
-    raise WorkerError(
-        f"process {index} of the run ended with exit code {process.exitcode} (a minus sign means a signal);"
-        " all others were stopped. Its own messages are above; start the run again to go on from the last checkpoint"
-    )
 
 
 def _free_addresses(count: int) -> list[str]:
@@ -115,7 +134,7 @@ def _free_addresses(count: int) -> list[str]:
 
 
 def _member(plan: Plan, store: Path | None, addresses: list[str], index: int, connection: Connection) -> None:
-    """The main function of a process of the cluster."""
+    """The main function of a child process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent says what it means
     stop, lock = Stop(), threading.Lock()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -131,7 +150,8 @@ def _member(plan: Plan, store: Path | None, addresses: list[str], index: int, co
 
     threading.Thread(target=listen, daemon=True).start()
     first = FirstError(also=lambda where, error: send("error", _portable(where, error)))
-    status = run_member(plan, store, stop, first, lambda status: send("status", status), addresses, index)
+    with held_by_member(store.parent, index) if store is not None else nullcontext():
+        status = run_member(plan, store, stop, first, lambda status: send("status", status), addresses, index)
     send("done", status)
 
 

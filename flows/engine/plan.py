@@ -1,11 +1,12 @@
 """A run, described: what every process of it must know."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.engine.sink import Openers
 from flows.engine.stages import Stages
+from flows.engine.supervise import Restarts
 from flows.sources.base import Source
 from state.errors import ConfigError
 
@@ -17,6 +18,8 @@ class Options:
     workers: threads per process; they share one core's worth of Python.  processes: on this machine, one core each.
     batch_lines: lines read at a time.  epoch_s: time between checkpoints, and the only backpressure.
     live: silent partitions let event time go on.  state_dir: where state survives; None for a run without.
+    restarts: of processes that die; they need a state_dir.  drain_s: how long a run that was asked to stop may take.
+    addresses, index: "host:port" of each of several hosts that run one process each, and which of them this is.
     """
 
     workers: int = 1
@@ -25,6 +28,10 @@ class Options:
     epoch_s: float = 5.0
     live: bool = False
     state_dir: Path | None = None
+    restarts: Restarts = field(default_factory=Restarts)
+    drain_s: float = 30.0
+    addresses: tuple[str, ...] = ()
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The state directory: ours to lock, and to check that what is saved there belongs to this job."""
 
-import fcntl
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from flows.engine.lock import deleting, held_by_run
 from flows.engine.shape import check_shape
 from flows.engine.stages import Stages
 from state.errors import SnapshotError
@@ -16,25 +17,34 @@ from state.segments import Segments
 
 _STORE: Final = "store"
 _CHUNKS: Final = "chunks"
-_COPYING: Final = "copying.lock"
 _PARTS: Final = 4
 """Files of a new store, for its whole life: more of them resume faster, each costs some milliseconds per epoch."""
 
 
 @contextmanager
-def locked_state(directory: Path, stages: Stages, partitions: Sequence[str]) -> Iterator[Path]:
+def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], host: int | None = None) -> Iterator[Path]:
     """Creates or checks a state directory, and holds it.  Yields the path of Bytewax's recovery store in it.
 
+    host: which one of several that form one cluster, and see the same directory; the first makes what is missing.
     Raises SnapshotError when another run holds it, or when it is the state of a job of another shape.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SnapshotError(f"state directory {directory}: another run is using it; stop that one first") from None
-        check_shape(directory, stages, partitions)
+    with held_by_run(directory, host):
+        if host:
+            _wait_for(directory / _STORE)
+        check_shape(directory, stages, partitions, note=not host)
         yield _store(directory)
+
+
+def _wait_for(store: Path, patience_s: float = 120.0) -> None:
+    until_s = time.monotonic() + patience_s
+    while not store.exists():
+        if time.monotonic() > until_s:
+            raise SnapshotError(
+                f"{store} does not exist after {patience_s:.0f} s: host 0 of the cluster makes it; is it started, and"
+                " does it see the same directory?"
+            )
+        time.sleep(0.2)
 
 
 def recovery_config(store: Path | None) -> RecoveryConfig | None:
@@ -47,28 +57,9 @@ def chunks_beside(store: Path) -> Callable[[str, Any], Segments]:
 
     def chunks_of(step: str, who: Any) -> Segments:
         name = step if who is None else f"{step}-{quote(str(who), safe='')}"
-        return Segments(store.with_name(_CHUNKS) / name, deleting=lambda: _deleting(store.with_name(_COPYING)))
+        return Segments(store.with_name(_CHUNKS) / name, deleting=lambda: deleting(store.parent))
 
     return chunks_of
-
-
-@contextmanager
-def copying(directory: Path) -> Iterator[None]:
-    """While the files of a state directory are copied: a run that goes on meanwhile deletes none."""
-    with (directory / _COPYING).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _deleting(file: Path) -> Iterator[bool]:
-    with file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def _store(directory: Path) -> Path:

@@ -1,40 +1,79 @@
-"""Runs a job on Bytewax: in this process, or as a cluster of processes on this machine."""
+"""Runs a job on Bytewax: in this process, or in processes of its own, which are started again when they die."""
 
+import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, Final
 
-from flows.engine.cluster import run_cluster
+from flows.engine.cluster import Cluster
 from flows.engine.member import run_member
 from flows.engine.monitor import Progress, Status, fraction, summary
 from flows.engine.plan import Plan
 from flows.engine.recovery import locked_state
-from flows.engine.shutdown import Stop, stopping_on_signals
+from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
+from flows.engine.store import read_checkpoint
+from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
 from flows.report import Summary
+
+_log: Final = logging.getLogger("driftnet.engine")
 
 
 def execute(plan: Plan, progress: Progress | None = None) -> Summary:
     """Runs to the end of the input, or until SIGINT or SIGTERM, and returns the totals of the state's life.
 
-    The first signal drains the run; with a state directory the next run goes on from there. A second one kills it.
-    Raises the operator's, source's or sink's own error when one fails.
+    The first signal drains the run, within plan.options.drain_s; with a state directory the next run goes on from
+    there. A second one kills it.  Raises the operator's, source's or sink's own error when one fails, WorkerError when
+    a process died once too often, DrainTimeoutError.
     """
     started_s = time.monotonic()
+    options = plan.options
 
     def tell(statuses: Sequence[Status]) -> None:
         if progress is not None:
             progress(summary(statuses, time.monotonic() - started_s, running=True), fraction(statuses))
 
     with ExitStack() as stack:
-        state_dir = plan.options.state_dir
-        store = stack.enter_context(locked_state(state_dir, plan.stages, tuple(plan.sources))) if state_dir else None
-        statuses = run_cluster(plan, store, tell) if plan.options.processes > 1 else [_run_here(plan, store, tell)]
+        store = None
+        if options.state_dir is not None:
+            host = options.index if options.addresses else None
+            store = stack.enter_context(locked_state(options.state_dir, plan.stages, tuple(plan.sources), host))
+            _log.info("%s", _whence(store))
+        stop = Stop()
+        if options.processes > 1 or options.restarts.most:
+            cluster = Cluster(plan, store)
+            stack.enter_context(stopping_on_signals(stop, cluster.kill, options.drain_s, cluster.give_up_draining))
+            statuses = supervised(lambda: cluster.run(stop, tell), options.restarts, stop)
+        else:
+            stack.enter_context(stopping_on_signals(stop, drain_s=options.drain_s, too_late=lambda: _end(plan)))
+            statuses = [_run_here(plan, store, stop, tell)]
     return summary(statuses, time.monotonic() - started_s, running=False)
 
 
-def _run_here(plan: Plan, store: Path | None, tell: Callable[[Sequence[Status]], None]) -> Status:
-    stop = Stop()
-    with stopping_on_signals(stop):
-        return run_member(plan, store, stop, FirstError(), lambda status: tell([status]))
+def _run_here(plan: Plan, store: Path | None, stop: Stop, tell: Callable[[Sequence[Status]], None]) -> Status:
+    options = plan.options
+    return run_member(plan, store, stop, FirstError(), lambda status: tell([status]), options.addresses, options.index)
+
+
+def _whence(store: Path) -> str:
+    """Where the run starts from, for people."""
+    checkpoint = read_checkpoint(store)
+    if checkpoint is None:
+        return f"state directory {store.parent}: nothing saved yet, starting from the beginning"
+    sinks: list[dict[str, Any]] = list(checkpoint.of_step("sinks").values())
+    counts: dict[str, int] = sinks[0]["counts"] if sinks else {}
+    read, alerts = counts.get("read", 0), counts.get("out.alerts", 0)
+    return f"going on from {store.parent}: epoch {checkpoint.epoch}, {read:,} lines read, {alerts:,} alerts so far"
+
+
+def _end(plan: Plan) -> None:
+    """Ends this process, whatever holds it up: nothing can be raised where it is."""
+    error = DrainTimeoutError(plan.options.drain_s)
+    _log.error("%s", error)
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(error.exit_code)

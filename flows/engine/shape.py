@@ -15,7 +15,7 @@ _FORMAT: Final = 1
 _DEFAULT: Final = "as by default"
 
 
-def check_shape(directory: Path, stages: Stages, partitions: Sequence[str]) -> None:
+def check_shape(directory: Path, stages: Stages, partitions: Sequence[str], *, note: bool = True) -> None:
     """Compares a state directory with the job that is to go on from it, and notes the job's shape there.
 
     Raises SnapshotError, and writes nothing, when the state cannot be of this job.  What starts cold is logged.
@@ -35,6 +35,8 @@ def check_shape(directory: Path, stages: Stages, partitions: Sequence[str]) -> N
         for name, change in _changes(saved["replaceable"], stages.replaceable).items():
             what = "its state is dropped" if name not in stages.replaceable else "it starts cold"
             _log.warning("%s: %s", change, what)
+    if not note:
+        return
     fresh = file.with_suffix(".new")
     fresh.write_text(json.dumps(shape))
     fresh.replace(file)

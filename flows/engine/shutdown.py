@@ -1,4 +1,4 @@
-"""Stopping in good order: the first signal asks, the second one does not."""
+"""Stopping in good order: the first signal asks and sets a bound, the second one does not wait."""
 
 import signal
 import threading
@@ -7,7 +7,21 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from state.errors import DriftnetError
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class DrainTimeoutError(DriftnetError):
+    """A run was asked to stop, and had not drained within its bound."""
+
+    exit_code = 3
+
+    def __init__(self, drain_s: float) -> None:
+        super().__init__(
+            f"the run had not stopped {drain_s:g} s after it was asked to, and was ended; with a state directory the"
+            " next one goes on from the last checkpoint (--drain-timeout gives it more time)"
+        )
 
 
 class Stop:
@@ -17,16 +31,27 @@ class Stop:
         self._event = threading.Event()
         self.is_set = self._event.is_set
         self.set = self._event.set
+        self.wait = self._event.wait
 
-    def on_signals(self, at_once: Callable[[], None] | None = None) -> None:
+    def on_signals(
+        self,
+        at_once: Callable[[], None] | None = None,
+        drain_s: float = 0.0,
+        too_late: Callable[[], None] | None = None,
+    ) -> None:
         """Lets SIGINT and SIGTERM set the request; another one ends the process as if nobody had caught it.
 
-        at_once: called before that, for what must not be left behind.  Only the main thread may call this.
+        at_once: called before that, for what must not be left behind.  too_late: called drain_s after the first signal,
+        in a thread of its own.  Only the main thread may call this.
         """
 
         def handle(signum: int, _: FrameType | None) -> None:
             if not self.is_set():
                 self.set()
+                if too_late is not None:
+                    timer = threading.Timer(drain_s, too_late)
+                    timer.daemon = True
+                    timer.start()
                 return
             if at_once is not None:
                 at_once()
@@ -38,15 +63,27 @@ class Stop:
 
 
 @contextmanager
-def stopping_on_signals(stop: Stop, at_once: Callable[[], None] | None = None) -> Iterator[None]:
+def stopping_on_signals(
+    stop: Stop,
+    at_once: Callable[[], None] | None = None,
+    drain_s: float = 0.0,
+    too_late: Callable[[], None] | None = None,
+) -> Iterator[None]:
     """`Stop.on_signals` while the block runs; does nothing outside the main thread, where signals cannot be caught."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
-    stop.on_signals(at_once)
+    over = threading.Event()
+
+    def unless_over() -> None:
+        if too_late is not None and not over.is_set():
+            too_late()
+
+    stop.on_signals(at_once, drain_s, unless_over)
     try:
         yield
     finally:
+        over.set()
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from flows.engine.plan import Options
 from flows.engine.run import execute
+from flows.engine.supervise import Restarts
 from flows.report import Summary
+from state.errors import DriftnetError
 from tests.engine.fakes import Numbers, plan
 
 
@@ -19,7 +21,13 @@ def main() -> None:
     def progress(summary: Summary, _: float | None) -> None:
         print("read", summary.read, flush=True)
 
-    summary = execute(plan(Numbers(**json.loads(source)), Path(out), Options(**chosen)), progress)
+    if "restarts" in chosen:
+        chosen["restarts"] = Restarts(**chosen["restarts"])
+    try:
+        summary = execute(plan(Numbers(**json.loads(source)), Path(out), Options(**chosen)), progress)
+    except DriftnetError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
     print("summary", json.dumps(summary.to_json()), flush=True)
 
 

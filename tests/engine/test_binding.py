@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.cluster import WorkerError
 from flows.engine.plan import Options
 from flows.engine.recovery import locked_state
 from flows.engine.run import execute
+from flows.engine.supervise import WorkerError
 from flows.report import Summary
 from state.errors import DetectorError, SnapshotError
 from tests.engine.fakes import COHORTS, Numbers, expected, found, plan

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.engine.cluster import WorkerError
 from flows.engine.plan import Options
+from flows.engine.supervise import WorkerError
 from flows.sources.base import Lines, Partition, Source
 from tests.engine.fakes import Numbers, expected, found
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from state.chunks import Bundle, Latest, Ref, Sealed
-from state.errors import SnapshotError
+from state.errors import CheckpointError, SnapshotError
 from state.segments import Segments
 
 
@@ -112,7 +112,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fdatasync", full)
-    with pytest.raises(SnapshotError, match=r"No space left on device.* goes on from the last checkpoint"):
+    with pytest.raises(CheckpointError, match=r"No space left on device.* goes on from the last checkpoint"):
         snapshot(Segments(tmp_path), [], [b"a chunk"])
 
 

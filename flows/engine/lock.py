@@ -1,0 +1,85 @@
+"""Who may use a state directory: one run at a time, on one host or on several, and no process that an earlier one left.
+
+Locks are `flock`s: they end with the process that holds them, however it ends.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from state.errors import SnapshotError
+
+_RUN: Final = "lock"
+_COPYING: Final = "copying.lock"
+_TICK_S: Final = 0.1
+
+
+@contextmanager
+def held_by_run(directory: Path, host: int | None = None, patience_s: float = 30.0) -> Iterator[None]:
+    """For the life of a run.  host: which one of several that form one cluster, None for a run on one host.
+
+    Raises SnapshotError when another run holds the directory, or when processes of an earlier one stay longer than
+    patience_s.
+    """
+    with ExitStack() as stack:
+        run = stack.enter_context((directory / _RUN).open("w"))
+        if not _taken(run, fcntl.LOCK_EX if host is None else fcntl.LOCK_SH):
+            raise SnapshotError(f"state directory {directory}: another run is using it; stop that one first")
+        if host is not None and not _taken(stack.enter_context((directory / f"{_RUN}-{host}").open("w"))):
+            raise SnapshotError(f"state directory {directory}: another run is using it as host {host} of its cluster")
+        left = directory.glob("member-*.lock") if host is None else [_member(directory, host)]
+        for file in left:
+            _wait_until_free(directory, file, patience_s)
+        yield
+
+
+@contextmanager
+def held_by_member(directory: Path, index: int) -> Iterator[None]:
+    """For the life of one process of a run."""
+    with _member(directory, index).open("w") as lock:
+        if not _taken(lock):
+            raise SnapshotError(f"state directory {directory}: process {index} of an earlier run is still at work")
+        yield
+
+
+@contextmanager
+def copying(directory: Path) -> Iterator[None]:
+    """While files of the directory are copied: a run that goes on meanwhile deletes none."""
+    with (directory / _COPYING).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def deleting(directory: Path) -> Iterator[bool]:
+    """Around the deletion of files; False while they are being copied."""
+    with (directory / _COPYING).open("w") as lock:
+        yield _taken(lock, fcntl.LOCK_SH)
+
+
+def _member(directory: Path, index: int) -> Path:
+    return directory / f"member-{index}.lock"
+
+
+def _wait_until_free(directory: Path, file: Path, patience_s: float) -> None:
+    """The processes of a run whose parent was killed stop by themselves, after a last checkpoint."""
+    until_s = time.monotonic() + patience_s
+    with file.open("w") as lock:
+        while not _taken(lock):
+            if time.monotonic() > until_s:
+                raise SnapshotError(
+                    f"state directory {directory}: a process of an earlier run has not stopped ({file.name} is held);"
+                    " end it, then start again"
+                )
+            time.sleep(_TICK_S)
+
+
+def _taken(lock: IO[str], how: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""What Bytewax's recovery store holds, read without Bytewax.
+
+Not for a process in which a dataflow runs on the store: Bytewax brings an SQLite of its own, and when one library
+closes a file, the locks that the other has on it are gone (POSIX).
+"""
+
+import pickle
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from state.errors import SnapshotError
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state that a run on the store would go on from.
+
+    epoch: the first one that is not committed.  states: (step, key) -> what our snapshot() gave.
+    """
+
+    epoch: int
+    states: Mapping[tuple[str, str], Any]
+
+    def of_step(self, step: str) -> dict[str, Any]:
+        """Key -> state, of the step of this name."""
+        return {key: state for (name, key), state in self.states.items() if name.split(".")[-1] == step}
+
+
+def read_checkpoint(store: Path) -> Checkpoint | None:
+    """None when nothing is committed yet.  Raises SnapshotError for files that cannot be read.
+
+    Epochs: a worker writes at the end of an epoch which one it begins; the cluster goes on from the least of them.
+    """
+    with ExitStack() as stack:
+        parts = [stack.enter_context(closing(_open(path))) for path in sorted(store.glob("part-*.sqlite3"))]
+        try:
+            epoch = _resume_epoch(parts)
+            if epoch is None:
+                return None
+            states = dict(_states(parts, epoch))
+        except (sqlite3.Error, pickle.UnpicklingError, EOFError) as error:
+            raise SnapshotError(
+                f"recovery store {store}: cannot be read: {error}; start from a savepoint, or in an empty directory"
+            ) from error
+    return Checkpoint(epoch, states)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0, isolation_level=None)
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM parts").fetchone()  # from here on the connection sees one moment
+    except sqlite3.Error as error:
+        raise SnapshotError(
+            f"recovery store {path}: {error}; put the file back as it was, start from a savepoint, or in an empty"
+            " directory"
+        ) from error
+    return db
+
+
+def _resume_epoch(parts: list[sqlite3.Connection]) -> int | None:
+    runs = [row for db in parts for row in db.execute("SELECT ex_num, resume_epoch FROM exs")]
+    if not runs:
+        return None
+    latest, resumed = max(runs)
+    fronts = [
+        epoch
+        for db in parts
+        for (epoch,) in db.execute("SELECT worker_frontier FROM fronts WHERE ex_num = ?", [latest])
+    ]
+    return min(fronts, default=resumed)
+
+
+def _states(parts: list[sqlite3.Connection], epoch: int) -> Iterator[tuple[tuple[str, str], Any]]:
+    query = """
+        SELECT step_id, state_key, ser_change, max(snap_epoch) FROM snaps
+        WHERE snap_epoch < ? GROUP BY step_id, state_key
+    """
+    for db in parts:
+        for step, key, change, _ in db.execute(query, [epoch]):
+            if change is not None:
+                yield (step, key), pickle.loads(change)  # noqa: S301 - what our own snapshot() gave

@@ -1,0 +1,143 @@
+"""Processes that die are started again; hosts form one cluster; what a run leaves behind is nothing."""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from flows.engine.lock import held_by_run
+from flows.engine.plan import Options
+from flows.engine.run import execute
+from flows.engine.supervise import Restarts, WorkerError
+from flows.sources.base import Source
+from state.errors import SnapshotError
+from tests.engine.fakes import Numbers, expected, found
+from tests.engine.fakes import plan as fake_plan
+from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
+from tests.engine.test_kill import Deadly, start, wait_for
+
+JOB = cache(SCENARIOS["hot_card"].job)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    place = tmp_path_factory.mktemp("reference")
+    return run_local(JOB(), write_files("hot_card", 2, place), place / "out", 8192)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_dead_are_started_again(
+    tmp_path: Path, reference: Told, processes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process is killed again and again; the run goes on by itself, and its records are those of a quiet one."""
+    source = write_files("hot_card", 2, tmp_path)
+    options = Options(
+        processes=processes, batch_lines=400, epoch_s=0.02, state_dir=tmp_path / "state",
+        restarts=Restarts(20, pause_s=0.01, pause_s_max=0.01),
+    )  # fmt: skip
+    same(run_bytewax(JOB(), Deadly(source, 5), tmp_path / "out", options), reference)
+    deaths = [m for m in caplog.messages if "exit code -9" in m]
+    assert len(deaths) >= 1
+    assert "process 0" in deaths[0] or "process 1" in deaths[0]
+
+
+def test_it_gives_up_and_says_so(tmp_path: Path) -> None:
+    """Without progress the restarts are used up; the state is as it was."""
+    options = Options(state_dir=tmp_path / "state", restarts=Restarts(2, pause_s=0.01))
+    with pytest.raises(WorkerError, match=r"exit code -9.*gave up after 2 restarts"):
+        execute(fake_plan(Deadly(Numbers(), 1), tmp_path / "out", options))  # type: ignore[arg-type]
+    with held_by_run(tmp_path / "state", patience_s=1.0):
+        pass
+
+
+def test_members_follow_their_supervisor(tmp_path: Path) -> None:
+    """When the parent is killed its processes stop by themselves, after a last checkpoint; the next run waits for that,
+    and nothing is lost or repeated.
+    """
+    options = {"processes": 2, "live": True, "state_dir": str(tmp_path / "state"), "epoch_s": 1000.0}
+    process = start(tmp_path / "out", '{"partitions": 2, "live": true}', json.dumps(options))
+    wait_for(process, "read 200")
+    process.kill()
+    process.wait()
+    process.communicate()
+    source = Numbers(2)
+    assert execute(fake_plan(source, tmp_path / "out", Options(state_dir=tmp_path / "state"))).balanced
+    assert sorted(found(tmp_path / "out")) == sorted(expected(source))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_draining_has_a_bound(tmp_path: Path, processes: int) -> None:
+    """A run that does not stop in time is ended, and says what to do; nothing of it is left."""
+    options = {"processes": processes, "drain_s": 0.5, "state_dir": str(tmp_path / "state")}
+    process = start(tmp_path / "out", '{"partitions": 2, "count": 1000, "pause_s": 20}', json.dumps(options))
+    time.sleep(2.5)
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 3
+    assert "had not stopped 0.5 s after it was asked to" in errors
+    assert "--drain-timeout" in errors
+    with held_by_run(tmp_path / "state", patience_s=1.0):
+        pass
+
+
+def _host(index: int, addresses: tuple[str, ...], source: Source, place: Path, batch_lines: int, deadly: int) -> None:
+    options = Options(
+        batch_lines=batch_lines, epoch_s=0.05, state_dir=place / "state", addresses=addresses, index=index,
+        restarts=Restarts(20, pause_s=0.05, pause_s_max=0.05),
+    )  # fmt: skip
+    run_bytewax(JOB(), Deadly(source, deadly) if deadly else source, place / "out", options)
+
+
+def _free_ports(count: int) -> list[int]:
+    from flows.engine.cluster import _free_addresses
+
+    return [int(address.rpartition(":")[2]) for address in _free_addresses(count)]
+
+
+@pytest.mark.parametrize("deadly", [0, 9], ids=["quiet", "one host dies"])
+def test_hosts_form_one_cluster(tmp_path: Path, reference: Told, deadly: int) -> None:
+    """Two runs with the same addresses and another index each do one job on one directory; when the process of one
+    dies, both go on from the last checkpoint.
+    """
+    source = write_files("hot_card", 2, tmp_path)
+    addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(2))
+    context = multiprocessing.get_context("spawn")
+    # Host 1 comes first, and has to wait until host 0 has made the store.
+    hosts = [context.Process(target=_host, args=(i, addresses, source, tmp_path, 400, deadly * i)) for i in (1, 0)]
+    for host in hosts:
+        host.start()
+        time.sleep(0.3)
+    for host in hosts:
+        host.join(90)
+        assert host.exitcode == 0
+    source_done = run_bytewax(JOB(), source, tmp_path / "out", Options(state_dir=tmp_path / "state"))
+    same(source_done, reference)
+
+
+def test_a_directory_has_one_cluster(tmp_path: Path) -> None:
+    """Hosts of one cluster share a directory, each index once; a run on one host keeps them out, and they it."""
+    (tmp_path / "state").mkdir()
+    state = tmp_path / "state"
+    with held_by_run(state, host=0), held_by_run(state, host=1):
+        with pytest.raises(SnapshotError, match="as host 1 of its cluster"), held_by_run(state, host=1):
+            pass
+        with pytest.raises(SnapshotError, match="another run is using it"), held_by_run(state):
+            pass
+    with held_by_run(state), pytest.raises(SnapshotError, match="another run"), held_by_run(state, host=0):
+        pass
+
+
+def test_no_process_is_left(tmp_path: Path) -> None:
+    """After a run in two processes that failed, none of its children lives."""
+    options = Options(processes=2)
+    with pytest.raises(WorkerError):
+        execute(fake_plan(Numbers(2), tmp_path / "out", options, fail_on="right/p1:20"))
+    children = subprocess.run(
+        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True, check=False
+    ).stdout
+    assert "spawn_main" not in children.replace("resource_tracker", "")
