@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.growth.engine import run_engine
+from bench.growth.engine import Ran, run_engine
 from bench.growth.jobs import sliding, tumbling, with_detectors, with_features, with_windows
 from bench.growth.measures import Point, footprint_metrics, steady_lines
 from bench.growth.streams import steady, write_parts
@@ -21,6 +21,7 @@ from flows.engine.plan import Options
 from flows.job import Job
 from flows.simulate.config import MONDAY_US, SimulationSpec
 from flows.simulate.platform import Platform
+from flows.sources.files import FilesSpec
 from state.types import DAY_US, HOUR_US, MINUTE_US
 
 pytestmark = pytest.mark.benchmark(group="growth")
@@ -193,16 +194,22 @@ def test_boundaries(point: Point, job: Job, boundaries: int) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_processes(point: Point, job: Job, tmp_path: Path, processes: int) -> None:
-    """The same two files in one process and in two: wall time, and CPU of all of them, without what starting takes.
+    """The same two files in one process and in two: wall time, and CPU of all of them, without what starting takes; the
+    fastest of three runs.
 
     For smoke, two threads stand for two processes: the tests of the engine start clusters enough.
     """
     options = Options(workers=processes) if point.smoke else Options(processes=processes)
-    n = point.size(1_000_000)
-    stream = steady(n, point.size(25_000), 30 * MINUTE_US)
+    n = point.size(2_000_000)
+    stream = steady(n, point.size(50_000), 30 * MINUTE_US)
     source = write_parts(stream, 2, tmp_path / "all")
-    start = run_engine(job, write_parts(steady(2, 2, MINUTE_US), 2, tmp_path / "two"), options)
-    ran = point.once(run_engine, job, source, options)
+    nothing = write_parts(steady(2, 2, MINUTE_US), 2, tmp_path / "two")
+
+    def fastest(source: FilesSpec) -> Ran:
+        return min((run_engine(job, source, options) for _ in range(1 if point.smoke else 3)), key=lambda r: r.wall_s)
+
+    start = fastest(nothing)
+    ran = point.once(fastest, source)
     window = job.windows[0].window
     assert ran.summary.accepted == n
     assert ran.summary.windows == {window.name: stream.rows(window.size_us, window.slide_us)}
@@ -259,7 +266,8 @@ def test_shipped_checkpoints(point: Point, tmp_path: Path, users: int) -> None:
     """What checkpoints write for an event of that day's second half."""
     m = point.size(users, least=50 + users // 1_000)
     lines = _day(m, point.size(DAY_US, 40 * MINUTE_US))
-    told = point.once(checkpointed, _shipped(point), lines, len(lines) // 2, point.batch_lines, tmp_path)
+    # So few lines that no two panes end between two checkpoints, as in a live run.
+    told = point.once(checkpointed, _shipped(point), lines, len(lines) // 2, point.size(512, 64), tmp_path)
     metrics = asdict(told) | {"bytes_per_event": told.written_bytes / told.events}
     point.tell("shipped checkpoints", "users", m, str(told.users), metrics, fit="bytes_per_event", expect=0.0)
 
