@@ -45,7 +45,8 @@ class Segments(Chunks):
         self._deleting = deleting
         self._number = max(self._sizes(), default=0) + 1
         self._offset = 0
-        self._pending: list[bytes] = []
+        self._pending: dict[int, bytes] = {}
+        """Offset -> frame, of those that are not in the open segment's file yet."""
         self._live: dict[int, Ref] = {}
         self._history: deque[frozenset[int]] = deque(maxlen=_HISTORY)
         self.written_bytes = 0
@@ -56,7 +57,7 @@ class Segments(Chunks):
             self._flush()
             self._number, self._offset = self._number + 1, 0
         ref = Ref(self, self._number, self._offset, len(frame))
-        self._pending.append(frame)
+        self._pending[self._offset] = frame
         self._offset += len(frame)
         self._live[id(ref)] = ref
         return ref
@@ -68,6 +69,9 @@ class Segments(Chunks):
         return True
 
     def get(self, ref: Ref) -> bytes:
+        self._live[id(ref)] = ref
+        if ref.segment == self._number and ref.offset in self._pending:
+            return self._pending[ref.offset]
         path = self._path(ref.segment)
         try:
             with path.open("rb") as file:
@@ -83,7 +87,6 @@ class Segments(Chunks):
                 f"saved state {path} ends at byte {ref.offset + len(frame)}, expected {ref.offset + ref.size} or more;"
                 " put the state directory back as it was, or start from a savepoint"
             )
-        self._live[id(ref)] = ref
         return frame
 
     @contextmanager
@@ -124,7 +127,7 @@ class Segments(Chunks):
         if not self._pending:
             return
         path = self._path(self._number)
-        data = memoryview(b"".join(self._pending))
+        data = memoryview(b"".join(self._pending.values()))
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             is_new = not path.exists()
@@ -141,7 +144,7 @@ class Segments(Chunks):
                 " again: it goes on from the last checkpoint"
             ) from error
         self.written_bytes += len(data)
-        self._pending = []
+        self._pending = {}
 
     def _sizes(self) -> dict[int, int]:
         """Bytes of each segment."""

@@ -59,6 +59,21 @@ def test_a_few_live_chunks_do_not_keep_large_files(tmp_path: Path) -> None:
     assert "1.seg" not in files(tmp_path)
 
 
+def test_a_chunk_that_was_just_moved_can_be_read(tmp_path: Path) -> None:
+    """Pieces are joined while a snapshot is taken, and one of them may have been moved to a file that is not written
+    yet.
+    """
+    chunks = Segments(tmp_path, segment_bytes=100)
+    kept = snapshot(chunks, [], [b"live", b"dead" * 30])[:1]
+    snapshot(chunks, kept, [b"more"])
+    with chunks.writing():
+        assert kept[0].segment > 1
+        assert chunks.get(kept[0]) == b"live"
+        new = chunks.put(b"new")
+        assert chunks.get(new) == b"new"
+    assert [chunks.get(ref) for ref in (*kept, new)] == [b"live", b"new"]
+
+
 def test_restart_drops_what_was_never_committed(tmp_path: Path) -> None:
     """What a killed process wrote after the snapshot that its successor goes on from is deleted."""
     (saved,) = snapshot(Segments(tmp_path), [], [b"saved"])
