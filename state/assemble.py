@@ -1,12 +1,14 @@
 """From panes to windows: rings of slide-wide cells for tumbling and sliding windows, open cells for sessions."""
 
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 
 from state.cells import Cells, merge
-from state.chunks import Chunks, Ref, Sealed, table_of
+from state.chunks import Chunks, Sealed, table_of
 from state.snapshot import pack, unpack
 from state.types import I64
 from state.windows import WindowKind, WindowSpec
@@ -85,12 +87,22 @@ class GridAssembler:
 
     def snapshot(self, chunks: Chunks) -> bytes:
         refs = self._saved.put(chunks, [*(cells for _, cells in self._ring), *self._filling])
-        return _root([end for end, _ in self._ring], refs)
+        return pack("window", _VERSION, {"ends": [end for end, _ in self._ring]}, {"cells": table_of(refs)})
 
     def restore(self, root: bytes, chunks: Chunks) -> None:
-        ends, cells = _read(root, chunks, self._saved)
+        _, meta, arrays = unpack(root, "window", (_VERSION,))
+        ends, cells = meta["ends"], _read(arrays["cells"], chunks, self._saved)
         self._ring = deque(zip(ends, cells[: len(ends)], strict=True))
         self._filling, self._merged = cells[len(ends) :], None
+
+
+@dataclass(slots=True)
+class _Step:
+    """What was done to the open sessions: a boundary with its pane, or subjects that were dropped."""
+
+    boundary_us: int = 0
+    pane: Cells | None = None
+    dropped: I64 | None = None
 
 
 class SessionAssembler:
@@ -99,15 +111,23 @@ class SessionAssembler:
     rows   x x x      x x
     gap          <-->            closes here: T
     panes  |  |  |  |  |  |  |
+
+    Open sessions change with every pane. What is saved is how they once were, and the steps since, which are taken
+    again on restore; when the steps have become as large as the sessions, these are saved anew.
     """
 
     def __init__(self, spec: WindowSpec, pane_us: int) -> None:
         self.spec = spec
         self._pane_us = pane_us
         self._open: Cells | None = None
+        self._base: Cells | None = None
+        self._steps: list[_Step] | None = None
+        """Since the base; None before the first snapshot."""
         self._saved = Sealed(_frame)
 
     def step(self, boundary_us: int, pane: Cells | None) -> Cells | None:
+        if self._steps is not None:
+            self._steps.append(_Step(boundary_us, pane))
         closed: list[Cells] = []
         if pane is not None:
             if self._open is not None:
@@ -145,29 +165,47 @@ class SessionAssembler:
         return max(min(silent, full) * self._pane_us, after_us + self._pane_us)
 
     def drop(self, slots: I64) -> None:
+        if self._steps is not None:
+            self._steps.append(_Step(dropped=slots))
         if self._open is not None:
             self._open = self._open.without(slots)
 
     def snapshot(self, chunks: Chunks) -> bytes:
-        return _root([], self._saved.put(chunks, [] if self._open is None else [self._open]))
+        if self._steps is None or _nbytes(step.pane for step in self._steps) >= _nbytes([self._open]):
+            self._base, self._steps = self._open, []
+        cells = [c for c in (self._base, *(step.pane for step in self._steps)) if c is not None]
+        dropped = {f"dropped{i}": s.dropped for i, s in enumerate(self._steps) if s.dropped is not None}
+        meta = {
+            "base": self._base is not None,
+            "steps": [[step.boundary_us, step.pane is not None] for step in self._steps],
+        }
+        return pack("sessions", _VERSION, meta, {"cells": table_of(self._saved.put(chunks, cells)), **dropped})
 
     def restore(self, root: bytes, chunks: Chunks) -> None:
-        _, cells = _read(root, chunks, self._saved)
-        self._open = cells[0] if cells else None
+        _, meta, arrays = unpack(root, "sessions", (_VERSION,))
+        cells = _read(arrays["cells"], chunks, self._saved)
+        following = iter(cells)
+        self._base = self._open = next(following) if meta["base"] else None
+        self._steps = []
+        for i, (boundary_us, has_pane) in enumerate(meta["steps"]):
+            dropped = arrays.get(f"dropped{i}")
+            if dropped is not None:
+                self.drop(dropped)
+            else:
+                self.step(boundary_us, next(following) if has_pane else None)
+
+
+def _nbytes(cells: Iterable[Cells | None]) -> int:
+    return sum(c.nbytes for c in cells if c is not None)
 
 
 def _frame(cells: Cells) -> bytes:
     return pack("cells", _VERSION, {}, cells.arrays("cells"))
 
 
-def _root(ends: list[int], refs: list[Ref]) -> bytes:
-    return pack("window", _VERSION, {"ends": ends}, {"cells": table_of(refs)})
-
-
-def _read(root: bytes, chunks: Chunks, saved: Sealed[Cells]) -> tuple[list[int], list[Cells]]:
-    """The ends, and all cells, which are remembered as saved."""
-    _, meta, arrays = unpack(root, "window", (_VERSION,))
-    refs = chunks.refs(arrays["cells"])
+def _read(table: I64, chunks: Chunks, saved: Sealed[Cells]) -> list[Cells]:
+    """The cells that are there, which are remembered as saved."""
+    refs = chunks.refs(table)
     cells = [Cells.of_arrays("cells", unpack(chunks.get(ref), "cells", (_VERSION,))[2]) for ref in refs]
     saved.know(cells, refs)
-    return meta["ends"], cells
+    return cells

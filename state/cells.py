@@ -74,6 +74,12 @@ class Cells:
     def last_us(self) -> F64:
         return self.maxs[0]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        arrays = (self.slot, self.sums, self.mins, self.maxs, self.bits, self.tables.key, self.tables.count)
+        return sum(a.nbytes for a in arrays)
+
     def where(self, mask: Bool) -> "Cells":
         """The subjects under this mask (n,)."""
         kept = mask[np.searchsorted(self.slot, self.tables.slot)]

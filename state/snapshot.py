@@ -15,6 +15,8 @@ from state.errors import SnapshotError, SnapshotVersionError
 _MAGIC: Final = b"DRFT"
 _HEAD: Final = struct.Struct("<4sHIQI")
 """magic, version, bytes of contents table, bytes of body, crc32 of table and body."""
+_LONG: Final = 4096
+"""A longer table is compressed: it is text that repeats itself."""
 
 
 def pack(kind: str, version: int, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
@@ -32,6 +34,8 @@ def pack(kind: str, version: int, meta: dict[str, Any], arrays: dict[str, NDArra
             size = len(parts[-1])
         entries.append({"name": name, "dtype": array.dtype.str, "shape": array.shape, "size": size})
     table = json.dumps({"kind": kind, "meta": meta, "arrays": entries}).encode()
+    if len(table) > _LONG:
+        table = zlib.compress(table, level=1)
     body = b"".join(parts)
     return _HEAD.pack(_MAGIC, version, len(table), len(body), zlib.crc32(body, zlib.crc32(table))) + table + body
 
@@ -49,7 +53,8 @@ def unpack(blob: bytes, kind: str, reads: tuple[int, ...]) -> tuple[int, dict[st
         raise SnapshotError(f"{kind}: torn snapshot: {len(blob)} bytes, expected {_HEAD.size + table_size + body_size}")
     if zlib.crc32(memoryview(blob)[_HEAD.size :]) != crc:
         raise SnapshotError(f"{kind}: corrupted snapshot: the checksum does not match; restore an older one")
-    contents = json.loads(blob[_HEAD.size : _HEAD.size + table_size])
+    table = blob[_HEAD.size : _HEAD.size + table_size]
+    contents = json.loads(table if table[:1] == b"{" else zlib.decompress(table))
     if contents["kind"] != kind:
         raise SnapshotError(f"expected a snapshot of {kind!r}, found one of {contents['kind']!r}")
     if version not in reads:

@@ -6,7 +6,7 @@ from detectors.alerting.alert import Candidate
 from flows.job import Job
 from flows.operators.messages import Output, PolicyInput, Stream
 from flows.operators.rounds import Rounds
-from state.chunks import Chunks, Saved, table_of
+from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
 
 _VERSION: Final = 1
@@ -18,6 +18,7 @@ class AlertOperator:
     def __init__(self, job: Job, resume: Saved | None = None) -> None:
         self._job = job
         self._rounds: Rounds[Candidate] = Rounds(job.cohorts.names)
+        self._saved = Latest()
         policy: bytes | None = None
         if resume is not None:
             _, meta, arrays = unpack(resume.root, "alerts", (_VERSION,))
@@ -25,8 +26,8 @@ class AlertOperator:
             self._rounds.watermark_us = meta["watermark_us"]
             for candidate in map(Candidate.from_json, meta["waiting"]):
                 self._rounds.add(candidate.end_us, candidate)
-            (ref,) = resume.chunks.refs(arrays["policy"])
-            policy = resume.chunks.get(ref)
+            refs = resume.chunks.refs(arrays["policy"])
+            policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]
         self._policy = job.policy.build(job.name, job.digest, policy)
 
     def process(self, message: PolicyInput) -> list[Output]:
@@ -52,4 +53,5 @@ class AlertOperator:
             "watermark_us": self._rounds.watermark_us,
             "waiting": waiting,
         }
-        return pack("alerts", _VERSION, meta, {"policy": table_of([chunks.put(self._policy.snapshot())])})
+        refs = self._saved.put(chunks, {"policy": self._policy.snapshot()})
+        return pack("alerts", _VERSION, meta, {"policy": table_of(refs)})
