@@ -66,13 +66,16 @@ class WindowFeatures:
 
 @dataclass(frozen=True, slots=True)
 class DetectorUse:
-    """One detector on some windows.  features: empty for all of each window's."""
+    """One detector on some windows.  features: empty for all of each window's.  budget_s: how long one call of it may
+    take; 0 for as long as it likes.
+    """
 
     name: str
     spec: DetectorSpec
     windows: tuple[str, ...]
     features: tuple[str, ...] = ()
     weight: float = 1.0
+    budget_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

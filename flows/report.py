@@ -20,8 +20,9 @@ class Summary:
 
     read: input lines.  accepted, late, duplicate, rejected: where they ended.  open: rows in panes that had not closed
     when the run stopped (0 after the end of bounded input).  windows: window -> rows scored.  severities, reasons:
-    alerts by severity and by the feature that told most.  drift: drift events by what was watched.  outputs: records by
-    stream.  evicted, expired: subjects that left, for want of room and after `state.ttl`.
+    alerts by severity and by the feature that told most.  drift: drift events by what was watched.  detector_faults:
+    failures by detector; detectors_off: of those that are off since.  outputs: records by stream.  evicted, expired:
+    subjects that left, for want of room and after `state.ttl`.
     """
 
     read: int = 0
@@ -35,6 +36,8 @@ class Summary:
     reasons: dict[str, int] = field(default_factory=dict)
     rejects: dict[str, int] = field(default_factory=dict)
     drift: dict[str, int] = field(default_factory=dict)
+    detector_faults: dict[str, int] = field(default_factory=dict)
+    detectors_off: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, int] = field(default_factory=dict)
     evicted: int = 0
     expired: int = 0
@@ -56,6 +59,8 @@ class Summary:
             reasons=family("reason."),
             rejects=family("rejected."),
             drift=family("drift."),
+            detector_faults=family("detector_faults."),
+            detectors_off=family("detector_off."),
             outputs=family("out."),
             elapsed_s=elapsed_s,
         )
@@ -107,6 +112,10 @@ class Summary:
             )
         if self.rejects:
             yield "rejected for", listing(self.rejects)
+        if self.detector_faults:
+            yield "detectors", f"{listing(self.detector_faults)} rounds in which one failed; see the rejects stream"
+        if self.detectors_off:
+            yield "off", f"{', '.join(self.detectors_off)}: failed too often, and judge nothing any more"
         yield "window rows", listing(self.windows) or "none"
         yield "alerts", f"{self.alerts:,}" + (f": {listing(self.severities)}" if self.severities else "")
         if self.reasons:

@@ -39,7 +39,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "state.cells:where",
     ),
     "features": ("detectors.features", "flows.operators.counting:_cells", "flows.operators.closing:_work"),
-    "rounds": ("flows.operators.population", "flows.operators.rounds"),
+    "rounds": ("flows.operators.population", "flows.operators.rounds", "flows.operators.faults"),
     "detectors score": (
         "flows.operators.models:score",
         "flows.operators.own",

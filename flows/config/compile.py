@@ -23,6 +23,7 @@ from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowF
 from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import ConfigError
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
+from state.types import SECOND_US
 from state.windows import WindowSpec
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Compiler:
             params = self._params(key, types[d.type], d.params)
             spec = self._guard((*key, "params"), partial(spec_from, d.type, params, ".".join(key)))
             if spec is not None:
-                uses.append(DetectorUse(name, spec, chosen, wanted, d.weight))
+                uses.append(DetectorUse(name, spec, chosen, wanted, d.weight, d.budget / SECOND_US))
         return tuple(uses)
 
     def _params(self, key: Key, spec: type[DetectorSpec], params: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from detectors.features.declare import FeatureKind, SequenceKind
 from flows.config.durations import Duration
 from flows.config.section import Declaration, one_of, problem
 from flows.config.where import WhereTable
-from state.types import DAY_US, MINUTE_US, MS_US
+from state.types import DAY_US, MINUTE_US, MS_US, SECOND_US
 from state.windows import WindowKind
 
 Keys = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -139,4 +139,7 @@ class DetectorConfig(Declaration):
     windows: tuple[str, ...] | None = Field(None, description="names of windows; absent: all")
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all of each window's")
     weight: float = Field(1.0, gt=0, description="how much its verdict counts among the others")
+    budget: Duration = Field(
+        30 * SECOND_US, description="how long one call may take before the detector counts as failed; 0s: no limit"
+    )
     params: dict[str, Any] = Field({}, description="the type's own parameters, see `driftnet detectors list`")

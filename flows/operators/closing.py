@@ -8,7 +8,8 @@ import numpy as np
 
 from detectors.base import Rows
 from flows.job import Job
-from flows.operators.messages import FeatureRows, OwnVerdict
+from flows.operators.faults import fault_outputs
+from flows.operators.messages import FeatureRows, Output, OwnVerdict
 from flows.operators.own import OwnDetectors
 from state.cells import Cells
 from state.chunks import Chunks
@@ -52,6 +53,7 @@ class Closing:
         self._due: list[_Due] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
+        self._faults: list[Output] = []
 
     def add(self, index: int, end_us: int, cells: Cells, slots: SlotTable, cohort: I16) -> None:
         """A window of one kind that closed.  cohort: code by slot."""
@@ -68,6 +70,11 @@ class Closing:
         self._work()
         rows, self._rows = self._rows, {name: [] for name in self._cohorts}
         return rows
+
+    def faults(self) -> list[Output]:
+        """What own-history detectors did wrong since the last call."""
+        told, self._faults = self._faults, []
+        return told
 
     def forget(self, slots: I64) -> None:
         """These slots' subjects leave."""
@@ -93,6 +100,9 @@ class Closing:
             start_us, stop_us = np.full(n, due.end_us - spec.size_us), np.full(n, due.end_us)
         own = self._own[due.index].judge(
             Rows(spec.name, due.end_us, x, due.key, start_us, stop_us, due.slot.astype(np.int32))
+        )
+        self._faults += fault_outputs(
+            self._own[due.index].faults(), f"{spec.name} of key group {self._group}", due.end_us
         )
         rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x, own)
         if len(self._cohorts) == 1:

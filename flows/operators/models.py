@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from detectors.base import Detector, FeatureInfo, Rows, Scope
 from detectors.calibrate import Calibrator
 from detectors.combine import combine
 from detectors.drift.monitors import DriftEvent, DriftMonitors, Reaction
+from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.rules import Rules
 from flows.job import DetectorUse, Job, WindowFeatures
@@ -48,13 +50,17 @@ class _Model:
     infos: tuple[FeatureInfo, ...]
     detector: Detector | None
     calibrator: Calibrator | None
+    guard: Guard
 
     def build_successor(self, job: Job) -> "_Model":
         """The same detector, knowing nothing."""
         return _model(job, self.use, self.columns, self.infos)
 
     def score(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
-        return own[self.use.name].score if self.detector is None else self.detector.score(self.view(rows))
+        detector = self.detector
+        if detector is None:
+            return own[self.use.name].score
+        return self.guard.array("score", lambda: detector.score(self.view(rows)), (len(rows),), np.nan)
 
     def tail(self, score: F64) -> F64:
         return np.power(10.0, -score) if self.calibrator is None else self.calibrator.tail(score)
@@ -63,7 +69,13 @@ class _Model:
         if self.calibrator is not None:
             self.calibrator.learn(score)
         if self.detector is not None:
-            self.detector.learn(self.view(rows))
+            self.guard.tell("learn", partial(self.detector.learn, self.view(rows)))
+
+    def explain(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
+        detector, shape = self.detector, (len(rows), len(self.columns))
+        if detector is None:
+            return own[self.use.name].share[:, self.columns]
+        return self.guard.array("explain", lambda: detector.explain(self.view(rows)), shape, 0.0)
 
     def view(self, rows: Rows) -> Rows:
         if len(self.columns) == rows.x.shape[1]:
@@ -147,9 +159,7 @@ class WindowModels:
         out: list[tuple[str, F64]] = []
         for m in self._models:
             part = np.zeros(rows.x.shape)
-            part[:, m.columns] = (
-                own[m.use.name].share[:, m.columns] if m.detector is None else m.detector.explain(m.view(rows))
-            )
+            part[:, m.columns] = m.explain(rows, own)
             part /= np.maximum(part.sum(axis=1, keepdims=True), 1e-12)
             out.append((m.use.name, part * (weight[m.use.name] / total)[:, None]))
         return out
@@ -163,6 +173,11 @@ class WindowModels:
                 broken = [(*a, *b) for a, b in zip(broken, found, strict=True)]
         return broken
 
+    def faults(self) -> list[tuple[str, Fault]]:
+        """What detectors did wrong in the round that is over, by name."""
+        models = [*self._models, *self._successors.values()]
+        return [(m.use.name, fault) for m in models for fault in m.guard.faults()]
+
     def versions(self) -> dict[str, int]:
         """Name -> version of each detector."""
         return {m.use.name: m.use.spec.version for m in self._models}
@@ -175,6 +190,7 @@ class WindowModels:
         meta: dict[str, Any] = {
             "rounds": self._successor_rounds,
             "frozen_until_us": self._frozen_until_us,
+            "guards": {m.use.name: m.guard.state() for m in self._models},
             "settings": {m.use.name: detector_settings(m.use) for m in self._models},
             "calibration": settings_of(self._job.calibration),
             "drift": settings_of(self._job.drift),
@@ -203,6 +219,9 @@ class WindowModels:
         self._models = [
             _model(self._job, m.use, m.columns, m.infos, saved.get(("model", m.use.name), {})) for m in self._models
         ]
+        for m in self._models:
+            if m.use.name in known:
+                m.guard = Guard(m.use.budget_s, meta["guards"][m.use.name])
 
 
 def windows_per_day(window: WindowSpec) -> float:
@@ -224,7 +243,7 @@ def _model(
 ) -> _Model:
     detector = use.spec.build(infos, saved.get("detector")) if use.spec.scope is Scope.COHORT else None
     calibrator = job.calibration.build(saved.get("calibrator")) if use.spec.calibrated else None
-    return _Model(use, columns, infos, detector, calibrator)
+    return _Model(use, columns, infos, detector, calibrator, Guard(use.budget_s))
 
 
 def _frames(kind: str, models: list[_Model]) -> dict[str, bytes]:

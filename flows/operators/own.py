@@ -1,11 +1,13 @@
 """The subject-scope detectors of one window: each subject against its own past."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from detectors.base import Rows, Scope, SubjectDetector
+from detectors.guard import Fault, Guard
 from detectors.saving import build, save
 from flows.job import DetectorUse, Job
 from flows.layout import detector_settings
@@ -25,6 +27,8 @@ class OwnDetectors:
         plan = next(w for w in job.plan.windows if w.spec.name == window)
         self._uses: list[tuple[DetectorUse, I64, int]] = []
         self._detectors: dict[str, SubjectDetector] = {}
+        self._guards: dict[str, Guard] = {}
+        self._faults: list[tuple[str, Fault]] = []
         for use in job.detectors:
             if use.spec.scope is Scope.SUBJECT and window in use.windows:
                 chosen = np.array(
@@ -32,7 +36,7 @@ class OwnDetectors:
                 )
                 self._uses.append((use, chosen, len(plan.features)))
         self._infos = plan.features
-        self._build({})
+        self._build({}, {})
 
     def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
         """Each detector's verdict on the rows, which it learns from afterwards."""
@@ -42,14 +46,21 @@ class OwnDetectors:
             view = Rows(
                 rows.window, rows.end_us, rows.x[:, chosen], rows.subject, rows.start_us, rows.stop_us, rows.slot
             )
-            typical = np.full((len(rows), width), np.nan)
-            share = np.zeros((len(rows), width))
-            score = detector.score(view)
-            typical[:, chosen] = detector.typical(view)
-            share[:, chosen] = detector.explain(view)
-            detector.learn(view)
+            guard, n = self._guards[use.name], len(rows)
+            typical = np.full((n, width), np.nan)
+            share = np.zeros((n, width))
+            score = guard.array("score", partial(detector.score, view), (n,), np.nan)
+            typical[:, chosen] = guard.array("typical", partial(detector.typical, view), (n, len(chosen)), np.nan)
+            share[:, chosen] = guard.array("explain", partial(detector.explain, view), (n, len(chosen)), 0.0)
+            guard.tell("learn", partial(detector.learn, view))
             verdicts[use.name] = OwnVerdict(score, typical, share)
+            self._faults += [(use.name, fault) for fault in guard.faults()]
         return verdicts
+
+    def faults(self) -> list[tuple[str, Fault]]:
+        """What detectors did wrong since the last call, by name."""
+        told, self._faults = self._faults, []
+        return told
 
     def forget(self, slots: I64) -> None:
         for detector in self._detectors.values():
@@ -57,24 +68,25 @@ class OwnDetectors:
 
     def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
         """The root frames of the state, by detector."""
-        return {
-            use.name: pack_frames(
-                "own", _VERSION, {"settings": detector_settings(use)}, {"root": save(self._detectors[use.name], chunks)}
-            )
-            for use, _, _ in self._uses
-        }
+        frames = {}
+        for use, _, _ in self._uses:
+            meta = {"settings": detector_settings(use), "guard": self._guards[use.name].state()}
+            frames[use.name] = pack_frames("own", _VERSION, meta, {"root": save(self._detectors[use.name], chunks)})
+        return frames
 
     def restore(self, frames: Mapping[str, bytes], chunks: Chunks) -> None:
         """Takes what `snapshots` gave.  A detector that is new, or has other settings than were saved, starts cold."""
         saved: dict[str, Saved] = {}
+        guards: dict[str, list[int]] = {}
         for use, _, _ in self._uses:
             if use.name in frames:
                 meta, inner = unpack_frames(frames[use.name], "own", (_VERSION,))
                 if meta["settings"] == detector_settings(use):
                     saved[use.name] = Saved(inner["root"], chunks)
-        self._build(saved)
+                    guards[use.name] = meta["guard"]
+        self._build(saved, guards)
 
-    def _build(self, saved: Mapping[str, Saved]) -> None:
+    def _build(self, saved: Mapping[str, Saved], guards: Mapping[str, list[int]]) -> None:
         for use, chosen, _ in self._uses:
             detector = build(use.spec, tuple(self._infos[i] for i in chosen.tolist()), saved.get(use.name))
             if not isinstance(detector, SubjectDetector):
@@ -82,3 +94,4 @@ class OwnDetectors:
                     f"detector {use.name!r} declares scope subject, but is no SubjectDetector: {type(detector)}"
                 )
             self._detectors[use.name] = detector
+            self._guards[use.name] = Guard(use.budget_s, guards.get(use.name))

@@ -8,6 +8,7 @@ import numpy as np
 from detectors.alerting.alert import Candidate, Part, Reason, iso
 from detectors.base import Rows
 from flows.job import Job
+from flows.operators.faults import fault_outputs
 from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.quarantine import Quarantine
@@ -74,6 +75,7 @@ class PopulationOperator:
         events = models.learn(view, rows.own, verdict, keep)
         if events:
             out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
+        out += fault_outputs(models.faults(), f"{rows.window} of {self._cohort}", rows.end_us)
         counts = {
             "rows": len(rows),
             "candidates": len(found),

@@ -100,6 +100,7 @@ class SubjectOperator:
         out: list[tuple[str, CohortInput] | Output] = [
             (name, CohortInput(self._group, limit_us, of_cohort)) for name, of_cohort in rows.items()
         ]
+        out += self._closing.faults()
         changed = {name: count for name, count in counts.items() if count}
         return [*out, Output(Stream.COUNTS, [changed])] if changed else out
 

@@ -1,0 +1,95 @@
+"""A guard in front of each detector: what it does wrong harms it alone, and is told."""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from detectors.watchdog import limited
+from state.types import F64
+
+T = TypeVar("T")
+_PATIENCE: Final = 3
+"""Rounds in a row in which a detector may fail; then it is off for good."""
+_FATAL: Final = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a detector did wrong.  call: what it was asked.  detail: what came of it.  off: whether it is off from now
+    on.
+    """
+
+    call: str
+    detail: str
+    off: bool = False
+
+
+class Guard:
+    """Asks one detector, and answers in its place when it raises, takes longer than budget_s (0: as long as it likes),
+    or returns something else than was asked for: then its answer is "not yet", and the round goes on without it.
+
+    state: as `state` gives it.
+    """
+
+    def __init__(self, budget_s: float = 0.0, state: list[int] | None = None) -> None:
+        self._budget_s = budget_s
+        self._failed, off = state or (0, 0)
+        self._off = bool(off)
+        self._faults: list[Fault] = []
+
+    def array(self, call: str, ask: Callable[[], Any], shape: tuple[int, ...], otherwise: float) -> F64:
+        """What ask() returns, float64 of this shape and finite or nan; else an array of `otherwise`."""
+        given = self._asked(call, ask)
+        if given is not None:
+            seen = _unlike(given[0], shape)
+            if not seen:
+                return given[0]
+            self._faults.append(Fault(call, f"returned {seen}, expected float64 of shape {shape}"))
+        return np.full(shape, otherwise)
+
+    def tell(self, call: str, work: Callable[[], None]) -> None:
+        """Lets it do something that has no answer."""
+        self._asked(call, work)
+
+    def _asked(self, call: str, ask: Callable[[], T]) -> tuple[T] | None:
+        # After a fault it is left alone until the round is over: its state may be half of something.
+        if self._off or self._faults:
+            return None
+        try:
+            with limited(self._budget_s):
+                return (ask(),)
+        except _FATAL:
+            raise
+        except BaseException as error:
+            self._faults.append(Fault(call, _described(error)))
+            return None
+
+    def faults(self) -> list[Fault]:
+        """Those of the round, which is over with this call."""
+        self._failed = self._failed + 1 if self._faults else 0
+        self._off = self._off or self._failed >= _PATIENCE
+        told, self._faults = [Fault(f.call, f.detail, self._off) for f in self._faults], []
+        return told
+
+    def state(self) -> list[int]:
+        """For a snapshot, as JSON values."""
+        return [self._failed, int(self._off)]
+
+
+def _unlike(given: Any, shape: tuple[int, ...]) -> str:
+    """What is wrong with it, "" for nothing."""
+    if not isinstance(given, np.ndarray):
+        return f"a {type(given).__name__}"
+    if given.shape != shape or given.dtype != np.float64:
+        return f"{given.dtype} of shape {given.shape}"
+    return "infinite values" if np.isinf(given).any() else ""
+
+
+def _described(error: BaseException) -> str:
+    """The error, and where in the detector's code it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}, in {frames[-1].name}" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"

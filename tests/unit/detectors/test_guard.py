@@ -1,0 +1,141 @@
+"""What a detector does wrong harms it alone."""
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors.guard import Guard
+from detectors.watchdog import OvertimeError, limited
+
+
+def raising(*_: object) -> Any:
+    raise ZeroDivisionError("by zero")
+
+
+class PanicError(BaseException):
+    """As River's Rust code raises it: no Exception."""
+
+
+def panicking() -> Any:
+    raise PanicError("called `unwrap()` on nothing")
+
+
+@pytest.mark.parametrize(
+    ("ask", "detail"),
+    [
+        (raising, "ZeroDivisionError: by zero at .*test_guard.py:.*, in raising"),
+        (panicking, "PanicError: called"),
+        (lambda: None, r"returned a NoneType, expected float64 of shape \(3,\)"),
+        (lambda: [1.0, 2.0, 3.0], "returned a list"),
+        (lambda: np.zeros((3, 1)), r"returned float64 of shape \(3, 1\)"),
+        (lambda: np.zeros(2), r"returned float64 of shape \(2,\)"),
+        (lambda: np.zeros(3, np.float32), r"returned float32 of shape \(3,\)"),
+        (lambda: np.array([0.0, np.inf, 0.0]), "returned infinite values"),
+    ],
+)
+def test_an_answer_that_is_none_becomes_not_yet(ask: Any, detail: str) -> None:
+    """Whatever it is, the caller gets an array of the right shape, and the fault says what was seen."""
+    guard = Guard()
+    answer = guard.array("score", ask, (3,), np.nan)
+    assert answer.shape == (3,)
+    assert np.isnan(answer).all()
+    (fault,) = guard.faults()
+    assert fault.call == "score"
+    assert not fault.off
+    with pytest.raises(AssertionError, match=detail):
+        raise AssertionError(fault.detail)
+
+
+def test_a_good_answer_passes() -> None:
+    """The very array; nan is "not yet" and no fault."""
+    guard, answer = Guard(), np.array([np.nan, 1.0])
+    assert guard.array("score", lambda: answer, (2,), 0.0) is answer
+    guard.tell("learn", lambda: None)
+    assert guard.faults() == []
+
+
+def test_after_a_fault_it_is_left_alone_until_the_round_is_over() -> None:
+    """Its state may be half of something."""
+    guard, called = Guard(), []
+    guard.array("score", raising, (1,), np.nan)
+    guard.tell("learn", lambda: called.append(1))
+    assert len(guard.faults()) == 1
+    assert called == []
+    guard.tell("learn", lambda: called.append(2))
+    assert called == [2]
+
+
+def test_three_bad_rounds_in_a_row_and_it_is_off() -> None:
+    """A good round in between starts the count again; once off it stays off, also after a restart."""
+    guard = Guard()
+
+    def round_(work: Any) -> list[bool]:
+        guard.tell("learn", work)
+        return [fault.off for fault in guard.faults()]
+
+    assert [round_(raising), round_(raising), round_(lambda: None)] == [[False], [False], []]
+    assert [round_(raising), round_(raising)] == [[False], [False]]
+    guard = Guard(0.0, guard.state())
+    assert round_(raising) == [True]
+    called: list[int] = []
+    for _ in range(3):
+        assert round_(lambda: called.append(1)) == []
+        guard = Guard(0.0, guard.state())
+    assert called == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_what_is_not_the_detectors_passes(error: type[BaseException]) -> None:
+    """A stop, or a process without memory, is not swallowed."""
+
+    def work() -> None:
+        raise error
+
+    with pytest.raises(error):
+        Guard().tell("learn", work)
+
+
+def test_what_never_returns_is_interrupted() -> None:
+    """A loop without end is over soon after its budget; the thread goes on, undisturbed."""
+
+    def forever() -> Any:
+        while True:
+            pass
+
+    guard = Guard(budget_s=0.1)
+    assert np.isnan(guard.array("score", forever, (2,), np.nan)).all()
+    (fault,) = guard.faults()
+    assert fault.detail.startswith("OvertimeError")
+    assert guard.array("score", lambda: np.zeros(2), (2,), np.nan).tolist() == [0.0, 0.0]
+    assert guard.faults() == []
+
+
+def test_late_but_done_is_late() -> None:
+    """C code cannot be interrupted; that it took too long is found afterwards."""
+    with pytest.raises(OvertimeError), limited(0.1):
+        time.sleep(1.2)
+
+
+def test_threads_have_limits_of_their_own() -> None:
+    """One that is over its limit does not disturb another."""
+    outcomes: dict[str, str] = {}
+
+    def run(name: str, budget_s: float) -> None:
+        until_s = time.monotonic() + 1.5
+        try:
+            with limited(budget_s):
+                while time.monotonic() < until_s:
+                    pass
+            outcomes[name] = "done"
+        except OvertimeError:
+            outcomes[name] = "late"
+
+    threads = [threading.Thread(target=run, args=args) for args in (("short", 0.1), ("long", 30.0), ("none", 0.0))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == {"short": "late", "long": "done", "none": "done"}
