@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,13 +12,12 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from flows.engine.lock import deleting, held_by_run
 from flows.engine.shape import check_shape
 from flows.engine.stages import Stages
-from state.errors import SnapshotError
+from flows.engine.store import PARTS
+from state.errors import CheckpointError, SnapshotError
 from state.segments import Segments
 
 _STORE: Final = "store"
 _CHUNKS: Final = "chunks"
-_PARTS: Final = 4
-"""Files of a new store, for its whole life: more of them resume faster, each costs some milliseconds per epoch."""
 
 
 @contextmanager
@@ -26,14 +25,22 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], hos
     """Creates or checks a state directory, and holds it.  Yields the path of Bytewax's recovery store in it.
 
     host: which one of several that form one cluster, and see the same directory; the first makes what is missing.
-    Raises SnapshotError when another run holds it, or when it is the state of a job of another shape.
+    Raises SnapshotError when another run holds it, or when it is the state of a job of another shape; CheckpointError
+    when it cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with held_by_run(directory, host):
-        if host:
-            _wait_for(directory / _STORE)
-        check_shape(directory, stages, partitions, note=not host)
-        yield _store(directory)
+    with ExitStack() as stack:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held_by_run(directory, host))
+            if host:
+                _wait_for(directory / _STORE)
+            check_shape(directory, stages, partitions, note=not host)
+            store = _store(directory)
+        except OSError as error:
+            raise CheckpointError(
+                f"state directory {directory} cannot be written: {error.strerror}; make it writable, or name another"
+            ) from error
+        yield store
 
 
 def _wait_for(store: Path, patience_s: float = 120.0) -> None:
@@ -71,6 +78,6 @@ def _store(directory: Path) -> Path:
             for part in fresh.iterdir():
                 part.unlink()
         fresh.mkdir(exist_ok=True)
-        init_db_dir(fresh, _PARTS)  # type: ignore[no-untyped-call]
+        init_db_dir(fresh, PARTS)  # type: ignore[no-untyped-call]
         fresh.rename(store)
     return store
