@@ -18,7 +18,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 find_python = for p in $(or $(PYTHON),python3.12 python3.11 python3 python); do \
 	if "$$p" -c '$(FITS)' >/dev/null 2>&1; then echo "$$p"; break; fi; done
 
-.PHONY: help run test check fmt docs bench lock clean
+.PHONY: help run test check fmt docs bench chaos lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,9 @@ docs: $(STAMP) ## Write the generated pages of docs/
 
 bench: $(STAMP) ## Measure scenarios, layers, quality; write a report (ARGS="zipf --only growth", ARGS="compare main HEAD")
 	@$(BIN)/driftnet bench $(ARGS)
+
+chaos: $(STAMP) ## Kill runs 500 times at seeded places and compare what they say (ARGS="--kills 50 --seed 7")
+	@$(BIN)/python -m tests.simulation.chaos $(ARGS)
 
 lock: ## Choose new versions: rewrite requirements.lock (LOCK_PYTHON: a Python 3.11)
 	@$(LOCK_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \

@@ -11,12 +11,13 @@ WALL_US = 1_700_000_000 * SECOND_US
 @dataclass
 class Clock:
     now_us: int = 0
+    jumped_us: int = 0
 
     def monotonic_us(self) -> int:
         return self.now_us
 
     def wall_us(self) -> int:
-        return WALL_US + self.now_us
+        return WALL_US + self.now_us + self.jumped_us
 
 
 def pace_of(clock: Clock, idle_s: int | None = None, bound_s: int | None = None) -> Pace:
@@ -101,3 +102,15 @@ def test_first_row_is_waited_for() -> None:
     paces = pace_of(alone, idle_s=30), pace_of(member, idle_s=30, bound_s=5)
     alone.now_us = member.now_us = 60 * SECOND_US
     assert [p.idle_watermark_us("a") for p in paces] == [None, WALL_US + 55 * SECOND_US]
+
+
+def test_jumps_of_the_wall_clock_are_not_seen() -> None:
+    """Once there was a row, event time goes on at the speed of a clock that nobody sets."""
+    clock, moved = Clock(), []
+    pace = pace_of(clock, idle_s=30, bound_s=5)
+    pace.heard("a", 9_000)
+    for jump_s in (0, 3_600, -86_400):
+        clock.now_us += 40 * SECOND_US
+        clock.jumped_us += jump_s * SECOND_US
+        moved.append(pace.idle_watermark_us("a"))
+    assert moved == [9_000 + s * SECOND_US for s in (40, 80, 120)]
