@@ -83,6 +83,15 @@ class Assembly:
             opened.setdefault(stream, []).append(opener())
         return opened
 
+    def positions(self) -> dict[str, Any]:
+        """Name -> where each sink stands when it is opened anew.  Raises SinkError."""
+        found: dict[str, Any] = {}
+        for name, (_, opener) in self.openers().items():
+            sink = opener()
+            found[name] = sink.flush()
+            sink.close()
+        return found
+
     def record(self) -> None:
         """Writes down the run in each store that alerts go to, so that `explain` can replay it.  Raises SinkError."""
         from flows.sinks.store import Run, record_run

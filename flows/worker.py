@@ -1,6 +1,7 @@
 """A job on Bytewax: the engine's plan, made from a configuration."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from flows.assemble import Assembly
 from flows.engine.monitor import Progress
@@ -15,6 +16,9 @@ from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.report import Summary
 from state.chunks import Saved
+
+CONFIG_NOTE: Final = "config.toml"
+"""The effective configuration, in the state directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class JobStages:
 def plan(assembly: Assembly, options: Options) -> Plan:
     """What every process of a run must know.  Raises ConfigError, SourceError."""
     sources = partitions_of(assembly.sources())
-    return Plan(JobStages(assembly.config.job(), tuple(sources)).stages(), sources, assembly.openers(), options)
+    stages = JobStages(assembly.config.job(), tuple(sources)).stages()
+    return Plan(stages, sources, assembly.openers(), options, {CONFIG_NOTE: assembly.config.to_toml()})
 
 
 def work(assembly: Assembly, options: Options, progress: Progress | None = None) -> Summary:

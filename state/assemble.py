@@ -32,6 +32,9 @@ class Assembler(Protocol):
     def drop(self, slots: I64) -> None:
         """Forgets these subjects, whose slots will be given to others."""
 
+    def cells(self) -> list[Cells]:
+        """All that is open, for people to look at."""
+
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame; cells are written once."""
 
@@ -85,8 +88,11 @@ class GridAssembler:
         self._ring = deque((end, left) for end, cells in self._ring if len(left := cells.without(slots)))
         self._merged = None
 
+    def cells(self) -> list[Cells]:
+        return [*(cells for _, cells in self._ring), *self._filling]
+
     def snapshot(self, chunks: Chunks) -> bytes:
-        refs = self._saved.put(chunks, [*(cells for _, cells in self._ring), *self._filling])
+        refs = self._saved.put(chunks, self.cells())
         return pack("window", _VERSION, {"ends": [end for end, _ in self._ring]}, {"cells": table_of(refs)})
 
     def restore(self, root: bytes, chunks: Chunks) -> None:
@@ -169,6 +175,9 @@ class SessionAssembler:
             self._steps.append(_Step(dropped=slots))
         if self._open is not None:
             self._open = self._open.without(slots)
+
+    def cells(self) -> list[Cells]:
+        return [] if self._open is None else [self._open]
 
     def snapshot(self, chunks: Chunks) -> bytes:
         if self._steps is None or _nbytes(step.pane for step in self._steps) >= _nbytes([self._open]):

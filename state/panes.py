@@ -146,6 +146,11 @@ class PaneLog:
             for n, pane in sorted(self._panes.items(), key=itemgetter(0))
         ]
 
+    def rows_of(self, subject: int) -> int:
+        """How many rows of one subject wait."""
+        key = np.uint64(subject)
+        return sum(int((part.subject == key).sum()) for pane in self._panes.values() for part in pane.parts)
+
     def close(self, end_us: int) -> Closed | None:
         """Takes out the pane that ends there; None when it is empty."""
         pane = self._panes.pop(end_us // self.pane_us - 1, None)

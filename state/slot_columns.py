@@ -57,6 +57,10 @@ class SlotColumns:
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._columns[name]
 
+    def row(self, slot: int) -> dict[str, Any]:
+        """One slot's values by column, as JSON values."""
+        return {name: column[slot].tolist() for name, column in self._columns.items() if column.dtype != object}
+
     @property
     def nbytes(self) -> int:
         return sum(c.nbytes for c in self._columns.values())

@@ -61,6 +61,15 @@ class SlotTable:
     def name(self, slot: I64) -> Names:
         return self._who["name"][slot]
 
+    def find(self, key: int) -> int | None:
+        """The slot of one subject, None when it is not there."""
+        at, known = self._find(np.array([key], np.uint64))
+        return int(self._sorted_slot[at[0]]) if known[0] else None
+
+    def last_seen_us(self, slot: int) -> int:
+        """Event time of the subject's last row in a closed pane."""
+        return int(self._seen["us"][slot])
+
     def enter(self, keys: U64, names: Callable[[I64], Names], seen_us: I64) -> tuple[I64, I64]:
         """Slots of these subjects, giving new ones a slot; and the slots that were evicted to make room.
 

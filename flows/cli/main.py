@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import alerts, bench, config, convert, detectors, replay, run, simulate
+from flows.cli import alerts, bench, config, convert, detectors, replay, run, savepoint, simulate
 from flows.cli.logs import LogFormat, configure_logs
 from state.errors import DriftnetError
 
@@ -28,6 +28,7 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(config.app, name="config")
 app.add_typer(convert.app, name="convert")
 app.add_typer(detectors.app, name="detectors")
+app.add_typer(savepoint.app, name="savepoint")
 
 
 def _print_version(value: bool) -> None:

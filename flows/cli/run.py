@@ -13,6 +13,7 @@ from flows.cli.options import AsJson, BatchLines, Settings, duration_option, loa
 from flows.cli.results import finish, read_records, scratch_file, truth_of
 
 if TYPE_CHECKING:
+    from flows.assemble import Assembly
     from flows.engine.supervise import Restarts
     from flows.report import Summary
 
@@ -35,6 +36,16 @@ def run(
             help="Where state survives a stop or a crash; the next run goes on from there.", show_default=False
         ),
     ] = None,
+    from_savepoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Start from this savepoint, in a --state-dir that is empty; a second start goes on.",
+            show_default=False,
+        ),
+    ] = None,
+    rewind_sinks: Annotated[
+        bool, typer.Option("--rewind-sinks", help="With --from-savepoint: cut files back to where they were then.")
+    ] = False,
     epoch: Annotated[str, typer.Option(help="Time between checkpoints.")] = "5s",
     restarts: Annotated[
         int | None,
@@ -123,8 +134,18 @@ def run(
 
             if config is None:
                 _log.info("simulating a day of a platform; `driftnet run --help` says how to run on your events")
+            if from_savepoint is not None:
+                _start_from(from_savepoint, state_dir, Assembly(found), rewind=rewind_sinks)
             summary = work(Assembly(found, {Stream.ALERTS: extra}), options, tell)
         finish(summary, read_records(copy), truth, as_json=as_json, where=store_note(found))
+
+
+def _start_from(savepoint: Path, state_dir: Path | None, assembly: "Assembly", *, rewind: bool) -> None:
+    from flows.savepoint.copy import start
+
+    if state_dir is None:
+        raise typer.BadParameter("seen without --state-dir, allowed: with an empty one", param_hint="--from-savepoint")
+    start(savepoint, state_dir, None if rewind else assembly.positions)
 
 
 def _restarts(wanted: int | None, state_dir: Path | None, several: bool) -> "Restarts":

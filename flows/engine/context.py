@@ -18,6 +18,7 @@ class Context:
     durable: snapshots are real; must be set where there is a recovery store, costs time where there is none.
     batch_lines: lines read at a time; changes speed and memory, never results.
     beginnings: where durable runs note the sinks' positions at the very start, for a kill before the first checkpoint.
+    sinks_moved: where a start from a savepoint notes that the sinks begin elsewhere.
     chunks_of: opens the files that hold the bulk of a snapshot; None where snapshots hold everything.
     """
 
@@ -29,4 +30,5 @@ class Context:
     monitor: Monitor
     report: Report
     beginnings: Path | None = None
+    sinks_moved: Path | None = None
     chunks_of: ChunksOf | None = None

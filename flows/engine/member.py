@@ -41,6 +41,7 @@ def run_member(
         monitor=Monitor(publish),
         report=first,
         beginnings=store.with_name("beginnings.json") if store is not None else None,
+        sinks_moved=store.with_name("sinks.json") if store is not None else None,
         chunks_of=chunks_beside(store) if store is not None else None,
     )
     flow = dataflow(context, plan.sources, plan.openers)

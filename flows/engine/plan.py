@@ -38,13 +38,15 @@ class Options:
 class Plan:
     """All that a process needs to take part in a run; picklable if its parts are.
 
-    sources: partition name -> the source that opens it.  openers: the sinks.
+    sources: partition name -> the source that opens it.  openers: the sinks.  notes: texts by file name, for people and
+    tools that look into the state directory.
     """
 
     stages: Stages
     sources: Mapping[str, Source]
     openers: Openers
     options: Options
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def partitions_of(sources: Sequence[Source]) -> dict[str, Source]:

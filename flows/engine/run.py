@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from flows.engine.cluster import Cluster
 from flows.engine.member import run_member
@@ -15,7 +15,7 @@ from flows.engine.monitor import Progress, Status, fraction, summary
 from flows.engine.plan import Plan
 from flows.engine.recovery import locked_state
 from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
-from flows.engine.store import read_checkpoint
+from flows.engine.store import read_checkpoint, sink_state
 from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
 from flows.report import Summary
@@ -42,6 +42,8 @@ def execute(plan: Plan, progress: Progress | None = None) -> Summary:
         if options.state_dir is not None:
             host = options.index if options.addresses else None
             store = stack.enter_context(locked_state(options.state_dir, plan.stages, tuple(plan.sources), host))
+            for name, text in plan.notes.items():
+                (options.state_dir / name).write_text(text)
             _log.info("%s", _whence(store))
         stop = Stop()
         if options.processes > 1 or options.restarts.most:
@@ -64,8 +66,7 @@ def _whence(store: Path) -> str:
     checkpoint = read_checkpoint(store)
     if checkpoint is None:
         return f"state directory {store.parent}: nothing saved yet, starting from the beginning"
-    sinks: list[dict[str, Any]] = list(checkpoint.of_step("sinks").values())
-    counts: dict[str, int] = sinks[0]["counts"] if sinks else {}
+    counts: dict[str, int] = sink_state(checkpoint).get("counts", {})
     read, alerts = counts.get("read", 0), counts.get("out.alerts", 0)
     return f"going on from {store.parent}: epoch {checkpoint.epoch}, {read:,} lines read, {alerts:,} alerts so far"
 

@@ -32,7 +32,7 @@ def check_shape(directory: Path, stages: Stages, partitions: Sequence[str], *, n
     if file.exists():
         saved = _read_shape(file)
         _refuse_others(directory, saved, shape)
-        for name, change in _changes(saved["replaceable"], stages.replaceable).items():
+        for name, change in changes(saved["replaceable"], stages.replaceable).items():
             what = "its state is dropped" if name not in stages.replaceable else "it starts cold"
             _log.warning("%s: %s", change, what)
     if not note:
@@ -61,7 +61,7 @@ def _refuse_others(directory: Path, saved: dict[str, Any], shape: dict[str, Any]
         for name in ("key_groups", "cohorts")
         if saved[name] != shape[name]
     ]
-    reasons += _changes(saved["layout"], shape["layout"]).values()
+    reasons += changes(saved["layout"], shape["layout"]).values()
     if gone := [name for name in saved["partitions"] if name not in shape["partitions"]]:
         reasons.append(f"it has read partitions that this job does not have: {', '.join(gone)}")
     if reasons:
@@ -71,7 +71,7 @@ def _refuse_others(directory: Path, saved: dict[str, Any], shape: dict[str, Any]
         )
 
 
-def _changes(saved: Mapping[str, Settings], now: Mapping[str, Settings]) -> dict[str, str]:
+def changes(saved: Mapping[str, Settings], now: Mapping[str, Settings]) -> dict[str, str]:
     """Name -> how it is new, gone or set otherwise, as text."""
     lines = {}
     for name in sorted(saved.keys() | now.keys()):

@@ -43,7 +43,16 @@ class OutputSink(FixedPartitionedSink[Output, dict[str, Any]]):
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "OutputPartition":
         watch = Watch(f"{step_id} {for_part}", self._context.report)
         with watch:
-            return OutputPartition(self._openers, self._context.monitor, watch, resume_state or self._beginning())
+            resumed = resume_state or self._beginning()
+            return OutputPartition(self._openers, self._context.monitor, watch, resumed | self._moved(resumed))
+
+    def _moved(self, resumed: dict[str, Any]) -> dict[str, Any]:
+        """Other positions, for a run that was started from a savepoint and is to leave its sinks as they are."""
+        file = self._context.sinks_moved
+        if file is None or not file.exists():
+            return {}
+        moved = json.loads(file.read_text())
+        return {"positions": moved["now"]} if resumed.get("positions", {}) == moved["instead_of"] else {}
 
     def _beginning(self) -> dict[str, Any]:
         """Where the sinks stood when a durable job began; what a kill before the first checkpoint left is cut off."""

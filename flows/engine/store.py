@@ -6,6 +6,7 @@ closes a file, the locks that the other has on it are gone (POSIX).
 
 import pickle
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -45,11 +46,44 @@ def read_checkpoint(store: Path) -> Checkpoint | None:
             if epoch is None:
                 return None
             states = dict(_states(parts, epoch))
+            if not states:
+                return None
         except (sqlite3.Error, pickle.UnpicklingError, EOFError) as error:
             raise SnapshotError(
                 f"recovery store {store}: cannot be read: {error}; start from a savepoint, or in an empty directory"
             ) from error
     return Checkpoint(epoch, states)
+
+
+def sink_state(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the sinks' snapshot gave: totals under "counts", and "positions"."""
+    return next(iter(checkpoint.of_step("sinks").values()), {})
+
+
+def copy_store(store: Path, target: Path, tries: int = 20) -> Checkpoint:
+    """A copy of all parts as of one moment, also while a run writes to them; the checkpoint that is in it.
+
+    Parts are files of their own, so that one may have moved on, and forgotten what another still needs, between two
+    looks: then both are looked at again.  Raises SnapshotError when nothing is committed yet.
+    """
+    for _ in range(tries):
+        with ExitStack() as stack:
+            parts = {path.name: stack.enter_context(closing(_open(path))) for path in _files(store)}
+            epoch = _resume_epoch(list(parts.values()))
+            states = {} if epoch is None else dict(_states(list(parts.values()), epoch))
+            if epoch is None or not states:
+                raise SnapshotError(f"recovery store {store}: nothing is saved yet; wait for the first checkpoint")
+            commits = [c for db in parts.values() for (c,) in db.execute("SELECT commit_epoch FROM commits")]
+            if max(commits, default=0) < epoch:
+                target.mkdir(parents=True, exist_ok=True)
+                for name, db in parts.items():
+                    with closing(sqlite3.connect(target / name)) as copy:
+                        db.backup(copy)
+                return Checkpoint(epoch, states)
+        time.sleep(0.05)
+    raise SnapshotError(
+        f"recovery store {store}: its parts were never seen at one epoch; try again, or stop the run first"
+    )
 
 
 def _files(store: Path) -> list[Path]:

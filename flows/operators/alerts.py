@@ -1,6 +1,6 @@
 """The alert stage: all cohorts' candidates, round by round, through the one alert policy."""
 
-from typing import Final
+from typing import Any, Final
 
 from detectors.alerting.alert import Candidate
 from flows.job import Job
@@ -44,6 +44,10 @@ class AlertOperator:
             if changed:
                 out.append(Output(Stream.COUNTS, [changed]))
         return out
+
+    def describe(self) -> dict[str, Any]:
+        """What there is, as JSON values."""
+        return {"watermark_us": self._rounds.watermark_us, "policy_bytes": len(self._policy.snapshot())}
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""

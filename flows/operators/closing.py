@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -75,6 +75,11 @@ class Closing:
         """What own-history detectors did wrong since the last call."""
         told, self._faults = self._faults, []
         return told
+
+    def row(self, slot: int) -> dict[str, Any]:
+        """Window -> own-history detector -> feature -> what it knows of one subject."""
+        told = {w.spec.name: own.row(slot) for w, own in zip(self._windows, self._own, strict=True)}
+        return {window: found for window, found in told.items() if found}
 
     def forget(self, slots: I64) -> None:
         """These slots' subjects leave."""

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -138,6 +138,10 @@ class Counting:
             fill_forward(word, word >= 0, self._cohort["cohort"], segments)
             self._cohort.touch(segments.slot)
         return self._plan.kernel.cells(MicroBatch(batch.columns | derived), masks, starts, owner[starts], owner)
+
+    def row(self, slot: int) -> dict[str, Any]:
+        """What is remembered of a subject between panes."""
+        return self._sequences.carry.row(slot) | ({} if not self._cohort_column else self._cohort.row(slot))
 
     def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
         """The root frames of the state.  To be asked when no panes are being closed."""

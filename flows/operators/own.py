@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -60,6 +60,19 @@ class OwnDetectors:
     def faults(self) -> list[tuple[str, Fault]]:
         """What detectors did wrong since the last call, by name."""
         told, self._faults = self._faults, []
+        return told
+
+    def row(self, slot: int) -> dict[str, Any]:
+        """Detector -> feature -> what it knows of one subject."""
+        told: dict[str, Any] = {}
+        for use, chosen, _ in self._uses:
+            columns = self._detectors[use.name].columns
+            if slot < columns.size:
+                row = columns.row(slot)
+                names = [self._infos[i].name for i in chosen.tolist()]
+                told[use.name] = {
+                    name: {c: v[i] for c, v in row.items() if isinstance(v, list)} for i, name in enumerate(names)
+                }
         return told
 
     def forget(self, slots: I64) -> None:

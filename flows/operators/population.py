@@ -137,6 +137,18 @@ class PopulationOperator:
             for i, row in enumerate(at.tolist())
         ]
 
+    def describe(self) -> dict[str, Any]:
+        """What there is, as JSON values.  windows: bytes of each model by name."""
+        return {
+            "watermark_us": self._rounds.watermark_us,
+            "rounds_waiting": len(self._rounds.waiting),
+            "quarantined": {window: len(held.state()) for window, held in self._quarantine.items()},
+            "windows": {
+                window: {name: len(frame) for name, frame in models.frames().items()}
+                for window, models in self._models.items()
+            },
+        }
+
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state: models, quarantine and the rounds that wait for other groups."""
         frames = {

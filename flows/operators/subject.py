@@ -1,6 +1,8 @@
 """The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
 
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from detectors.alerting.alert import iso
 from flows.job import Job
@@ -137,6 +139,31 @@ class SubjectOperator:
         for assembling in self._assemblers:
             assembling.drop(slots)
         self._closing.forget(slots)
+
+    def describe(self) -> dict[str, Any]:
+        """What there is, as JSON values.  windows: open cells, one per subject and slide (or session)."""
+        return {
+            "users": len(self._counting.slots),
+            "rows_waiting": self._log.rows,
+            "open_panes": len(self._log.panes()),
+            "watermark_us": self._watermarks.watermark_us,
+            "windows": {a.spec.name: sum(map(len, a.cells())) for a in self._assemblers},
+        }
+
+    def look_up(self, subject: int) -> dict[str, Any] | None:
+        """What is known of one subject, as JSON values; None when nothing is.  subject: the hash of its id."""
+        waiting, slot = self._log.rows_of(subject), self._counting.slots.find(subject)
+        if slot is None:
+            return {"rows_waiting": waiting} if waiting else None
+        return {
+            "name": str(self._counting.slots.name(np.array([slot]))[0]),
+            "slot": slot,
+            "last_seen": iso(self._counting.slots.last_seen_us(slot)),
+            "rows_waiting": waiting,
+            "windows": {a.spec.name: sum(int(slot in c.slot) for c in a.cells()) for a in self._assemblers},
+            "remembered": self._counting.row(slot),
+            "own_history": self._closing.row(slot),
+        }
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""

@@ -1,0 +1,203 @@
+"""`driftnet savepoint`: named copies of a run's state."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.options import AsJson, print_json, print_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+app = typer.Typer(no_args_is_help=True, help="Copy saved state, look into it, compare it.")
+StateDir = Annotated[
+    Path, typer.Argument(help="The --state-dir of a run, which may go on meanwhile.", show_default=False)
+]
+Where = Annotated[Path, typer.Argument(help="A savepoint, or a state directory.", show_default=False)]
+BROKEN = 1
+
+
+@app.command()
+def create(
+    state_dir: StateDir,
+    name: Annotated[
+        Path,
+        typer.Argument(help="A name, for STATE_DIR/savepoints/NAME; or a path with a slash in it.", show_default=False),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Copy the last checkpoint of a run, whether it goes on or has stopped.
+
+    Example: [bold]driftnet savepoint create state/ before-upgrade[/]
+    """
+    from flows.savepoint.copy import create as create_savepoint
+
+    target = name if len(name.parts) > 1 else state_dir / "savepoints" / name
+    manifest = create_savepoint(state_dir, target)
+    if as_json:
+        print_json({"path": str(target), "epoch": manifest.epoch, "read": manifest.read, "bytes": manifest.bytes})
+    else:
+        print_text(
+            f"{target}: epoch {manifest.epoch}, {manifest.read:,} lines read, {manifest.alerts:,} alerts,"
+            f" {manifest.bytes:,} bytes",
+            f"Start from it: driftnet run CONFIG --from-savepoint {target} --state-dir NEW",
+        )
+
+
+@app.command("list")
+def list_savepoints(
+    place: Annotated[Path, typer.Argument(help="A state directory, or a directory of savepoints.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """List savepoints, the oldest first.
+
+    Example: [bold]driftnet savepoint list state/[/]
+    """
+    from flows.savepoint.manifest import NAME, read
+
+    inside = place / "savepoints"
+    folder = inside if inside.is_dir() else place
+    found = sorted((read(file.parent), file.parent) for file in folder.glob(f"*/{NAME}"))
+    if as_json:
+        print_json(
+            [
+                {"name": path.name, "created": m.created, "epoch": m.epoch, "read": m.read, "bytes": m.bytes}
+                for m, path in found
+            ]
+        )
+        return
+    table = _table("name", "created", "epoch", "lines read", "alerts", "bytes", "driftnet")
+    for m, path in found:
+        figures = (f"{m.epoch:,}", f"{m.read:,}", f"{m.alerts:,}", f"{m.bytes:,}")
+        table.add_row(path.name, m.created, *figures, m.versions["driftnet"])
+    print_text(table if found else f"no savepoints in {folder}")
+
+
+@app.command()
+def verify(where: Where, as_json: AsJson = False) -> None:
+    """Check that a savepoint is as it was written and that all of it can be read.  Exit code 1 when it is not.
+
+    Example: [bold]driftnet savepoint verify state/savepoints/before-upgrade[/]
+    """
+    from flows.savepoint.look import opened
+    from flows.savepoint.manifest import NAME, damaged, read
+    from state.errors import DriftnetError
+
+    wrong: list[str] = []
+    if (where / NAME).exists():
+        wrong = list(damaged(where, read(where)))
+    try:
+        with opened(where) as look:
+            users = look.describe()["users"]
+    except DriftnetError as error:
+        wrong.append(str(error))
+    if as_json:
+        print_json({"whole": not wrong, "wrong": wrong})
+    elif not wrong:
+        print_text(f"{where} is whole: every file and every chunk was read, {users:,} users")
+    else:
+        print_text(*wrong)
+    if wrong:
+        raise typer.Exit(BROKEN)
+
+
+@app.command()
+def inspect(
+    where: Where,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", help="What is known of this user.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what saved state holds, by key group and cohort, or what it knows of one user.
+
+    Examples:
+
+      [bold]driftnet savepoint inspect state/[/]
+
+      [bold]driftnet savepoint inspect state/ --user u92761adabc[/]
+    """
+    from flows.savepoint.look import opened
+    from state.errors import SnapshotError
+
+    with opened(where) as look:
+        if user is None:
+            told = look.describe()
+        else:
+            known = look.look_up(user)
+            if known is None:
+                raise SnapshotError(f"{where}: nothing is known of user {user!r}: never seen, or silent for too long")
+            told = known
+    if as_json or user is not None:
+        print_json(told)
+    else:
+        print_text(*_described(told))
+
+
+@app.command()
+def diff(
+    one: Annotated[Path, typer.Argument(help="A savepoint, or a state directory.", show_default=False)],
+    other: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Show what changed between two: users, bytes, windows, models, watermarks, settings.
+
+    Example: [bold]driftnet savepoint diff state/savepoints/monday state/[/]
+    """
+    from flows.savepoint.compare import compare
+    from flows.savepoint.look import opened
+
+    with opened(one) as before, opened(other) as after:
+        found = compare(before, after)
+    if as_json:
+        print_json(found)
+        return
+    table = _table("", "before", "after")
+    for name, (was, now) in found["figures"].items():
+        table.add_row(name, _figure(name, was), _figure(name, now))
+    print_text(table if found["figures"] else "the state is the same")
+    print_text(*(found["settings"] or ["the settings are the same"]))
+
+
+def _described(told: dict[str, Any]) -> list[Any]:
+    groups = _table("key group", "users", "rows waiting", "watermark", "bytes", "open cells")
+    for name, group in told["groups"].items():
+        cells = ", ".join(f"{window} {n:,}" for window, n in group["windows"].items())
+        figures = (f"{group['users']:,}", f"{group['rows_waiting']:,}", _figure("watermark_us", group["watermark_us"]))
+        groups.add_row(name, *figures, f"{group['bytes']:,}", cells)
+    cohorts = _table("cohort", "watermark", "rounds waiting", "quarantined", "bytes", "models, bytes")
+    for name, cohort in told["cohorts"].items():
+        for window, models in cohort["windows"].items():
+            sizes = ", ".join(f"{model} {size:,}" for model, size in models.items())
+            cohorts.add_row(
+                name, _figure("watermark_us", cohort["watermark_us"]), f"{cohort['rounds_waiting']:,}",
+                f"{cohort['quarantined'][window]:,}", f"{cohort['bytes']:,}", f"[bold]{window}[/] {sizes}",
+            )  # fmt: skip
+    head = (
+        f"epoch {told['epoch']}, {told['read']:,} lines read, {told['alerts']:,} alerts, {told['users']:,} users,"
+        f" {told['bytes']:,} bytes of chunks"
+    )
+    return [head, "", groups, "", cohorts]
+
+
+def _figure(name: str, value: Any) -> str:
+    from detectors.alerting.alert import iso
+    from state.types import END_OF_TIME_US, START_OF_TIME_US
+
+    if value is None:
+        return "-"
+    if name.endswith("_us"):
+        ends = {START_OF_TIME_US: "nothing yet", END_OF_TIME_US: "the end"}
+        return ends.get(value) or iso(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _table(*titles: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    words = ("", "name", "created", "driftnet", "key group", "cohort", "open cells", "models, bytes", "watermark")
+    for title in titles:
+        table.add_column(title, justify="left" if title in words else "right", no_wrap=title not in words[-3:-1])
+    return table

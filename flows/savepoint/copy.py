@@ -1,0 +1,81 @@
+"""Copies of a state directory: out of it, also while a run goes on, and into a new one."""
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from flows.engine.lock import copying
+from flows.engine.store import copy_store, read_checkpoint, sink_state
+from flows.savepoint.manifest import NAME, Manifest, damaged, describe, read
+from state.errors import SnapshotError
+
+SINKS: Final = "sinks.json"
+"""In a directory that was started from a savepoint: where its sinks begin instead of where the savepoint's stood."""
+_STORE: Final = "store"
+_LEFT_OUT: Final = shutil.ignore_patterns("*.lock", "lock*", "savepoints", "*.new", _STORE)
+_log: Final = logging.getLogger("driftnet")
+
+
+def create(state_dir: Path, target: Path) -> Manifest:
+    """A savepoint of the last checkpoint, complete or not at all.
+
+    Raises SnapshotError when the target exists, or when there is no checkpoint yet.
+    """
+    if target.exists():
+        raise SnapshotError(f"{target} exists; choose another name, savepoints are never overwritten")
+    if not (state_dir / _STORE).is_dir():
+        raise SnapshotError(f"{state_dir} is no state directory: it has no {_STORE}/; name the --state-dir of a run")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f"{target.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        with copying(state_dir):
+            # First the roots, then what they refer to: it is all there, and stays while we hold the lock.
+            fresh.mkdir()
+            checkpoint = copy_store(state_dir / _STORE, fresh / _STORE)
+            shutil.copytree(state_dir, fresh, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        (fresh / NAME).unlink(missing_ok=True)
+        manifest = describe(fresh, checkpoint.epoch, sink_state(checkpoint).get("counts", {}))
+        manifest.write(fresh)
+        fresh.rename(target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return manifest
+
+
+def start(savepoint: Path, state_dir: Path, positions: Callable[[], Mapping[str, Any]] | None) -> None:
+    """Makes state_dir a copy of a savepoint; does nothing when it is one already, so that a start may be repeated.
+
+    positions: where the run's sinks stand now, and are to go on; None to cut them back to where the savepoint left
+    them.  Raises SnapshotError for a savepoint that is damaged, and for a directory that has other state.
+    """
+    manifest = read(savepoint)
+    if (state_dir / _STORE).exists():
+        if (state_dir / NAME).exists() and read(state_dir) == manifest:
+            _log.info("%s was started from savepoint %s before, and goes on", state_dir, savepoint)
+            return
+        raise SnapshotError(
+            f"state directory {state_dir} has state of its own: to go on from it leave out --from-savepoint; to start"
+            f" from {savepoint} name an empty one"
+        )
+    if lines := list(damaged(savepoint, manifest)):
+        raise SnapshotError(f"savepoint {savepoint} is damaged: {'; '.join(lines)}; use another one")
+    fresh = state_dir.with_name(f"{state_dir.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(savepoint, fresh)
+    if positions is None:
+        (fresh / SINKS).unlink(missing_ok=True)
+    else:
+        checkpoint = read_checkpoint(fresh / _STORE)
+        assert checkpoint is not None
+        saved = sink_state(checkpoint).get("positions", {})
+        moved = {"instead_of": saved, "now": {**saved, **positions()}}
+        (fresh / SINKS).write_bytes(orjson.dumps(moved))
+    if state_dir.exists():
+        state_dir.rmdir()
+    fresh.rename(state_dir)
+    _log.info("%s starts from savepoint %s", state_dir, savepoint)

@@ -1,0 +1,110 @@
+"""A look into saved state: what each operator holds, and what is known of one user."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from xxhash import xxh3_64_intdigest
+
+from flows.config import load
+from flows.engine.lock import copying
+from flows.engine.recovery import chunks_beside
+from flows.engine.store import Checkpoint, read_checkpoint, sink_state
+from flows.job import Job
+from flows.operators.alerts import AlertOperator
+from flows.operators.population import PopulationOperator
+from flows.operators.subject import SubjectOperator
+from flows.savepoint.manifest import NAME
+from flows.worker import CONFIG_NOTE, JobStages
+from state.chunks import Saved
+from state.errors import SnapshotError
+from state.keygroup import key_group
+
+
+@dataclass
+class Look:
+    """State, built up again from a savepoint or a state directory.  shape: as noted beside it."""
+
+    job: Job
+    checkpoint: Checkpoint
+    shape: dict[str, Any]
+    subjects: dict[int, SubjectOperator] = field(default_factory=dict)
+    cohorts: dict[str, PopulationOperator] = field(default_factory=dict)
+    alerts: AlertOperator | None = None
+    bytes: dict[str, int] = field(default_factory=dict)
+    """On the disk, by operator."""
+
+    def describe(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        counts: dict[str, int] = sink_state(self.checkpoint).get("counts", {})
+        groups = {group: operator.describe() for group, operator in sorted(self.subjects.items())}
+        return {
+            "epoch": self.checkpoint.epoch,
+            "read": counts.get("read", 0),
+            "alerts": counts.get("out.alerts", 0),
+            "users": sum(group["users"] for group in groups.values()),
+            "bytes": sum(self.bytes.values()),
+            "groups": {
+                str(group): told | {"bytes": self.bytes.get(f"subject-{group}", 0)} for group, told in groups.items()
+            },
+            "cohorts": {
+                name: operator.describe() | {"bytes": self.bytes.get(f"population-{name}", 0)}
+                for name, operator in sorted(self.cohorts.items())
+            },
+            "policy": self.alerts.describe() if self.alerts else {},
+        }
+
+    def look_up(self, user: str) -> dict[str, Any] | None:
+        """What is known of one user, by the id as events have it; None when nothing is."""
+        subject = xxh3_64_intdigest(user.encode()) or 1
+        group = int(key_group(np.array([subject], np.uint64), self.job.key_groups)[0])
+        operator = self.subjects.get(group)
+        found = operator.look_up(subject) if operator else None
+        return None if found is None else {"user": user, "key_group": group} | found
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[Look]:
+    """A savepoint, or a state directory, also of a run that goes on.  Reads everything, so that damage is found.
+
+    Raises SnapshotError for what cannot be read.
+    """
+    is_copy = (directory / NAME).exists()
+    with nullcontext() if is_copy else copying(_existing(directory)):
+        checkpoint = read_checkpoint(directory / "store")
+        if checkpoint is None:
+            raise SnapshotError(f"{directory}: nothing is saved there yet")
+        yield _built(directory, checkpoint)
+
+
+def _existing(directory: Path) -> Path:
+    if not (directory / "store").is_dir():
+        raise SnapshotError(f"{directory} is neither a savepoint nor a state directory: it has no store/")
+    return directory
+
+
+def _built(directory: Path, checkpoint: Checkpoint) -> Look:
+    config = directory / CONFIG_NOTE
+    if not config.exists():
+        raise SnapshotError(f"{config} is missing: without the configuration the state cannot be read")
+    shape = orjson.loads((directory / "shape.json").read_bytes())
+    look = Look(load(config, environ={}).job(), checkpoint, shape)
+    stages = JobStages(look.job, tuple(shape["partitions"]))
+    chunks_of = chunks_beside(directory / "store")
+    for step, states in ((s, checkpoint.of_step(s)) for s in ("subject", "population", "alerts")):
+        for who, root in filter(None, states.values()):
+            saved = Saved(root, chunks_of(step, who))
+            match step:
+                case "subject":
+                    look.subjects[who] = stages.subject(who, resume=saved)
+                case "population":
+                    look.cohorts[who] = stages.population(who, resume=saved)
+                case _:
+                    look.alerts = stages.alerts(who, resume=saved)
+    for folder in (directory / "chunks").iterdir():
+        look.bytes[folder.name] = sum(file.stat().st_size for file in folder.iterdir())
+    return look

@@ -1,0 +1,72 @@
+"""Savepoints of all versions are read by this build, and go on as if nothing had happened."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from flows.engine.plan import Options
+from flows.savepoint.copy import start
+from flows.savepoint.look import opened
+from state.errors import SnapshotError, SnapshotVersionError
+from state.snapshot import pack, unpack
+from tests.engine.scenarios import SCENARIOS, STREAMS, run_bytewax, run_local
+from tests.golden.make import FOLDER, SCENARIO, source
+
+VERSIONS = sorted(FOLDER.glob("v*.tar.gz"))
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda path: path.name.partition(".")[0])
+def savepoint(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    with tarfile.open(request.param) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path / "savepoint"
+
+
+def test_it_goes_on(savepoint: Path, tmp_path: Path) -> None:
+    """What was written before the savepoint and what is written after it are together what a quiet run writes."""
+    files, job = source(tmp_path), SCENARIOS[SCENARIO].job()
+    quiet, quiet_totals = run_local(job, files, tmp_path / "quiet", 8192)
+    start(savepoint, tmp_path / "state", positions=lambda: dict.fromkeys(quiet))
+    found, totals = run_bytewax(job, files, tmp_path / "out", Options(workers=2, state_dir=tmp_path / "state"))
+    assert totals == quiet_totals
+    for stream, records in found.items():
+        assert set(records) <= set(quiet[stream])
+    assert 0 < len(found["scores"]) < len(quiet["scores"])
+    assert len(found["alerts"]) >= 10
+
+
+def test_it_can_be_looked_into(savepoint: Path) -> None:
+    """Users and models are there."""
+    with opened(savepoint) as look:
+        told = look.describe()
+        assert told["users"] > 20
+        assert look.look_up("hot") is not None
+    assert told["read"] >= 2000
+
+
+def test_a_newer_frame_is_refused(savepoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frame, its version and the ones that are read are named; the state is as it was."""
+    files, job = source(tmp_path), SCENARIOS[SCENARIO].job()
+    start(savepoint, tmp_path / "state", positions=lambda: dict.fromkeys(map(str, STREAMS)))
+    options = Options(state_dir=tmp_path / "state")
+    with monkeypatch.context() as build:
+        build.setattr("flows.operators.subject._VERSION", 0)  # one that knows less
+        message = "subject: saved state is v1, this build reads v0; use a build that knows v1"
+        with pytest.raises(SnapshotVersionError, match=message):
+            run_bytewax(job, files, tmp_path / "out", options)
+    assert run_bytewax(job, files, tmp_path / "out", options)[1]["balanced"]
+
+
+def test_versions_are_dispatched() -> None:
+    """A reader says which versions it reads, and is told which one it has."""
+    frame = pack("thing", 3, {"a": 1}, {})
+    assert unpack(frame, "thing", (2, 3))[:2] == (3, {"a": 1})
+    with pytest.raises(SnapshotError, match="this build reads v1, v2"):
+        unpack(frame, "thing", (1, 2))
+
+
+def test_there_is_one_of_this_version() -> None:
+    """A build whose format is new comes with a savepoint of it."""
+    assert [path.name for path in VERSIONS][-1] == "v1.tar.gz"
