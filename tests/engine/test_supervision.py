@@ -5,20 +5,24 @@ import multiprocessing
 import os
 import subprocess
 import time
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.engine.lock import held_by_run
 from flows.engine.plan import Options
 from flows.engine.run import execute
+from flows.engine.sink import SinkOpener
 from flows.engine.supervise import Restarts, WorkerError
+from flows.sinks.base import Sink
 from flows.sources.base import Source
-from state.errors import SnapshotError
+from state.errors import SinkError, SnapshotError
 from tests.engine.fakes import Numbers, expected, found
 from tests.engine.fakes import plan as fake_plan
-from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
+from tests.engine.scenarios import SCENARIOS, Told, bytewax_plan, run_bytewax, run_local, same, told, write_files
 from tests.engine.test_kill import Deadly, start, wait_for
 
 JOB = cache(SCENARIOS["hot_card"].job)
@@ -44,6 +48,41 @@ def test_the_dead_are_started_again(
     deaths = [m for m in caplog.messages if "exit code -9" in m]
     assert len(deaths) >= 1
     assert "process 0" in deaths[0] or "process 1" in deaths[0]
+
+
+@dataclass(frozen=True)
+class Down:
+    """Opens a sink whose first checkpoints find it down, and for longer than it has patience."""
+
+    opener: SinkOpener
+    tries: Path
+
+    def __call__(self, position: Any = None, /) -> Sink:
+        sink = self.opener(position)
+        flush = sink.flush
+
+        def flush_or_not() -> Any:
+            with self.tries.open("a") as file:
+                file.write("x")
+            if 4 <= self.tries.stat().st_size <= 6:
+                raise SinkError("cannot write after 6 tries: down; records wait in memory; bring it back")
+            return flush()
+
+        sink.flush = flush_or_not  # type: ignore[method-assign]
+        return sink
+
+
+def test_a_sink_that_is_down_for_longer(tmp_path: Path, reference: Told, caplog: pytest.LogCaptureFixture) -> None:
+    """The run is started again until it is back; nothing is lost or repeated."""
+    source = write_files("hot_card", 2, tmp_path)
+    options = Options(
+        batch_lines=400, epoch_s=0.02, state_dir=tmp_path / "state", restarts=Restarts(9, pause_s=0.01)
+    )  # fmt: skip
+    plan = bytewax_plan(JOB(), source, tmp_path / "out", options)
+    stream, opener = plan.openers["scores"]
+    plan = replace(plan, openers={**plan.openers, "scores": (stream, Down(opener, tmp_path / "tries"))})
+    same(told(tmp_path / "out", execute(plan)), reference)
+    assert [m.split(";")[0] for m in caplog.messages if "Restart" in m] == ["cannot write after 6 tries: down"] * 3
 
 
 def test_it_gives_up_and_says_so(tmp_path: Path) -> None:
