@@ -74,7 +74,7 @@ def sections(results: Results) -> list[Section]:
             Cell(f"{curve.upper.exponent:.2f}", "bad" if curve.worse else "good"),
             f"{curve.expect:.2f}",
             f"{curve.fit.r2:.3f}",
-            Cell("worse than it should be", "bad") if curve.worse else Cell("as it should be", "good"),
+            Cell("too steep", "bad") if curve.worse else Cell("ok", "good"),
         ]
         for curve in found
     ]
