@@ -19,9 +19,9 @@ _SPARSE: Final = 0.5
 """Closed segments with a smaller share of live bytes are cleaned: what lives in them is written again."""
 _CLEANED_BYTES: Final = 4 << 20
 """So much is written again by one snapshot, about."""
-_HISTORY: Final = 3
+_HISTORY: Final = 4
 """Snapshots whose chunks stay.  The engine commits an epoch before it ends the next one, so that it goes on from the
-latest snapshot or from the one before; a third is kept for caution."""
+latest snapshot or from the one before, or in a cluster from the one before that; a fourth is kept for caution."""
 _SUFFIX: Final = ".seg"
 
 

@@ -11,10 +11,11 @@ from flows.engine.context import Context
 from flows.engine.monitor import Monitor, Status
 from flows.engine.pace import Pace
 from flows.engine.plan import Plan
-from flows.engine.recovery import chunks_beside, recovery_config
+from flows.engine.recovery import RECOVERY_ERRORS, chunks_beside, recovery_config
 from flows.engine.shutdown import Stop
 from flows.engine.topology import dataflow
 from flows.engine.watch import FirstError
+from state.errors import SnapshotError
 
 
 def run_member(
@@ -44,6 +45,8 @@ def run_member(
         sinks_moved=store.with_name("sinks.json") if store is not None else None,
         chunks_of=chunks_beside(store) if store is not None else None,
     )
+    # Bytewax cannot count epochs of no length.
+    epoch = timedelta(seconds=max(options.epoch_s, 0.001))
     flow = dataflow(context, plan.sources, plan.openers)
     # What exists now lives as long as the run: keep the cyclic collector from walking it again and again.
     gc.freeze()
@@ -54,10 +57,14 @@ def run_member(
             flow,
             list(addresses),
             process,
-            epoch_interval=timedelta(seconds=options.epoch_s),
-            recovery_config=recovery_config(store),
+            epoch_interval=epoch,
+            recovery_config=recovery_config(store, epoch),
             worker_count_per_proc=options.workers,
         )
+    except RECOVERY_ERRORS as error:
+        raise SnapshotError(
+            f"recovery store {store}: {error}; start from a savepoint, or in an empty directory"
+        ) from error
     except BaseException:
         if first.error is None:
             raise

@@ -3,11 +3,18 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.recovery import (
+    InconsistentPartitionsError,
+    MissingPartitionsError,
+    NoPartitionsError,
+    RecoveryConfig,
+    init_db_dir,
+)
 
 from flows.engine.lock import deleting, held_by_run
 from flows.engine.shape import check_shape
@@ -16,6 +23,8 @@ from flows.engine.store import PARTS
 from state.errors import CheckpointError, SnapshotError
 from state.segments import Segments
 
+RECOVERY_ERRORS: Final = (InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError)
+"""What Bytewax says of a store that it cannot go on from."""
 _STORE: Final = "store"
 _CHUNKS: Final = "chunks"
 
@@ -54,9 +63,13 @@ def _wait_for(store: Path, patience_s: float = 120.0) -> None:
         time.sleep(0.2)
 
 
-def recovery_config(store: Path | None) -> RecoveryConfig | None:
-    """What Bytewax's entry points take."""
-    return None if store is None else RecoveryConfig(store)  # type: ignore[no-untyped-call]
+def recovery_config(store: Path | None, epoch: timedelta) -> RecoveryConfig | None:
+    """What Bytewax's entry points take.
+
+    A process forgets older roots when an epoch is done in all of them, and may do so before another one has written
+    down that it is: if that one is killed just then, the store is of no use any more. So roots stay for two epochs.
+    """
+    return None if store is None else RecoveryConfig(store, 2 * epoch)  # type: ignore[no-untyped-call]
 
 
 def chunks_beside(store: Path) -> Callable[[str, Any], Segments]:
