@@ -1,6 +1,7 @@
 """Who may use a state directory: one run at a time, on one host or on several, and no process that an earlier one left.
 
-Locks are `flock`s: they end with the process that holds them, however it ends.
+Locks are `flock`s: they end with the process that holds them, however it ends. Files are opened for reading and writing:
+NFS grants a shared lock for the one and an exclusive lock for the other only.
 """
 
 import fcntl
@@ -25,10 +26,10 @@ def held_by_run(directory: Path, host: int | None = None, patience_s: float = 30
     patience_s.
     """
     with ExitStack() as stack:
-        run = stack.enter_context((directory / _RUN).open("w"))
+        run = stack.enter_context((directory / _RUN).open("a+"))
         if not _taken(run, fcntl.LOCK_EX if host is None else fcntl.LOCK_SH):
             raise SnapshotError(f"state directory {directory}: another run is using it; stop that one first")
-        if host is not None and not _taken(stack.enter_context((directory / f"{_RUN}-{host}").open("w"))):
+        if host is not None and not _taken(stack.enter_context((directory / f"{_RUN}-{host}").open("a+"))):
             raise SnapshotError(f"state directory {directory}: another run is using it as host {host} of its cluster")
         left = directory.glob("member-*.lock") if host is None else [_member(directory, host)]
         for file in left:
@@ -39,7 +40,7 @@ def held_by_run(directory: Path, host: int | None = None, patience_s: float = 30
 @contextmanager
 def held_by_member(directory: Path, index: int) -> Iterator[None]:
     """For the life of one process of a run."""
-    with _member(directory, index).open("w") as lock:
+    with _member(directory, index).open("a+") as lock:
         if not _taken(lock):
             raise SnapshotError(f"state directory {directory}: process {index} of an earlier run is still at work")
         yield
@@ -48,7 +49,7 @@ def held_by_member(directory: Path, index: int) -> Iterator[None]:
 @contextmanager
 def copying(directory: Path) -> Iterator[None]:
     """While files of the directory are copied: a run that goes on meanwhile deletes none."""
-    with (directory / _COPYING).open("w") as lock:
+    with (directory / _COPYING).open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -56,7 +57,7 @@ def copying(directory: Path) -> Iterator[None]:
 @contextmanager
 def deleting(directory: Path) -> Iterator[bool]:
     """Around the deletion of files; False while they are being copied."""
-    with (directory / _COPYING).open("w") as lock:
+    with (directory / _COPYING).open("a+") as lock:
         yield _taken(lock, fcntl.LOCK_SH)
 
 
@@ -67,7 +68,7 @@ def _member(directory: Path, index: int) -> Path:
 def _wait_until_free(directory: Path, file: Path, patience_s: float) -> None:
     """The processes of a run whose parent was killed stop by themselves, after a last checkpoint."""
     until_s = time.monotonic() + patience_s
-    with file.open("w") as lock:
+    with file.open("a+") as lock:
         while not _taken(lock):
             if time.monotonic() > until_s:
                 raise SnapshotError(
