@@ -1,7 +1,7 @@
 """Who may use a state directory: one run at a time, on one host or on several, and no process that an earlier one left.
 
-Locks are `flock`s: they end with the process that holds them, however it ends. Files are opened for reading and writing:
-NFS grants a shared lock for the one and an exclusive lock for the other only.
+Locks are `flock`s: they end with the process that holds them, however it ends. Files are opened for reading and
+writing: NFS grants a shared lock for the one and an exclusive lock for the other only.
 """
 
 import fcntl
