@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from detectors.watchdog import limited
+from detectors.watchdog import call_within
 from state.types import F64
 
 T = TypeVar("T")
@@ -59,8 +59,7 @@ class Guard:
         if self._off or self._faults:
             return None
         try:
-            with limited(self._budget_s):
-                return (ask(),)
+            return (call_within(self._budget_s, ask),)
         except _FATAL:
             raise
         except BaseException as error:

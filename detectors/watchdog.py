@@ -2,20 +2,46 @@
 
 A thread looks at what runs twice a second, and raises OvertimeError in the thread that is over its limit, between two
 of its bytecodes (PyThreadState_SetAsyncExc). A single call into C code cannot be interrupted: it ends when it ends.
+
+An error that is on its way is never called back, but waited for: taking it back leaves the interpreter looking for it
+before every bytecode, for ever (CPython 3.11).
 """
 
 import ctypes
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
+T = TypeVar("T")
 _TICK_S: Final = 0.5
 
 
 class OvertimeError(Exception):
     """The code ran for longer than it may."""
+
+
+def call_within(budget_s: float, work: Callable[[], T]) -> T:
+    """What work() returns.  Raises OvertimeError when it takes longer, then or at its end; 0 for no limit.  Does not
+    nest.
+    """
+    if not budget_s:
+        return work()
+    thread = threading.get_ident()
+    _WATCHDOG.begin(thread, budget_s)
+    try:
+        try:
+            result = work()
+        except OvertimeError:
+            raise
+        except BaseException:
+            _WATCHDOG.end(thread)
+            raise
+        _WATCHDOG.end(thread)
+        return result
+    except OvertimeError:
+        _WATCHDOG.forget(thread)
+        raise OvertimeError(f"took longer than {budget_s:g} s") from None
 
 
 class _Watchdog:
@@ -32,15 +58,19 @@ class _Watchdog:
                 self._watching = True
                 threading.Thread(target=self._watch, name="driftnet-watchdog", daemon=True).start()
 
-    def end(self, thread: int) -> bool:
-        """Whether the thread was late; takes back an error that has not reached it."""
+    def end(self, thread: int) -> None:
+        """The work is done.  Raises OvertimeError when that was too late."""
         with self._lock:
             self._until_s.pop(thread, None)
             late = thread in self._late
+        while late:
+            time.sleep(0.001)  # the error is on its way
+
+    def forget(self, thread: int) -> None:
+        """The error has come."""
+        with self._lock:
+            self._until_s.pop(thread, None)
             self._late.discard(thread)
-            if late:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
-        return late
 
     def _watch(self) -> None:
         while True:
@@ -54,19 +84,3 @@ class _Watchdog:
 
 
 _WATCHDOG: Final = _Watchdog()
-
-
-@contextmanager
-def limited(budget_s: float) -> Iterator[None]:
-    """Raises OvertimeError in the block, or at its end, when it takes longer; 0 for no limit.  Does not nest."""
-    if not budget_s:
-        yield
-        return
-    thread = threading.get_ident()
-    _WATCHDOG.begin(thread, budget_s)
-    try:
-        yield
-    finally:
-        late = _WATCHDOG.end(thread)
-    if late:
-        raise OvertimeError(f"took longer than {budget_s:g} s")

@@ -1,5 +1,6 @@
 """What a detector does wrong harms it alone."""
 
+import sys
 import threading
 import time
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors.guard import Guard
-from detectors.watchdog import OvertimeError, limited
+from detectors.watchdog import OvertimeError, call_within
 
 
 def raising(*_: object) -> Any:
@@ -115,8 +116,29 @@ def test_what_never_returns_is_interrupted() -> None:
 
 def test_late_but_done_is_late() -> None:
     """C code cannot be interrupted; that it took too long is found afterwards."""
-    with pytest.raises(OvertimeError), limited(0.1):
-        time.sleep(1.2)
+    with pytest.raises(OvertimeError, match=r"took longer than 0\.1 s"):
+        call_within(0.1, lambda: time.sleep(1.2))
+
+
+def test_nothing_of_it_stays() -> None:
+    """A thread that was late is as fast as before, and can be traced: the interpreter does not go on looking."""
+    for _ in range(2):
+        with pytest.raises(OvertimeError):
+            call_within(0.05, lambda: time.sleep(0.7))
+    seen: list[str] = []
+    sys.setprofile(lambda frame, event, _: seen.append(event))
+    try:
+        assert sorted([3, 1, 2]) == [1, 2, 3]
+        test_a_good_answer_passes()
+    finally:
+        sys.setprofile(None)
+    assert "call" in seen
+
+
+def test_another_error_passes() -> None:
+    """What the work raises in time is what the caller sees."""
+    with pytest.raises(ZeroDivisionError):
+        call_within(30.0, raising)
 
 
 def test_threads_have_limits_of_their_own() -> None:
@@ -125,10 +147,13 @@ def test_threads_have_limits_of_their_own() -> None:
 
     def run(name: str, budget_s: float) -> None:
         until_s = time.monotonic() + 1.5
+
+        def spin() -> None:
+            while time.monotonic() < until_s:
+                pass
+
         try:
-            with limited(budget_s):
-                while time.monotonic() < until_s:
-                    pass
+            call_within(budget_s, spin)
             outcomes[name] = "done"
         except OvertimeError:
             outcomes[name] = "late"
