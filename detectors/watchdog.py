@@ -15,10 +15,11 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 _TICK_S: Final = 0.5
+_ARRIVAL_MS: Final = 50
 
 
-class OvertimeError(Exception):
-    """The code ran for longer than it may."""
+class OvertimeError(BaseException):
+    """The code ran for longer than it may.  No Exception: `except Exception` in that code must not swallow it."""
 
 
 def call_within(budget_s: float, work: Callable[[], T]) -> T:
@@ -63,8 +64,10 @@ class _Watchdog:
         with self._lock:
             self._until_s.pop(thread, None)
             late = thread in self._late
-        while late:
-            time.sleep(0.001)  # the error is on its way
+        if late:
+            for _ in range(_ARRIVAL_MS):  # the error is on its way
+                time.sleep(0.001)
+            raise OvertimeError  # it had come, and the code swallowed it
 
     def forget(self, thread: int) -> None:
         """The error has come."""

@@ -1,5 +1,6 @@
 """What a detector does wrong harms it alone."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -118,6 +119,32 @@ def test_late_but_done_is_late() -> None:
     """C code cannot be interrupted; that it took too long is found afterwards."""
     with pytest.raises(OvertimeError, match=r"took longer than 0\.1 s"):
         call_within(0.1, lambda: time.sleep(1.2))
+
+
+def test_the_error_is_not_taken_for_one_of_the_work() -> None:
+    """Work that goes on whatever fails is interrupted all the same."""
+
+    def stubborn() -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(0.01)
+
+    with pytest.raises(OvertimeError):
+        call_within(0.1, stubborn)
+
+
+def test_swallowed_is_late_too() -> None:
+    """Work that catches everything, but ends, is late; its thread does not wait for an error that has come before."""
+
+    def deaf() -> None:
+        until_s = time.monotonic() + 1.2
+        while time.monotonic() < until_s:
+            with contextlib.suppress(BaseException):
+                time.sleep(0.01)
+
+    with pytest.raises(OvertimeError):
+        call_within(0.1, deaf)
+    assert call_within(30.0, lambda: 3) == 3
 
 
 def test_nothing_of_it_stays() -> None:
