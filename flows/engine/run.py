@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from flows.engine.clock import watching_clock
 from flows.engine.cluster import Cluster
 from flows.engine.member import run_member
 from flows.engine.monitor import Progress, Status, fraction, summary
@@ -48,9 +49,11 @@ def execute(plan: Plan, progress: Progress | None = None) -> Summary:
         stop = Stop()
         if options.processes > 1 or options.restarts.most:
             cluster = Cluster(plan, store)
+            stack.enter_context(watching_clock(lambda by_s: _clock_set_back(by_s, plan, cluster.kill)))
             stack.enter_context(stopping_on_signals(stop, cluster.kill, options.drain_s, cluster.give_up_draining))
             statuses = supervised(lambda: cluster.run(stop, tell), options.restarts, stop)
         else:
+            stack.enter_context(watching_clock(lambda by_s: _clock_set_back(by_s, plan)))
             stack.enter_context(stopping_on_signals(stop, drain_s=options.drain_s, too_late=lambda: _end(plan)))
             statuses = [_run_here(plan, store, stop, tell)]
     return summary(statuses, time.monotonic() - started_s, running=False)
@@ -59,6 +62,19 @@ def execute(plan: Plan, progress: Progress | None = None) -> Summary:
 def _run_here(plan: Plan, store: Path | None, stop: Stop, tell: Callable[[Sequence[Status]], None]) -> Status:
     options = plan.options
     return run_member(plan, store, stop, FirstError(), lambda status: tell([status]), options.addresses, options.index)
+
+
+def _clock_set_back(by_s: float, plan: Plan, kill: Callable[[], None] | None = None) -> None:
+    """A run that is started again by itself is made to: what begins later has no old times to wait for."""
+    heals = bool(plan.options.restarts.most) and kill is not None
+    _log.warning(
+        "the clock was set back by %.0f s: until it has caught up, no state is saved and silent inputs are not looked"
+        " at; %s",
+        by_s,
+        "the processes are started again for that" if heals else "stop the run and start it again",
+    )
+    if kill is not None and heals:
+        kill()
 
 
 def _whence(store: Path) -> str:

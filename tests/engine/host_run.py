@@ -7,8 +7,8 @@ from flows.engine.plan import Options
 from flows.engine.supervise import Restarts
 from flows.sources.base import Source
 from flows.sources.files import FilesSpec
+from tests.engine.interrupted import AtRead, die
 from tests.engine.scenarios import SCENARIOS, run_bytewax
-from tests.engine.test_kill import Deadly
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         index=int(index), restarts=Restarts(20, pause_s=0.1, pause_s_max=0.1),
     )  # fmt: skip
     job = SCENARIOS["hot_card"].job()
-    run_bytewax(job, Deadly(source, int(deadly)) if int(deadly) else source, Path(place) / "out", options)
+    run_bytewax(job, AtRead(source, int(deadly), die) if int(deadly) else source, Path(place) / "out", options)
 
 
 if __name__ == "__main__":

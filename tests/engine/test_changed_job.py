@@ -9,9 +9,10 @@ import pytest
 
 from detectors.ecod import EcodSpec
 from flows.engine.plan import Options
+from flows.engine.store import read_checkpoint, sink_state
 from flows.job import DetectorUse, Job, LearningSpec
 from state.errors import SnapshotError
-from tests.engine.pauses import run_until
+from tests.engine.interrupted import run_cluster_until, run_until
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
 
 NAME = "hot_card"
@@ -35,6 +36,20 @@ def test_rescaled(tmp_path: Path, reference: Told) -> None:
     for workers, reads in ((1, 3), (2, 4), (4, 4)):
         options = Options(workers=workers, batch_lines=200, epoch_s=0.02, state_dir=tmp_path / "state")
         run_until(reads, job(), source, tmp_path / "out", options)
+    same(run_bytewax(job(), source, tmp_path / "out", Options(state_dir=tmp_path / "state")), reference)
+
+
+def test_rescaled_in_processes(tmp_path: Path, reference: Told) -> None:
+    """The same with processes: one, two, four, one again, each stopped as by SIGTERM."""
+    source, so_far = write_files(NAME, 2, tmp_path), []
+    for processes, reads in ((1, 3), (2, 4), (4, 4)):
+        options = Options(processes=processes, batch_lines=100, epoch_s=0.02, state_dir=tmp_path / "state")
+        run = run_until if processes == 1 else run_cluster_until
+        run(reads, job(), source, tmp_path / "out", options)
+        checkpoint = read_checkpoint(tmp_path / "state" / "store")
+        assert checkpoint is not None
+        so_far.append(sink_state(checkpoint)["counts"]["read"])
+    assert 0 < so_far[0] < so_far[1] < so_far[2] < reference[1]["read"]
     same(run_bytewax(job(), source, tmp_path / "out", Options(state_dir=tmp_path / "state")), reference)
 
 

@@ -1,12 +1,10 @@
 """Promise P3: kill a run at any time, start it again, and its output is that of a run that was never interrupted."""
 
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -14,36 +12,12 @@ import pytest
 
 from flows.engine.plan import Options
 from flows.engine.supervise import WorkerError
-from flows.sources.base import Lines, Partition, Source
+from flows.sources.base import Source
 from tests.engine.fakes import Numbers, expected, found
+from tests.engine.interrupted import AtRead, die
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
 
 JOB = cache(SCENARIOS["hot_card"].job)
-
-
-@dataclass(frozen=True)
-class Deadly:
-    """A source whose process dies, as of kill -9, instead of the nth read of any partition."""
-
-    source: Source
-    reads: int
-
-    def partition_names(self) -> list[str]:
-        return self.source.partition_names()
-
-    def open(self, name: str) -> Partition:
-        partition = self.source.open(name)
-        read, left = partition.read, self.reads
-
-        def deadly(max_lines: int) -> Lines | None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return read(max_lines)
-
-        partition.read = deadly  # type: ignore[method-assign]
-        return partition
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +44,7 @@ def test_kill_changes_nothing(tmp_path: Path, reference: Told, epoch_s: float, w
     source = write_files("hot_card", 2, tmp_path)
     options = Options(workers=workers, batch_lines=200, epoch_s=epoch_s, state_dir=tmp_path / "state")
     for reads in deaths:
-        run_and_die(Deadly(source, reads), tmp_path / "out", options)
+        run_and_die(AtRead(source, reads, die), tmp_path / "out", options)
     same(run_bytewax(JOB(), source, tmp_path / "out", options), reference)
 
 
@@ -80,7 +54,7 @@ def test_cluster_mourns_a_process_and_resumes(tmp_path: Path, reference: Told) -
     state_dir = tmp_path / "state"
     options = Options(processes=2, batch_lines=200, epoch_s=0.05, state_dir=state_dir)
     with pytest.raises(WorkerError, match="exit code -9"):
-        run_bytewax(JOB(), Deadly(source, 8), tmp_path / "out", options)
+        run_bytewax(JOB(), AtRead(source, 8, die), tmp_path / "out", options)
     same(run_bytewax(JOB(), source, tmp_path / "out", Options(state_dir=state_dir)), reference)
 
 

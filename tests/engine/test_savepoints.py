@@ -23,7 +23,7 @@ from flows.savepoint.manifest import damaged, read
 from flows.sources.base import Lines, Partition, Source
 from flows.worker import CONFIG_NOTE
 from state.errors import SnapshotError
-from tests.engine.pauses import run_until
+from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, Told, bytewax_plan, run_bytewax, run_local, same, write_files
 
 NAME = "hot_card"

@@ -22,8 +22,9 @@ from flows.sources.base import Source
 from state.errors import SinkError, SnapshotError
 from tests.engine.fakes import Numbers, expected, found
 from tests.engine.fakes import plan as fake_plan
+from tests.engine.interrupted import AtRead, die, pause
 from tests.engine.scenarios import SCENARIOS, Told, bytewax_plan, run_bytewax, run_local, same, told, write_files
-from tests.engine.test_kill import Deadly, start, wait_for
+from tests.engine.test_kill import start, wait_for
 
 JOB = cache(SCENARIOS["hot_card"].job)
 
@@ -44,7 +45,7 @@ def test_the_dead_are_started_again(
         processes=processes, batch_lines=400, epoch_s=0.02, state_dir=tmp_path / "state",
         restarts=Restarts(20, pause_s=0.01, pause_s_max=0.01),
     )  # fmt: skip
-    same(run_bytewax(JOB(), Deadly(source, 5), tmp_path / "out", options), reference)
+    same(run_bytewax(JOB(), AtRead(source, 5, die), tmp_path / "out", options), reference)
     deaths = [m for m in caplog.messages if "exit code -9" in m]
     assert len(deaths) >= 1
     assert "process 0" in deaths[0] or "process 1" in deaths[0]
@@ -85,11 +86,31 @@ def test_a_sink_that_is_down_for_longer(tmp_path: Path, reference: Told, caplog:
     assert [m.split(";")[0] for m in caplog.messages if "Restart" in m] == ["cannot write after 6 tries: down"] * 3
 
 
+def test_a_clock_set_back_starts_it_again(
+    tmp_path: Path, reference: Told, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forward is harmless; back by an hour ends the processes once, and the records are those of a quiet run."""
+    jumps_s = iter([0.0, 0.0, 86_400.0])
+
+    def jumping_s() -> float:
+        return time.time() + next(jumps_s, 82_800.0)
+
+    monkeypatch.setattr("flows.engine.clock.wall_s", jumping_s)
+    source = write_files("hot_card", 2, tmp_path)
+    options = Options(
+        batch_lines=400, epoch_s=0.02, state_dir=tmp_path / "state", restarts=Restarts(9, pause_s=0.01)
+    )  # fmt: skip
+    slow = AtRead(source, 4, pause)
+    same(run_bytewax(JOB(), slow, tmp_path / "out", options), reference)
+    assert [m.split(":")[0] for m in caplog.messages if "clock" in m] == ["the clock was set back by 3600 s"]
+    assert len([m for m in caplog.messages if "Restart 1" in m]) == 1
+
+
 def test_it_gives_up_and_says_so(tmp_path: Path) -> None:
     """Without progress the restarts are used up; the state is as it was."""
     options = Options(state_dir=tmp_path / "state", restarts=Restarts(2, pause_s=0.01))
     with pytest.raises(WorkerError, match=r"exit code -9.*gave up after 2 restarts"):
-        execute(fake_plan(Deadly(Numbers(), 1), tmp_path / "out", options))  # type: ignore[arg-type]
+        execute(fake_plan(AtRead(Numbers(), 1, die), tmp_path / "out", options))  # type: ignore[arg-type]
     with held_by_run(tmp_path / "state", patience_s=1.0):
         pass
 
@@ -130,7 +151,7 @@ def _host(index: int, addresses: tuple[str, ...], source: Source, place: Path, b
         batch_lines=batch_lines, epoch_s=0.05, state_dir=place / "state", addresses=addresses, index=index,
         restarts=Restarts(20, pause_s=0.05, pause_s_max=0.05),
     )  # fmt: skip
-    run_bytewax(JOB(), Deadly(source, deadly) if deadly else source, place / "out", options)
+    run_bytewax(JOB(), AtRead(source, deadly, die) if deadly else source, place / "out", options)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -15,7 +15,7 @@ from flows.engine.plan import Options
 from flows.savepoint.copy import create
 from flows.sources.files import FilesSpec
 from flows.worker import CONFIG_NOTE
-from tests.engine.pauses import run_until
+from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, write_files
 
 FOLDER: Final = Path(__file__).with_name("savepoints")

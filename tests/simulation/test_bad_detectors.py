@@ -14,7 +14,7 @@ from flows.engine.plan import Options
 from flows.job import DetectorUse, Job
 from state.slot_columns import SlotColumns
 from state.types import F64, I64
-from tests.engine.pauses import run_until
+from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
 
 NAME = "hot_card"

@@ -14,7 +14,7 @@ import pytest
 from flows.engine.plan import Options
 from flows.engine.store import read_checkpoint
 from state.errors import CheckpointError, DriftnetError, SnapshotError
-from tests.engine.pauses import run_until
+from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
 
 NAME = "hot_card"
