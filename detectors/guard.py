@@ -54,6 +54,14 @@ class Guard:
         """Lets it do something that has no answer."""
         self._asked(call, work)
 
+    def saved(self, save: Callable[[], Any]) -> bytes | None:
+        """What save() returns; None when it cannot be saved, and starts cold after a restart."""
+        given = self._asked("snapshot", save)
+        if given is None or isinstance(given[0], bytes):
+            return given and given[0]
+        self._faults.append(Fault("snapshot", f"returned a {type(given[0]).__name__}, expected bytes"))
+        return None
+
     def _asked(self, call: str, ask: Callable[[], T]) -> tuple[T] | None:
         # After a fault it is left alone until the round is over: its state may be half of something.
         if self._off or self._faults:

@@ -250,7 +250,9 @@ def _frames(kind: str, models: list[_Model]) -> dict[str, bytes]:
     out: dict[str, bytes] = {}
     for m in models:
         if m.detector is not None:
-            out[f"{kind}.{m.use.name}.detector"] = m.detector.snapshot()
+            frame = m.guard.saved(m.detector.snapshot)
+            if frame is not None:
+                out[f"{kind}.{m.use.name}.detector"] = frame
         if m.calibrator is not None:
             out[f"{kind}.{m.use.name}.calibrator"] = m.calibrator.snapshot()
     return out

@@ -84,18 +84,22 @@ class OwnDetectors:
         frames = {}
         for use, _, _ in self._uses:
             meta = {"settings": detector_settings(use), "guard": self._guards[use.name].state()}
-            frames[use.name] = pack_frames("own", _VERSION, meta, {"root": save(self._detectors[use.name], chunks)})
+            root = self._guards[use.name].saved(partial(save, self._detectors[use.name], chunks))
+            frames[use.name] = pack_frames("own", _VERSION, meta, {} if root is None else {"root": root})
         return frames
 
     def restore(self, frames: Mapping[str, bytes], chunks: Chunks) -> None:
-        """Takes what `snapshots` gave.  A detector that is new, or has other settings than were saved, starts cold."""
+        """Takes what `snapshots` gave.  A detector that is new, or has other settings than were saved, or could
+        not be saved, starts cold.
+        """
         saved: dict[str, Saved] = {}
         guards: dict[str, list[int]] = {}
         for use, _, _ in self._uses:
             if use.name in frames:
                 meta, inner = unpack_frames(frames[use.name], "own", (_VERSION,))
                 if meta["settings"] == detector_settings(use):
-                    saved[use.name] = Saved(inner["root"], chunks)
+                    if "root" in inner:
+                        saved[use.name] = Saved(inner["root"], chunks)
                     guards[use.name] = meta["guard"]
         self._build(saved, guards)
 

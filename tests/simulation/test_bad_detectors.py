@@ -66,6 +66,8 @@ class Bad(Detector):
         return np.zeros(rows.x.shape)
 
     def snapshot(self) -> bytes:
+        if self.flaw == "cannot be saved" and self.rounds >= 5:
+            raise OSError("no place")
         return b"%d" % self.rounds
 
 
@@ -140,6 +142,18 @@ def test_only_the_bad_one_is_off(tmp_path: Path, reference: Told, spec: type[Bad
     run_until(5, with_bad(spec(flaw)), source, tmp_path / "out", options)
     again = Options(workers=1, state_dir=tmp_path / "state")
     same(run_bytewax(with_bad(spec(flaw)), source, tmp_path / "out", again), told)
+
+
+@pytest.mark.parametrize("spec", [BadSpec, BadOwnSpec], ids=["cohort", "subject"])
+def test_what_cannot_be_saved_starts_cold(tmp_path: Path, spec: type[BadSpec]) -> None:
+    """Its checkpoints fail, and are told; those of all others do not, also across a restart."""
+    source = write_files(NAME, 2, tmp_path)
+    quiet = run_local(with_bad(spec("")), source, tmp_path / "quiet", 8192)
+    options = Options(batch_lines=200, epoch_s=0.0, state_dir=tmp_path / "state")
+    run_until(9, with_bad(spec("cannot be saved")), source, tmp_path / "out", options)
+    told = run_bytewax(with_bad(spec("cannot be saved")), source, tmp_path / "out", options)
+    assert others(told) == others(quiet)
+    assert any("snapshot" in r["detail"] and "no place" in r["detail"] for r in records(told, "rejects"))
 
 
 def test_what_never_returns_is_off(tmp_path: Path) -> None:

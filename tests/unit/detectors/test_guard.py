@@ -70,6 +70,20 @@ def test_after_a_fault_it_is_left_alone_until_the_round_is_over() -> None:
     assert called == [2]
 
 
+def test_what_cannot_be_saved_is_told() -> None:
+    """Its error, or that it gave something else than bytes; and once it is off nothing of it is saved."""
+    guard = Guard()
+    assert guard.saved(lambda: b"state") == b"state"
+    assert guard.saved(lambda: b"") == b""
+    assert guard.faults() == []
+    for save, words in ((raising, "by zero"), (lambda: {"a": 1}, "returned a dict, expected bytes")):
+        assert guard.saved(save) is None
+        (fault,) = guard.faults()
+        assert fault.call == "snapshot"
+        assert words in fault.detail
+    assert Guard(0.0, [3, 1]).saved(lambda: b"state") is None
+
+
 def test_three_bad_rounds_in_a_row_and_it_is_off() -> None:
     """A good round in between starts the count again; once off it stays off, also after a restart."""
     guard = Guard()
