@@ -1,28 +1,37 @@
 """The processes of a run on this machine: started, stopped and mourned together."""
 
 import multiprocessing
+import os
 import pickle
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Final
 
-from flows.engine.lock import held_by_member
+from flows.engine.lock import held_by_member, run_holding
 from flows.engine.member import run_member
 from flows.engine.monitor import Status
 from flows.engine.plan import Plan
 from flows.engine.shutdown import DrainTimeoutError, Stop
 from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
-from state.errors import DriftnetError
+from state.errors import DriftnetError, SnapshotError
 
 _TICK_S: Final = 0.2
 _GRACE_S: Final = 5.0
+_ORPHAN_S: Final = 15.0
+"""How long a process whose parent is gone may drain at most; the next run waits longer than this for its lock."""
+_ORPHANED: Final = 4
+
+Hold = Callable[[int], AbstractContextManager[None]]
+"""Takes a process's lock on the state directory, by its index."""
 
 
 class Cluster:
@@ -43,13 +52,14 @@ class Cluster:
         options = self._plan.options
         addresses = list(options.addresses) or _free_addresses(options.processes)
         indices = [options.index] if options.addresses else range(options.processes)
+        hold = self._hold()
         context = multiprocessing.get_context("spawn")
         with ExitStack() as stack:
             stack.callback(self._mourn)
             connections = []
             for index in indices:
                 ours, theirs = context.Pipe()
-                args = (self._plan, self._store, addresses if len(addresses) > 1 else [], index, theirs)
+                args = (self._plan, self._store, hold, addresses if len(addresses) > 1 else [], index, theirs)
                 process = context.Process(target=_member, args=args, daemon=True)
                 process.start()
                 theirs.close()
@@ -57,6 +67,13 @@ class Cluster:
                 self._processes.append(process)
                 connections.append(ours)
             return self._attend(connections, stop, tell)
+
+    def _hold(self) -> Hold | None:
+        if self._store is None:
+            return None
+        options = self._plan.options
+        host = options.index if options.addresses else None
+        return partial(held_by_member, self._store.parent, run=run_holding(self._store.parent, host), host=host)
 
     def kill(self) -> None:
         """Ends all processes at once."""
@@ -133,7 +150,9 @@ def _free_addresses(count: int) -> list[str]:
         return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
 
 
-def _member(plan: Plan, store: Path | None, addresses: list[str], index: int, connection: Connection) -> None:
+def _member(
+    plan: Plan, store: Path | None, hold: Hold | None, addresses: list[str], index: int, connection: Connection
+) -> None:
     """The main function of a child process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent says what it means
     stop, lock = Stop(), threading.Lock()
@@ -144,15 +163,23 @@ def _member(plan: Plan, store: Path | None, addresses: list[str], index: int, co
             connection.send((kind, what))
 
     def listen() -> None:
-        # An end of the pipe that nobody asked for means that the parent is gone: stop as well.
-        _receive(connection)
+        # An end of the pipe that nobody asked for means that the parent is gone: stop as well, and do not wait for ever
+        # for the others, which may be gone too, or were never started.
+        asked = _receive(connection)
         stop.set()
+        if asked is None:
+            time.sleep(min(plan.options.drain_s, _ORPHAN_S))
+            os._exit(_ORPHANED)
 
     threading.Thread(target=listen, daemon=True).start()
     first = FirstError(also=lambda where, error: send("error", _portable(where, error)))
-    with held_by_member(store.parent, index) if store is not None else nullcontext():
-        status = run_member(plan, store, stop, first, lambda status: send("status", status), addresses, index)
-    send("done", status)
+    try:
+        with hold(index) if hold is not None else nullcontext():
+            status = run_member(plan, store, stop, first, lambda status: send("status", status), addresses, index)
+    except SnapshotError as error:
+        send("error", error)
+    else:
+        send("done", status)
 
 
 def _portable(where: str, error: BaseException) -> BaseException:

@@ -2,9 +2,14 @@
 
 Locks are `flock`s: they end with the process that holds them, however it ends. Files are opened for reading and
 writing: NFS grants a shared lock for the one and an exclusive lock for the other only.
+
+A process of a run whose parent was killed may still be starting, with no lock yet, when the next run looks. So a run
+first writes its name into the file that it holds, and then waits for the locks of processes that are at work; a process
+first takes its lock, and then reads whose run it is. Whatever the order, one of them sees the other.
 """
 
 import fcntl
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,20 +34,37 @@ def held_by_run(directory: Path, host: int | None = None, patience_s: float = 30
         run = stack.enter_context((directory / _RUN).open("a+"))
         if not _taken(run, fcntl.LOCK_EX if host is None else fcntl.LOCK_SH):
             raise SnapshotError(f"state directory {directory}: another run is using it; stop that one first")
-        if host is not None and not _taken(stack.enter_context((directory / f"{_RUN}-{host}").open("a+"))):
-            raise SnapshotError(f"state directory {directory}: another run is using it as host {host} of its cluster")
+        if host is not None:
+            run = stack.enter_context(_run_file(directory, host).open("a+"))
+            if not _taken(run):
+                raise SnapshotError(
+                    f"state directory {directory}: another run is using it as host {host} of its cluster"
+                )
+        run.truncate(0)
+        run.write(secrets.token_hex(8))
+        run.flush()
         left = directory.glob("member-*.lock") if host is None else [_member(directory, host)]
         for file in left:
             _wait_until_free(directory, file, patience_s)
         yield
 
 
+def run_holding(directory: Path, host: int | None = None) -> str:
+    """The name of the run that holds the directory, or held it last; no two have the same."""
+    return _run_file(directory, host).read_text()
+
+
 @contextmanager
-def held_by_member(directory: Path, index: int) -> Iterator[None]:
-    """For the life of one process of a run."""
+def held_by_member(directory: Path, index: int, run: str, host: int | None = None) -> Iterator[None]:
+    """For the life of one process of a run.  run: what `run_holding` said to its parent.
+
+    Raises SnapshotError when another run has the directory now, or a process of an earlier one.
+    """
     with _member(directory, index).open("a+") as lock:
         if not _taken(lock):
             raise SnapshotError(f"state directory {directory}: process {index} of an earlier run is still at work")
+        if run_holding(directory, host) != run:
+            raise SnapshotError(f"state directory {directory}: another run has taken it over while this one started")
         yield
 
 
@@ -59,6 +81,10 @@ def deleting(directory: Path) -> Iterator[bool]:
     """Around the deletion of files; False while they are being copied."""
     with (directory / _COPYING).open("a+") as lock:
         yield _taken(lock, fcntl.LOCK_SH)
+
+
+def _run_file(directory: Path, host: int | None) -> Path:
+    return directory / (_RUN if host is None else f"{_RUN}-{host}")
 
 
 def _member(directory: Path, index: int) -> Path:

@@ -1,5 +1,6 @@
 """Processes that die are started again; hosts form one cluster; what a run leaves behind is nothing."""
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -130,6 +131,24 @@ def test_members_follow_their_supervisor(tmp_path: Path) -> None:
     assert sorted(found(tmp_path / "out")) == sorted(expected(source))
 
 
+def test_a_process_without_parent_does_not_wait_for_others_for_ever(tmp_path: Path) -> None:
+    """It waits for another host when its parent is killed; nobody would ever tell it to stop."""
+    addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+    options = {
+        "addresses": addresses, "index": 0, "drain_s": 0.5, "state_dir": str(tmp_path / "state"),
+        "restarts": {"most": 1},
+    }  # fmt: skip
+    process = start(tmp_path / "out", '{"partitions": 2}', json.dumps(options))
+    member = tmp_path / "state" / "member-0.lock"
+    while not (member.exists() and _is_locked(member)):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    process.communicate()
+    with held_by_run(tmp_path / "state", 0, patience_s=20.0):
+        pass
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_draining_has_a_bound(tmp_path: Path, processes: int) -> None:
     """A run that does not stop in time is ended, and says what to do; nothing of it is left."""
@@ -144,6 +163,15 @@ def test_draining_has_a_bound(tmp_path: Path, processes: int) -> None:
     assert "--drain-timeout" in errors
     with held_by_run(tmp_path / "state", patience_s=1.0):
         pass
+
+
+def _is_locked(file: Path) -> bool:
+    with file.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _host(index: int, addresses: tuple[str, ...], source: Source, place: Path, batch_lines: int, deadly: int) -> None:
