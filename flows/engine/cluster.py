@@ -15,11 +15,12 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Final
 
-from flows.engine.lock import held_by_member, run_holding
+from flows.engine.lock import held_by_member, run_holding, wait_for_other_hosts
 from flows.engine.member import run_member
 from flows.engine.monitor import Status
 from flows.engine.plan import Plan
 from flows.engine.shutdown import DrainTimeoutError, Stop
+from flows.engine.store import discard_uncommitted, latest_execution
 from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
 from state.errors import DriftnetError, SnapshotError
@@ -69,11 +70,17 @@ class Cluster:
             return self._attend(connections, stop, tell)
 
     def _hold(self) -> Hold | None:
+        """Makes the state ready for processes that are about to start."""
         if self._store is None:
             return None
-        options = self._plan.options
+        options, directory = self._plan.options, self._store.parent
         host = options.index if options.addresses else None
-        return partial(held_by_member, self._store.parent, run=run_holding(self._store.parent, host), host=host)
+        latest = latest_execution(self._store)
+        if host == 0:
+            wait_for_other_hosts(directory, host, latest)
+        if not host:
+            discard_uncommitted(self._store)
+        return partial(held_by_member, directory, run=run_holding(directory, host), host=host, since=latest)
 
     def kill(self) -> None:
         """Ends all processes at once."""

@@ -55,8 +55,9 @@ def run_holding(directory: Path, host: int | None = None) -> str:
 
 
 @contextmanager
-def held_by_member(directory: Path, index: int, run: str, host: int | None = None) -> Iterator[None]:
-    """For the life of one process of a run.  run: what `run_holding` said to its parent.
+def held_by_member(directory: Path, index: int, run: str, host: int | None = None, since: int = -1) -> Iterator[None]:
+    """For the life of one process of a run.  run: what `run_holding` said to its parent.  since: the latest execution
+    when it was started.
 
     Raises SnapshotError when another run has the directory now, or a process of an earlier one.
     """
@@ -65,7 +66,19 @@ def held_by_member(directory: Path, index: int, run: str, host: int | None = Non
             raise SnapshotError(f"state directory {directory}: process {index} of an earlier run is still at work")
         if run_holding(directory, host) != run:
             raise SnapshotError(f"state directory {directory}: another run has taken it over while this one started")
+        lock.truncate(0)
+        lock.write(str(since))
+        lock.flush()
         yield
+
+
+def wait_for_other_hosts(directory: Path, host: int, latest: int, patience_s: float = 60.0) -> None:
+    """Returns when all processes of other hosts that took part in the latest execution have ended; those that were
+    started since then wait for this host's.  Raises SnapshotError when one does not end.
+    """
+    for file in directory.glob("member-*.lock"):
+        if file != _member(directory, host):
+            _wait_until_free(directory, file, patience_s, unless=str(latest))
 
 
 @contextmanager
@@ -91,11 +104,11 @@ def _member(directory: Path, index: int) -> Path:
     return directory / f"member-{index}.lock"
 
 
-def _wait_until_free(directory: Path, file: Path, patience_s: float) -> None:
+def _wait_until_free(directory: Path, file: Path, patience_s: float, unless: str = "never") -> None:
     """The processes of a run whose parent was killed stop by themselves, after a last checkpoint."""
     until_s = time.monotonic() + patience_s
     with file.open("a+") as lock:
-        while not _taken(lock):
+        while not _taken(lock) and file.read_text() != unless:
             if time.monotonic() > until_s:
                 raise SnapshotError(
                     f"state directory {directory}: a process of an earlier run has not stopped ({file.name} is held);"

@@ -16,7 +16,7 @@ from flows.engine.monitor import Progress, Status, fraction, summary
 from flows.engine.plan import Plan
 from flows.engine.recovery import locked_state
 from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
-from flows.engine.store import read_checkpoint, sink_state
+from flows.engine.store import discard_uncommitted, read_checkpoint, sink_state
 from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
 from flows.report import Summary
@@ -47,7 +47,7 @@ def execute(plan: Plan, progress: Progress | None = None) -> Summary:
                 (options.state_dir / name).write_text(text)
             _log.info("%s", _whence(store))
         stop = Stop()
-        if options.processes > 1 or options.restarts.most:
+        if options.processes > 1 or options.restarts.most or options.addresses:
             cluster = Cluster(plan, store)
             stack.enter_context(watching_clock(lambda by_s: _clock_set_back(by_s, plan, cluster.kill)))
             stack.enter_context(stopping_on_signals(stop, cluster.kill, options.drain_s, cluster.give_up_draining))
@@ -60,8 +60,9 @@ def execute(plan: Plan, progress: Progress | None = None) -> Summary:
 
 
 def _run_here(plan: Plan, store: Path | None, stop: Stop, tell: Callable[[Sequence[Status]], None]) -> Status:
-    options = plan.options
-    return run_member(plan, store, stop, FirstError(), lambda status: tell([status]), options.addresses, options.index)
+    if store is not None:
+        discard_uncommitted(store)
+    return run_member(plan, store, stop, FirstError(), lambda status: tell([status]))
 
 
 def _clock_set_back(by_s: float, plan: Plan, kill: Callable[[], None] | None = None) -> None:

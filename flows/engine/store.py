@@ -1,4 +1,4 @@
-"""What Bytewax's recovery store holds, read without Bytewax.
+"""What Bytewax's recovery store holds, read without Bytewax; and what must not be in it when a run begins.
 
 Not for a process in which a dataflow runs on the store: Bytewax brings an SQLite of its own, and when one library
 closes a file, the locks that the other has on it are gone (POSIX).
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from state.errors import SnapshotError
+from state.errors import CheckpointError, SnapshotError
 
 PARTS: Final = 4
 """Files of a store, for its whole life: more of them resume faster, each costs some milliseconds per epoch."""
@@ -115,17 +115,48 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
+def discard_uncommitted(store: Path) -> int:
+    """Deletes the states of epochs that were not committed, and returns how many there were.
+
+    Bytewax leaves them where they are.  A run that goes on counts the same epochs again, and where a key has nothing to
+    do in one of them its old row is not replaced: once that epoch is committed the row would be taken for the key's
+    state, although it knows of lines that are read again.  Only while no process works on the store.
+    """
+    with ExitStack() as stack:
+        epoch = _resume_epoch([stack.enter_context(closing(_open(path))) for path in _files(store)])
+    if epoch is None:
+        return 0
+    found = 0
+    try:
+        for path in _files(store):
+            with closing(sqlite3.connect(path, timeout=10.0)) as db, db:
+                found += db.execute("DELETE FROM snaps WHERE snap_epoch >= ?", [epoch]).rowcount
+    except sqlite3.Error as error:
+        raise CheckpointError(f"recovery store {store} cannot be written: {error}; make it writable") from error
+    return found
+
+
+def latest_execution(store: Path) -> int:
+    """Bytewax's number of the last run that began on the store, -1 for none."""
+    with ExitStack() as stack:
+        parts = [stack.enter_context(closing(_open(path))) for path in _files(store)]
+        return max((number for db in parts for (number,) in db.execute("SELECT ex_num FROM exs")), default=-1)
+
+
 def _resume_epoch(parts: list[sqlite3.Connection]) -> int | None:
-    runs = [row for db in parts for row in db.execute("SELECT ex_num, resume_epoch FROM exs")]
+    """Where Bytewax goes on: at the least epoch that a worker of the latest run has begun, those that have told none
+    being where that run began.
+    """
+    runs = [row for db in parts for row in db.execute("SELECT ex_num, resume_epoch, worker_count FROM exs")]
     if not runs:
         return None
-    latest, resumed = max(runs)
+    latest, resumed, workers = max(runs)
     fronts = [
         epoch
         for db in parts
         for (epoch,) in db.execute("SELECT worker_frontier FROM fronts WHERE ex_num = ?", [latest])
     ]
-    return min(fronts, default=resumed)
+    return min(fronts) if len(fronts) == workers else resumed
 
 
 def _states(parts: list[sqlite3.Connection], epoch: int) -> Iterator[tuple[tuple[str, str], Any]]:

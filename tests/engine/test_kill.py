@@ -1,17 +1,22 @@
 """Promise P3: kill a run at any time, start it again, and its output is that of a run that was never interrupted."""
 
 import multiprocessing
+import pickle
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from flows.engine.plan import Options
-from flows.engine.supervise import WorkerError
+from flows.engine.store import read_checkpoint
+from flows.engine.supervise import Restarts, WorkerError
 from flows.sources.base import Source
 from tests.engine.fakes import Numbers, expected, found
 from tests.engine.interrupted import AtRead, die
@@ -46,6 +51,31 @@ def test_kill_changes_nothing(tmp_path: Path, reference: Told, epoch_s: float, w
     for reads in deaths:
         run_and_die(AtRead(source, reads, die), tmp_path / "out", options)
     same(run_bytewax(JOB(), source, tmp_path / "out", options), reference)
+
+
+@pytest.mark.parametrize("restarts", [0, 1], ids=["in this process", "in a supervised one"])
+def test_states_of_an_epoch_that_was_not_committed_are_gone_before_a_run_begins(tmp_path: Path, restarts: int) -> None:
+    """Bytewax leaves them, and would take one for a key's state as soon as its epoch is over and the key had nothing to
+    do in it.
+    """
+    source = write_files("hot_card", 2, tmp_path)
+    options = Options(batch_lines=200, epoch_s=0.0, state_dir=tmp_path / "state")
+    run_and_die(AtRead(source, 9, die), tmp_path / "out", options)
+    checkpoint = read_checkpoint(tmp_path / "state" / "store")
+    assert checkpoint is not None
+    (step, key) = next(name for name in checkpoint.states if name[0].endswith("alerts"))
+    with closing(sqlite3.connect(tmp_path / "state" / "store" / "part-1.sqlite3")) as db, db:
+        row = (step, key, checkpoint.epoch + 100, pickle.dumps(("nobody", b"of another life")))
+        db.execute("INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES (?, ?, ?, ?)", row)
+    again = replace(options, restarts=Restarts(restarts))
+    process = multiprocessing.get_context("spawn").Process(
+        target=run_bytewax, args=(JOB(), AtRead(source, 1, die), tmp_path / "out", again)
+    )
+    process.start()
+    process.join(60)
+    process.close()
+    with closing(sqlite3.connect(tmp_path / "state" / "store" / "part-1.sqlite3")) as db:
+        assert db.execute("SELECT count(*) FROM snaps WHERE snap_epoch > ?", [checkpoint.epoch + 50]).fetchone() == (0,)
 
 
 def test_cluster_mourns_a_process_and_resumes(tmp_path: Path, reference: Told) -> None:

@@ -1,0 +1,62 @@
+"""What a run may find in Bytewax's store, and which of it counts."""
+
+import pickle
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from bytewax.recovery import init_db_dir
+
+from flows.engine.store import PARTS, discard_uncommitted, latest_execution, read_checkpoint
+
+Row = tuple[object, ...]
+
+
+def store(place: Path, exs: list[Row], fronts: list[Row], snaps: list[Row]) -> Path:
+    """Rows go to different parts, as they do in a real one.  exs: (number, workers, resume epoch); fronts: (number,
+    worker, epoch); snaps: (key, epoch, state).
+    """
+    init_db_dir(place, PARTS)  # type: ignore[no-untyped-call]
+    for table, columns, rows in (
+        ("exs", "ex_num, worker_count, resume_epoch", exs),
+        ("fronts", "ex_num, worker_index, worker_frontier", fronts),
+        ("snaps", "step_id, state_key, snap_epoch, ser_change", [("f.s", k, e, pickle.dumps(s)) for k, e, s in snaps]),
+    ):
+        for i, row in enumerate(rows):
+            with closing(sqlite3.connect(place / f"part-{i % PARTS}.sqlite3")) as db, db:
+                marks = ", ".join("?" * len(row))
+                db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)
+    return place
+
+
+def test_what_was_not_committed_goes(tmp_path: Path) -> None:
+    """Key b was saved at the end of epoch 7, which nobody committed.  The next run may have nothing for b in its epoch
+    7, and must not find the old row once that is over.
+    """
+    rows: list[Row] = [("a", 5, 1), ("a", 6, 2), ("b", 5, 10), ("b", 7, 1000), ("a", 8, 3)]
+    place = store(tmp_path, [(0, 2, 1), (1, 2, 4)], [(0, 0, 4), (0, 1, 4), (1, 0, 7), (1, 1, 8)], rows)
+    assert discard_uncommitted(place) == 2
+    checkpoint = read_checkpoint(place)
+    assert checkpoint is not None
+    assert (checkpoint.epoch, checkpoint.of_step("s")) == (7, {"a": 2, "b": 10})
+    assert discard_uncommitted(place) == 0
+    assert latest_execution(place) == 1
+
+
+@pytest.mark.parametrize(
+    ("fronts", "epoch"),
+    [([(3, 0, 9), (3, 1, 8)], 8), ([(3, 0, 9)], 6), ([], 6), ([(2, 0, 6), (2, 1, 6)], 6)],
+    ids=["all workers told", "one told nothing", "nobody told", "only of the run before"],
+)
+def test_where_bytewax_goes_on(tmp_path: Path, fronts: list[Row], epoch: int) -> None:
+    """A worker that has not told its epoch yet is where the run began (measured on Bytewax 0.21.1)."""
+    checkpoint = read_checkpoint(store(tmp_path, [(2, 1, 1), (3, 2, 6)], fronts, [("a", 1, 1)]))
+    assert checkpoint is not None
+    assert checkpoint.epoch == epoch
+
+
+def test_a_store_that_nobody_used(tmp_path: Path) -> None:
+    place = store(tmp_path, [], [], [])
+    assert discard_uncommitted(place) == 0
+    assert latest_execution(place) == -1
