@@ -1,7 +1,7 @@
 """The detector contract: score reads, learn writes, the host decides the order; "not yet" is nan."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -47,6 +47,7 @@ class Rows:
 
     x: (n, F) float64, nan where a feature has no value.  subject: (n,) uint64.  start_us, stop_us: (n,) int64.
     slot: (n,) int32 without repeats for scope SUBJECT, None for scope COHORT.  end_us: when the round closed.
+    label: (n,) float64, 1 for fraud, 0 for genuine, nan for unknown; None where there are no labels.
     """
 
     window: str
@@ -56,6 +57,18 @@ class Rows:
     start_us: I64
     stop_us: I64
     slot: I32 | None = None
+    label: F64 | None = None
+
+    def pick(self, at: I64) -> "Rows":
+        """These rows."""
+        slot = None if self.slot is None else self.slot[at]
+        label = None if self.label is None else self.label[at]
+        x = self.x.T.take(at, axis=1).T
+        return Rows(self.window, self.end_us, x, self.subject[at], self.start_us[at], self.stop_us[at], slot, label)
+
+    def only(self, columns: I64) -> "Rows":
+        """All rows, with these features."""
+        return replace(self, x=self.x.T[columns].T)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -110,6 +123,7 @@ class DetectorSpec(ABC):
     """A frozen, hashable description of a detector: a frozen dataclass whose fields are its parameters.
 
     type: the word in the configuration and in the entry point group `driftnet.detectors`.
+    uses_labels: whether it learns from rows with a label only, and its score is the probability of label 1.
     calibrated: the raw score is turned into a tail probability by online calibration. A spec with calibrated=False
     (hard rules) gives tail probabilities itself: score() is then -log10(p).
     """
@@ -118,6 +132,11 @@ class DetectorSpec(ABC):
     scope: ClassVar[Scope] = Scope.COHORT
     version: ClassVar[int] = 1
     calibrated: ClassVar[bool] = True
+
+    @property
+    def uses_labels(self) -> bool:
+        """See above."""
+        return False
 
     @abstractmethod
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Detector:

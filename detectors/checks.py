@@ -8,7 +8,6 @@ No test framework is needed: a check raises AssertionError and says what was see
 one.
 """
 
-import math
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
@@ -18,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows, Scope, SubjectDetector
+from detectors.quality import rank_quality
 from detectors.saving import build, save, whole
 from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
@@ -275,15 +275,9 @@ def _ranks(spec: DetectorSpec) -> None:
 
 def ranking(score: F64, truth: F64) -> float:
     """Area under the ROC curve; nan scores count as the lowest."""
-    order = np.argsort(np.nan_to_num(score, nan=-math.inf), kind="stable")
-    place = np.empty(len(score))
-    values = np.nan_to_num(score, nan=-1e300)[order]
-    # Equal scores share the mean of their places.
-    first, last = np.searchsorted(values, values, "left"), np.searchsorted(values, values, "right")
-    place[order] = (first + last + 1) / 2
-    odd = truth > 0
-    wins = place[odd].sum() - odd.sum() * (odd.sum() + 1) / 2
-    return float(wins / (odd.sum() * (~odd).sum()))
+    area = rank_quality(np.nan_to_num(score, nan=-1e300), truth).roc_auc
+    assert area is not None, "a truth of one kind"
+    return area
 
 
 def _levels_off(spec: DetectorSpec) -> None:

@@ -1,5 +1,6 @@
 """A guard in front of each detector: what it does wrong harms it alone, and is told."""
 
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Guard:
         self._failed, off = state or (0, 0)
         self._off = bool(off)
         self._faults: list[Fault] = []
+        self.spent_s = 0.0
+        """CPU seconds that it took in this process."""
 
     def array(self, call: str, ask: Callable[[], Any], shape: tuple[int, ...], otherwise: float) -> F64:
         """What ask() returns, float64 of this shape and finite or nan; else an array of `otherwise`."""
@@ -66,6 +69,7 @@ class Guard:
         # After a fault it is left alone until the round is over: its state may be half of something.
         if self._off or self._faults:
             return None
+        started_ns = time.thread_time_ns()
         try:
             return (call_within(self._budget_s, ask),)
         except _FATAL:
@@ -73,6 +77,8 @@ class Guard:
         except BaseException as error:
             self._faults.append(Fault(call, _described(error)))
             return None
+        finally:
+            self.spent_s += (time.thread_time_ns() - started_ns) / 1e9
 
     def faults(self) -> list[Fault]:
         """Those of the round, which is over with this call."""

@@ -1,6 +1,6 @@
-"""Any anomaly detector of River by its import path, row by row on scaled features: for trying out.
+"""Any model of River by its import path: anomaly detectors, classifiers, pipelines of steps, models made of models.
 
-It costs what River costs (10 to 400 us a row).  Detectors that run on every row deserve a vectorised twin.
+It costs what River costs (10 to 400 us a row), row by row.  Detectors that run on every row deserve a vectorised twin.
 """
 
 import importlib
@@ -8,11 +8,13 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Union
 
 import numpy as np
-from river.base import AnomalyDetector
+from river.base import AnomalyDetector, AnomalyFilter, Classifier, SupervisedAnomalyDetector
+from river.compose import Pipeline
 
 from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
 from detectors.limits import require, require_features
@@ -22,25 +24,43 @@ from state.errors import ConfigError, DetectorError, SnapshotError
 from state.snapshot import pack, unpack
 from state.types import F64
 
-Scalar = str | int | float | bool | None
+Value = Union[str, int, float, bool, None, "Part", tuple["Part", ...]]
+Params = tuple[tuple[str, Value], ...]
+
+_KINDS: Final = (AnomalyDetector, AnomalyFilter, SupervisedAnomalyDetector, Classifier)
 
 
 @dataclass(frozen=True, slots=True)
-class RiverModelSpec(DetectorSpec):
-    """A River anomaly detector.
+class Part:
+    """An object of River.  path: import path of its class.  params: its arguments; a part may be made of parts."""
 
-    path: import path of a subclass of river.base.AnomalyDetector.  params: its arguments as (name, value) pairs.
-    warmup: rows after which medians and inter-quartile ranges are fixed, and again as many before the first score.
-    learn_rows_max: rows learned per round, evenly chosen.  unit: features as [0, 1] (Half-Space Trees) instead of
-    [-5, 5] inter-quartile ranges.  directed: as in `detectors.scaling.fit_scale`.
+    path: str
+    params: Params = ()
+
+
+@dataclass(frozen=True)
+class RiverModelSpec(DetectorSpec):
+    """A model of River: one that scores rows, or a classifier that learns from labels.
+
+    path: import path of a River class.  params: its arguments as (name, value) pairs; a value may be a table with
+    path and params, which is another River object, or a list of such.  steps: parts that come before it in a pipeline.
+    target: the feature that is judged given the others, for detectors that score a y (GaussianScorer,
+    StandardAbsoluteDeviation, PredictiveAnomalyDetection).  warmup: rows after which medians and inter-quartile ranges
+    are fixed, and again as many before the first score.  learn_rows_max: rows learned per round, evenly chosen.
+    scaled: features in inter-quartile ranges from their median, [-5, 5], nothing missing; else on their natural scale,
+    missing ones left out.  unit: [0, 1] instead of [-5, 5] (Half-Space Trees).  directed: as in
+    `detectors.scaling.fit_scale`.
     """
 
     type: ClassVar[str] = "river"
 
     path: str = "river.anomaly.LODA"
-    params: tuple[tuple[str, Scalar], ...] = (("n_random_cuts", 25), ("seed", 1))
+    params: Params = (("n_random_cuts", 25), ("seed", 1))
+    steps: tuple[Part, ...] = ()
+    target: str = ""
     warmup: int = 256
     learn_rows_max: int = 1024
+    scaled: bool = True
     unit: bool = False
     directed: bool = True
 
@@ -52,27 +72,63 @@ class RiverModelSpec(DetectorSpec):
             learn_rows_max=(self.learn_rows_max >= 1, "at least 1"),
         )
 
+    def model(self) -> Any:
+        """A new model.  Raises ConfigError for a path or arguments that River does not know."""
+        model = _construct(Part(self.path, self.params))
+        for step in reversed(self.steps):
+            model = _construct(step) | model
+        if not isinstance(_last(model), _KINDS):
+            raise ConfigError(f"river: {self.path} is neither an anomaly detector (score_one) nor a classifier")
+        if bool(self.target) != isinstance(_last(model), SupervisedAnomalyDetector):
+            what = (
+                "needs a target, the feature that it judges" if not self.target else "takes no target: it judges rows"
+            )
+            raise ConfigError(f"river: {self.path} {what}")
+        return model
+
+    @cached_property
+    def uses_labels(self) -> bool:
+        """Whether it is a classifier."""
+        return isinstance(_last(self.model()), Classifier)
+
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "RiverDetector":
         """A detector at work.  Raises ConfigError for a path or arguments that River does not know."""
         require_features(len(features), self.type)
-        detector = RiverDetector(self, features, _construct(self.path, self.params))
+        names = [f.name for f in features]
+        if self.target and self.target not in names:
+            raise ConfigError(f"river: no feature {self.target!r} to judge; there are {', '.join(names)}")
+        detector = RiverDetector(self, features, self.model())
         if resume is not None:
             detector.resume(resume)
         return detector
 
 
-def _construct(path: str, params: tuple[tuple[str, Scalar], ...]) -> Any:
-    module, _, name = path.rpartition(".")
+def _construct(part: Part) -> Any:
+    module, _, name = part.path.rpartition(".")
     try:
         kind = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"river: cannot import {path!r}: {error}; give a path such as river.anomaly.LODA") from error
-    if not (isinstance(kind, type) and issubclass(kind, AnomalyDetector)):
-        raise ConfigError(f"river: {path} is not a river.base.AnomalyDetector (score_one(x), learn_one(x))")
+        raise ConfigError(
+            f"river: cannot import {part.path!r}: {error}; give a path such as river.anomaly.LODA"
+        ) from error
+    if not isinstance(kind, type):
+        raise ConfigError(f"river: {part.path} is not a class")
+    params = {key: _argument(value) for key, value in part.params}
     try:
-        return kind(**dict(params))
+        return kind(**params)
     except Exception as error:
-        raise ConfigError(f"river: {path} does not accept {dict(params)}: {error}") from error
+        raise ConfigError(f"river: {part.path} does not accept {params}: {error}") from error
+
+
+def _argument(value: Value) -> Any:
+    if isinstance(value, Part):
+        return _construct(value)
+    return [_construct(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _last(model: Any) -> Any:
+    """The step of a pipeline that answers."""
+    return list(model.steps.values())[-1] if isinstance(model, Pipeline) else model
 
 
 @contextmanager
@@ -96,29 +152,55 @@ class RiverDetector(Detector):
         self.features = features
         self.names = [f.name for f in features]
         self.model = model
+        self.classifies = isinstance(_last(model), Classifier)
         self.learned = 0
+        self.labels = [0, 0]
+        """Rows learned with label 0, with label 1."""
         self.turn = 0
         self.sample = Sample(len(features), max(512, spec.warmup))
         self.scale: Scale | None = None
 
-    def score(self, rows: Rows) -> F64:
-        """(n,) float64 on River's scale; nan before `2 * warmup` rows, and where River says int 0, its "not yet"."""
-        if self.scale is None or self.learned < self.spec.warmup:
-            return np.full(len(rows), np.nan)
-        return self._score(self.scale.apply(rows.x))
+    @property
+    def ready(self) -> bool:
+        """Whether rows are scored."""
+        return self.scale is not None and (
+            min(self.labels) > 0 if self.classifies else self.learned >= self.spec.warmup
+        )
 
-    def _score(self, z: F64) -> F64:
-        score_one = self.model.score_one
+    def score(self, rows: Rows) -> F64:
+        """(n,) float64 on River's scale, for classifiers the probability of label 1; nan before `2 * warmup` rows, or
+        before a classifier has seen both labels, and where River says int 0, its "not yet".
+        """
+        if not self.ready or self.scale is None or not len(rows):
+            return np.full(len(rows), np.nan)
+        return self._score(self._seen(self.scale, rows.x))
+
+    def _seen(self, scale: Scale, x: F64) -> F64:
+        """What the model is shown."""
+        if not self.spec.scaled:
+            return np.where(np.isfinite(x), x, np.nan)
+        z = scale.apply(x)
+        return (z + LIMIT) / (2 * LIMIT) if self.spec.unit else z
+
+    def _score(self, seen: F64) -> F64:
+        model, target = self.model, self.spec.target
         with _river(f"{self.spec.path}.score_one"):
-            answers = [score_one(row) for row in self._dicts(z)]
+            if self.classifies:
+                answers = [model.predict_proba_one(row).get(True, 0.0) for row in self._dicts(seen)]
+            elif target:
+                answers = [model.score_one(row, row.pop(target, 0.0)) for row in self._dicts(seen)]
+            else:
+                answers = [model.score_one(row) for row in self._dicts(seen)]
         return np.array([np.nan if type(a) is int else float(a) for a in answers], dtype=np.float64)
 
-    def _dicts(self, z: F64) -> Iterator[dict[str, float]]:
-        values = (z + LIMIT) / (2 * LIMIT) if self.spec.unit else z
-        return (dict(zip(self.names, row, strict=True)) for row in values.tolist())
+    def _dicts(self, seen: F64) -> Iterator[dict[str, float]]:
+        if self.spec.scaled:
+            return (dict(zip(self.names, row, strict=True)) for row in seen.tolist())
+        # A value is missing where it differs from itself.
+        return ({name: v for name, v in zip(self.names, row, strict=True) if v == v} for row in seen.tolist())
 
     def learn(self, rows: Rows) -> None:
-        """Learn at most `learn_rows_max` rows of a round."""
+        """Learn at most `learn_rows_max` rows of a round; a classifier those with a label."""
         if not len(rows):
             return
         if self.scale is None:
@@ -127,29 +209,48 @@ class RiverDetector(Detector):
                 return
             self.scale = fit_scale(self.features, self.sample, self.spec.directed)
             self.sample = Sample(len(self.features), max(512, self.spec.warmup))
-        chosen = evenly(len(rows), self.spec.learn_rows_max, self.turn)
+        label = rows.label if rows.label is not None else np.full(len(rows), np.nan)
+        fit = np.flatnonzero(~np.isnan(label)) if self.classifies else np.arange(len(rows))
+        chosen = fit[evenly(len(fit), self.spec.learn_rows_max, self.turn)]
         self.turn += 1
+        shown = self._dicts(self._seen(self.scale, rows.x[chosen]))
+        learn_one, target = self.model.learn_one, self.spec.target
         with _river(f"{self.spec.path}.learn_one"):
-            for row in self._dicts(self.scale.apply(rows.x[chosen])):
-                self.model.learn_one(row)
+            if self.classifies:
+                for row, y in zip(shown, label[chosen].tolist(), strict=True):
+                    self.labels[int(y > 0)] += 1
+                    learn_one(row, y > 0)
+            elif target:
+                for row in shown:
+                    learn_one(row, row.pop(target, 0.0))
+            else:
+                for row in shown:
+                    learn_one(row)
         self.learned += len(chosen)
 
     def explain(self, rows: Rows) -> F64:
         """(n, F): the score's drop with one feature at its median (`detectors.scaling.usual_but_for`)."""
-        if self.scale is None or self.learned < self.spec.warmup or not len(rows):
+        if not self.ready or self.scale is None or not len(rows):
             return np.zeros((len(rows), len(self.features)))
-        return np.nan_to_num(usual_but_for(self._score, self.scale.apply(rows.x)))
+        if not self.spec.scaled:
+            return np.abs(self.scale.apply(rows.x))
+        score = (lambda z: self._score((z + LIMIT) / (2 * LIMIT))) if self.spec.unit else self._score
+        return np.nan_to_num(usual_but_for(score, self.scale.apply(rows.x)))
 
     def snapshot(self) -> bytes:
         """A pickle of the model in a frame that names River's version, beside the scale."""
         sample, arrays = self.sample.state()
         scale = np.empty((2, 0)) if self.scale is None else np.stack([self.scale.center, self.scale.spread])
         model = np.frombuffer(pickle.dumps(self.model, protocol=5), np.uint8)
-        meta = {"sample": sample, "learned": self.learned, "turn": self.turn, "fits": self._fits()}
+        meta = {
+            "sample": sample, "learned": self.learned, "labels": self.labels, "turn": self.turn, "fits": self._fits(),
+        }  # fmt: skip
         return pack(self.KIND, self.version, meta, {**arrays, "scale": scale, "model": model})
 
     def _fits(self) -> list[Any]:
-        return [version("river"), self.spec.path, [list(pair) for pair in self.spec.params], self.names]
+        spec = self.spec
+        whole = [version("river"), spec.path, _plain(spec.params), self.names]
+        return [*whole, _plain(spec.steps), spec.target, spec.scaled] if spec.steps or spec.target else whole
 
     def resume(self, blob: bytes) -> None:
         """Take back a snapshot.  Raises SnapshotError where River's version, the model or the features differ.
@@ -165,6 +266,13 @@ class RiverDetector(Detector):
             # The frame's checksum and River's version were checked; the bytes are our own snapshot.
             self.model = pickle.loads(arrays["model"].tobytes())  # noqa: S301
         self.sample = Sample.resume(meta["sample"], arrays)
-        self.learned, self.turn = int(meta["learned"]), int(meta["turn"])
+        self.learned, self.turn, self.labels = int(meta["learned"]), int(meta["turn"]), meta.get("labels", [0, 0])
         if arrays["scale"].size:
             self.scale = scale_of(self.features, arrays["scale"][0], arrays["scale"][1], self.spec.directed)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    if isinstance(value, Part):
+        return {"path": value.path, "params": _plain(value.params)}
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value

@@ -22,6 +22,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from detectors.quality import rank_quality
+
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -62,13 +64,9 @@ class WindowScores:
 
 
 def auc(score: F64, positive: Bool) -> float:
-    """Area under the ROC curve: P(a positive's score is above a negative's), ties count half; nan without both."""
-    _, rank, count = np.unique(score, return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - (count - 1) / 2
-    hits, misses = int(positive.sum()), int((~positive).sum())
-    if not hits or not misses:
-        return float("nan")
-    return float((middle[rank][positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
+    """Area under the ROC curve; nan without transactions of both kinds."""
+    area = rank_quality(score, positive.astype(np.float64)).roc_auc
+    return float("nan") if area is None else area
 
 
 def card_precision(score: F64, positive: Bool, card: NDArray[Any], k: int) -> float:

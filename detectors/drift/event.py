@@ -29,6 +29,9 @@ class Watch(StrEnum):
     """The share of rows that became candidates."""
     MISSING = "missing"
     """The share of rows without a value, per feature."""
+    ERROR = "error"
+    """The share of labelled rows on which a detector that uses labels was wrong (River's models of the classifier
+    kind)."""
 
 
 @dataclass(frozen=True, slots=True)

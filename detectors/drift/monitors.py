@@ -1,9 +1,11 @@
 """Drift monitors of one window of one cohort.  See DriftSpec."""
 
 import pickle
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -11,8 +13,9 @@ from numpy.typing import NDArray
 from river.drift import ADWIN, PageHinkley
 
 from detectors.base import FeatureInfo
+from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
-from detectors.drift.reference import Reference
+from detectors.drift.reference import SHARE_UNIT_MAX, Reference
 from detectors.drift.summary import Summary, summarise
 from state.errors import ConfigError
 from state.snapshot import pack, unpack
@@ -21,10 +24,12 @@ from state.windows import WindowKind, WindowSpec
 
 __all__ = ["ALL_MONITORS", "DriftEvent", "DriftMonitors", "DriftSpec", "MonitorSpec", "Reaction", "Watch"]
 
+RHYTHMS: Final = ("daily", "none")
 TESTS: Final = ("adwin", "page_hinkley")
 _RIVER: Final = version("river")
 _RING: Final = 32
 _SIZE_MAX: Final = 1e3
+_NOBODY: Final[Mapping[str, F64]] = MappingProxyType({})
 _PRIOR: Final = 24
 """z-values have mean 0: PageHinkley starts as if it had seen so many, or it would take what comes first for normal."""
 
@@ -34,7 +39,7 @@ class MonitorSpec:
     """One family of monitors.  reaction: None for the DriftSpec's.
 
     tests: "adwin" finds small and slow changes, "page_hinkley" sudden ones sooner and in short series; the first to
-    fire reports. Both are River's.
+    fire reports. Both are River's. Errors are watched by ADWIN alone, see `detectors.drift.errors`.
     """
 
     watch: Watch
@@ -56,6 +61,7 @@ class DriftSpec:
     """Which series are watched, how carefully, and what follows.
 
     monitors: at most one per Watch; empty switches drift off.  reaction: for monitors that name none.
+    rhythm: "daily" compares with the same hour of the days before, "none" (rows without a time) with all so far.
     delta: ADWIN's confidence for a whole cohort and window; each series gets its share, delta / number of series.
     warmup_rounds: samples of a series before it is tested, at the start and again after an alarm.
     size_min: smallest change worth an event, in standard deviations of the population (for shares at most 0.15);
@@ -66,6 +72,7 @@ class DriftSpec:
 
     monitors: tuple[MonitorSpec, ...] = ALL_MONITORS
     reaction: Reaction = Reaction.NOTIFY
+    rhythm: str = "daily"
     delta: float = 0.002
     warmup_rounds: int = 12
     size_min: float = 0.25
@@ -79,6 +86,7 @@ class DriftSpec:
         watches = [m.watch for m in self.monitors]
         for key, ok, allowed in (
             ("monitors", len(watches) == len(set(watches)), "each of feature, score, alert_rate, missing at most once"),
+            ("rhythm", self.rhythm in RHYTHMS, f"one of {', '.join(RHYTHMS)}"),
             ("delta", 0 < self.delta < 1, "between 0 and 1"),
             ("warmup_rounds", self.warmup_rounds >= 2, "at least 2"),
             ("size_min", self.size_min >= 0, "at least 0"),
@@ -98,9 +106,13 @@ class DriftSpec:
         features: tuple[FeatureInfo, ...],
         detectors: tuple[str, ...],
         resume: bytes | None = None,
+        predictors: tuple[str, ...] = (),
     ) -> "DriftMonitors":
-        """Monitors at work.  detectors: names, keys of the scores.  Raises SnapshotError for bytes that do not fit."""
-        monitors = DriftMonitors(self, cohort, window, features, detectors)
+        """Monitors at work.  detectors, predictors: names, keys of the scores and of the errors.
+
+        Raises SnapshotError for bytes that do not fit.
+        """
+        monitors = DriftMonitors(self, cohort, window, features, detectors, predictors)
         if resume is not None:
             monitors.restore(resume)
         return monitors
@@ -124,7 +136,7 @@ class _Series:
 
 
 class DriftMonitors:
-    """Feature means, missing shares, detector scores and the alert rate of one window of one cohort.
+    """Feature means, missing shares, detector scores, alert rate and errors of one window of one cohort.
 
     Each round becomes one sample per series (small rounds are added up first; of overlapping sliding windows only those
     that share no event are used, so a 24-hour window gives one sample a day). `Reference` turns a sample into a
@@ -139,6 +151,7 @@ class DriftMonitors:
         window: WindowSpec,
         features: tuple[FeatureInfo, ...],
         detectors: tuple[str, ...],
+        predictors: tuple[str, ...] = (),
     ) -> None:
         self.spec = spec
         self._cohort = cohort
@@ -150,7 +163,10 @@ class DriftMonitors:
         share = np.arange(means + 1 + len(features)) >= means
         self._watched: I64 = np.array([s.column for s in self._series], np.int64)
         cadence_us = window.size_us if window.kind is not WindowKind.SESSION else 5 * MINUTE_US
-        self._reference = Reference(share[self._watched], cadence_us, spec.warmup_rounds)
+        self._reference = Reference(share[self._watched], cadence_us, spec.warmup_rounds, spec.rhythm == "daily")
+        watched = next((m for m in spec.monitors if m.watch is Watch.ERROR), None)
+        self._error_reaction = (watched and watched.reaction) or spec.reaction
+        self._errors = {name: ErrorMonitor(spec.delta) for name in predictors if watched is not None}
         self._sums = Summary.empty(len(self._series))
         self._tests: list[Any] = [None] * len(self._series)
         self._hourly: Bool = np.zeros(len(self._series), np.bool_)
@@ -160,15 +176,32 @@ class DriftMonitors:
         self._ring_value: F64 = np.zeros((_RING, len(self._series)))
         self._ring_expected: F64 = np.zeros((_RING, len(self._series)))
 
-    def update(self, end_us: int, x: F64, scores: dict[str, F64], candidates: int) -> list[DriftEvent]:
+    def update(
+        self, end_us: int, x: F64, scores: dict[str, F64], candidates: int, errors: Mapping[str, F64] = _NOBODY
+    ) -> list[DriftEvent]:
         """Takes one round; returns the changes that it gives away, in the order of the series.
 
         end_us: the round's end, rising.  x: (n, F), nan for missing.  scores: detector -> (n,), nan for "not yet".
-        candidates: how many of the rows became candidates.  Nothing is written to the arrays.
+        candidates: how many of the rows became candidates.  errors: predictor -> (n,), 1 for wrong, nan for unknown.
+        Nothing is written to the arrays.
         """
         overlapping = self._window.kind is WindowKind.SLIDING and end_us % self._window.size_us
-        if not self._series or not len(x) or overlapping:
+        if not len(x) or overlapping:
             return []
+        wrong = [self._test_errors(name, monitor, end_us, errors[name]) for name, monitor in self._errors.items()]
+        found = [event for event in wrong if event is not None]
+        return self._update_series(end_us, x, scores, candidates) + found if self._series else found
+
+    def _test_errors(self, name: str, monitor: ErrorMonitor, end_us: int, wrong: F64) -> DriftEvent | None:
+        rise = monitor.update(end_us, wrong)
+        if rise is None:
+            return None
+        # A share is told in the unit that shares are told in elsewhere (Reference.unit).
+        size = (rise.after - rise.before) / SHARE_UNIT_MAX
+        place = (self._cohort, self._window.name, "adwin", end_us, rise.since_us)
+        return DriftEvent(Watch.ERROR, name, *place, rise.before, rise.after, size, self._error_reaction)
+
+    def _update_series(self, end_us: int, x: F64, scores: dict[str, F64], candidates: int) -> list[DriftEvent]:
         sd = self._reference.sd()
         unit = self._reference.unit(sd)
         low, high = self._bounds(sd)
@@ -289,13 +322,16 @@ class DriftMonitors:
 
     def snapshot(self) -> bytes:
         """The whole state. The tests are pickled River objects, so the frame names River's version."""
-        meta = {"river": _RIVER, "series": [s.key for s in self._series]}
-        tests = {"tests": np.frombuffer(pickle.dumps(self._tests), np.uint8)}
-        return pack("drift", 1, meta, self._arrays() | tests)
+        errors = {name: monitor.state() for name, monitor in self._errors.items()}
+        rest = {name: state for name, (_, state) in errors.items()}
+        meta = {"river": _RIVER, "series": [s.key for s in self._series], "errors": rest}
+        pickled = {"tests": self._tests, "windows": {name: window for name, (window, _) in errors.items()}}
+        objects = {name: np.frombuffer(pickle.dumps(what), np.uint8) for name, what in pickled.items()}
+        return pack("drift", 2, meta, self._arrays() | objects)
 
     def restore(self, blob: bytes, new_detectors: AbstractSet[str] = frozenset()) -> None:
         """Takes what `snapshot` gave.  Series that were not saved, and scores of new_detectors, start cold."""
-        _, meta, saved = unpack(blob, "drift", reads=(1,))
+        version, meta, saved = unpack(blob, "drift", reads=(1, 2))
         at = {key: i for i, key in enumerate(meta["series"])}
         same = [
             (i, at[s.key])
@@ -310,6 +346,16 @@ class DriftMonitors:
             tests = pickle.loads(saved["tests"].tobytes())  # noqa: S301 - our own frame, checksummed
             for i, j in same:
                 self._tests[i] = tests[j]
+        if version > 1:  # v1 knew no errors
+            self._restore_errors(meta, saved, new_detectors)
+
+    def _restore_errors(
+        self, meta: Mapping[str, Any], saved: Mapping[str, NDArray[Any]], new_detectors: AbstractSet[str]
+    ) -> None:
+        windows = pickle.loads(saved["windows"].tobytes()) if meta["river"] == _RIVER else {}  # noqa: S301 - as above
+        for name, monitor in self._errors.items():
+            if name in meta["errors"] and name not in new_detectors:
+                monitor.restore(windows.get(name), meta["errors"][name])
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """The state by name; series are the last axis of each."""
@@ -336,5 +382,6 @@ def _series(spec: DriftSpec, features: tuple[FeatureInfo, ...], detectors: tuple
     return tuple(
         _Series(m.watch, name, column, log, m.tests, m.reaction or spec.reaction)
         for m in sorted(spec.monitors, key=lambda m: list(Watch).index(m.watch))
+        if m.watch is not Watch.ERROR
         for name, column, log in named[m.watch]
     )

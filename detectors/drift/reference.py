@@ -19,8 +19,10 @@ _FIRST_DAY_SD: Final = 0.25
 """Before the hours are known, a round is taken to have at least this noise, in the unit of sizes."""
 _SHARE_SD_MIN: Final = 0.05
 """sd of a share near 0 or 1: a change of a few rows in a thousand is not worth a person's time."""
-_SHARE_UNIT_MAX: Final = 0.15
+SHARE_UNIT_MAX: Final = 0.15
 _MEMORY_DAYS: Final = 3
+_MEMORY_SAMPLES: Final = 1000
+"""What is remembered of a series without rhythm."""
 
 
 def _cut(values: F64, low: F64 | float, high: F64 | float) -> F64:
@@ -37,6 +39,7 @@ class Reference:
     predicts is taken out (AR(1) prewhitening), because ADWIN takes autocorrelation for change.
     In its first day (after the start, or after an alarm) a series is compared with its level of the last hour, on a
     scale so coarse that only large and sudden changes count.
+    A series without rhythm (daily=False) is compared with its mean so far instead, as soon as its noise is known.
 
     share: (S,) bool, True for shares of rows (binomial spread), False for means.  cadence_us: time between samples.
     """
@@ -45,8 +48,9 @@ class Reference:
         "seen", "first_us", "level", "spread", "season", "season_n", "noise", "noise_n", "product", "last",
     )  # fmt: skip
 
-    def __init__(self, share: Bool, cadence_us: int, warmup: int) -> None:
+    def __init__(self, share: Bool, cadence_us: int, warmup: int, daily: bool = True) -> None:
         size = len(share)
+        self.daily = daily
         self.share = share
         self.warmup = warmup
         self.cadence_us = max(min(cadence_us, HOUR_US), MINUTE_US)
@@ -54,8 +58,8 @@ class Reference:
         self.first_us: I64 = np.zeros(size, np.int64)
         self.level: F64 = np.zeros(size)
         self.spread: F64 = np.zeros(size)
-        self.season: F64 = np.zeros((24, size))
-        self.season_n: I64 = np.zeros((24, size), np.int64)
+        self.season: F64 = np.zeros((24 if daily else 1, size))
+        self.season_n: I64 = np.zeros((24 if daily else 1, size), np.int64)
         self.noise: F64 = np.ones(size)
         self.noise_n: I64 = np.zeros(size, np.int64)
         self.product: F64 = np.zeros(size)
@@ -74,7 +78,7 @@ class Reference:
 
         A share of one half that rises by 0.15 is news, though it is but 0.3 sd of a yes-or-no.
         """
-        return np.where(self.share, np.minimum(sd, _SHARE_UNIT_MAX), sd)
+        return np.where(self.share, np.minimum(sd, SHARE_UNIT_MAX), sd)
 
     def warm(self) -> Bool:
         """(S,) True where the level and the spread are known."""
@@ -89,7 +93,9 @@ class Reference:
         the series is not ready; expected: (S,) in the value's unit; seasonal: (S,) bool, True where z is by hour.
         """
         by_hour, hour_known = self._season_at(t_us)
-        aged = ready & (self.seen >= self.warmup) & (t_us - self.first_us >= DAY_US)
+        aged = ready & (self.seen >= self.warmup)
+        if self.daily:
+            aged &= t_us - self.first_us >= DAY_US
         usable = aged & hour_known
         seasonal = aged & (self.noise_n >= self.warmup)
         expected = np.where(usable & seasonal, by_hour, self.level)
@@ -126,6 +132,8 @@ class Reference:
 
         An hour's reference is the mean of its samples, so it belongs to their middle; between two middles it is a line.
         """
+        if not self.daily:
+            return self.season[0], self.season_n[0] > 0
         at_us = t_us - (HOUR_US + self.cadence_us) // 2
         a, part = at_us // HOUR_US % 24, (at_us % HOUR_US) / HOUR_US
         if part == 0:
@@ -152,8 +160,8 @@ class Reference:
         self.level += rate * _cut(value - self.level, -most, most)
         rate = np.where(ready, np.maximum(1 / (self.seen + 1), _SPREAD_RATE), 0.0)
         self.spread += rate * (np.minimum(variance, np.where(warm, 4 * sd * sd, np.inf)) - self.spread)
-        hour = (t_us - 1) // HOUR_US % 24
-        memory = _MEMORY_DAYS * HOUR_US // self.cadence_us
+        hour = (t_us - 1) // HOUR_US % 24 if self.daily else 0
+        memory = _MEMORY_DAYS * HOUR_US // self.cadence_us if self.daily else _MEMORY_SAMPLES
         rate = np.where(ready, np.maximum(1 / (self.season_n[hour] + 1), 1 / memory), 0.0)
         self.season[hour] += rate * (value - self.season[hour])
         self.season_n[hour] += ready

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import alerts, bench, config, convert, detectors, replay, run, savepoint, simulate
+from flows.cli import alerts, bench, config, convert, detectors, replay, run, savepoint, score, simulate
 from flows.cli.logs import LogFormat, configure_logs
 from state.errors import DriftnetError
 
@@ -23,6 +23,8 @@ app.command("run")(run.run)
 app.command("replay")(replay.replay)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(alerts.explain)
+app.command("score")(score.score)
+app.command("evaluate")(score.evaluate)
 app.command("bench", add_help_option=False, context_settings=bench.FORWARD)(bench.bench)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(config.app, name="config")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flows.config.models import Config
 
 DEFAULTS: Final = "defaults.toml"
+TABLE: Final = "table.toml"
 _ENVIRONMENT: Final = re.compile(r"DRIFTNET_([A-Za-z0-9]+(?:__.+)+)")
 _OWN_KEY: Final = re.compile(r"(?P<key>[a-z_]+(?:\.[\w-]+)+): ")
 
@@ -36,16 +37,26 @@ def loads(toml: str, name: str = "text") -> "Config":
     return _checked(Layers((user,) if _extends_nothing(user) else (_shipped(), user)))
 
 
+def load_table(
+    columns: Mapping[str, Any], path: Path | str | None, environ: Mapping[str, str], settings: Sequence[str]
+) -> "Config":
+    """Like `load`, on top of what is shipped for tables and what the table's columns say."""
+    layers = [_shipped(TABLE), Layer("the table's columns", columns), *([] if path is None else [_file(Path(path))])]
+    return _checked(_with_keys(layers, environ, settings))
+
+
 def read(path: Path | str | None, environ: Mapping[str, str], settings: Sequence[str] = ()) -> Layers:
     """The layers that `load` checks, unchecked; cheap.  Raises ConfigError for what is not TOML."""
     layers = [_shipped()]
     if path is not None:
         user = _file(Path(path))
         layers = [user] if _extends_nothing(user) else [*layers, user]
+    return _with_keys(layers, environ, settings)
+
+
+def _with_keys(layers: Sequence[Layer], environ: Mapping[str, str], settings: Sequence[str]) -> Layers:
     below = Layers(tuple(layers)).merged()
-    layers += _environment(environ, below)
-    layers += [_setting(text, below) for text in settings]
-    return Layers(tuple(layers))
+    return Layers((*layers, *_environment(environ, below), *(_setting(text, below) for text in settings)))
 
 
 def _checked(layers: Layers) -> "Config":
@@ -70,8 +81,8 @@ def placed(error: ConfigError, layers: Layers) -> ConfigError:
     return ConfigError(f"{layers.place(tuple(found['key'].split('.')))}: {error}") if found else error
 
 
-def _shipped() -> Layer:
-    return _layer(files("flows").joinpath(DEFAULTS).read_text(encoding="utf-8"), DEFAULTS)
+def _shipped(name: str = DEFAULTS) -> Layer:
+    return _layer(files("flows").joinpath(name).read_text(encoding="utf-8"), name)
 
 
 def _file(path: Path) -> Layer:

@@ -26,7 +26,7 @@ class GroupInput:
 class FeatureRows:
     """Rows of one window end, of one key group and cohort, sorted by subject.
 
-    x: (n, F).  own: name of a subject-scope detector -> its verdict on these rows.
+    x: (n, F).  own: name of a subject-scope detector -> its verdict on these rows.  label: as in detectors.base.Rows.
     """
 
     window: str
@@ -38,6 +38,7 @@ class FeatureRows:
     stop_us: I64
     x: F64
     own: dict[str, "OwnVerdict"] = field(default_factory=dict)
+    label: F64 | None = None
 
     def __len__(self) -> int:
         return len(self.subject)

@@ -65,11 +65,13 @@ class _Model:
     def tail(self, score: F64) -> F64:
         return np.power(10.0, -score) if self.calibrator is None else self.calibrator.tail(score)
 
-    def learn(self, rows: Rows, score: F64) -> None:
+    def learn(self, kept: Rows, score: F64, rows: Rows) -> None:
+        """kept: what is not under suspicion, with its scores.  rows: all; labels speak for themselves."""
         if self.calibrator is not None:
             self.calibrator.learn(score)
         if self.detector is not None:
-            self.guard.tell("learn", partial(self.detector.learn, self.view(rows)))
+            lesson = rows if self.use.spec.uses_labels else kept
+            self.guard.tell("learn", partial(self.detector.learn, self.view(lesson)))
 
     def explain(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
         detector, shape = self.detector, (len(rows), len(self.columns))
@@ -77,11 +79,17 @@ class _Model:
             return own[self.use.name].share[:, self.columns]
         return self.guard.array("explain", lambda: detector.explain(self.view(rows)), shape, 0.0)
 
+    def errors(self, rows: Rows, score: F64) -> F64:
+        """(n,) 1 where a probability was on the wrong side of one half, nan where there is no label or no score."""
+        if rows.label is None:
+            return np.full(len(rows), np.nan)
+        wrong = ((score > 0.5) != (rows.label > 0.5)).astype(np.float64)
+        return np.where(np.isnan(rows.label) | np.isnan(score), np.nan, wrong)
+
     def view(self, rows: Rows) -> Rows:
         if len(self.columns) == rows.x.shape[1]:
             return rows
-        x = rows.x.T[self.columns].T
-        return Rows(rows.window, rows.end_us, x, rows.subject, rows.start_us, rows.stop_us)
+        return rows.only(self.columns)
 
 
 class WindowModels:
@@ -105,7 +113,11 @@ class WindowModels:
         self._successor_rounds = 0
         self._frozen_until_us = START_OF_TIME_US
         self._monitors: DriftMonitors = job.drift.build(
-            cohort, window.window, self.features, tuple(m.use.name for m in self._models)
+            cohort,
+            window.window,
+            self.features,
+            tuple(m.use.name for m in self._models),
+            predictors=tuple(m.use.name for m in self._models if m.use.spec.uses_labels),
         )
 
     def judge(self, rows: Rows, own: dict[str, OwnVerdict]) -> Verdict:
@@ -122,18 +134,19 @@ class WindowModels:
     def learn(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> list[DriftEvent]:
         """Watches the round for drift, then learns from the rows to keep, unless frozen."""
         candidates = int((verdict.per_day <= self._job.policy.candidate_line).sum())
-        events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates)
+        errors = {m.use.name: m.errors(rows, verdict.score[m.use.name]) for m in self._models if m.use.spec.uses_labels}
+        events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
         for event in events:
             self._react(Reaction(event.reaction), rows.end_us)
         if rows.end_us < self._frozen_until_us:
             return events
-        kept, at = (rows, slice(None)) if keep.all() else (_pick(rows, keep), keep)
+        kept, at = (rows, slice(None)) if keep.all() else (rows.pick(np.flatnonzero(keep)), keep)
         self.profile.learn(kept.x)
         for model in self._models:
-            model.learn(kept, verdict.score[model.use.name][at])
+            model.learn(kept, verdict.score[model.use.name][at], rows)
         if self._successors:
             scores = {name: m.score(rows, own)[at] for name, m in self._successors.items()}
-            self._train_successors(kept, scores)
+            self._train_successors(kept, scores, rows)
         return events
 
     def _react(self, reaction: Reaction, now_us: int) -> None:
@@ -144,9 +157,9 @@ class WindowModels:
             self._successors = {m.use.name: m.build_successor(self._job) for m in learners}
             self._successor_rounds = 0
 
-    def _train_successors(self, rows: Rows, scores: dict[str, F64]) -> None:
+    def _train_successors(self, kept: Rows, scores: dict[str, F64], rows: Rows) -> None:
         for name, successor in self._successors.items():
-            successor.learn(rows, scores[name])
+            successor.learn(kept, scores[name], rows)
         self._successor_rounds += 1
         if self._successor_rounds >= self._job.drift.retrain_rounds:
             self._models = [self._successors.get(m.use.name, m) for m in self._models]
@@ -177,6 +190,10 @@ class WindowModels:
         """What detectors did wrong in the round that is over, by name."""
         models = [*self._models, *self._successors.values()]
         return [(m.use.name, fault) for m in models for fault in m.guard.faults()]
+
+    def spent_s(self) -> dict[str, float]:
+        """Detector -> CPU seconds, since the start of this process."""
+        return {m.use.name: m.guard.spent_s for m in self._models if m.detector is not None}
 
     def versions(self) -> dict[str, int]:
         """Name -> version of each detector."""
@@ -256,9 +273,3 @@ def _frames(kind: str, models: list[_Model]) -> dict[str, bytes]:
         if m.calibrator is not None:
             out[f"{kind}.{m.use.name}.calibrator"] = m.calibrator.snapshot()
     return out
-
-
-def _pick(rows: Rows, keep: Bool) -> Rows:
-    at = np.flatnonzero(keep)
-    x = rows.x.T.take(at, axis=1).T
-    return Rows(rows.window, rows.end_us, x, rows.subject[at], rows.start_us[at], rows.stop_us[at])

@@ -75,6 +75,10 @@ class OwnDetectors:
                 }
         return told
 
+    def spent_s(self) -> dict[str, float]:
+        """Detector -> CPU seconds, since the start of this process."""
+        return {name: guard.spent_s for name, guard in self._guards.items()}
+
     def forget(self, slots: I64) -> None:
         for detector in self._detectors.values():
             detector.forget(slots)

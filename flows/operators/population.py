@@ -63,7 +63,7 @@ class PopulationOperator:
 
     def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Output]]:
         models = self._models[rows.window]
-        view = Rows(rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us)
+        view = Rows(rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us, label=rows.label)
         verdict = models.judge(view, rows.own)
         if self.observer is not None:
             self.observer(rows, verdict, models)
@@ -100,7 +100,7 @@ class PopulationOperator:
         at = np.flatnonzero(verdict.per_day <= self._job.policy.candidate_line)
         if not len(at):
             return []
-        few = Rows(view.window, view.end_us, view.x[at], view.subject[at], view.start_us[at], view.stop_us[at])
+        few = view.pick(at)
         own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in rows.own.items()}
         chosen = Verdict(
             verdict.combined[at],
@@ -136,6 +136,15 @@ class PopulationOperator:
             )
             for i, row in enumerate(at.tolist())
         ]
+
+    @property
+    def watermark_us(self) -> int:
+        """All rounds up to here were run."""
+        return self._rounds.watermark_us
+
+    def spent_s(self, window: str) -> dict[str, float]:
+        """CPU seconds by cohort-scope detector, since the start of this process."""
+        return self._models[window].spent_s()
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values.  windows: bytes of each model by name."""

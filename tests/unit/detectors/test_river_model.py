@@ -1,12 +1,17 @@
 """Any River detector: warm-up, errors in its own words, snapshots that name River's version."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from river.linear_model import LogisticRegression
+from river.preprocessing import StandardScaler
 
 import detectors.river_model as module
-from detectors.base import FeatureInfo
+from detectors.base import FeatureInfo, Rows
 from detectors.checks import rows_of
 from detectors.half_space_twin import HalfSpaceTreesTwin
+from detectors.registry import spec_from
 from detectors.river_model import RiverModelSpec
 from state.errors import ConfigError, DetectorError, SnapshotError
 
@@ -17,6 +22,17 @@ FOREST = RiverModelSpec(
     warmup=30,
     unit=True,
 )
+
+
+STEPS = [{"path": "river.preprocessing.StandardScaler"}]
+LOGISTIC = {"path": "river.linear_model.LogisticRegression", "params": {}, "steps": STEPS, "scaled": False}
+
+
+def labelled(rng: np.random.Generator, n: int, known: float = 1.0) -> Rows:
+    """Fraud is where a is above b."""
+    x = rng.normal(size=(n, 2))
+    label = np.where(rng.random(n) < known, (x[:, 0] > x[:, 1]).astype(np.float64), np.nan)
+    return replace(rows_of(x), label=label)
 
 
 class PanicException(BaseException):
@@ -58,7 +74,7 @@ def test_an_unknown_path_or_argument_is_a_configuration_error() -> None:
         RiverModelSpec("river.anomaly.Nonsense").build(FEATURES)
     with pytest.raises(ConfigError, match="cannot import"):
         RiverModelSpec("nonsense").build(FEATURES)
-    with pytest.raises(ConfigError, match="AnomalyDetector"):
+    with pytest.raises(ConfigError, match="neither an anomaly detector"):
         RiverModelSpec("river.stats.Mean", ()).build(FEATURES)
     with pytest.raises(ConfigError, match="n_bees"):
         RiverModelSpec(params=(("n_bees", 3),)).build(FEATURES)
@@ -96,3 +112,105 @@ def test_a_panic_while_restoring_is_a_snapshot_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module.pickle, "loads", panic)
     with pytest.raises(SnapshotError, match="bad state"):
         FOREST.build(FEATURES, blob)
+
+
+@pytest.mark.parametrize(
+    ("params", "model", "labels"),
+    [
+        (LOGISTIC, "StandardScaler | LogisticRegression", True),
+        (
+            {
+                "path": "river.anomaly.QuantileFilter",
+                "params": {"anomaly_detector": {"path": "river.anomaly.LODA", "params": {"seed": 3}}, "q": 0.9},
+            },
+            "QuantileFilter(LODA)",
+            False,
+        ),
+        (
+            {
+                "path": "river.ensemble.VotingClassifier",
+                "params": {"models": [{"path": "river.naive_bayes.GaussianNB"}] * 2},
+            },
+            "VotingClassifier",
+            True,
+        ),
+        ({"path": "river.anomaly.GaussianScorer", "params": {}, "target": "a"}, "GaussianScorer", False),
+    ],
+    ids=["pipeline", "filter", "ensemble", "judges y"],
+)  # fmt: skip
+def test_models_are_made_by_configuration(params: dict[str, object], model: str, labels: bool) -> None:
+    """Values from TOML become River objects, nested ones too; equal configurations are equal specifications."""
+    spec = spec_from("river", params)
+    assert isinstance(spec, RiverModelSpec)
+    assert (str(spec.model()), spec.uses_labels) == (model, labels)
+    assert hash(spec) == hash(spec_from("river", params))
+
+
+def test_a_classifier_answers_as_river_does() -> None:
+    """Row by row in the order of rounds, each scored before any of its round is learned; rows without a label teach
+    nothing; missing values are left out of the dictionaries.
+    """
+    rng = np.random.default_rng(4)
+    detector = spec_from("river", {**LOGISTIC, "warmup": 10}).build(FEATURES)
+    river = StandardScaler() | LogisticRegression()
+    seen: set[float] = set()
+    detector.learn(rows_of(rng.normal(size=(10, 2))))
+    for _ in range(6):
+        rows = labelled(rng, 20, known=0.6)
+        rows.x[3, 1] = np.nan
+        dicts = [{k: v for k, v in zip("ab", row, strict=True) if v == v} for row in rows.x.tolist()]
+        ready = seen == {0.0, 1.0}
+        expected = [river.predict_proba_one(d)[True] if ready else np.nan for d in dicts]
+        assert np.array_equal(detector.score(rows), expected, equal_nan=True)
+        detector.learn(rows)
+        assert rows.label is not None
+        for d, y in zip(dicts, rows.label.tolist(), strict=True):
+            if y == y:
+                river.learn_one(d, y > 0)
+                seen.add(y)
+    assert seen == {0.0, 1.0}
+
+
+def test_a_classifier_goes_on_from_its_snapshot() -> None:
+    """Restored, it answers like the one that went on; another configuration refuses its state."""
+    rng = np.random.default_rng(5)
+    spec = spec_from("river", {**LOGISTIC, "warmup": 10})
+    detector = spec.build(FEATURES)
+    for _ in range(4):
+        detector.learn(labelled(rng, 20))
+    twin = spec.build(FEATURES, detector.snapshot())
+    for _ in range(3):
+        rows = labelled(rng, 20)
+        assert np.array_equal(detector.score(rows), twin.score(rows))
+        detector.learn(rows)
+        twin.learn(rows)
+    with pytest.raises(SnapshotError, match="saved for"):
+        spec_from("river", {**LOGISTIC, "params": {"l2": 0.1}}).build(FEATURES, twin.snapshot())
+
+
+def test_a_target_is_judged_given_the_others() -> None:
+    """GaussianScorer looks at one feature; an odd value of it is odd, an odd value of another one is not."""
+    rng = np.random.default_rng(6)
+    spec = spec_from("river", {"path": "river.anomaly.GaussianScorer", "params": {}, "target": "b", "directed": False})
+    detector = spec.build(FEATURES)
+    for _ in range(30):
+        detector.learn(rows_of(rng.normal(size=(50, 2))))
+    score = detector.score(rows_of(np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])))
+    assert score[0] == score[1] < 0.5 < 0.99 < score[2]
+    with pytest.raises(ConfigError, match="no feature 'c' to judge; there are a, b"):
+        replace(spec, target="c").build(FEATURES)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"path": "river.anomaly.GaussianScorer", "params": {}}, "needs a target, the feature that it judges"),
+        ({"target": "a"}, "takes no target: it judges rows"),
+        ({"path": "river.preprocessing.StandardScaler", "params": {}}, "neither an anomaly detector"),
+        ({"path": "river.anomaly", "params": {}}, "is not a class"),
+    ],
+)
+def test_what_cannot_be_used_is_told(params: dict[str, object], message: str) -> None:
+    """What is missing or too much, and why."""
+    with pytest.raises(ConfigError, match=message):
+        spec_from("river", params).build(FEATURES)

@@ -205,7 +205,7 @@ def test_a_resumed_monitor_goes_on_as_if_it_had_never_stopped(lived: dict[int, b
         second = build(resume=first.snapshot())
         assert head + seen(second, rounds[cut:]) == expected
         # River's objects pickle differently after a round trip, and go on alike: all else is equal to the bit.
-        ours, theirs = (unpack(m.snapshot(), "drift", (1,))[2] for m in (second, whole))
+        ours, theirs = (unpack(m.snapshot(), "drift", (2,))[2] for m in (second, whole))
         for name in ours.keys() - {"tests"}:
             np.testing.assert_array_equal(ours[name], theirs[name])
 

@@ -10,6 +10,7 @@ from state.errors import SnapshotError
 
 @pytest.mark.parametrize("host", [None, 0])
 def test_a_process_that_starts_late_sees_that_another_run_has_begun(tmp_path: Path, host: int | None) -> None:
+    """A process whose parent was killed before it had its lock does not work beside the next run."""
     with held_by_run(tmp_path, host):
         first = run_holding(tmp_path, host)
         with held_by_member(tmp_path, 0, first, host):
@@ -23,6 +24,7 @@ def test_a_process_that_starts_late_sees_that_another_run_has_begun(tmp_path: Pa
 
 
 def test_a_run_waits_for_the_processes_of_the_one_before(tmp_path: Path) -> None:
+    """And says which one does not end."""
     with held_by_run(tmp_path):
         name = run_holding(tmp_path)
     with (
@@ -34,6 +36,7 @@ def test_a_run_waits_for_the_processes_of_the_one_before(tmp_path: Path) -> None
 
 
 def test_there_is_one_run_at_a_time(tmp_path: Path) -> None:
+    """On one host, and as each host of a cluster."""
     with (
         held_by_run(tmp_path),
         pytest.raises(SnapshotError, match="another run is using it"),

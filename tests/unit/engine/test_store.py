@@ -57,6 +57,7 @@ def test_where_bytewax_goes_on(tmp_path: Path, fronts: list[Row], epoch: int) ->
 
 
 def test_a_store_that_nobody_used(tmp_path: Path) -> None:
+    """There is nothing to delete, and no execution."""
     place = store(tmp_path, [], [], [])
     assert discard_uncommitted(place) == 0
     assert latest_execution(place) == -1

@@ -1,0 +1,1 @@
+"""A table of rows through the models of the flow, prequentially, with no windows around it; and how good they were."""

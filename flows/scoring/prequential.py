@@ -1,0 +1,132 @@
+"""Rows through the models of the flow, round by round: each row is scored before anything is learned from it.
+
+The operators are those of the flow, not copies: detectors, guards, calibration, quarantine and drift monitors do here
+what they do there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from detectors.alerting.alert import Candidate
+from detectors.base import Rows, Scope
+from flows.job import Job
+from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
+from flows.operators.models import Verdict, WindowModels
+from flows.operators.own import OwnDetectors
+from flows.operators.population import PopulationOperator
+from flows.scoring.table import Table, rounds_of
+from state.errors import ConfigError
+from state.types import F64, I32, I64, SECOND_US, U64
+
+_WINDOW = "rows"
+Progress = Callable[[int], None]
+"""Called with the number of rows that were scored."""
+
+
+@dataclass(slots=True)
+class Scores:
+    """What the models said of each row of a table, in its order.
+
+    tail_probability: (n,) all detectors' together, nan for "not yet".  score, tail: detector -> (n,).
+    drift: events, as records with the row that gave each away.  candidates: row -> the evidence, for odd rows.
+    faults: what detectors did wrong, as dead-letter records.  spent_s: detector -> CPU seconds, what only learns or
+    explains included.
+    """
+
+    tail_probability: F64
+    score: dict[str, F64]
+    tail: dict[str, F64]
+    drift: list[dict[str, Any]] = field(default_factory=list)
+    candidates: dict[int, Candidate] = field(default_factory=dict)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    spent_s: dict[str, float] = field(default_factory=dict)
+
+
+def score_table(job: Job, table: Table, round_rows: int = 32, progress: Progress | None = None) -> Scores:
+    """Scores all rows.  job: as `table_job` makes it.  round_rows: rows that are scored before they are learned from;
+    1 for a series of single values.
+    """
+    run = _Run(job, table)
+    for low, high in rounds_of(table, round_rows):
+        run.round(low, high)
+        if progress is not None:
+            progress(high)
+    return run.scores()
+
+
+class _Run:
+    def __init__(self, job: Job, table: Table) -> None:
+        n = len(table)
+        homeless = [u.name for u in job.detectors if u.spec.scope is Scope.SUBJECT and table.subject is None]
+        if homeless:
+            raise ConfigError(
+                f"detectors {', '.join(homeless)} compare a row with its subject's past; say whose rows they are"
+                " (--subject COLUMN, or --series for one subject)"
+            )
+        self._table = table
+        self._subject, self._slot = _subjects(table)
+        self._names = np.array(
+            [str(i) for i in range(n)] if table.subject is None else [str(s) for s in table.subject.tolist()], object
+        )
+        self._own = OwnDetectors(job, _WINDOW)
+        self._population = PopulationOperator(job, "all")
+        self._population.observer = self._note
+        names = [use.name for use in job.detectors]
+        self._scores = Scores(
+            np.full(n, np.nan),
+            {name: np.full(n, np.nan) for name in names},
+            {name: np.full(n, np.nan) for name in names},
+        )
+        self._rows: I64 = np.empty(0, np.int64)
+
+    def round(self, low: int, high: int) -> None:
+        table = self._table
+        # Rows of a round come in the order of their subjects, as in the flow.
+        at = self._rows = low + np.argsort(self._subject[low:high], kind="stable")
+        time_us = table.time_us[at] if table.time_us is not None else (at + 1) * SECOND_US
+        end_us = max(int(time_us.max()), self._population.watermark_us + 1)
+        rows = FeatureRows(
+            _WINDOW, end_us, 0, self._subject[at], self._names[at], time_us, time_us, table.x[at],
+            label=None if table.label is None else table.label[at],
+        )  # fmt: skip
+        rows.own = self._judge_own(rows, at)
+        for message in self._population.process(CohortInput(0, end_us, [rows])):
+            self._take(message, high - 1)
+
+    def _judge_own(self, rows: FeatureRows, at: I64) -> dict[str, OwnVerdict]:
+        view = Rows(
+            rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us, self._slot[at], rows.label
+        )
+        return self._own.judge(view)
+
+    def _note(self, rows: FeatureRows, verdict: Verdict, models: WindowModels) -> None:  # noqa: ARG002
+        out, at = self._scores, self._rows
+        out.tail_probability[at] = verdict.combined
+        for name in verdict.score:
+            out.score[name][at] = verdict.score[name]
+            out.tail[name][at] = verdict.tail[name]
+
+    def _take(self, message: PolicyInput | Output, last_row: int) -> None:
+        if isinstance(message, PolicyInput):
+            row = dict(zip(self._subject[self._rows].tolist(), self._rows.tolist(), strict=True))
+            self._scores.candidates |= {row[c.subject]: c for c in message.candidates}
+        elif message.stream is Stream.DRIFT:
+            self._scores.drift += [{"row": last_row, **record} for record in message.records]
+        elif message.stream is Stream.REJECTS:
+            self._scores.faults += message.records
+
+    def scores(self) -> Scores:
+        self._scores.spent_s = self._population.spent_s(_WINDOW) | self._own.spent_s()
+        return self._scores
+
+
+def _subjects(table: Table) -> tuple[U64, I32]:
+    """(n,) numbers of the subjects, one per row where rows are nobody's; (n,) the same as slots."""
+    if table.subject is None:
+        row = np.arange(len(table))
+        return row.astype(np.uint64), row.astype(np.int32)
+    slot = np.unique(table.subject.astype(str), return_inverse=True)[1]
+    return slot.astype(np.uint64), slot.astype(np.int32)
