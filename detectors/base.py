@@ -5,8 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
+from detectors.features.declare import Direction as Direction
+from detectors.features.declare import FeatureDecl
 from state.slot_columns import SlotColumns
 from state.types import F64, I32, I64, U64
+from state.windows import WindowSpec
 
 
 class Scope(StrEnum):
@@ -16,14 +19,6 @@ class Scope(StrEnum):
     """One model for all rows of a cohort. Sees whole rounds, in one fixed order."""
     SUBJECT = "subject"
     """One row of state per subject, in arrays indexed by slot. Sees each subject at most once per call."""
-
-
-class Direction(StrEnum):
-    """Which side of a feature is suspicious."""
-
-    HIGH = "high"
-    LOW = "low"
-    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +118,8 @@ class DetectorSpec(ABC):
     """A frozen, hashable description of a detector: a frozen dataclass whose fields are its parameters.
 
     type: the word in the configuration and in the entry point group `driftnet.detectors`.
+    own_features, own_windows: what it looks at where the configuration does not say; the planner computes equal ones
+    once, whoever asks for them.  budget_us: CPU per row that scoring, learning and explaining may take, 0 for any.
     uses_labels: whether it learns from rows with a label only, and its score is the probability of label 1.
     calibrated: the raw score is turned into a tail probability by online calibration. A spec with calibrated=False
     (hard rules) gives tail probabilities itself: score() is then -log10(p).
@@ -132,6 +129,9 @@ class DetectorSpec(ABC):
     scope: ClassVar[Scope] = Scope.COHORT
     version: ClassVar[int] = 1
     calibrated: ClassVar[bool] = True
+    own_features: ClassVar[tuple[FeatureDecl, ...]] = ()
+    own_windows: ClassVar[tuple[WindowSpec, ...]] = ()
+    budget_us: ClassVar[float] = 0.0
 
     @property
     def uses_labels(self) -> bool:

@@ -1,20 +1,24 @@
-"""Which detectors exist: the built-in ones, and plug-ins found by the entry point group `driftnet.detectors`.
+"""Which detectors exist: the built-in ones, plug-ins found by the entry point group `driftnet.detectors`, and files.
 
 A plug-in is a frozen dataclass that extends `DetectorSpec`, named in its distribution's pyproject.toml:
 
     [project.entry-points."driftnet.detectors"]
     my_detector = "my_package.my_module:MySpec"
 
-One that cannot be loaded is reported and left out; the others work.
+One that cannot be loaded is reported and left out; the others work. A detector in a file of its own needs no
+distribution: its type is the path, `path/to/my_module.py`, with `:MySpec` where there are several.
 """
 
 import dataclasses
+import importlib
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
 from detectors.base import DetectorSpec
@@ -23,9 +27,10 @@ from detectors.ecod import EcodSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
 from detectors.river_model import RiverModelSpec
 from detectors.rules import RulesSpec
-from state.errors import ConfigError, DriftnetError
+from state.errors import ConfigError, DriftnetError, PluginError
 
 GROUP: Final = "driftnet.detectors"
+_FILE: Final = ".py"
 BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
     HalfSpaceTreesSpec,
     EcodSpec,
@@ -82,6 +87,64 @@ def load(plugins: tuple[EntryPoint, ...]) -> Registry:
     return Registry(types.MappingProxyType(found), tuple(problems))
 
 
+def type_of(word: str) -> type[DetectorSpec]:
+    """The specification of a type's word, or of a file's path.
+
+    Raises PluginError for one that there is, but that cannot be used; ConfigError for what is not there.
+    """
+    if _FILE in word:
+        return _of_file(word)
+    known = registry()
+    if word in known.types:
+        return known.types[word]
+    for problem in known.problems:
+        if problem.name == word:
+            raise PluginError(f"plug-in {word!r} of the distribution {problem.distribution!r}: {problem.error}")
+    raise ConfigError(f"unknown detector {word!r}; known are {', '.join(sorted(known.types))}, or the path of a file")
+
+
+def _of_file(word: str) -> type[DetectorSpec]:
+    path, _, name = word.partition(":")
+    if not Path(path).is_file():
+        raise ConfigError(f"no such file: {Path(path).resolve()}")
+    try:
+        module = _module(Path(path).resolve())
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise PluginError(f"detector file {path}: {type(error).__name__}: {error}") from error
+    own = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, DetectorSpec) and value.__module__ == module.__name__
+    ]
+    chosen = [spec for spec in own if spec.__name__ == name or not name]
+    if len(chosen) != 1:
+        there = ", ".join(spec.__name__ for spec in own) or "none"
+        raise PluginError(
+            f"detector file {path}: seen {there}, expected one subclass of DetectorSpec; {path}:NAME names it"
+        )
+    try:
+        return _checked(chosen[0])
+    except ConfigError as error:
+        raise PluginError(f"detector file {path}: {error}") from None
+
+
+def _module(path: Path) -> types.ModuleType:
+    """The module in a file, imported under its own name: processes of a run find it again, by the module search path,
+    which they are given.
+    """
+    name = path.stem
+    if not name.isidentifier():
+        raise ConfigError(f"a module cannot be called {name!r}; rename the file")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    module = importlib.import_module(name)
+    if module.__file__ is None or Path(module.__file__).resolve() != path:
+        raise ConfigError(f"the module name {name!r} is taken by {module.__file__}; rename the file")
+    return module
+
+
 def _checked(spec: object) -> type[DetectorSpec]:
     if not (isinstance(spec, type) and issubclass(spec, DetectorSpec)):
         raise ConfigError(f"{spec!r} is not a subclass of detectors.base.DetectorSpec")
@@ -97,10 +160,11 @@ def spec_from(type_: str, params: Mapping[str, Any], where: str = "detectors") -
 
     where: the dotted path of the table, for messages.  Raises ConfigError naming what was seen and what is allowed.
     """
-    known = detector_types()
-    if type_ not in known:
-        raise ConfigError(f"{where}.type: unknown detector {type_!r}; known are {', '.join(sorted(known))}")
-    return cast(DetectorSpec, _dataclass(known[type_], params, f"{where}.params"))
+    try:
+        spec = type_of(type_)
+    except ConfigError as error:
+        raise type(error)(f"{where}.type: {error}") from error
+    return cast(DetectorSpec, _dataclass(spec, params, f"{where}.params"))
 
 
 def parameters(spec: type[Any]) -> dict[str, tuple[str, Any]]:

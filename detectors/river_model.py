@@ -151,7 +151,8 @@ class RiverDetector(Detector):
         self.spec = spec
         self.features = features
         self.names = [f.name for f in features]
-        self.model = model
+        # A pickle tells shared texts from equal ones: from here on it is as it would be after a restart.
+        self.model = pickle.loads(pickle.dumps(model, protocol=5))  # noqa: S301
         self.classifies = isinstance(_last(model), Classifier)
         self.learned = 0
         self.labels = [0, 0]

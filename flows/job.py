@@ -95,7 +95,10 @@ class LearningSpec:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Everything that alerts depend on, beside the events."""
+    """Everything that alerts depend on, beside the events.
+
+    left_out: detectors whose plug-ins cannot be loaded, each with the reason; the others do their work.
+    """
 
     name: str
     seed: int
@@ -115,6 +118,7 @@ class Job:
     policy: PolicySpec
     learning: LearningSpec = LearningSpec()
     emit_scores: bool = False
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def plan(self) -> FeaturePlan:

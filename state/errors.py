@@ -2,6 +2,7 @@
 
 DriftnetError
 ├── ConfigError            a person fixes it: file, key, value seen, what is allowed
+│   └── PluginError        a plug-in's author fixes it: which distribution or file, what it raised
 ├── SourceError            an operator fixes it: an input that cannot be read
 ├── SinkError              an operator fixes it: an output that cannot be written
 ├── DetectorError          a detector's author fixes it: which detector, which call, what came back
@@ -22,6 +23,10 @@ class DriftnetError(Exception):
 
 class ConfigError(DriftnetError):
     """A configuration that cannot run."""
+
+
+class PluginError(ConfigError):
+    """A detector that is there, and cannot be loaded."""
 
 
 class SourceError(DriftnetError):

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from detectors.base import Direction
+
+class Direction(StrEnum):
+    """Which side of a feature is suspicious."""
+
+    HIGH = "high"
+    LOW = "low"
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)

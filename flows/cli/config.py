@@ -15,7 +15,9 @@ File = Annotated[
 
 @app.command()
 def check(config: File = None, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Check a configuration as a whole: keys, names, kinds, windows, detectors.  Exit code 2 if it cannot run.
+    """Check a configuration as a whole: keys, names, kinds, windows, detectors.
+
+    Exit code 2 if it cannot run, or only without some of its detectors.
 
     Example: [bold]driftnet config check fraud.toml[/]
     """
@@ -23,18 +25,21 @@ def check(config: File = None, settings: Settings = None, as_json: AsJson = Fals
     job = found.job()
     windows = {w.window.name: len(w.features) for w in job.windows}
     if as_json:
-        print_json(
-            {"job": job.name, "digest": job.digest, "windows": windows, "detectors": [d.name for d in job.detectors]}
-        )
-        return
+        print_json({
+            "job": job.name, "digest": job.digest, "windows": windows, "detectors": [d.name for d in job.detectors],
+            "left_out": dict(job.left_out),
+        })  # fmt: skip
+        raise typer.Exit(2 if job.left_out else 0)
+    verdict = "can run, but detectors are left out" if job.left_out else "fine"
     detectors = [f"{d.name} ({d.spec.type}) on {' '.join(d.windows)}" for d in job.detectors]
     print_text(
-        f"{config or 'the defaults'}: fine.  Job {job.name!r}, digest {job.digest}",
+        f"{config or 'the defaults'}: {verdict}.  Job {job.name!r}, digest {job.digest}",
         f"  windows    {', '.join(f'{name} ({count} features)' for name, count in windows.items())}",
         f"  detectors  {', '.join(detectors) or 'none'}",
         f"  cohorts    {', '.join(job.cohorts.names)}",
         f"  sources    {', '.join(f'{name} ({s.kind})' for name, s in found.sources.items()) or 'none'}",
     )
+    raise typer.Exit(2 if job.left_out else 0)
 
 
 @app.command()

@@ -1,13 +1,18 @@
-"""`driftnet detectors`: what can judge window rows."""
+"""`driftnet detectors`: what can judge window rows, whether it keeps the contract, how a new one begins."""
 
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, print_json, text_console
+from flows.cli.options import AsJson, print_json, print_text, text_console
+
+if TYPE_CHECKING:
+    from detectors.checks import Check
 
 _log = logging.getLogger("driftnet")
-app = typer.Typer(no_args_is_help=True, help="Detectors that are installed, and their parameters.")
+app = typer.Typer(no_args_is_help=True, help="Detectors: which there are, whether one keeps the contract, a new one.")
 
 
 @app.command("list")
@@ -38,3 +43,67 @@ def list_detectors(as_json: AsJson = False) -> None:
         for p in detector.params:
             table.add_row(p.key, p.default, p.about)
         console.print(table)
+
+
+@app.command()
+def check(
+    what: Annotated[
+        str, typer.Argument(metavar="PATH_OR_NAME", help="A detector's file (:CLASS picks one), or its type.")
+    ],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="A parameter of the detector.")
+    ] = None,
+    timed: Annotated[bool, typer.Option("--timed/--untimed", help="Whether to look at what a row costs.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Run the detector contract, check by check.  Exit code 1 when one is broken.
+
+    Example: [bold]driftnet detectors check driftnet_night_owl/detector.py[/]
+    """
+    from rich.markup import escape
+
+    from detectors.checks import yield_checks
+    from detectors.registry import spec_from
+    from flows.config.load import value_of
+
+    params: dict[str, Any] = {}
+    for text in settings or ():
+        key, _, value = text.partition("=")
+        params[key.strip()] = value_of(value)
+    spec = spec_from(what, params, "detectors")
+    found = [(str(c), _broken(c)) for c in yield_checks(spec, timed=timed)]
+    if as_json:
+        print_json([{"check": name, "broken": why} for name, why in found])
+    else:
+        for name, why in found:
+            print_text(f"[green]ok[/]    {name}" if why is None else f"[red]FAIL[/]  {name}\n      {escape(why)}")
+    if any(why is not None for _, why in found):
+        raise typer.Exit(1)
+
+
+def _broken(check: "Check") -> str | None:
+    """What is wrong, None for nothing.  A detector may raise anything: that too is an answer."""
+    try:
+        check.run()
+    except AssertionError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Its word in configurations, such as night_owl.")],
+    into: Annotated[Path, typer.Option(help="Where the package's directory goes.")] = Path(),
+) -> None:
+    """Write a package with a detector that works, its contract test, benchmark and README, to start from.
+
+    Example: [bold]driftnet detectors new night_owl[/]
+    """
+    from flows.scaffold.write import write_package
+
+    files = write_package(name, into)
+    root = files[0].parent
+    print_text(*(str(path) for path in files))
+    print_text(f"\nNext: cd {root}; driftnet detectors check driftnet_{name}/detector.py; driftnet run fraud.toml")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from detectors.base import DetectorSpec
 from detectors.features import sequences
 from detectors.features.declare import FeatureDecl, SequenceDecl, Where
-from detectors.registry import detector_types, spec_from
+from detectors.registry import detector_types, spec_from, type_of
 from flows.config.durations import format_duration, parse_duration_us
 from flows.config.layers import Key, Layers
 from flows.config.load import placed
+from flows.config.needs import Needs
 from flows.config.problems import message
 from flows.config.section import did_you_mean, one_of
 from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
 from flows.wire.spec import FieldSpec, WireSpec
-from state.errors import ConfigError
+from state.errors import ConfigError, PluginError
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
 from state.types import SECOND_US
 from state.windows import WindowSpec
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from flows.config.models import ColumnConfig, Config
 
 Built = TypeVar("Built")
+_log: Final = logging.getLogger("driftnet")
 _OWNER: Final = re.compile(r"(feature|sequence) '([^']+)'")
 
 
@@ -40,6 +43,7 @@ class Compiler:
         self._config = config
         self._layers = layers
         self._problems: list[str] = []
+        self._left_out: dict[str, str] = {}
 
     def job(self) -> Job:
         """The compiled job.  Raises ConfigError."""
@@ -50,7 +54,7 @@ class Compiler:
         features = self._features(schema)
         windows = self._windows()
         cohorts = self._cohorts(schema)
-        uses = self._detectors(windows)
+        uses, features, windows = self._detectors(features, windows)
         self._check_state(windows)
         self._raise()
         job = Job(
@@ -77,9 +81,12 @@ class Compiler:
             policy=config.alerts,
             learning=config.learning,
             emit_scores=bool(config.sinks.scores),
+            left_out=tuple(self._left_out.items()),
         )
         self._check_plan(job)
         self._raise()
+        for name, why in job.left_out:
+            _log.error("detector %s is left out, the others do their work: %s", name, why)
         return replace(job, digest=digest(job))
 
     def _problem(self, key: Key, seen: object, allowed: str, hint: str = "") -> None:
@@ -192,30 +199,44 @@ class Compiler:
                 declared.append(WindowFeatures(spec, chosen))
         return tuple(declared)
 
-    def _detectors(self, windows: tuple[WindowFeatures, ...]) -> tuple[DetectorUse, ...]:
+    def _detectors(
+        self, features: tuple[FeatureDecl, ...], windows: tuple[WindowFeatures, ...]
+    ) -> tuple[tuple[DetectorUse, ...], tuple[FeatureDecl, ...], tuple[WindowFeatures, ...]]:
+        """The detectors, and features and windows with what they bring along."""
         uses: list[DetectorUse] = []
         has = {w.window.name: w.features for w in windows}
+        needs = Needs(features, windows)
         for name, d in self._config.detectors.items():
             key = ("detectors", name)
-            chosen = tuple(has) if d.windows is None else d.windows
-            self._check_names((*key, "windows"), chosen, self._config.windows, "windows")
+            try:
+                kind = type_of(d.type)
+            except PluginError as error:
+                self._left_out[name] = str(error)
+                continue
+            except ConfigError:
+                self._unknown(
+                    (*key, "type"), d.type, sorted(detector_types()), "a detector type, or the path of a file"
+                )
+                continue
+            brought = self._guard(key, partial(needs.add, kind, d.features is None, d.windows is None))
+            own_features, own_windows = brought or ((), ())
+            chosen = own_windows or (tuple(has) if d.windows is None else d.windows)
+            if not own_windows:
+                self._check_names((*key, "windows"), chosen, self._config.windows, "windows")
             if not chosen:
                 self._problem((*key, "windows"), [], "at least one window")
+            needs.use(chosen, own_features)
             wanted = d.features or ()
             self._check_names((*key, "features"), wanted, self._config.features, "features")
             for window in chosen:
                 if wanted and window in has and not set(wanted) & set(has[window]):
                     allowed = f"features of the window {window!r}: {one_of(has[window])}"
                     self._problem((*key, "features"), list(wanted), allowed)
-            types = detector_types()
-            if d.type not in types:
-                self._unknown((*key, "type"), d.type, sorted(types), "a detector type")
-                continue
-            params = self._params(key, types[d.type], d.params)
+            params = self._params(key, kind, d.params)
             spec = self._guard((*key, "params"), partial(spec_from, d.type, params, ".".join(key)))
             if spec is not None:
-                uses.append(DetectorUse(name, spec, chosen, wanted, d.weight, d.budget / SECOND_US))
-        return tuple(uses)
+                uses.append(DetectorUse(name, spec, chosen, own_features or wanted, d.weight, d.budget / SECOND_US))
+        return tuple(map(needs.settled, uses)), needs.features(), needs.windows()
 
     def _params(self, key: Key, spec: type[DetectorSpec], params: Mapping[str, Any]) -> dict[str, Any]:
         """A parameter `x_us` is written as the duration `x`."""
@@ -294,9 +315,9 @@ class Compiler:
             if owner and not key:
                 key = (f"{owner[1]}s", owner[2])
             text = str(placed(error, self._layers))
-            self._problems.append(
-                text if text != str(error) else f"{self._layers.place(key)}: {'.'.join(key)}: {error}"
-            )
+            if text == str(error):
+                text = ": ".join(part for part in (self._layers.place(key), ".".join(key), text) if part)
+            self._problems.append(text)
             return None
 
 
@@ -319,7 +340,7 @@ def digest(job: Job) -> str:
 
     Where events come from, where records go and how long a live run waits are left out.
     """
-    known = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in ("digest", "emit_scores")}
+    known = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in ("digest", "emit_scores", "left_out")}
     known["time"] = replace(job.time, idle_timeout_us=0)
     text = json.dumps(_canonical(known), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -126,7 +126,7 @@ def _setting(text: str, below: Mapping[str, Any]) -> Layer:
 
 
 def _single(name: str, key: Key, text: str) -> Layer:
-    value: Any = _value(text)
+    value: Any = value_of(text)
     for part in reversed(key):
         value = {part: value}
     return Layer(name, value, single=True)
@@ -142,7 +142,7 @@ def _spelled(parts: Key, table: Any) -> Key:
     return tuple(spelled)
 
 
-def _value(text: str) -> object:
+def value_of(text: str) -> object:
     """A TOML value where the text is one, else the text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

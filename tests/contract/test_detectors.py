@@ -5,7 +5,7 @@ import pytest
 from detectors.base import DetectorSpec
 from detectors.checks import Check, yield_checks
 from detectors.registry import BUILT_IN, detector_types
-from detectors.river_model import RiverModelSpec
+from detectors.river_model import Part, RiverModelSpec
 from detectors.rules import Bound, Rule, RulesSpec
 
 SPECS: dict[str, DetectorSpec] = {
@@ -19,7 +19,11 @@ def spec_of(type_: str) -> DetectorSpec:
     return SPECS.get(type_) or detector_types()[type_]()
 
 
-CASES = [pytest.param(c, id=f"{t}: {c.name}") for t in detector_types() for c in yield_checks(spec_of(t))]
+JUDGE = RiverModelSpec(
+    "river.linear_model.LogisticRegression", (), (Part("river.preprocessing.StandardScaler"),), learn_rows_max=64
+)
+ALL: dict[str, DetectorSpec] = {t: spec_of(t) for t in detector_types()} | {"river, with labels": JUDGE}
+CASES = [pytest.param(c, id=f"{name}: {c}") for name, spec in ALL.items() for c in yield_checks(spec)]
 
 
 @pytest.mark.parametrize("check", CASES)

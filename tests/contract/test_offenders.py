@@ -32,7 +32,11 @@ class Good(Detector):
                 self.square = np.ones(len(features))
 
     def parts(self, rows: Rows) -> F64:
-        z = (np.nan_to_num(rows.x, posinf=1e6, neginf=-1e6) - self.mean) * self.sign / np.sqrt(self.square)
+        z = (
+            (np.nan_to_num(rows.x, posinf=1e6, neginf=-1e6) - self.mean)
+            * self.sign
+            / np.sqrt(np.maximum(self.square, 1e-6))
+        )
         return np.clip(z, 0.0, 10.0)
 
     def score(self, rows: Rows) -> F64:
@@ -61,6 +65,13 @@ class Good(Detector):
                 out = out[:, None]
             case "unseeded":
                 out += _NOISE.random()
+            case "looks at its neighbours":
+                out -= out.max(initial=0.0)
+            case "counts rows":
+                out += np.arange(len(out)) * 1e-6
+            case "slow":
+                for _ in range(len(out)):
+                    sum(range(20_000))
         return out
 
     def learn(self, rows: Rows) -> None:
@@ -69,7 +80,7 @@ class Good(Detector):
         if self.flaw == "never forgets":
             self.kept.append(np.repeat(rows.x, 3, axis=0))
         x = rows.x[np.isfinite(rows.x).all(axis=1) & (np.abs(rows.x) < 1e6).all(axis=1)]
-        if len(x):
+        if len(x) and not (self.flaw == "never learns" and self.seen):
             self.seen = min(self.seen + 1, 20)
             self.mean += (x.mean(axis=0) - self.mean) / self.seen
             self.square += (((x - self.mean) ** 2).mean(axis=0) - self.square) / self.seen
@@ -102,6 +113,11 @@ class GoodSpec(DetectorSpec):
 @dataclass(frozen=True, slots=True)
 class Unhashable(GoodSpec):
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgeted(GoodSpec):
+    budget_us: ClassVar[float] = 50.0
 
 
 def broken(spec: DetectorSpec) -> set[str]:
@@ -139,7 +155,10 @@ def test_a_good_detector_passes() -> None:
         ("explains the first feature only", "explanations have the shape of the rows, are finite and not negative"),
         ("has no reasons", "explanations have the shape of the rows, are finite and not negative"),
         ("upside down", "planted anomalies rank above normal rows"),
-        ("never forgets", "memory and snapshots level off"),
+        ("looks at its neighbours", "a row's score does not depend on the rows beside it"),
+        ("never learns", "what was learned makes a difference"),
+        ("counts rows", "a world without differences raises nothing"),
+        ("never forgets", "memory and snapshots level off on a ten-fold stream"),
     ],
 )
 def test_each_check_catches_its_offender(flaw: str, caught_by: str) -> None:
@@ -231,3 +250,12 @@ def test_a_good_subject_detector_passes() -> None:
 def test_each_subject_check_catches_its_offender(spec: DetectorSpec, caught_by: str) -> None:
     """State must follow slots, and only the forgotten ones start anew."""
     assert caught_by in broken(spec)
+
+
+def test_what_a_row_costs_is_looked_at_where_that_is_asked_for() -> None:
+    """Ten times its budget fails; without a budget, or unasked, there is no such check."""
+    (check,) = [c for c in yield_checks(Budgeted("slow"), timed=True) if "costs at most" in c.name]
+    with pytest.raises(AssertionError, match="scoring and learning a row took"):
+        check.run()
+    assert not [c for c in yield_checks(Budgeted("slow")) if "costs" in c.name]
+    assert not [c for c in yield_checks(GoodSpec("slow"), timed=True) if "costs" in c.name]

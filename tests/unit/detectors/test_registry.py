@@ -1,18 +1,23 @@
 """Which detectors exist, and how configuration becomes a specification."""
 
+import pickle
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
 
+from detectors import registry as registry_module
 from detectors.base import Detector, DetectorSpec, FeatureInfo
 from detectors.half_space_trees import HalfSpaceTreesSpec
-from detectors.registry import BUILT_IN, GROUP, detector_types, load, parameters, spec_from
+from detectors.registry import BUILT_IN, GROUP, detector_types, load, parameters, spec_from, type_of
 from detectors.river_model import RiverModelSpec
 from detectors.rules import Bound, Rule, RulesSpec
-from state.errors import ConfigError
+from state.errors import ConfigError, PluginError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,6 @@ class SoftSpec(DetectorSpec):
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A module that entry points can name."""
-    import sys
-
     module = ModuleType("stranger_plugin")
     module.StrangerSpec, module.SquatterSpec, module.SoftSpec = StrangerSpec, SquatterSpec, SoftSpec  # type: ignore[attr-defined]
     module.number = 3  # type: ignore[attr-defined]
@@ -142,3 +145,76 @@ def test_parameters_are_described() -> None:
     assert parameters(HalfSpaceTreesSpec)["n_trees"] == ("an integer", 25)
     assert parameters(StrangerSpec)["level"] == ("an integer or a number or absent", None)
     assert parameters(StrangerSpec)["pair"][0] == "a list of a number, an integer"
+
+
+FILE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from detectors.ecod import EcodSpec
+
+@dataclass(frozen=True, slots=True)
+class {name}(EcodSpec):
+    type: ClassVar[str] = "{word}"
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory for detector files; what was imported from it is forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_a_file_is_a_detector(place: Path) -> None:
+    """By its path, with the class where there are several; processes of a run find its class again."""
+    (place / "one_detector.py").write_text(FILE.format(name="OneSpec", word="one"))
+    spec = spec_from("one_detector.py", {"remember": 64, "ready": 8})
+    assert spec.type == "one"
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    both = FILE.format(name="ASpec", word="a") + FILE.format(name="BSpec", word="b")
+    (place / "two_detectors.py").write_text(both)
+    assert type_of("two_detectors.py:BSpec").type == "b"
+    with pytest.raises(PluginError, match="seen ASpec, BSpec, expected one subclass of DetectorSpec"):
+        type_of("two_detectors.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("raises_here.py", "raise RuntimeError('no library')", r"raises_here\.py: RuntimeError: no library"),
+        ("is_empty.py", "", "seen none, expected one subclass"),
+        ("not-a-name.py", "", "a module cannot be called 'not-a-name'; rename the file"),
+        ("json.py", "", r"the module name 'json' is taken by .*json.__init__\.py; rename the file"),
+        (
+            "not_frozen.py",
+            "from detectors.base import DetectorSpec\nclass LooseSpec(DetectorSpec):\n    pass\n",
+            "must be a frozen dataclass",
+        ),
+    ],
+)
+def test_files_that_cannot_be_used(place: Path, name: str, text: str, message: str) -> None:
+    """The message names the file, and what it raised or lacks."""
+    (place / name).write_text(text)
+    with pytest.raises(PluginError, match=message):
+        type_of(name)
+
+
+def test_a_file_that_is_not_there_is_a_mistake_of_the_configuration(place: Path) -> None:
+    """Not a broken plug-in: a run does not go on without it."""
+    with pytest.raises(ConfigError, match=r"no such file: .*absent\.py") as caught:
+        type_of("absent.py")
+    assert not isinstance(caught.value, PluginError)
+    assert place.is_dir()
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_broken_plug_in_is_told_by_its_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration that names it learns whose it is and what went wrong."""
+    broken = load((point("stranger_plugin:Absent"),))
+    monkeypatch.setattr(registry_module, "registry", lambda: broken)
+    with pytest.raises(PluginError, match=r"plug-in 'Absent' of the distribution '\?': AttributeError"):
+        type_of("Absent")

@@ -104,14 +104,14 @@ def test_a_snapshot_names_rivers_version_and_another_one_is_refused(monkeypatch:
 
 def test_a_panic_while_restoring_is_a_snapshot_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Old pickles may panic instead of raising."""
-    blob = FOREST.build(FEATURES).snapshot()
+    detector = FOREST.build(FEATURES)
 
     def panic(_: bytes) -> object:
         raise PanicException("bad state")
 
     monkeypatch.setattr(module.pickle, "loads", panic)
     with pytest.raises(SnapshotError, match="bad state"):
-        FOREST.build(FEATURES, blob)
+        detector.resume(detector.snapshot())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""What every state must be: repeatable, bounded, saved whole."""
+
+import tracemalloc
+
+import numpy as np
+
+from detectors.base import DetectorSpec, SubjectDetector
+from detectors.checks.world import FEATURES, ROUNDS, lesson, must, rows_of, same, trained
+from detectors.saving import build, save, whole
+from state.chunks import Bundle, Saved
+from state.errors import SnapshotError
+
+
+def deterministic(spec: DetectorSpec) -> None:
+    """The same rounds give the same scores and the same bytes."""
+    (a, world), (b, _) = trained(spec), trained(spec)
+    rows = world.round()
+    must(same(a.score(rows), b.score(rows)), "two detectors that learned the same rounds score differently")
+    must(whole(a) == whole(b), "two detectors that learned the same rounds have different snapshots")
+
+
+def round_trip(spec: DetectorSpec) -> None:
+    """Stopping at any moment changes nothing."""
+    # Stopping at odd moments: inside a model window, while new rows are waiting, before and after warm-up.
+    for rounds in (0, 1, 7, ROUNDS):
+        detector, world = trained(spec, rounds)
+        detector.learn(lesson(spec, world.round(37)))
+        must(isinstance(detector.snapshot(), bytes), f"snapshot is a {type(detector.snapshot())}, expected bytes")
+        blob = whole(detector)
+        twin = build(spec, FEATURES, Bundle.open(blob))
+        must(whole(twin) == blob, f"{rounds} rounds: the restored state's snapshot differs")
+        for size in (None, 5, 120, None):
+            rows = world.round(size)
+            must(same(detector.score(rows), twin.score(rows)), f"{rounds} rounds: the restored one scores differently")
+            few = rows_of(rows.x[:3])
+            must(
+                same(detector.explain(few), twin.explain(few)),
+                f"{rounds} rounds: the restored one explains differently",
+            )
+            told = lesson(spec, rows)
+            detector.learn(told)
+            twin.learn(told)
+        must(whole(detector) == whole(twin), f"{rounds} rounds: the restored one learns differently")
+
+
+def refuses(spec: DetectorSpec) -> None:
+    """Bytes that are no snapshot are told from one."""
+    detector, _ = trained(spec, 2)
+    blob = detector.snapshot()
+    flipped = blob[:-1] + bytes([blob[-1] ^ 1])
+    damaged = {"empty": b"", "torn": blob[: len(blob) // 2], "flipped": flipped, "foreign": b"pickle" * 9}
+    for name, bad in damaged.items():
+        try:
+            spec.build(FEATURES, bad)
+        except SnapshotError:
+            continue
+        except Exception as error:
+            raise AssertionError(f"{name} bytes raise {type(error).__name__} instead of SnapshotError") from error
+        raise AssertionError(f"{name} bytes were taken for a snapshot")
+
+
+def levels_off(spec: DetectorSpec) -> None:
+    """Ten times as many rounds of the same subjects take no more memory, and no more bytes."""
+    detector, world = trained(spec)
+    tracemalloc.start()
+    try:
+        sizes, snapshots = [], []
+        for rounds in (9, 81):
+            for _ in range(rounds):
+                rows = world.round(100)
+                detector.score(rows)
+                detector.learn(lesson(spec, rows))
+            sizes.append(tracemalloc.get_traced_memory()[0])
+            snapshots.append(len(whole(detector)))
+    finally:
+        tracemalloc.stop()
+    grown = sizes[1] - sizes[0]
+    must(grown < 100_000, f"81 more rounds of the same 100 subjects kept {grown} bytes")
+    must(snapshots[1] <= 1.2 * snapshots[0] + 1000, f"snapshots grow without end: {snapshots} bytes")
+
+
+def saves_changes(spec: DetectorSpec) -> None:
+    """Every write to a row is announced."""
+    detector, world = trained(spec)
+    chunks = Bundle()
+    save(detector, chunks)
+    detector.learn(lesson(spec, world.round(20)))
+    if isinstance(detector, SubjectDetector):
+        detector.forget(np.array([3]))
+    twin, rows = build(spec, FEATURES, Saved(save(detector, chunks), chunks)), world.round()
+    must(same(detector.score(rows), twin.score(rows)), "rows were written to without `columns.touch(slots)`")
+
+
+def forgets(spec: DetectorSpec) -> None:
+    """A slot that is given to another subject has no past."""
+    detector, world = trained(spec)
+    if not isinstance(detector, SubjectDetector):
+        raise AssertionError("a detector of scope SUBJECT extends SubjectDetector: slots are used again for others")
+    detector.forget(np.array([0, 3]))
+    score = detector.score(world.round(missing=0.0))
+    must(np.isnan(score[[0, 3]]).all(), "a forgotten slot still has a history")
+    must(not np.isnan(score[[1, 2]]).any(), "forgetting some slots touched others")

@@ -1,0 +1,1 @@
+"""A new detector's package, written from `template/`: what `driftnet detectors new` gives an author to start from."""
