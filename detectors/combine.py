@@ -1,26 +1,47 @@
-"""One tail probability out of several that may depend on each other in any way."""
+"""Evidence of several detectors as one tail probability, however they depend on each other."""
+
+from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
 from state.types import F64
 
+_ANY_DEPENDENCE: Final = float(np.e)
 
-def combine(p: F64, weights: F64) -> F64:
-    """Weighted harmonic mean of tail probabilities.
+
+class Combination(StrEnum):
+    """The mean that tail probabilities are combined by."""
+
+    HARMONIC = "harmonic"
+    """One detector that is sure is enough: for detectors that see different things."""
+    GEOMETRIC = "geometric"
+    """Several that are fairly sure count more than one: for views of one thing, as of a series at several scales."""
+
+
+def combine(p: F64, weights: F64, rule: Combination = Combination.HARMONIC) -> F64:
+    """A weighted mean of tail probabilities.
 
     p: (k, n) float64 in (0, 1], one line per detector, nan for "not yet".  weights: (k,) float64 > 0.
     Returns (n,) float64 in (0, 1]; nan where no detector has an opinion; a missing opinion's weight goes to the others.
 
-    Source: Wilson 2019, "The harmonic mean p-value for combining dependent tests".  Why not Fisher: our detectors look
-    at the same rows, and Fisher's product takes agreement between copies for new evidence.  Why not Cauchy (Liu & Xie
-    2020), which agrees with this one for small p: a detector that is sure of "normal" (p = 1, a hard rule that is not
-    broken) weighs minus infinity there and silences the others.  Here it merely costs its own weight, as in Bonferroni:
-    with equal weights the answer lies between min(p) and k min(p).  Equal opinions give that opinion, however
-    dependent they are.  Independent ones: P(answer <= a) is at most about 1.2 a for a <= 1e-2 (tests).
+    Harmonic: Wilson 2019, "The harmonic mean p-value for combining dependent tests".  Why not Fisher: our detectors
+    look at the same rows, and Fisher's product takes agreement between copies for new evidence.  Why not Cauchy (Liu &
+    Xie 2020), which agrees with this one for small p: a detector that is sure of "normal" (p = 1, a hard rule that is
+    not broken) weighs minus infinity there and silences the others.  Here it merely costs its own weight, as in
+    Bonferroni: with equal weights the answer lies between min(p) and k min(p).  Equal opinions give that opinion,
+    however dependent they are.  Independent ones: P(answer <= a) is at most about 1.2 a for a <= 1e-2 (tests).
+
+    Geometric: Vovk & Wang 2020, "Combining p-values via averaging": e times the geometric mean is a tail probability
+    under any dependence.  A single opinion stays as it is.
     """
-    weight = np.where(np.isnan(p), 0.0, weights[:, None])
+    known = ~np.isnan(p)
+    weight = np.where(known, weights[:, None], 0.0)
     total = weight.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        odds = np.where(weight > 0, weights[:, None] / p, 0.0).sum(axis=0)
         # The division by 0/0 is the nan of "nobody knows".
+        if rule is Combination.GEOMETRIC:
+            mean = np.exp(np.where(known, weights[:, None] * np.log(p), 0.0).sum(axis=0) / total)
+            return np.minimum(mean * np.where(known.sum(axis=0) > 1, _ANY_DEPENDENCE, 1.0), 1.0)
+        odds = np.where(weight > 0, weights[:, None] / p, 0.0).sum(axis=0)
         return np.minimum(total / odds, 1.0)

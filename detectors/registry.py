@@ -26,6 +26,7 @@ from detectors.baseline import HistoryBaselineSpec
 from detectors.ecod import EcodSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
 from detectors.river_model import RiverModelSpec
+from detectors.rolling import RollingDeviationSpec
 from detectors.rules import RulesSpec
 from state.errors import ConfigError, DriftnetError, PluginError
 
@@ -35,6 +36,7 @@ BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
     HalfSpaceTreesSpec,
     EcodSpec,
     HistoryBaselineSpec,
+    RollingDeviationSpec,
     RulesSpec,
     RiverModelSpec,
 )

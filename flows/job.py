@@ -6,6 +6,7 @@ from functools import lru_cache
 from detectors.alerting.policy import PolicySpec
 from detectors.base import DetectorSpec
 from detectors.calibrate import CalibrationSpec
+from detectors.combine import Combination
 from detectors.drift.monitors import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.plan import FeaturePlan
@@ -117,6 +118,7 @@ class Job:
     drift: DriftSpec
     policy: PolicySpec
     learning: LearningSpec = LearningSpec()
+    combination: Combination = Combination.HARMONIC
     emit_scores: bool = False
     left_out: tuple[tuple[str, str], ...] = ()
 

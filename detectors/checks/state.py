@@ -70,8 +70,8 @@ def levels_off(spec: DetectorSpec) -> None:
                 rows = world.round(100)
                 detector.score(rows)
                 detector.learn(lesson(spec, rows))
-            sizes.append(tracemalloc.get_traced_memory()[0])
             snapshots.append(len(whole(detector)))
+            sizes.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
     grown = sizes[1] - sizes[0]

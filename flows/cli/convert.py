@@ -60,5 +60,21 @@ def eventsim(source: Input, out: Output) -> None:
     _done(convert_eventsim(source, out), out)
 
 
+@app.command()
+def table(
+    source: Input,
+    out: Output,
+    columns: Annotated[str, typer.Option(help="Names by commas, for a file without a header.")] = "",
+    sort_by: Annotated[str, typer.Option(help="The column whose order the lines have, a time for example.")] = "",
+) -> None:
+    """Any CSV, a line per row with the columns' names, for examples/posts.toml and examples/ratings.toml.
+
+    Example: [bold]driftnet convert table ratings.csv.gz ratings.jsonl --columns source,target,rating,time[/]
+    """
+    from flows.convert import convert_table
+
+    _done(convert_table(source, out, tuple(name for name in columns.split(",") if name), sort_by), out)
+
+
 def _done(lines: int, out: Path) -> None:
     print_text(f"{lines:,} lines in {out}")

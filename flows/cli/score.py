@@ -52,7 +52,7 @@ def score(
     Example: [bold]driftnet score transactions.csv -f amount,hour --subject card --time when -o scores.csv[/]
     """
     table = _read(file, (features, label, positive, subject, time), series, shuffle)
-    scores = _scored(table, config, settings, 1 if series else round_rows)
+    scores = _scored(table, config, settings, 1 if series else round_rows, series=series)
     if out is not None:
         from flows.scoring.write import write_scores
 
@@ -113,7 +113,7 @@ def evaluate(
     else:
         table = _read(file, (features, label, positive, subject, time), series, shuffle)
         changes = None if drifts is None else [_row(text) for text in drifts.split(",") if text.strip()]
-        scores = _scored(table, config, settings, 1 if series else round_rows)
+        scores = _scored(table, config, settings, 1 if series else round_rows, series=series)
         found = evaluation(table, scores, changes, within, by_subject=by_subject)
     if as_json:
         print_json(found.to_json())
@@ -139,11 +139,13 @@ def _read(file: Path, names: tuple[str, str, str, str, str], series: bool, shuff
     return table if shuffle is None else table.shuffled(shuffle)
 
 
-def _scored(table: "Table", config: Path | None, settings: list[str] | None, round_rows: int) -> "Scores":
+def _scored(
+    table: "Table", config: Path | None, settings: list[str] | None, round_rows: int, *, series: bool
+) -> "Scores":
     from flows.scoring.job import table_job
     from flows.scoring.prequential import score_table
 
-    job = table_job(table.features, config, settings or ())
+    job = table_job(table.features, config, settings or (), series=series)
     if not sys.stderr.isatty():
         return score_table(job, table, round_rows)
     from rich.console import Console

@@ -80,6 +80,7 @@ class Compiler:
             drift=config.drift,
             policy=config.alerts,
             learning=config.learning,
+            combination=config.about.combination,
             emit_scores=bool(config.sinks.scores),
             left_out=tuple(self._left_out.items()),
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: Final = "defaults.toml"
 TABLE: Final = "table.toml"
+SERIES: Final = "series.toml"
 _ENVIRONMENT: Final = re.compile(r"DRIFTNET_([A-Za-z0-9]+(?:__.+)+)")
 _OWN_KEY: Final = re.compile(r"(?P<key>[a-z_]+(?:\.[\w-]+)+): ")
 
@@ -38,10 +39,14 @@ def loads(toml: str, name: str = "text") -> "Config":
 
 
 def load_table(
-    columns: Mapping[str, Any], path: Path | str | None, environ: Mapping[str, str], settings: Sequence[str]
+    shipped: str,
+    columns: Mapping[str, Any],
+    path: Path | str | None,
+    environ: Mapping[str, str],
+    settings: Sequence[str],
 ) -> "Config":
-    """Like `load`, on top of what is shipped for tables and what the table's columns say."""
-    layers = [_shipped(TABLE), Layer("the table's columns", columns), *([] if path is None else [_file(Path(path))])]
+    """Like `load`, on top of what is shipped for tables or series (TABLE, SERIES) and what the columns say."""
+    layers = [_shipped(shipped), Layer("the table's columns", columns), *([] if path is None else [_file(Path(path))])]
     return _checked(_with_keys(layers, environ, settings))
 
 

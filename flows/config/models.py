@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, model
 
 from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
+from detectors.combine import Combination
 from detectors.drift.monitors import DriftSpec
 from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceConfig, WindowConfig
 from flows.config.durations import Duration, Moment, parse_moment_us
@@ -71,6 +72,10 @@ class JobConfig(Section):
         8, ge=1, le=4096, description="virtual shards of subjects; fixed for the life of saved state"
     )
     cohorts: CohortsConfig | None = Field(None, description="absent: one population for all")
+    combination: Combination = Field(
+        Combination.HARMONIC,
+        description="of probabilities: harmonic (one detector that is sure is enough), geometric (several that agree)",
+    )
 
 
 class EventTimeConfig(Section):

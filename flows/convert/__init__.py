@@ -9,5 +9,6 @@ files.py       reading and writing
 from flows.convert.cards import convert_cards
 from flows.convert.eventsim import convert_eventsim
 from flows.convert.listening import convert_lastfm, convert_spotify
+from flows.convert.table import convert_table
 
-__all__ = ["convert_cards", "convert_eventsim", "convert_lastfm", "convert_spotify"]
+__all__ = ["convert_cards", "convert_eventsim", "convert_lastfm", "convert_spotify", "convert_table"]

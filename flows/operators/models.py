@@ -128,7 +128,7 @@ class WindowModels:
             nobody_knows = np.full(len(rows), np.nan)
             return Verdict(nobody_knows, nobody_knows, score, tail)
         weights = np.array([m.use.weight for m in self._models])
-        combined = combine(np.stack(list(tail.values())), weights)
+        combined = combine(np.stack(list(tail.values())), weights, self._job.combination)
         return Verdict(combined, np.minimum(combined * self._per_day, 1.0), score, tail)
 
     def learn(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> list[DriftEvent]:

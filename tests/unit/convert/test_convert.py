@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.convert import convert_cards, convert_eventsim, convert_lastfm, convert_spotify
+from flows.convert import convert_cards, convert_eventsim, convert_lastfm, convert_spotify, convert_table
 from state.errors import SinkError, SourceError
 
 MINUTE = 60_000
@@ -250,3 +250,24 @@ def test_unwritable(tmp_path: Path) -> None:
     file = history(tmp_path / "ada", ("2024-05-01 10:00", 1000))
     with pytest.raises(SinkError, match="absent"):
         convert_spotify(file, tmp_path / "absent" / "out.jsonl")
+
+
+def test_any_csv(tmp_path: Path) -> None:
+    """Columns of numbers and of true and false become JSON's; an id that looks like a number once stays a text; lines
+    come in the order asked for; empty cells are left out.
+    """
+    source, out = tmp_path / "t.csv", tmp_path / "t.jsonl"
+    source.write_text("when,id,ok,x\n2,1e5,true,\n1,ab,false,2.5\n")
+    assert convert_table(source, out, sort_by="when") == 2
+    assert [json.loads(line) for line in out.read_bytes().splitlines()] == [
+        {"when": 1, "id": "ab", "ok": False, "x": 2.5},
+        {"when": 2, "id": "1e5", "ok": True},
+    ]
+    source.write_text("3,4\n")
+    convert_table(source, out, ("a", "b"))
+    assert json.loads(out.read_bytes()) == {"a": 3, "b": 4}
+    with pytest.raises(SourceError, match="no column 'c'; there are a, b"):
+        convert_table(source, out, ("a", "b"), "c")
+    source.write_text("a,b\n1,2\n1,2,3\n")
+    with pytest.raises(SourceError, match="row 2 has other columns than a, b"):
+        convert_table(source, out)

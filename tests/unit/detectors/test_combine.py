@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectors.combine import combine
+from detectors.combine import Combination, combine
 
 ONES = np.ones(3)
 
@@ -50,3 +50,23 @@ def test_false_alarms_stay_near_the_line_however_dependent_detectors_are(depende
     combined = combine(p, np.ones(4))
     for line in (1e-2, 1e-3):
         assert (combined <= line).mean() < 1.4 * line
+
+
+def test_geometric_adds_agreement_up() -> None:
+    """E times the geometric mean: two that are fairly sure beat one that is sure; a single opinion stays as it is."""
+    p = np.array([[0.01, 0.0005, 0.2, np.nan], [0.01, 0.9, np.nan, np.nan]])
+    found = combine(p, np.ones(2), Combination.GEOMETRIC)
+    assert found[:3] == pytest.approx([np.e * 0.01, np.e * np.sqrt(0.0005 * 0.9), 0.2])
+    assert np.isnan(found[3])
+    weighted = combine(p[:, :1] * [[1.0], [0.5]], np.array([3.0, 1.0]), Combination.GEOMETRIC)
+    assert weighted[0] == pytest.approx(np.e * (0.01**3 * 0.005) ** 0.25)
+
+
+def test_geometric_is_a_tail_probability_under_any_dependence() -> None:
+    """Copies, independent and opposite ones: small answers are as rare as they say."""
+    rng = np.random.default_rng(5)
+    u = rng.random(200_000)
+    for other in (u, rng.random(200_000), 1 - u):
+        found = combine(np.stack([u, other]), np.ones(2), Combination.GEOMETRIC)
+        for level in (0.1, 0.01):
+            assert (found <= level).mean() <= 1.02 * level

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from examples import evaluate_cards, evaluate_listening
+from examples import evaluate_anomalies, evaluate_cards, evaluate_listening
 from examples.evaluate_cards import Transactions, WindowScores, auc, card_precision, of_all, of_smallest
+from examples.evaluate_nab import Series, alarms, benchmark, scored
 
 HOUR = 3_600_000
 
@@ -121,3 +122,62 @@ def test_listening_script(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     assert "2 users, 3 user-days, 2 alerts" in out
     assert "high or critical: 1, 1 in 3 user-days" in out
     assert "1  plays (w1h)" in out
+
+
+def nab_series(n: int, *windows: tuple[int, int]) -> Series:
+    return Series("s", np.arange(n, dtype=np.int64), np.zeros(n), windows)
+
+
+def test_nab_rules() -> None:
+    """Nothing said is 0; each window's first row, and nothing else, is 100; a late detection is worth less; a false
+    alarm far from any window costs its whole weight.
+    """
+    series = [nab_series(1000, (500, 599), (800, 849))]
+    silent, perfect = np.zeros(1000), np.zeros(1000)
+    perfect[[500, 800]] = 1.0
+    assert benchmark(series, [silent])["standard"] == pytest.approx(0.0)
+    assert list(benchmark(series, [perfect]).values()) == pytest.approx([100.0, 100.0, 100.0])
+    late = np.zeros(1000)
+    late[[580, 800]] = 1.0
+    assert 75 < benchmark(series, [late])["standard"] < 95
+    false = perfect.copy()
+    false[300] = 1.0
+    assert benchmark(series, [false])["standard"] == pytest.approx(100 - 100 * 0.11 / 4)
+    assert benchmark(series, [false])["reward low FP"] == pytest.approx(100 - 100 * 0.22 / 4)
+    probation = perfect.copy()
+    probation[:150] = 1.0
+    assert benchmark(series, [probation])["standard"] == pytest.approx(100.0)
+
+
+def test_alarms_hold_their_peace_for_a_while() -> None:
+    """A row alarms when none of the rows before it, within the hold, did."""
+    tail = np.array([0.5, 0.01, 0.001, 0.5, 0.01, np.nan])
+    found = alarms(tail, line=0.05, hold=2)
+    assert found[[1, 4]] == pytest.approx(-np.log([0.01, 0.01]))
+    assert max(found[[0, 2, 3, 5]]) <= 0.1 * -np.log(0.05)
+
+
+def test_a_series_is_scored_row_by_row() -> None:
+    """A step in a noisy series alarms near where it is."""
+    rng = np.random.default_rng(3)
+    value = rng.normal(size=900) + 6.0 * (np.arange(900) >= 700)
+    series = Series("s", np.arange(900, dtype=np.int64) * 300_000_000, value, ((690, 710),))
+    found = np.flatnonzero(scored(series, 0.02, 225) > 3.0)
+    assert any(700 <= row <= 712 for row in found)
+
+
+def test_tables_beside_river(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line per file, with all detectors' figures, and a verdict."""
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(1500, 4)), np.zeros(1500)
+    x[::50] += 5.0
+    y[::50] = 1.0
+    np.savez(tmp_path / "1_made.npz", X=x, y=y)
+    monkeypatch.setattr(sys, "argv", ["evaluate_anomalies", str(tmp_path)])
+    evaluate_anomalies.main()
+    out = capsys.readouterr().out
+    assert "1_made" in out
+    assert out.count(" / ") >= 4
+    assert "Together better than River on" in out
