@@ -15,7 +15,9 @@ class Reaction(StrEnum):
     FREEZE = "freeze"
     """Stop learning for `DriftSpec.freeze_us`, so that an attack or a broken field is not learned as normal."""
     RETRAIN = "retrain"
-    """Train a replacement beside the old model for `DriftSpec.retrain_rounds` rounds, then swap."""
+    """Train a successor beside each model for `DriftSpec.retrain_rounds` rounds, and promote it where it is better."""
+    MUTE = "mute"
+    """Detectors do not see the feature, until its monitor tells that it is back, at most for `DriftSpec.mute_us`."""
 
 
 class Watch(StrEnum):
@@ -42,7 +44,8 @@ class DriftEvent:
     at_us: the round that gave it away.  since_us: the round in which the change most likely began (at most 32 samples
     back).  before: the value expected since then, after: the value seen, both in the series' unit (the geometric kind
     of mean, expm1(mean(log1p(x))), for log features).  size: after - before in standard deviations of the
-    population, which for shares count as 0.05 to 0.15.
+    population, which for shares count as 0.05 to 0.15.  cause, evidence: what it is put down to, and why
+    (detectors.drift.cause).
     """
 
     what: Watch
@@ -56,6 +59,8 @@ class DriftEvent:
     after: float
     size: float
     reaction: Reaction
+    cause: str = ""
+    evidence: str = ""
 
     @property
     def event_id(self) -> str:
@@ -77,4 +82,6 @@ class DriftEvent:
             "after": self.after,
             "size": self.size,
             "reaction": str(self.reaction),
+            "cause": self.cause,
+            "evidence": self.evidence,
         }

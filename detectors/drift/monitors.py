@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from river.drift import ADWIN, PageHinkley
 
 from detectors.base import FeatureInfo
+from detectors.drift.cause import Cause, Causes, Look, in_order
 from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.reference import SHARE_UNIT_MAX, Reference
@@ -61,17 +62,22 @@ class DriftSpec:
     """Which series are watched, how carefully, and what follows.
 
     monitors: at most one per Watch; empty switches drift off.  reaction: for monitors that name none.
+    on_data_fault, on_population_shift, on_attack_wave, on_detector_decay: reactions by cause, before those by monitor.
     rhythm: "daily" compares with the same hour of the days before, "none" (rows without a time) with all so far.
     delta: ADWIN's confidence for a whole cohort and window; each series gets its share, delta / number of series.
     warmup_rounds: samples of a series before it is tested, at the start and again after an alarm.
     size_min: smallest change worth an event, in standard deviations of the population (for shares at most 0.15);
     size_min_first: the same until a series has a full day as reference, and cannot tell the daily rhythm from a change.
     rows_min: rounds with fewer rows are added up until they hold this many.  rows_max: larger rounds are sampled.
-    freeze_us, retrain_rounds: how long a reaction lasts.
+    freeze_us, mute_us, retrain_rounds: how long a reaction lasts.
     """
 
     monitors: tuple[MonitorSpec, ...] = ALL_MONITORS
     reaction: Reaction = Reaction.NOTIFY
+    on_data_fault: str = ""
+    on_population_shift: str = ""
+    on_attack_wave: str = ""
+    on_detector_decay: str = ""
     rhythm: str = "daily"
     delta: float = 0.002
     warmup_rounds: int = 12
@@ -80,6 +86,7 @@ class DriftSpec:
     rows_min: int = 30
     rows_max: int = 1024
     freeze_us: int = 6 * HOUR_US
+    mute_us: int = 24 * HOUR_US
     retrain_rounds: int = 288
 
     def __post_init__(self) -> None:
@@ -94,6 +101,11 @@ class DriftSpec:
             ("rows_min", self.rows_min >= 1, "at least 1"),
             ("rows_max", self.rows_max >= 2, "at least 2"),
             ("freeze_us", self.freeze_us >= 0, "at least 0"),
+            ("mute_us", self.mute_us >= 0, "at least 0"),
+            *(
+                (key, getattr(self, key) in ("", *Reaction), f"one of {', '.join(Reaction)}")
+                for key in map("on_{}".format, Cause)
+            ),
             ("retrain_rounds", self.retrain_rounds >= 1, "at least 1"),
         ):
             if not ok:
@@ -167,6 +179,7 @@ class DriftMonitors:
         watched = next((m for m in spec.monitors if m.watch is Watch.ERROR), None)
         self._error_reaction = (watched and watched.reaction) or spec.reaction
         self._errors = {name: ErrorMonitor(spec.delta) for name in predictors if watched is not None}
+        self._causes = Causes(_RING * max(cadence_us, MINUTE_US))
         self._sums = Summary.empty(len(self._series))
         self._tests: list[Any] = [None] * len(self._series)
         self._hourly: Bool = np.zeros(len(self._series), np.bool_)
@@ -189,8 +202,18 @@ class DriftMonitors:
         if not len(x) or overlapping:
             return []
         wrong = [self._test_errors(name, monitor, end_us, errors[name]) for name, monitor in self._errors.items()]
-        found = [event for event in wrong if event is not None]
-        return self._update_series(end_us, x, scores, candidates) + found if self._series else found
+        found = self._update_series(end_us, x, scores, candidates) if self._series else []
+        return self._explained(found + [(event, None) for event in wrong if event is not None])
+
+    def _explained(self, found: list[tuple[DriftEvent, Look | None]]) -> list[DriftEvent]:
+        """With causes, and the reactions that these ask for."""
+        explained: dict[str, DriftEvent] = {}
+        for event, look in sorted(found, key=lambda pair: in_order(pair[0])):
+            cause, evidence = self._causes.of(event, look)
+            wanted = getattr(self.spec, f"on_{cause}")
+            reaction = Reaction(wanted) if wanted else event.reaction
+            explained[event.event_id] = replace(event, cause=str(cause), evidence=evidence, reaction=reaction)
+        return [explained[event.event_id] for event, _ in found]
 
     def _test_errors(self, name: str, monitor: ErrorMonitor, end_us: int, wrong: F64) -> DriftEvent | None:
         rise = monitor.update(end_us, wrong)
@@ -201,7 +224,9 @@ class DriftMonitors:
         place = (self._cohort, self._window.name, "adwin", end_us, rise.since_us)
         return DriftEvent(Watch.ERROR, name, *place, rise.before, rise.after, size, self._error_reaction)
 
-    def _update_series(self, end_us: int, x: F64, scores: dict[str, F64], candidates: int) -> list[DriftEvent]:
+    def _update_series(
+        self, end_us: int, x: F64, scores: dict[str, F64], candidates: int
+    ) -> list[tuple[DriftEvent, Look | None]]:
         sd = self._reference.sd()
         unit = self._reference.unit(sd)
         low, high = self._bounds(sd)
@@ -215,7 +240,7 @@ class DriftMonitors:
         z, expected, hourly = self._reference.step(end_us, ready, sample.mean, sample.count, sample.variance(), sd)
         self._sums = sample.without(ready)
         self._remember(end_us, ready, sample.mean, expected, hourly)
-        return self._test(end_us, z, unit, hourly)
+        return self._test(end_us, x, z, unit, hourly)
 
     def _bounds(self, sd: F64) -> tuple[F64, F64]:
         """Values are cut at 8 sd from the level, once it is known: one absurd row must not move a mean."""
@@ -236,7 +261,23 @@ class DriftMonitors:
         self._ring_expected[at, columns] = expected[ready]
         self._ring_n[ready] += 1
 
-    def _test(self, end_us: int, z: F64, unit: F64, hourly: Bool) -> list[DriftEvent]:
+    def _look(self, i: int, x: F64, before: float) -> Look | None:
+        """A feature's rows as they are: the summary has cut them."""
+        s = self._series[i]
+        if s.watch is not Watch.FEATURE:
+            return None
+        values = x[:, s.column]
+        values = values[np.isfinite(values)]
+        if len(values) < 2:
+            return None
+        usual = float(self._reference.spread[i])
+        seen = np.log1p(np.maximum(values, 0.0)) if s.log else values
+        mean, level = (float(np.expm1(m)) if s.log else float(m) for m in (seen.mean(), before))
+        scale = 1.0 if s.log else max(abs(mean), 1e-300)
+        error = float(seen.std()) / scale / len(seen) ** 0.5
+        return Look(mean / level if level > 0 else 0.0, float(seen.var()) / usual if usual > 0 else 1.0, error)
+
+    def _test(self, end_us: int, x: F64, z: F64, unit: F64, hourly: Bool) -> list[tuple[DriftEvent, Look | None]]:
         events = []
         for i, value in enumerate(z.tolist()):
             if value != value:
@@ -248,7 +289,8 @@ class DriftMonitors:
             size = (after - before) / float(unit[i])
             least = self.spec.size_min if hourly[i] else self.spec.size_min_first
             if abs(size) >= least:
-                events.append(self._event(i, fired, end_us, since_us, before, after, size))
+                event = self._event(i, fired, end_us, since_us, before, after, size)
+                events.append((event, self._look(i, x, before)))
                 self._reference.restart(i)
                 self._hourly[i] = False
                 self._forget(i)
@@ -324,7 +366,9 @@ class DriftMonitors:
         """The whole state. The tests are pickled River objects, so the frame names River's version."""
         errors = {name: monitor.state() for name, monitor in self._errors.items()}
         rest = {name: state for name, (_, state) in errors.items()}
-        meta = {"river": _RIVER, "series": [s.key for s in self._series], "errors": rest}
+        meta = {
+            "river": _RIVER, "series": [s.key for s in self._series], "errors": rest, "causes": self._causes.state(),
+        }  # fmt: skip
         pickled = {"tests": self._tests, "windows": {name: window for name, (window, _) in errors.items()}}
         objects = {name: np.frombuffer(pickle.dumps(what), np.uint8) for name, what in pickled.items()}
         return pack("drift", 2, meta, self._arrays() | objects)
@@ -346,7 +390,8 @@ class DriftMonitors:
             tests = pickle.loads(saved["tests"].tobytes())  # noqa: S301 - our own frame, checksummed
             for i, j in same:
                 self._tests[i] = tests[j]
-        if version > 1:  # v1 knew no errors
+        if version > 1:  # v1 knew no errors and no causes
+            self._causes.restore(meta["causes"])
             self._restore_errors(meta, saved, new_detectors)
 
     def _restore_errors(

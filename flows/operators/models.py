@@ -1,7 +1,7 @@
 """The models of one window of one cohort: score, calibrate, combine, then learn from what is not under suspicion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,13 +11,14 @@ import numpy as np
 from detectors.base import Detector, FeatureInfo, Rows, Scope
 from detectors.calibrate import Calibrator
 from detectors.combine import combine
-from detectors.drift.monitors import DriftEvent, DriftMonitors, Reaction
+from detectors.drift.monitors import DriftEvent, DriftMonitors, Reaction, Watch
 from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.rules import Rules
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
 from flows.operators.messages import OwnVerdict
+from flows.operators.trial import Trial
 from state.snapshot import pack, unpack
 from state.types import DAY_US, F64, I64, START_OF_TIME_US, Bool
 from state.windows import WindowKind, WindowSpec
@@ -110,8 +111,11 @@ class WindowModels:
                 infos = tuple(self.features[i] for i in chosen)
                 self._models.append(_model(job, use, np.array(chosen, np.int64), infos))
         self._successors: dict[str, _Model] = {}
+        self._trials: dict[str, Trial] = {}
         self._successor_rounds = 0
         self._frozen_until_us = START_OF_TIME_US
+        self._muted_until_us: dict[str, int] = {}
+        """Feature -> when detectors see it again."""
         self._monitors: DriftMonitors = job.drift.build(
             cohort,
             window.window,
@@ -122,6 +126,7 @@ class WindowModels:
 
     def judge(self, rows: Rows, own: dict[str, OwnVerdict]) -> Verdict:
         """Scores every row; changes nothing."""
+        rows = self._unmuted(rows)
         score = {m.use.name: m.score(rows, own) for m in self._models}
         tail = {m.use.name: m.tail(score[m.use.name]) for m in self._models}
         if not tail:
@@ -137,36 +142,65 @@ class WindowModels:
         errors = {m.use.name: m.errors(rows, verdict.score[m.use.name]) for m in self._models if m.use.spec.uses_labels}
         events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
         for event in events:
-            self._react(Reaction(event.reaction), rows.end_us)
+            self._react(event)
         if rows.end_us < self._frozen_until_us:
             return events
+        rows = self._unmuted(rows)
         kept, at = (rows, slice(None)) if keep.all() else (rows.pick(np.flatnonzero(keep)), keep)
         self.profile.learn(kept.x)
         for model in self._models:
             model.learn(kept, verdict.score[model.use.name][at], rows)
         if self._successors:
-            scores = {name: m.score(rows, own)[at] for name, m in self._successors.items()}
-            self._train_successors(kept, scores, rows)
+            self._train_successors(rows, own, verdict, kept, at)
         return events
 
-    def _react(self, reaction: Reaction, now_us: int) -> None:
-        if reaction is Reaction.FREEZE:
-            self._frozen_until_us = now_us + self._job.drift.freeze_us
-        elif reaction is Reaction.RETRAIN and not self._successors:
-            learners = [m for m in self._models if m.calibrator is not None]
-            self._successors = {m.use.name: m.build_successor(self._job) for m in learners}
-            self._successor_rounds = 0
+    def _react(self, event: DriftEvent) -> None:
+        match event.reaction:
+            case Reaction.FREEZE:
+                self._frozen_until_us = event.at_us + self._job.drift.freeze_us
+            case Reaction.RETRAIN if not self._successors:
+                learners = [m for m in self._models if m.calibrator is not None]
+                self._successors = {m.use.name: m.build_successor(self._job) for m in learners}
+                self._trials = {name: Trial() for name in self._successors}
+                self._successor_rounds = 0
+            case Reaction.MUTE if event.what in (Watch.FEATURE, Watch.MISSING):
+                # A monitor starts over after an alarm: the next one tells that the feature is as it was.
+                if self._muted_until_us.pop(event.name, START_OF_TIME_US) <= event.at_us:
+                    self._muted_until_us[event.name] = event.at_us + self._job.drift.mute_us
 
-    def _train_successors(self, kept: Rows, scores: dict[str, F64], rows: Rows) -> None:
-        for name, successor in self._successors.items():
-            successor.learn(kept, scores[name], rows)
+    def _unmuted(self, rows: Rows) -> Rows:
+        """The rows as detectors see them: without the values of muted features."""
+        muted = [i for i, f in enumerate(self.features) if self._muted_until_us.get(f.name, 0) > rows.end_us]
+        if not muted:
+            return rows
+        x = rows.x.copy()
+        x[:, muted] = np.nan
+        return replace(rows, x=x)
+
+    def _train_successors(
+        self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, kept: Rows, at: Bool | slice
+    ) -> None:
         self._successor_rounds += 1
+        on_trial = self._successor_rounds > self._job.drift.retrain_rounds // 2
+        for m in self._models:
+            name = m.use.name
+            successor = self._successors.get(name)
+            if successor is None:
+                continue
+            score = successor.score(rows, own)
+            if on_trial and m.use.spec.uses_labels:
+                self._trials[name].labelled(m.errors(rows, verdict.score[name]), m.errors(rows, score))
+            elif on_trial:
+                self._trials[name].unlabelled(verdict.tail[name][at], successor.tail(score)[at])
+            successor.learn(kept, score[at], rows)
         if self._successor_rounds >= self._job.drift.retrain_rounds:
-            self._models = [self._successors.get(m.use.name, m) for m in self._models]
-            self._successors = {}
+            better = {name: s for name, s in self._successors.items() if self._trials[name].promotes()}
+            self._models = [better.get(m.use.name, m) for m in self._models]
+            self._successors, self._trials = {}, {}
 
     def shares(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict) -> list[tuple[str, F64]]:
         """Per detector, (n, F): its features' shares of each row's evidence, all detectors' adding up to 1."""
+        rows = self._unmuted(rows)
         weight = {name: -np.log10(np.clip(np.nan_to_num(p, nan=1.0), 1e-300, 1.0)) for name, p in verdict.tail.items()}
         total = np.maximum(np.sum(list(weight.values()), axis=0), 1e-12)
         out: list[tuple[str, F64]] = []
@@ -207,6 +241,8 @@ class WindowModels:
         meta: dict[str, Any] = {
             "rounds": self._successor_rounds,
             "frozen_until_us": self._frozen_until_us,
+            "muted_until_us": self._muted_until_us,
+            "trials": {name: trial.state() for name, trial in self._trials.items()},
             "guards": {m.use.name: m.guard.state() for m in self._models},
             "settings": {m.use.name: detector_settings(m.use) for m in self._models},
             "calibration": settings_of(self._job.calibration),
@@ -225,6 +261,7 @@ class WindowModels:
             for name in known
         }
         self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
+        self._muted_until_us = meta.get("muted_until_us", {})  # not in the first savepoints
         self.profile = PopulationProfile(self.features, resume=frames["profile"])
         if meta["drift"] == settings_of(self._job.drift):
             self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known)
@@ -233,6 +270,7 @@ class WindowModels:
             for m in self._models
             if (found := saved.get(("successor", m.use.name)))
         }
+        self._trials = {name: Trial(meta.get("trials", {}).get(name)) for name in self._successors}
         self._models = [
             _model(self._job, m.use, m.columns, m.infos, saved.get(("model", m.use.name), {})) for m in self._models
         ]

@@ -10,6 +10,7 @@ from detectors.drift.monitors import Reaction, Watch
 from detectors.ecod import Ecod, EcodSpec
 from flows.config.load import loads
 from flows.operators.messages import CohortInput, FeatureRows, PolicyInput
+from flows.operators.models import WindowModels
 from flows.operators.population import PopulationOperator
 from state.chunks import Bundle
 from state.types import MINUTE_US
@@ -108,22 +109,60 @@ def test_freeze_stops_learning_for_a_while() -> None:
         assert sample.quantiles((1.0,))[0, 0] == expected
 
 
-def test_retrain_swaps_in_a_successor_that_learned_beside_the_old_model() -> None:
-    """After retrain_rounds the model is another one, which has seen only what came since the drift event."""
+def retraining() -> tuple[PopulationOperator, WindowModels]:
+    """ECOD, and a drift event after its tenth round that asks for a successor, to be judged after ten more."""
     job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
-    job = replace(job, drift=replace(job.drift, retrain_rounds=3))
+    job = replace(job, drift=replace(job.drift, retrain_rounds=10), calibration=replace(job.calibration, ready=64))
     operator = PopulationOperator(job, "all")
     models = operator._models["w5m"]
-    models._monitors = Alarm(Reaction.RETRAIN, at_turn=1)  # type: ignore[assignment]
+    models._monitors = Alarm(Reaction.RETRAIN, at_turn=10)  # type: ignore[assignment]
+    return operator, models
+
+
+def people(turn: int) -> list[float]:
+    return np.floor(np.exp(np.random.default_rng(turn).normal(2.0, 0.5, 40))).tolist()  # type: ignore[no-any-return]
+
+
+def test_retrain_promotes_a_successor_that_learned_beside_the_old_model() -> None:
+    """After retrain_rounds the model is another one, which has seen only what came since the drift event."""
+    operator, models = retraining()
     old = models._models[0].detector
-    for turn in range(3):
-        play(operator, turn, [4.0 + turn] * 4)
+    for turn in range(19):
+        play(operator, turn, people(turn))
         assert models._models[0].detector is old
-    play(operator, 3, [7.0] * 4)
+    play(operator, 19, people(19))
     new = models._models[0].detector
     assert new is not old
     assert isinstance(new, Ecod)
-    assert new.sample.quantiles((0.0, 1.0))[:, 0].tolist() == [5.0, 7.0]
+    assert models._successors == {}
+
+
+def test_a_successor_that_does_not_know_the_population_is_dropped() -> None:
+    """The model in office stays."""
+    operator, models = retraining()
+    old = models._models[0].detector
+    for turn in range(20):
+        play(operator, turn, people(turn))
+        for trial in models._trials.values():
+            trial.unlabelled(np.arange(1, 101) / 100, (np.arange(1, 101) / 100) ** 4)
+    assert models._models[0].detector is old
+    assert models._successors == {}
+
+
+def test_a_muted_feature_is_not_seen_until_it_is_back() -> None:
+    """Detectors see no value; a second alarm, or the end of the time, ends it; it survives a snapshot."""
+    job = replace(JOB, drift=replace(JOB.drift, mute_us=3 * FIVE))
+    operator = PopulationOperator(job, "all")
+    operator._models["w5m"]._monitors = Alarm(Reaction.MUTE, at_turn=1)  # type: ignore[assignment]
+    told = [len(play(operator, turn, [500.0, 4.0, 4.0, 4.0])[0].candidates) for turn in range(6)]
+    assert told == [1, 1, 0, 0, 1, 1]
+    models = WindowModels(job, "all", job.windows[0])
+    models._muted_until_us = {"events": 7 * FIVE}
+    again = WindowModels(job, "all", job.windows[0])
+    again.restore(models.frames())
+    assert again._muted_until_us == {"events": 7 * FIVE}
+    models._react(DriftEvent(Watch.FEATURE, "events", "all", "w5m", "t", FIVE, FIVE, 9.0, 4.0, 3.0, Reaction.MUTE))
+    assert models._muted_until_us == {}
 
 
 def test_a_restored_operator_goes_on_where_it_was() -> None:

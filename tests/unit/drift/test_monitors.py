@@ -305,7 +305,7 @@ def test_an_event_has_a_stable_id_and_a_json_record() -> None:
     assert event.to_record() == {
         "event_id": event.event_id, "what": "score", "name": "trees", "cohort": "free", "window": "w1h",
         "monitor": "adwin", "at": "2026-01-01T00:00:00.000000Z", "since": "2025-12-31T23:00:00.000000Z",
-        "before": 0.1, "after": 0.3, "size": 2.0, "reaction": "notify",
+        "before": 0.1, "after": 0.3, "size": 2.0, "reaction": "notify", "cause": "", "evidence": "",
     }  # fmt: skip
 
 
