@@ -12,6 +12,10 @@ from detectors.watchdog import call_within
 from state.types import F64
 
 T = TypeVar("T")
+SAMPLED: Final = 8
+"""A detector that costs too much is asked for one subject in so many."""
+_LOOK_ROWS: Final = 2_000
+"""Rows over which cost is averaged."""
 _PATIENCE: Final = 3
 """Rounds in a row in which a detector may fail; then it is off for good."""
 _FATAL: Final = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
@@ -32,13 +36,18 @@ class Guard:
     """Asks one detector, and answers in its place when it raises, takes longer than budget_s (0: as long as it likes),
     or returns something else than was asked for: then its answer is "not yet", and the round goes on without it.
 
+    cost_us: CPU per row that it may take on average, 0 for any; beyond it is `sampled`, and if that does not help, off.
     state: as `state` gives it.
     """
 
-    def __init__(self, budget_s: float = 0.0, state: list[int] | None = None) -> None:
+    def __init__(self, budget_s: float = 0.0, state: list[int] | None = None, cost_us: float = 0.0) -> None:
         self._budget_s = budget_s
-        self._failed, off = state or (0, 0)
+        self._cost_us = cost_us
+        self._failed, off, sampled = (*(state or ()), 0, 0, 0)[:3]
         self._off = bool(off)
+        self.sampled = bool(sampled)
+        """Whether it is to be asked for some of the subjects only."""
+        self._looked_s, self._looked_rows = 0.0, 0
         self._faults: list[Fault] = []
         self.spent_s = 0.0
         """CPU seconds that it took in this process."""
@@ -80,16 +89,36 @@ class Guard:
         finally:
             self.spent_s += (time.thread_time_ns() - started_ns) / 1e9
 
-    def faults(self) -> list[Fault]:
-        """Those of the round, which is over with this call."""
-        self._failed = self._failed + 1 if self._faults else 0
+    def blame(self, call: str, detail: str) -> None:
+        """Something that it did wrong, and that others found."""
+        if not self._off:
+            self._faults.append(Fault(call, detail))
+
+    def _look_at_cost(self, rows: int) -> None:
+        self._looked_rows += rows
+        if not self._cost_us or self._looked_rows < _LOOK_ROWS:
+            return
+        us = 1e6 * (self.spent_s - self._looked_s) / self._looked_rows
+        self._looked_s, self._looked_rows = self.spent_s, 0
+        if us <= self._cost_us or self._off:
+            return
+        then = "off" if self.sampled else f"asked for one subject in {SAMPLED} only"
+        self._faults.append(
+            Fault("cost", f"took {us:.0f} us of CPU per row, allowed {self._cost_us:g}: {then} from now on")
+        )
+        self._off, self.sampled = self.sampled, True
+
+    def faults(self, rows: int = 0) -> list[Fault]:
+        """Those of the round, of so many rows, which is over with this call."""
+        self._look_at_cost(rows)
+        self._failed = self._failed + 1 if any(f.call != "cost" for f in self._faults) else 0
         self._off = self._off or self._failed >= _PATIENCE
         told, self._faults = [Fault(f.call, f.detail, self._off) for f in self._faults], []
         return told
 
     def state(self) -> list[int]:
         """For a snapshot, as JSON values."""
-        return [self._failed, int(self._off)]
+        return [self._failed, int(self._off), int(self.sampled)]
 
 
 def _unlike(given: Any, shape: tuple[int, ...]) -> str:

@@ -68,7 +68,8 @@ class WindowFeatures:
 @dataclass(frozen=True, slots=True)
 class DetectorUse:
     """One detector on some windows.  features: empty for all of each window's.  budget_s: how long one call of it may
-    take; 0 for as long as it likes.
+    take; 0 for as long as it likes.  cost_us: CPU per row, on average; 0 for any.  memory_bytes: of a cohort's model as
+    it is saved; 0 for any.
     """
 
     name: str
@@ -77,6 +78,8 @@ class DetectorUse:
     features: tuple[str, ...] = ()
     weight: float = 1.0
     budget_s: float = 30.0
+    cost_us: float = 0.0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,15 @@ class LearningSpec:
     exclude_line: rows whose combined tail probability is at most this are left out, and so are the same window's rows
     of their subject for quarantine_us.  exclude_share_max: when more than this share of a round would be left out,
     the world
-    has moved rather than been attacked, and everything is learned.
+    has moved rather than been attacked, and everything is learned.  teach_every_us: a subject's rows of one window are
+    learned from at most once in this time, so that who is there in every round is not heard more than others; 0 for no
+    limit.  Who was heard is remembered that long: 16 bytes per subject and window, in every snapshot.
     """
 
     exclude_line: float = 0.02
     quarantine_us: int = 6 * HOUR_US
     exclude_share_max: float = 0.2
+    teach_every_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,7 +236,8 @@ class Compiler:
             params = self._params(key, kind, d.params)
             spec = self._guard((*key, "params"), partial(spec_from, d.type, params, ".".join(key)))
             if spec is not None:
-                uses.append(DetectorUse(name, spec, chosen, own_features or wanted, d.weight, d.budget / SECOND_US))
+                limits = (d.budget / SECOND_US, d.cost_us, d.memory_bytes)
+                uses.append(DetectorUse(name, spec, chosen, own_features or wanted, d.weight, *limits))
         return tuple(map(needs.settled, uses)), needs.features(), needs.windows()
 
     def _params(self, key: Key, spec: type[DetectorSpec], params: Mapping[str, Any]) -> dict[str, Any]:

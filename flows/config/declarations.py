@@ -142,4 +142,13 @@ class DetectorConfig(Declaration):
     budget: Duration = Field(
         30 * SECOND_US, description="how long one call may take before the detector counts as failed; 0s: no limit"
     )
+    cost_us: float = Field(
+        0.0,
+        ge=0,
+        description="CPU per row, in microseconds, that it may take on average; beyond it is asked for one subject in"
+        " eight, then switched off; 0: any",
+    )
+    memory_bytes: int = Field(
+        0, ge=0, description="size of a cohort's model as it is saved, beyond which it counts as failed; 0: any"
+    )
     params: dict[str, Any] = Field({}, description="the type's own parameters, see `driftnet detectors list`")

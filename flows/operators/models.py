@@ -12,7 +12,7 @@ from detectors.base import Detector, FeatureInfo, Rows, Scope
 from detectors.calibrate import Calibrator
 from detectors.combine import combine
 from detectors.drift.monitors import DriftEvent, DriftMonitors, Reaction, Watch
-from detectors.guard import Fault, Guard
+from detectors.guard import SAMPLED, Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.rules import Rules
 from flows.job import DetectorUse, Job, WindowFeatures
@@ -24,6 +24,8 @@ from state.types import DAY_US, F64, I64, START_OF_TIME_US, Bool
 from state.windows import WindowKind, WindowSpec
 
 _VERSION: Final = 1
+_FLOOD_ROWS: Final = 50
+_FLOOD_SHARE: Final = 0.5
 _SESSION_US: Final = DAY_US // 4
 """People have about four listening sessions on a day on which they listen at all."""
 
@@ -61,7 +63,12 @@ class _Model:
         detector = self.detector
         if detector is None:
             return own[self.use.name].score
-        return self.guard.array("score", lambda: detector.score(self.view(rows)), (len(rows),), np.nan)
+        if not self.guard.sampled:
+            return self.guard.array("score", lambda: detector.score(self.view(rows)), (len(rows),), np.nan)
+        out, at = np.full(len(rows), np.nan), np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0)
+        few = self.view(rows.pick(at))
+        out[at] = self.guard.array("score", lambda: detector.score(few), (len(at),), np.nan)
+        return out
 
     def tail(self, score: F64) -> F64:
         return np.power(10.0, -score) if self.calibrator is None else self.calibrator.tail(score)
@@ -72,6 +79,8 @@ class _Model:
             self.calibrator.learn(score)
         if self.detector is not None:
             lesson = rows if self.use.spec.uses_labels else kept
+            if self.guard.sampled:
+                lesson = lesson.pick(np.flatnonzero(lesson.subject % np.uint64(SAMPLED) == 0))
             self.guard.tell("learn", partial(self.detector.learn, self.view(lesson)))
 
     def explain(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
@@ -220,10 +229,18 @@ class WindowModels:
                 broken = [(*a, *b) for a, b in zip(broken, found, strict=True)]
         return broken
 
-    def faults(self) -> list[tuple[str, Fault]]:
-        """What detectors did wrong in the round that is over, by name."""
+    def faults(self, rows: int, verdict: Verdict) -> list[tuple[str, Fault]]:
+        """What detectors did wrong in the round of so many rows that is over, by name.
+
+        A detector that gives probabilities itself, and finds most of a round all but impossible, floods.
+        """
+        for m in self._models:
+            if m.calibrator is None and rows >= _FLOOD_ROWS:
+                odd = float((verdict.tail[m.use.name] <= self._job.learning.exclude_line).mean())
+                if odd > _FLOOD_SHARE:
+                    m.guard.blame("flood", f"finds {odd:.0%} of {rows:,} rows suspicious, allowed {_FLOOD_SHARE:.0%}")
         models = [*self._models, *self._successors.values()]
-        return [(m.use.name, fault) for m in models for fault in m.guard.faults()]
+        return [(m.use.name, fault) for m in models for fault in m.guard.faults(rows)]
 
     def spent_s(self) -> dict[str, float]:
         """Detector -> CPU seconds, since the start of this process."""
@@ -276,7 +293,7 @@ class WindowModels:
         ]
         for m in self._models:
             if m.use.name in known:
-                m.guard = Guard(m.use.budget_s, meta["guards"][m.use.name])
+                m.guard = Guard(m.use.budget_s, meta["guards"][m.use.name], m.use.cost_us)
 
 
 def windows_per_day(window: WindowSpec) -> float:
@@ -298,7 +315,7 @@ def _model(
 ) -> _Model:
     detector = use.spec.build(infos, saved.get("detector")) if use.spec.scope is Scope.COHORT else None
     calibrator = job.calibration.build(saved.get("calibrator")) if use.spec.calibrated else None
-    return _Model(use, columns, infos, detector, calibrator, Guard(use.budget_s))
+    return _Model(use, columns, infos, detector, calibrator, Guard(use.budget_s, cost_us=use.cost_us))
 
 
 def _frames(kind: str, models: list[_Model]) -> dict[str, bytes]:
@@ -306,6 +323,8 @@ def _frames(kind: str, models: list[_Model]) -> dict[str, bytes]:
     for m in models:
         if m.detector is not None:
             frame = m.guard.saved(m.detector.snapshot)
+            if frame is not None and m.use.memory_bytes and len(frame) > m.use.memory_bytes:
+                m.guard.blame("memory", f"its state takes {len(frame):,} bytes, allowed {m.use.memory_bytes:,}")
             if frame is not None:
                 out[f"{kind}.{m.use.name}.detector"] = frame
         if m.calibrator is not None:

@@ -1,13 +1,14 @@
 """The subject-scope detectors of one window: each subject against its own past."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from detectors.base import Rows, Scope, SubjectDetector
-from detectors.guard import Fault, Guard
+from detectors.guard import SAMPLED, Fault, Guard
 from detectors.saving import build, save
 from flows.job import DetectorUse, Job
 from flows.layout import detector_settings
@@ -42,19 +43,19 @@ class OwnDetectors:
         """Each detector's verdict on the rows, which it learns from afterwards."""
         verdicts: dict[str, OwnVerdict] = {}
         for use, chosen, width in self._uses:
-            detector = self._detectors[use.name]
-            view = Rows(
-                rows.window, rows.end_us, rows.x[:, chosen], rows.subject, rows.start_us, rows.stop_us, rows.slot
-            )
-            guard, n = self._guards[use.name], len(rows)
-            typical = np.full((n, width), np.nan)
-            share = np.zeros((n, width))
-            score = guard.array("score", partial(detector.score, view), (n,), np.nan)
-            typical[:, chosen] = guard.array("typical", partial(detector.typical, view), (n, len(chosen)), np.nan)
-            share[:, chosen] = guard.array("explain", partial(detector.explain, view), (n, len(chosen)), 0.0)
+            detector, guard, n = self._detectors[use.name], self._guards[use.name], len(rows)
+            at = np.arange(n) if not guard.sampled else np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0)
+            seen = rows if len(at) == n else rows.pick(at)
+            view = replace(seen, x=seen.x[:, chosen])
+            k, f = len(at), len(chosen)
+            score, typical, share = np.full(n, np.nan), np.full((n, width), np.nan), np.zeros((n, width))
+            cells = np.ix_(at, chosen)
+            score[at] = guard.array("score", partial(detector.score, view), (k,), np.nan)
+            typical[cells] = guard.array("typical", partial(detector.typical, view), (k, f), np.nan)
+            share[cells] = guard.array("explain", partial(detector.explain, view), (k, f), 0.0)
             guard.tell("learn", partial(detector.learn, view))
             verdicts[use.name] = OwnVerdict(score, typical, share)
-            self._faults += [(use.name, fault) for fault in guard.faults()]
+            self._faults += [(use.name, fault) for fault in guard.faults(n)]
         return verdicts
 
     def faults(self) -> list[tuple[str, Fault]]:
@@ -115,4 +116,4 @@ class OwnDetectors:
                     f"detector {use.name!r} declares scope subject, but is no SubjectDetector: {type(detector)}"
                 )
             self._detectors[use.name] = detector
-            self._guards[use.name] = Guard(use.budget_s, guards.get(use.name))
+            self._guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)

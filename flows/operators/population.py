@@ -35,6 +35,8 @@ class PopulationOperator:
         self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
         self._order = {name: i for i, name in enumerate(self._models)}
         self._quarantine = {name: Quarantine() for name in self._models}
+        self._heard = {name: Quarantine() for name in self._models}
+        """Who was learned from lately."""
         self._saved_frames = Latest()
         self._saved_rows = Sealed(_pack_rows)
         self.observer: RoundObserver | None = None
@@ -75,7 +77,7 @@ class PopulationOperator:
         events = models.learn(view, rows.own, verdict, keep)
         if events:
             out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
-        out += fault_outputs(models.faults(), f"{rows.window} of {self._cohort}", rows.end_us)
+        out += fault_outputs(models.faults(len(rows), verdict), f"{rows.window} of {self._cohort}", rows.end_us)
         counts = {
             "rows": len(rows),
             "candidates": len(found),
@@ -94,7 +96,13 @@ class PopulationOperator:
         if odd.mean() <= rule.exclude_share_max:
             quarantine.hold(rows.subject[odd], rows.end_us + rule.quarantine_us)
         left_out = odd | quarantine.holds(rows.subject)
-        return ~left_out if left_out.mean() <= rule.exclude_share_max else np.ones(len(rows), np.bool_)
+        keep = ~left_out if left_out.mean() <= rule.exclude_share_max else np.ones(len(rows), np.bool_)
+        if rule.teach_every_us:
+            heard = self._heard[rows.window]
+            heard.release(rows.end_us)
+            keep &= ~heard.holds(rows.subject)
+            heard.hold(rows.subject[keep], rows.end_us + rule.teach_every_us - 1)
+        return keep
 
     def _candidates(self, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels) -> list[Candidate]:
         at = np.flatnonzero(verdict.per_day <= self._job.policy.candidate_line)
@@ -170,6 +178,7 @@ class PopulationOperator:
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
             "quarantine": {window: held.state() for window, held in self._quarantine.items()},
+            "heard": {window: held.state() for window, held in self._heard.items()},
             "frames": list(frames),
         }
         arrays = {
@@ -183,6 +192,7 @@ class PopulationOperator:
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
         self._quarantine = {window: Quarantine(meta["quarantine"][window]) for window in self._models}
+        self._heard = {window: Quarantine(meta.get("heard", {}).get(window)) for window in self._models}
         frames = self._saved_frames.get(saved.chunks, meta["frames"], saved.chunks.refs(arrays["frames"]))
         for window, models in self._models.items():
             prefix = f"{window}/"

@@ -9,7 +9,8 @@ from detectors.drift.event import DriftEvent
 from detectors.drift.monitors import Reaction, Watch
 from detectors.ecod import Ecod, EcodSpec
 from flows.config.load import loads
-from flows.operators.messages import CohortInput, FeatureRows, PolicyInput
+from flows.job import Job
+from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput, Stream
 from flows.operators.models import WindowModels
 from flows.operators.population import PopulationOperator
 from state.chunks import Bundle
@@ -174,3 +175,99 @@ def test_a_restored_operator_goes_on_where_it_was() -> None:
         play(copy, turn, [50.0, 4.0, 4.0])
     assert Bundle.of(again) == Bundle.of(operator)
     assert typical(again) == 4.0
+
+
+def poisoned(**learning: object) -> float:
+    """The share of a farm's accounts that are below a line of 5 % on the day of the attack.
+
+    People are there in one round of ten. The farm is there in all of them, at first like people, and plays a little
+    more each day, up to eight times as much: so that what it will do is usual by then.
+    """
+    spec = EcodSpec(remember=512, ready=64, tail_share=1.0)
+    job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=spec),), learning=replace(JOB.learning, **learning))
+    operator = PopulationOperator(job, "all")
+    rng, found = np.random.default_rng(1), 0.0
+    everybody = rng.integers(1, 2**63, 1000).astype(np.uint64)
+    for turn in range(400):
+        there = np.sort(np.concatenate([everybody[50 + rng.choice(950, 95, replace=False)], everybody[:20]]))
+        farm = np.isin(there, everybody[:20])
+        plays = np.exp(rng.normal(2.0, 0.4, len(there)) + farm * 2.1 * turn / 400)
+        end_us = (turn + 1) * FIVE
+        names = np.array([str(s) for s in there], dtype=object)
+        at = np.full(len(there), end_us)
+        tails: list[np.ndarray] = []
+        operator.observer = lambda rows, verdict, models: tails.append(verdict.combined)  # noqa: B023
+        rows = FeatureRows("w5m", end_us, 0, there, names, at - FIVE, at, plays[:, None])
+        operator.process(CohortInput(0, end_us, [rows]))
+        found = float((tails[0][farm] <= 0.05).mean())
+    return found
+
+
+def test_slow_poison_teaches_less_where_learning_is_guarded() -> None:
+    """A farm that ramps up in every round becomes usual where everything is learned; where rows under suspicion are
+    kept out, or nobody is heard more than once an hour, all of it is found.
+    """
+    assert poisoned(exclude_line=0.0) <= 0.3
+    assert poisoned(exclude_line=0.02) >= 0.9
+    assert poisoned(exclude_line=0.0, teach_every_us=12 * FIVE) >= 0.9
+
+
+def test_nobody_is_learned_from_twice_within_the_time() -> None:
+    """However often it is there; whoever was not there loses no turn.  It survives a snapshot."""
+    job = replace(JOB, learning=replace(JOB.learning, teach_every_us=4 * FIVE))
+    operator = PopulationOperator(job, "all")
+    learned = []
+    for turn in range(8):
+        play(operator, turn, [4.0, 4.0] if turn in (2, 7) else [4.0])
+        learned.append(operator._models["w5m"].profile.sample.count)
+        if turn == 4:
+            operator = PopulationOperator(job, "all", Bundle.open(Bundle.of(operator)))
+    assert np.diff(learned, prepend=0).tolist() == [1, 0, 1, 0, 1, 0, 0, 1]
+
+
+def faults_of(job: Job, rounds: list[list[float]]) -> list[str]:
+    operator, told = PopulationOperator(job, "all"), []
+    for turn, events in enumerate(rounds):
+        n, end_us = len(events), (turn + 1) * FIVE
+        subject = np.arange(1, n + 1, dtype=np.uint64)
+        at = np.full(n, end_us)
+        rows = FeatureRows("w5m", end_us, 0, subject, subject.astype(object), at - FIVE, at, np.array(events)[:, None])
+        for message in operator.process(CohortInput(0, end_us, [rows])):
+            if isinstance(message, Output) and message.stream is Stream.REJECTS:
+                told += [f"{r['reason']}: {r['detail']}" for r in message.records]
+    return told
+
+
+def test_a_rule_that_accuses_everybody_is_switched_off() -> None:
+    """Three rounds of it; what accuses a few is left alone."""
+    told = faults_of(JOB, [[500.0] * 60] * 5)
+    assert [text.split(":")[0] for text in told] == ["detector_fault", "detector_fault", "detector_off"]
+    assert "finds 100% of 60 rows suspicious, allowed 50%" in told[0]
+    assert faults_of(JOB, [[500.0] * 10 + [4.0] * 50] * 5) == []
+
+
+def test_a_model_that_grows_too_large_is_switched_off() -> None:
+    """Its size is looked at when state is saved."""
+    use = replace(JOB.detectors[0], spec=EcodSpec(remember=512, ready=4), memory_bytes=500)
+    job = replace(JOB, detectors=(use,))
+    operator = PopulationOperator(job, "all")
+    models = operator._models["w5m"]
+    for turn in range(4):
+        play(operator, turn, people(turn) * 4)
+        models.frames()
+    (state,) = [m.guard.state() for m in models._models]
+    assert state[1] == 1
+
+
+def test_a_sampled_detector_is_asked_for_some_subjects() -> None:
+    """One in eight by their hash, the same ones each time; the others have no opinion of it."""
+    job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
+    operator = PopulationOperator(job, "all")
+    models = operator._models["w5m"]
+    models._models[0].guard.sampled = True
+    scores: list[np.ndarray] = []
+    operator.observer = lambda rows, verdict, models: scores.append(next(iter(verdict.score.values())))
+    for turn in range(3):
+        play(operator, turn, people(turn))
+    assert np.flatnonzero(~np.isnan(scores[-1])).tolist() == [7, 15, 23, 31, 39]
+    assert models._models[0].detector.sample.count == 15  # type: ignore[union-attr]

@@ -4,13 +4,16 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from detectors import guard as guard_module
 from detectors.guard import Guard
 from detectors.watchdog import OvertimeError, call_within
+from state.types import F64
 
 
 def raising(*_: object) -> Any:
@@ -205,3 +208,46 @@ def test_threads_have_limits_of_their_own() -> None:
     for thread in threads:
         thread.join()
     assert outcomes == {"short": "late", "long": "done", "none": "done"}
+
+
+def test_what_costs_too_much_is_sampled_and_then_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Averaged over 2,000 rows; one that keeps to its cost is left alone; the state of it survives."""
+    clock_ns = 0
+    monkeypatch.setattr(guard_module.time, "thread_time_ns", lambda: clock_ns)
+
+    def work(us: float) -> Callable[[], F64]:
+        def ask() -> F64:
+            nonlocal clock_ns
+            clock_ns += round(us * 1000 * 1000)
+            return np.zeros(1000)
+
+        return ask
+
+    guard = Guard(cost_us=50.0)
+    for _ in range(4):
+        guard.array("score", work(40.0), (1000,), 0.0)
+        assert guard.faults(1000) == []
+    told = []
+    for _ in range(2):
+        guard.array("score", work(60.0), (1000,), 0.0)
+        told += guard.faults(1000)
+    ((fault,), sampled) = told, guard.sampled
+    assert sampled
+    assert (fault.call, fault.off) == ("cost", False)
+    assert "took 60 us of CPU per row, allowed 50: asked for one subject in 8 only" in fault.detail
+    guard = Guard(cost_us=50.0, state=guard.state())
+    assert guard.sampled
+    for _ in range(2):
+        guard.array("score", work(60.0), (1000,), 0.0)
+        told += guard.faults(1000)
+    assert told[-1].off
+    assert np.isnan(guard.array("score", work(1.0), (1000,), np.nan)).all()
+
+
+def test_blame_counts_like_a_failure() -> None:
+    """Three rounds in a row, and it is off."""
+    guard = Guard()
+    for expected in (False, False, True):
+        guard.blame("flood", "finds everybody")
+        (fault,) = guard.faults()
+        assert (fault.call, fault.off) == ("flood", expected)
