@@ -15,6 +15,7 @@ from detectors.ecod import EcodSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
 from detectors.registry import BUILT_IN
 from detectors.river_model import RiverModelSpec
+from detectors.rolling import RollingDeviationSpec
 from detectors.rules import Bound, Rule, RulesSpec
 from detectors.saving import build, whole
 from state.chunks import Bundle
@@ -24,6 +25,7 @@ _SPECS: tuple[DetectorSpec, ...] = (
     HalfSpaceTreesSpec(),
     EcodSpec(),
     HistoryBaselineSpec(),
+    RollingDeviationSpec(),
     RulesSpec(
         rules=(
             Rule("too_much", "play_time_ratio", above=2.0),

@@ -1,0 +1,1 @@
+"""An online autoencoder for Driftnet, in PyTorch."""
