@@ -192,6 +192,16 @@ def test_other_code_than_the_commit_s_is_never_measured(bench_here: Bench, git: 
     assert f"would measure other code than its own: {other}" in done.err
 
 
+def test_an_installed_driftnet_lends_no_modules(bench_here: Bench, git: Git) -> None:
+    """`detectors.ecod` is in the checkout that is installed here, and in neither commit."""
+    Path("bench/cases/conftest.py").write_text("import detectors.ecod\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "borrowed")
+    done = bench_here("compare", "before", "HEAD", "steady", "--rounds", "1")
+    assert done.code == 2
+    assert "No module named 'detectors.ecod'" in done.err
+
+
 def test_a_commit_that_cannot_load_the_cases(bench_here: Bench, git: Git) -> None:
     """Where the first commit lacks what the cases import, all of them fail there; on the second that is an error."""
     Path("flows/new.py").touch()
