@@ -13,6 +13,7 @@ import numpy as np
 from detectors.alerting.alert import Candidate
 from detectors.base import Rows, Scope
 from flows.job import Job
+from flows.operators.faults import fault_outputs
 from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.own import OwnDetectors
@@ -95,6 +96,8 @@ class _Run:
         rows.own = self._judge_own(rows, at)
         for message in self._population.process(CohortInput(0, end_us, [rows])):
             self._take(message, high - 1)
+        for fault in fault_outputs(self._own.faults(), _WINDOW, end_us):
+            self._take(fault, high - 1)
 
     def _judge_own(self, rows: FeatureRows, at: I64) -> dict[str, OwnVerdict]:
         view = Rows(

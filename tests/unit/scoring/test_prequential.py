@@ -127,3 +127,27 @@ def test_tables_name_detectors_and_monitors() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     for word in ("population", "ROC-AUC", "drift in", "not found", "false alarms"):
         assert word in text
+
+
+def test_what_a_detector_does_wrong_is_told(tmp_path: Path) -> None:
+    """As in the flow: it is off after three rounds, the others score on, and each fault is a dead letter."""
+    (tmp_path / "breaks_down.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from typing import ClassVar\n"
+        "from detectors.base import Rows\n"
+        "from detectors.rolling import RollingDeviation, RollingDeviationSpec\n"
+        "class Broken(RollingDeviation):\n"
+        "    def score(self, rows):\n"
+        "        raise RuntimeError('no idea')\n"
+        "@dataclass(frozen=True, slots=True)\n"
+        "class BrokenSpec(RollingDeviationSpec):\n"
+        "    type: ClassVar[str] = 'breaks_down'\n"
+        "    def build(self, features, resume=None):\n"
+        "        return Broken(self, features)\n"
+    )
+    (tmp_path / "c.toml").write_text(f'[detectors.bad]\ntype = "{tmp_path / "breaks_down.py"}"\n')
+    scores = scored(made(600), tmp_path / "c.toml", 5)
+    assert [fault["reason"] for fault in scores.faults] == ["detector_fault", "detector_fault", "detector_off"]
+    assert "RuntimeError: no idea" in scores.faults[0]["detail"]
+    assert np.isnan(scores.score["bad"]).all()
+    assert not np.isnan(scores.score["extremes"][300:]).any()
