@@ -8,6 +8,7 @@ import pytest
 from detectors.drift.event import DriftEvent
 from detectors.drift.monitors import Reaction, Watch
 from detectors.ecod import Ecod, EcodSpec
+from detectors.river_model import RiverDetector, RiverModelSpec
 from flows.config.load import loads
 from flows.job import Job
 from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput, Stream
@@ -271,3 +272,17 @@ def test_a_sampled_detector_is_asked_for_some_subjects() -> None:
         play(operator, turn, people(turn))
     assert np.flatnonzero(~np.isnan(scores[-1])).tolist() == [7, 15, 23, 31, 39]
     assert models._models[0].detector.sample.count == 15  # type: ignore[union-attr]
+
+
+def test_a_labelled_row_is_learned_whatever_else_is_thought_of_it() -> None:
+    """By a detector that learns from labels: the account that breaks a rule is the fraud that it has to know."""
+    judge = RiverModelSpec("river.linear_model.LogisticRegression", (), warmup=2)
+    job = replace(JOB, detectors=(*JOB.detectors, replace(JOB.detectors[0], name="judge", spec=judge)))
+    operator = PopulationOperator(job, "all")
+    subject, at = np.arange(1, 5, dtype=np.uint64), np.full(4, FIVE)
+    x, label = np.array([[500.0], [4.0], [4.0], [5.0]]), np.array([1.0, 0.0, np.nan, 0.0])
+    rows = FeatureRows("w5m", FIVE, 0, subject, subject.astype(object), at - FIVE, at, x, label=label)
+    operator.process(CohortInput(0, FIVE, [rows]))
+    model = operator._models["w5m"]._models[1].detector
+    assert isinstance(model, RiverDetector)
+    assert model.labels == [2, 1]
