@@ -214,3 +214,51 @@ def test_what_cannot_be_used_is_told(params: dict[str, object], message: str) ->
     """What is missing or too much, and why."""
     with pytest.raises(ConfigError, match=message):
         spec_from("river", params).build(FEATURES)
+
+
+EVERY_ANOMALY_DETECTOR = {
+    "HalfSpaceTrees": {"params": {"seed": 1, "window_size": 50}, "unit": True},
+    "LODA": {"params": {"n_random_cuts": 10, "seed": 1}},
+    "OneClassSVM": {"params": {}},
+    "LocalOutlierFactor": {"params": {"n_neighbors": 5}},
+    "GaussianScorer": {"params": {}, "target": "b"},
+    "StandardAbsoluteDeviation": {
+        "params": {"sub_stat": {"path": "river.stats.Mean"}}, "target": "b",
+    },
+    "PredictiveAnomalyDetection": {
+        "params": {"predictive_model": {"path": "river.linear_model.LinearRegression"}, "warmup_period": 5},
+        "target": "b",
+    },
+    "ThresholdFilter": {
+        "params": {"anomaly_detector": {"path": "river.anomaly.LODA", "params": {"seed": 1}}, "threshold": 9.0},
+    },
+    "QuantileFilter": {
+        "params": {"anomaly_detector": {"path": "river.anomaly.LODA", "params": {"seed": 1}}, "q": 0.9},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVERY_ANOMALY_DETECTOR)
+def test_every_anomaly_detector_of_river_runs_and_resumes(name: str) -> None:
+    """By configuration alone: it learns, has an opinion on every row, and goes on from its snapshot to the bit."""
+    spec = spec_from("river", {"path": f"river.anomaly.{name}", "warmup": 40, **EVERY_ANOMALY_DETECTOR[name]})
+    rng = np.random.default_rng(8)
+    detector = spec.build(FEATURES)
+    for _ in range(8):
+        detector.learn(rows_of(rng.normal(size=(30, 2))))
+    twin = spec.build(FEATURES, detector.snapshot())
+    for _ in range(2):
+        rows = rows_of(rng.normal(size=(30, 2)))
+        score = detector.score(rows)
+        assert np.isfinite(score).all()
+        assert np.array_equal(score, twin.score(rows))
+        detector.learn(rows)
+        twin.learn(rows)
+
+
+def test_there_is_no_other_one() -> None:
+    """A detector that a new release of River brings is added to the list above."""
+    import river.anomaly
+
+    there = {name for name in river.anomaly.__all__ if name not in ("base", "filter")}
+    assert there == set(EVERY_ANOMALY_DETECTOR)
