@@ -18,6 +18,9 @@ class PolicySpec:
     """When evidence becomes an alert.
 
     line: a subject is alerted when its combined tail probability (see `combine`) is at most this.
+    false_discovery: share of false ones among a day's alerts that is accepted; the line is then drawn in each round by
+    Benjamini & Hochberg 1995 over all subject-days of the last 24 hours, and `line` is but its upper bound. 0: no such
+    target. A detector needs no threshold of its own with it, and the budget still holds.
     candidate_line: the population stage passes on rows at most this improbable; weaker ones are no evidence.
     evidence_us: how long a candidate counts as evidence.  suppress_us: how long an alert silences repeats.
     budget_per_day, budget_burst: a token bucket in event time, refilled evenly over the day; at most budget_burst
@@ -30,6 +33,7 @@ class PolicySpec:
     budget_per_day: int = 100
     budget_burst: int | None = None
     line: float = 1e-3
+    false_discovery: float = 0.0
     candidate_line: float = 5e-3
     suppress_us: int = DAY_US
     evidence_us: int = DAY_US
@@ -45,6 +49,7 @@ class PolicySpec:
             ("budget_per_day", self.budget_per_day >= 1, "at least 1"),
             ("budget_burst", self.budget_burst is None or self.budget_burst >= 1, "at least 1, or absent"),
             ("line", 0 < self.line <= 1, "above 0 and at most 1"),
+            ("false_discovery", 0 <= self.false_discovery < 1, "at least 0 and below 1"),
             ("candidate_line", self.line <= self.candidate_line <= 1, f"between line ({self.line:g}) and 1"),
             ("suppress_us", self.suppress_us >= 0, "at least 0"),
             ("evidence_us", self.evidence_us > 0, "above 0"),
@@ -134,6 +139,8 @@ class AlertPolicy:
         # is exactly that of many short ones.
         self._units = spec.burst * DAY_US
         self._reserve = int(spec.critical_reserve * spec.burst) * DAY_US
+        self._tests: dict[int, int] = {}
+        """Hour -> subject-days that were judged in it, in microseconds."""
         self._tracks: dict[int, _Track] = {}
         self._waiting: dict[int, Candidate] = {}
         self._counts: Counter[str] = Counter()
@@ -150,12 +157,16 @@ class AlertPolicy:
         """Subjects that wait for a token now."""
         return len(self._waiting)
 
-    def round(self, end_us: int, candidates: Iterable[Candidate]) -> list[Alert]:
+    def round(self, end_us: int, candidates: Iterable[Candidate], tests_us: int = 0) -> list[Alert]:
         """The alerts of one round end, most improbable first.
 
         end_us: later than that of the round before, or equal.  candidates: of all cohorts and windows, in any order.
+        tests_us: subject-days judged since the round before, candidates or not, in microseconds (for false_discovery).
         """
         self._advance(end_us)
+        hour = end_us // HOUR_US
+        self._tests[hour] = self._tests.get(hour, 0) + tests_us
+        self._tests = {h: us for h, us in self._tests.items() if h > hour - 24}
         alerts: list[Alert] = []
         refused: dict[int, Candidate] = {}
         for p, subject, candidate in self._contenders(end_us, self._absorb(end_us, candidates)):
@@ -217,6 +228,7 @@ class AlertPolicy:
     def _contenders(self, end_us: int, strongest: dict[int, Candidate]) -> list[tuple[float, int, Candidate]]:
         """(tail probability of all evidence, subject, strongest window since it contends), most improbable first."""
         old_us = end_us - self.spec.evidence_us
+        line = self._line(old_us)
         found = []
         for subject in (strongest.keys() | self._waiting.keys()) & self._tracks.keys():
             new, held = strongest.get(subject), self._waiting.get(subject)
@@ -224,9 +236,20 @@ class AlertPolicy:
             live = self._tracks[subject].live(old_us)
             if mine and live:
                 p = combine(p for p, _ in live.values())
-                if p <= self.spec.line:
+                if p <= line:
                     found.append((p, subject, min(mine, key=lambda c: c.tail_probability)))
         return sorted(found, key=lambda f: f[:2])
+
+    def _line(self, old_us: int) -> float:
+        """The largest tail probability that is alerted now."""
+        share = self.spec.false_discovery
+        if not share:
+            return self.spec.line
+        lives = (track.live(old_us) for track in self._tracks.values())
+        ps = sorted(combine(p for p, _ in live.values()) for live in lives if live)
+        days = max(sum(self._tests.values()) / DAY_US, len(ps))
+        lines = [share * (k + 1) / days for k, p in enumerate(ps) if p <= share * (k + 1) / days]
+        return min(self.spec.line, max(lines, default=0.0))
 
     def _silenced(self, track: _Track, rank: int, end_us: int) -> bool:
         return (
@@ -263,6 +286,7 @@ class AlertPolicy:
         meta = {
             "now_us": self._now_us,
             "units": self._units,
+            "tests": sorted(self._tests.items()),
             "fields": _FIELDS,
             "tracks": [[s, *(getattr(t, name) for name in _FIELDS)] for s, t in sorted(self._tracks.items())],
             "waiting": [c.to_json() for _, c in sorted(self._waiting.items())],
@@ -274,6 +298,7 @@ class AlertPolicy:
         _, meta, _ = unpack(blob, "policy", reads=(1,))
         self._now_us = meta["now_us"]
         self._units = min(meta["units"], self.spec.burst * DAY_US)
+        self._tests = dict(meta.get("tests", ()))  # not in the first savepoints
         self._counts = Counter(meta["counts"])
         self._waiting = {c.subject: c for c in map(Candidate.from_json, meta["waiting"])}
         for subject, *values in meta["tracks"]:

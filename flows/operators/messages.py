@@ -66,11 +66,15 @@ class CohortInput:
 
 @dataclass(slots=True)
 class PolicyInput:
-    """From a cohort to the alert policy: candidates of all rounds up to watermark_us (detectors.alerting.Candidate)."""
+    """From a cohort to the alert policy: candidates of all rounds up to watermark_us (detectors.alerting.Candidate).
+
+    tests: (end of a round, subject-days that were judged in it, in microseconds).
+    """
 
     sender: str
     watermark_us: int
     candidates: list[Any] = field(default_factory=list)
+    tests: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Stream(StrEnum):

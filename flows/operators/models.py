@@ -112,6 +112,8 @@ class WindowModels:
         self.name = window.window.name
         self.features = next(w.features for w in job.plan.windows if w.spec.name == self.name)
         self._per_day = windows_per_day(window.window)
+        self.subject_us = window.window.slide_us or _SESSION_US
+        """A row's share of a day of its subject."""
         self.profile = PopulationProfile(self.features)
         self._models: list[_Model] = []
         for use in job.detectors:

@@ -52,15 +52,18 @@ class PopulationOperator:
             return []
         out: list[PolicyInput | Output] = []
         candidates: list[Candidate] = []
-        for _, parts in complete:
+        tests: list[tuple[int, int]] = []
+        for end_us, parts in complete:
             parts.sort(key=lambda r: (self._order[r.window], r.group))
             for window in self._order:
                 mine = [r for r in parts if r.window == window]
                 if mine:
-                    found, outputs = self._round(_concat(mine))
+                    rows = _concat(mine)
+                    tests.append((end_us, len(rows) * self._models[window].subject_us))
+                    found, outputs = self._round(rows)
                     candidates += found
                     out += outputs
-        out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates))
+        out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates, tests))
         return out
 
     def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Output]]:

@@ -1,5 +1,6 @@
 """The alert policy, one rule per test."""
 
+import numpy as np
 import pytest
 
 from detectors.alerting.alert import Alert, Candidate
@@ -180,3 +181,43 @@ def test_settings_out_of_range_name_the_key(settings: dict[str, object]) -> None
     """A ConfigError names the key, the value seen and what is allowed."""
     with pytest.raises(ConfigError, match=r"alerts\.\w+: seen .*, allowed: "):
         PolicySpec(**settings)  # type: ignore[arg-type]
+
+
+def test_a_false_discovery_target_draws_the_line() -> None:
+    """Of 10,000 subject-days 50 have 1e-6 and 200 have 1e-3, where chance alone gives 10: at 10 % the 50 are alerted,
+    at 50 % all of them; at 10 % of the 50 days no single 1e-3 is.
+    """
+    strong = [candidate(i, 1e-6) for i in range(50)]
+    weak = [candidate(1000 + i, 1e-3) for i in range(200)]
+    lines = {"line": 1e-2, "candidate_line": 1e-2, "budget_per_day": 10_000, "severities": (("low", 1.0),)}
+    many = 10_000 * DAY_US
+    assert len(policy(false_discovery=0.02, **lines).round(T0, strong + weak, many)) == 50
+    assert len(policy(false_discovery=0.1, **lines).round(T0, strong + weak, many)) == 250
+    assert policy(false_discovery=0.1, **lines).round(T0, weak[:5], many) == []
+    assert len(policy(**lines).round(T0, weak[:5], many)) == 5
+
+
+def test_subject_days_count_for_a_day_and_survive_a_snapshot() -> None:
+    """Evidence that was too weak among many is enough once they are forgotten."""
+    spec = PolicySpec(line=1e-2, candidate_line=1e-2, false_discovery=0.1, severities=(("low", 1.0),))
+    first = spec.build("job", "digest")
+    assert first.round(T0, [candidate(1, 1e-4)], 10_000 * DAY_US) == []
+    again = spec.build("job", "digest", first.snapshot())
+    later = T0 + 23 * HOUR_US
+    assert again.round(later, [candidate(2, 1e-4, later)]) == []
+    later = T0 + 25 * HOUR_US
+    assert subjects(again.round(later, [candidate(3, 1e-4, later)], 100 * DAY_US)) == [3]
+
+
+def test_of_what_a_target_lets_through_no_more_than_its_share_is_false() -> None:
+    """Simulated days of 2,000 genuine subjects and 40 attackers: on average at most a tenth of the alerts is false."""
+    rng = np.random.default_rng(1)
+    lines = {"line": 1e-2, "candidate_line": 1e-2, "budget_per_day": 10_000, "severities": (("low", 1.0),)}
+    shares = []
+    for _ in range(200):
+        p = np.concatenate([rng.random(2000), 10.0 ** -rng.uniform(2, 6, 40)])
+        found = [candidate(i, float(p[i])) for i in np.flatnonzero(p <= 1e-2).tolist()]
+        alerts = subjects(policy(false_discovery=0.1, **lines).round(T0, found, 2040 * DAY_US))
+        shares.append(sum(s < 2000 for s in alerts) / max(len(alerts), 1))
+        assert len(alerts) > 15
+    assert np.mean(shares) <= 0.11
