@@ -87,7 +87,8 @@ class Guard:
             self._faults.append(Fault(call, _described(error)))
             return None
         finally:
-            self.spent_s += (time.thread_time_ns() - started_ns) / 1e9
+            if call != "snapshot":  # how often state is saved says nothing about rows
+                self.spent_s += (time.thread_time_ns() - started_ns) / 1e9
 
     def blame(self, call: str, detail: str) -> None:
         """Something that it did wrong, and that others found."""

@@ -7,7 +7,7 @@ from detectors.alerting.policy import PolicySpec
 from detectors.base import DetectorSpec
 from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
-from detectors.drift.monitors import DriftSpec
+from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.plan import FeaturePlan
 from flows.wire.spec import WireSpec

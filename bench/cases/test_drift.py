@@ -9,7 +9,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.cases.layers import Size, fingerprint, fresh, tell
 from detectors.base import FeatureInfo
 from detectors.drift.event import DriftEvent
-from detectors.drift.monitors import DriftMonitors, DriftSpec
+from detectors.drift.monitors import DriftMonitors
+from detectors.drift.spec import DriftSpec
 from state.types import F64, MINUTE_US
 from state.windows import WindowKind, WindowSpec
 

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from bench.others.cli import JOBS
-from detectors.drift.monitors import DriftSpec
+from detectors.drift.spec import DriftSpec
 from flows.config.load import load
 from flows.engine.plan import Options, Plan
 from flows.engine.run import execute

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, model
 from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
-from detectors.drift.monitors import DriftSpec
+from detectors.drift.spec import DriftSpec
 from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceConfig, WindowConfig
 from flows.config.durations import Duration, Moment, parse_moment_us
 from flows.config.endpoints import SinksConfig, SourceConfig

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from detectors.drift.monitors import TESTS, MonitorSpec, Reaction, Watch
+from detectors.drift.event import Reaction, Watch
+from detectors.drift.spec import TESTS, MonitorSpec
 from flows.config.section import did_you_mean, one_of, problem
 
 

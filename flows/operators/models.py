@@ -11,7 +11,8 @@ import numpy as np
 from detectors.base import Detector, FeatureInfo, Rows, Scope
 from detectors.calibrate import Calibrator
 from detectors.combine import combine
-from detectors.drift.monitors import DriftEvent, DriftMonitors, Reaction, Watch
+from detectors.drift.event import DriftEvent, Reaction, Watch
+from detectors.drift.monitors import DriftMonitors
 from detectors.guard import SAMPLED, Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.rules import Rules

@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
-from detectors.drift.monitors import DriftSpec
+from detectors.drift.spec import DriftSpec
 from flows.job import CohortSpec, Job, StateSpec, TimeSpec, WindowFeatures
 from flows.operators.messages import CohortInput, FeatureRows, GroupInput, Output, Stream
 from flows.operators.subject import SubjectOperator

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from detectors.drift.event import DriftEvent
-from detectors.drift.monitors import Reaction, Watch
+from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverDetector, RiverModelSpec
 from flows.config.load import loads

@@ -251,3 +251,13 @@ def test_blame_counts_like_a_failure() -> None:
         guard.blame("flood", "finds everybody")
         (fault,) = guard.faults()
         assert (fault.call, fault.off) == ("flood", expected)
+
+
+def test_saving_is_no_cost_of_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often a run is checkpointed must not switch a detector off."""
+    clock_ns = iter(range(0, 10**12, 10**9))
+    monkeypatch.setattr(guard_module.time, "thread_time_ns", lambda: next(clock_ns))
+    guard = Guard(cost_us=50.0)
+    assert guard.saved(lambda: b"state") == b"state"
+    assert guard.faults(2_000) == []
+    assert guard.spent_s == 0.0

@@ -7,7 +7,7 @@ import pytest
 
 from detectors.drift.cause import Cause, Causes, Look
 from detectors.drift.event import DriftEvent, Reaction, Watch
-from detectors.drift.monitors import DriftSpec
+from detectors.drift.spec import DriftSpec
 from state.errors import ConfigError
 from state.types import HOUR_US
 from tests.unit.drift.test_monitors import (

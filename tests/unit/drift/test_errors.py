@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from detectors.drift.errors import ErrorMonitor, Rise
-from detectors.drift.monitors import DriftSpec, MonitorSpec, Reaction, Watch
+from detectors.drift.event import Reaction, Watch
+from detectors.drift.spec import DriftSpec, MonitorSpec
 from state.types import F64
 from tests.unit.drift.test_monitors import FEATURES, WINDOW
 
@@ -79,3 +80,10 @@ def test_monitors_tell_it_as_a_drift_event() -> None:
     assert (event.what, event.name, event.monitor, event.reaction) == (Watch.ERROR, "judge", "adwin", Reaction.RETRAIN)
     assert event.before < 0.2 < event.after
     assert event.size > 1
+
+
+def test_the_confidence_is_shared_by_all_who_are_watched() -> None:
+    """Ten detectors may raise no more false alarms together than one alone."""
+    names = tuple(f"d{i}" for i in range(10))
+    monitors = DriftSpec(delta=0.002).build("all", WINDOW, FEATURES, names, predictors=names)
+    assert {m._delta for m in monitors._errors.values()} == {0.0002}

@@ -8,7 +8,9 @@ import pytest
 
 from detectors.base import FeatureInfo
 from detectors.drift import monitors as monitors_module
-from detectors.drift.monitors import DriftEvent, DriftMonitors, DriftSpec, MonitorSpec, Reaction, Watch
+from detectors.drift.event import DriftEvent, Reaction, Watch
+from detectors.drift.monitors import DriftMonitors
+from detectors.drift.spec import DriftSpec, MonitorSpec
 from state.errors import ConfigError
 from state.snapshot import unpack
 from state.types import DAY_US, F64, HOUR_US, MINUTE_US
