@@ -66,9 +66,11 @@ def connect(path: str) -> sqlite3.Connection:
 
 def check_schema(db: sqlite3.Connection, path: str) -> None:
     """Raises SinkError unless the file is empty or a store that this build can use."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    # In one statement, and so as of one moment: another writer may be making the store just now.
+    tables, version, application = db.execute(
+        "SELECT (SELECT count(*) FROM sqlite_master), user_version, application_id"
+        " FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if tables and application != _APPLICATION_ID:
         raise SinkError(f"SQLite store {path} is a database of another program; choose another path")
     if version > SCHEMA_VERSION:
