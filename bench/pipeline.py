@@ -13,12 +13,12 @@ from flows.operators.ingest import Ingest
 from flows.operators.messages import Stream
 from flows.operators.population import RoundObserver
 from flows.operators.subject import SubjectOperator
-from flows.sources.base import Lines, Partition
+from flows.sources.base import Lines, Partition, Unwatched
 
 BATCH_LINES = 8192
 
 
-class Memory:
+class Memory(Unwatched):
     """A partition that is already in memory, so that only the pipeline is timed."""
 
     size_bytes = done_bytes = None

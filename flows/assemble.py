@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from flows.config.endpoints import FilesConfig, SqliteConfig
+from flows.config.endpoints import FilesConfig, SourceConfig, SqliteConfig
+from flows.config.kafka import KafkaConfig
 from flows.config.models import Config
 from flows.operators.messages import Stream
 from flows.sinks import Sink, SinkSpec, open_sink
@@ -45,14 +46,44 @@ class Assembly:
         """The sources, not yet read.  Raises ConfigError when there is none."""
         if not self.config.sources:
             raise ConfigError('sources: seen none, allowed: at least one, such as [sources.main] kind = "files"')
+        return [self._source(name, table) for name, table in self.config.sources.items()]
+
+    def _source(self, name: str, table: SourceConfig) -> Source:
         line_bytes_max = self.config.event.max_line_bytes
-        return [source.source(name, line_bytes_max) for name, source in self.config.sources.items()]
+        if isinstance(table, KafkaConfig):
+            return table.source(name, line_bytes_max, metadata=self.config.event.reads_metadata)
+        return table.source(name, line_bytes_max)
+
+    def pinned(self, file: Path | None) -> "Assembly":
+        """The same with the sources that others write to beginning, for good, where they begin now.
+
+        file: where that is kept, so that a second start begins where the first one did.  Raises SourceError.
+        """
+        known: dict[str, Any] = json.loads(file.read_text()) if file is not None and file.exists() else {}
+        sources = dict(self.config.sources)
+        for name, table in sources.items():
+            if isinstance(table, KafkaConfig):
+                pinned = table.model_copy(update=known[name]) if name in known else table.pinned(name)
+                known[name] = {"start": pinned.start, "until": pinned.until}
+                sources[name] = pinned
+        if known and file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            fresh = file.with_suffix(".new")
+            fresh.write_text(json.dumps(known))
+            fresh.replace(file)
+        return replace(self, config=self.config.model_copy(update={"sources": sources}))
+
+    @property
+    def discover_s(self) -> float:
+        """How often to look for partitions that were added to a source; 0 for never."""
+        tables = [t for t in self.config.sources.values() if isinstance(t, KafkaConfig) and t.is_live and t.discover]
+        return min((table.discover / 1e6 for table in tables), default=0.0)
 
     def partitions(self) -> list[Partition]:
-        """All partitions, open.  Raises SourceError, and ConfigError when two have one name."""
-        opened = {
-            (i, name): source.open(name) for i, source in enumerate(self.sources()) for name in source.partition_names()
-        }
+        """All partitions, open, of what there is now.  Raises SourceError, and ConfigError when two have one name."""
+        tables = {n: t.bounded() if isinstance(t, KafkaConfig) else t for n, t in self.config.sources.items()}
+        sources = replace(self, config=self.config.model_copy(update={"sources": tables})).sources()
+        opened = {(i, name): source.open(name) for i, source in enumerate(sources) for name in source.partition_names()}
         names = [p.name for p in opened.values()]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)

@@ -22,7 +22,8 @@ class Summary:
     when the run stopped (0 after the end of bounded input).  windows: window -> rows scored.  severities, reasons:
     alerts by severity and by the feature that told most.  drift: drift events by what was watched.  detector_faults:
     failures by detector; detectors_off: of those that are off since.  outputs: records by stream.  evicted, expired:
-    subjects that left, for want of room and after `state.ttl`.
+    subjects that left, for want of room and after `state.ttl`.  lag: partition -> (records that were written and not
+    read, seconds of event time from the watermark to now where there are any).
     """
 
     read: int = 0
@@ -42,6 +43,7 @@ class Summary:
     evicted: int = 0
     expired: int = 0
     elapsed_s: float = 0.0
+    lag: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     @staticmethod
     def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
@@ -51,9 +53,9 @@ class Summary:
             found = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
             return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
-        plain = ("read", *FATES, "open", "evicted", "expired")
+        plain: dict[str, Any] = {n: counts.get(n, 0) for n in ("read", *FATES, "open", "evicted", "expired")}
         return Summary(
-            **{name: counts.get(name, 0) for name in plain},
+            **plain,
             windows=family("rows."),
             severities=dict(sorted(family("severity.").items(), key=lambda item: _severity_rank(item[0]))),
             reasons=family("reason."),
@@ -69,6 +71,15 @@ class Summary:
     def alerts(self) -> int:
         """Alerts raised."""
         return self.outputs.get("alerts", 0)
+
+    @property
+    def lag_in_words(self) -> str:
+        """Of all partitions together, and of the worst one in time; nothing where none is known."""
+        if not self.lag:
+            return ""
+        records = sum(n for n, _ in self.lag.values())
+        worst_s = max(s for _, s in self.lag.values())
+        return f"{records:,} records, {worst_s:,.1f} s" if records else "none"
 
     @property
     def events_per_s(self) -> float:
@@ -123,6 +134,8 @@ class Summary:
         yield "drift events", listing(self.drift) or "none"
         if self.evicted or self.expired:
             yield "subjects gone", f"{self.expired:,} silent for too long, {self.evicted:,} for want of room"
+        if self.lag:
+            yield "lag", self.lag_in_words
         yield "speed", f"{self.events_per_s:,.0f} events/s, {self.elapsed_s:.1f} s"
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flows.assemble import Assembly
+from flows.engine.growth import Growth
 from flows.engine.monitor import Progress
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
@@ -19,6 +20,8 @@ from state.chunks import Saved
 
 CONFIG_NOTE: Final = "config.toml"
 """The effective configuration, in the state directory."""
+STARTS_NOTE: Final = "starts.json"
+"""Where sources that others write to began, in the state directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,15 @@ def plan(assembly: Assembly, options: Options) -> Plan:
 
 
 def work(assembly: Assembly, options: Options, progress: Progress | None = None) -> Summary:
-    """Runs to the end of the input, or until a signal, on Bytewax; see `flows.engine.run.execute`."""
-    planned = plan(assembly, options)
-    assembly.record()
-    return execute(planned, progress)
+    """Runs to the end of the input, or until a signal, on Bytewax; see `flows.engine.run.execute`.
+
+    When others add partitions to the input of a run with saved state, it goes on with them.
+    """
+    assembly = assembly.pinned(options.state_dir and options.state_dir / STARTS_NOTE)
+    while True:
+        planned = plan(assembly, options)
+        assembly.record()
+        growth = Growth(planned.sources, assembly.discover_s)
+        summary = execute(planned, progress, growth)
+        if not growth.found:
+            return summary

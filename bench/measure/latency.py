@@ -14,14 +14,14 @@ import numpy as np
 from bench.pipeline import BATCH_LINES
 from flows.job import Job
 from flows.local import LocalDriver, Progress
-from flows.sources.base import Lines
+from flows.sources.base import Lines, Unwatched
 from state.types import F64
 
 LOADS: Final = (0.5, 0.7, 0.9)
 """Shares of the sustained rate."""
 
 
-class Timetable:
+class Timetable(Unwatched):
     """A partition whose event i is due i / rate seconds after the first read; a read waits until one is due.
 
     rate: events per second.  clock, sleep: in seconds.

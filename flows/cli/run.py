@@ -130,7 +130,8 @@ def run(
             def tell(summary: "Summary", fraction: float | None) -> None:
                 aside = {"late": summary.late, "rejected": summary.rejected}
                 counts = {"alerts": summary.alerts} | {name: n for name, n in aside.items() if n}
-                screen.update(summary.read, fraction, listing(counts))
+                lag = f"lag {summary.lag_in_words}" if summary.lag else ""
+                screen.update(summary.read, fraction, ", ".join(filter(None, (listing(counts), lag))))
 
             if config is None:
                 _log.info("simulating a day of a platform; `driftnet run --help` says how to run on your events")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from flows.config.durations import Duration, Moment
-from flows.config.section import Section, did_you_mean, one_of, problem
+from flows.config.kafka import KafkaConfig, KafkaSinkConfig
+from flows.config.section import LiveSection, Section, did_you_mean, one_of, problem
 from state.types import DAY_US, SECOND_US
 
 if TYPE_CHECKING:
@@ -15,14 +16,7 @@ if TYPE_CHECKING:
 _MONDAY_US = 1_772_409_600 * SECOND_US
 
 
-class _Source(Section):
-    @property
-    def is_live(self) -> bool:
-        """Whether it can be silent while time passes."""
-        return False
-
-
-class FilesConfig(_Source):
+class FilesConfig(LiveSection):
     """JSON Lines files, plain or gzipped."""
 
     kind: Literal["files"] = Field(description="files")
@@ -39,7 +33,7 @@ class FilesConfig(_Source):
         return FilesSpec(self.paths, self.partitions, name, line_bytes_max)
 
 
-class StdinConfig(_Source):
+class StdinConfig(LiveSection):
     """Lines from standard input."""
 
     kind: Literal["stdin"] = Field(description="stdin")
@@ -67,7 +61,7 @@ def _campaigns(value: object) -> object:
     return value
 
 
-class SimulatorConfig(_Source):
+class SimulatorConfig(LiveSection):
     """A simulated streaming platform with attackers."""
 
     kind: Literal["simulator"] = Field(description="simulator")
@@ -123,7 +117,7 @@ class SimulatorConfig(_Source):
         return SimulatorSpec(Platform(self.simulation()), self.speed, name)
 
 
-SourceConfig = Annotated[FilesConfig | StdinConfig | SimulatorConfig, Field(discriminator="kind")]
+SourceConfig = Annotated[FilesConfig | StdinConfig | SimulatorConfig | KafkaConfig, Field(discriminator="kind")]
 
 
 class SqliteConfig(Section):
@@ -166,7 +160,7 @@ class ConsoleConfig(Section):
         return ConsoleSink(self.to)
 
 
-SinkConfig = Annotated[SqliteConfig | JsonlConfig | ConsoleConfig, Field(discriminator="kind")]
+SinkConfig = Annotated[SqliteConfig | JsonlConfig | ConsoleConfig | KafkaSinkConfig, Field(discriminator="kind")]
 
 
 def _as_list(value: object) -> object:

@@ -132,6 +132,12 @@ class EventConfig(Section):
     time_max: Moment = Field(4_102_444_800_000_000, description="an event at or after this is rejected")
     columns: dict[str, ColumnConfig] = Field({}, description="the columns, by name")
 
+    @property
+    def reads_metadata(self) -> bool:
+        """Whether any path begins at what the source knows of a line beside its text, such as "@timestamp"."""
+        paths = [self.id, self.time.path, self.subject, *(column.path for column in self.columns.values())]
+        return any(path and path[0].startswith("@") for path in paths)
+
     @model_validator(mode="after")
     def _has_subject(self) -> Self:
         if not self.subject:

@@ -34,6 +34,7 @@ from flows.config.endpoints import (
     SqliteConfig,
     StdinConfig,
 )
+from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.models import (
     CohortsConfig,
     ColumnConfig,
@@ -135,10 +136,10 @@ def _sections() -> Iterator[str]:
             default = field.get_default()
             yield from (f"## `[{name}]`", "", summary(type(default)), "")
             yield from _table(_spec_params(type(default), next(m for m in field.metadata if isinstance(m, SpecTable))))
-    for source in (FilesConfig, StdinConfig, SimulatorConfig):
+    for source in (FilesConfig, StdinConfig, SimulatorConfig, KafkaConfig):
         yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)
     yield from _section("[sinks]", SinksConfig)
-    for sink in (SqliteConfig, JsonlConfig, ConsoleConfig):
+    for sink in (SqliteConfig, JsonlConfig, ConsoleConfig, KafkaSinkConfig):
         yield from _section(f'A sink with kind = "{_word(sink)}"', sink, level="###")
 
 

@@ -57,6 +57,15 @@ class Section(BaseModel):
         return handler(value)
 
 
+class LiveSection(Section):
+    """A source's table."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it can be silent while time passes."""
+        return False
+
+
 class Declaration(Section):
     """A named thing whose kind decides which other keys it has: only the keys that were given are shown."""
 

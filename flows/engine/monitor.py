@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows.report import FATES, Summary
 from flows.sources.base import Partition
+from state.types import SECOND_US, START_OF_TIME_US
 
 Progress = Callable[[Summary, float | None], None]
 """Called with the totals so far, and the share of the input's bytes that was read (None when its size is unknown)."""
@@ -17,13 +18,14 @@ class Status:
 
     counts: totals of the job's life, in the process that has the sinks.  elapsed_s: time that earlier runs took.
     open_rows: rows in open panes, by key group, once the run has stopped.  bytes: partition -> (read, all), None when
-    the size is unknown.
+    the size is unknown.  lag: partition -> (records, seconds) behind those who write, where that is known.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     elapsed_s: float = 0.0
     open_rows: dict[int, int] = field(default_factory=dict)
     bytes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
+    lag: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
 class Monitor:
@@ -40,8 +42,12 @@ class Monitor:
         self.status.counts, self.status.elapsed_s = dict(counts), elapsed_s
         self.tick()
 
-    def partition(self, partition: Partition) -> None:
-        """A partition was asked for lines, whether it had any or not."""
+    def partition(self, partition: Partition, watermark_us: int) -> None:
+        """A partition was asked for lines, whether it had any or not.  watermark_us: how far it had come before."""
+        records = partition.lag
+        if records is not None:
+            behind_s = time.time() - watermark_us / SECOND_US if records and watermark_us > START_OF_TIME_US else 0.0
+            self.status.lag[partition.name] = (records, max(behind_s, 0.0))
         size, done = partition.size_bytes, partition.done_bytes
         self.status.bytes[partition.name] = None if size is None or done is None else (done, size)
         self.tick()
@@ -65,14 +71,16 @@ class Monitor:
 def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> Summary:
     """The processes' statuses as one.  While the run goes on, what has no fate yet counts as open."""
     counts: dict[str, int] = {}
+    lag: dict[str, tuple[int, float]] = {}
     opened = 0
     for status in statuses:
         counts |= status.counts
+        lag |= status.lag
         elapsed_s += status.elapsed_s
         opened += sum(status.open_rows.values())
     if running:
         opened = counts.get("read", 0) - sum(counts.get(fate, 0) for fate in FATES)
-    return Summary.of_counts(counts | {"open": opened}, elapsed_s)
+    return replace(Summary.of_counts(counts | {"open": opened}, elapsed_s), lag=dict(sorted(lag.items())))
 
 
 def fraction(statuses: Iterable[Status]) -> float | None:

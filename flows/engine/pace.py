@@ -38,6 +38,11 @@ class Pace:
         self._watermark_us: dict[str, int] = {}
         self._heard_us: dict[str, int] = {}
 
+    @property
+    def is_live(self) -> bool:
+        """Whether silence means that time passes."""
+        return self._idle_us is not None
+
     def join(self, name: str, watermark_us: int) -> None:
         """A partition starts, or resumes, here."""
         self._watermark_us[name] = watermark_us

@@ -11,6 +11,7 @@ from typing import Final
 
 from flows.engine.clock import watching_clock
 from flows.engine.cluster import Cluster
+from flows.engine.growth import Growth
 from flows.engine.member import run_member
 from flows.engine.monitor import Progress, Status, fraction, summary
 from flows.engine.plan import Plan
@@ -24,8 +25,10 @@ from flows.report import Summary
 _log: Final = logging.getLogger("driftnet.engine")
 
 
-def execute(plan: Plan, progress: Progress | None = None) -> Summary:
+def execute(plan: Plan, progress: Progress | None = None, growth: Growth | None = None) -> Summary:
     """Runs to the end of the input, or until SIGINT or SIGTERM, and returns the totals of the state's life.
+
+    growth: looks for new partitions of the input; it has found some when the run was drained for the sake of them.
 
     The first signal drains the run, within plan.options.drain_s; with a state directory the next run goes on from
     there. A second one kills it.  Raises the operator's, source's or sink's own error when one fails, WorkerError when
@@ -47,6 +50,8 @@ def execute(plan: Plan, progress: Progress | None = None) -> Summary:
                 (options.state_dir / name).write_text(text)
             _log.info("%s", _whence(store))
         stop = Stop()
+        if growth is not None:
+            stack.enter_context(growth.watching(lambda: _grown(growth, plan, stop)))
         if options.processes > 1 or options.restarts.most or options.addresses:
             cluster = Cluster(plan, store)
             stack.enter_context(watching_clock(lambda by_s: _clock_set_back(by_s, plan, cluster.kill)))
@@ -56,7 +61,21 @@ def execute(plan: Plan, progress: Progress | None = None) -> Summary:
             stack.enter_context(watching_clock(lambda by_s: _clock_set_back(by_s, plan)))
             stack.enter_context(stopping_on_signals(stop, drain_s=options.drain_s, too_late=lambda: _end(plan)))
             statuses = [_run_here(plan, store, stop, tell)]
+        if growth is not None and stop.signalled:
+            growth.found = ()
     return summary(statuses, time.monotonic() - started_s, running=False)
+
+
+def _grown(growth: Growth, plan: Plan, stop: Stop) -> None:
+    """A run with saved state goes on with the new partitions; another one would have to forget what it knows."""
+    names = ", ".join(growth.found)
+    if plan.options.state_dir is None or plan.options.addresses:
+        again = "stop all hosts and start them again" if plan.options.addresses else "start the run again"
+        _log.warning("new partitions of the input are not read: %s; %s to read them", names, again)
+        growth.found = ()
+        return
+    _log.info("new partitions of the input: %s; saving the state, and going on with them", names)
+    stop.set()
 
 
 def _run_here(plan: Plan, store: Path | None, stop: Stop, tell: Callable[[Sequence[Status]], None]) -> Status:

@@ -25,10 +25,11 @@ class DrainTimeoutError(DriftnetError):
 
 
 class Stop:
-    """A request to stop, that source partitions look at before every read."""
+    """A request to stop, that source partitions look at before every read.  signalled: whether it came by a signal."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self.signalled = False
         self.is_set = self._event.is_set
         self.set = self._event.set
         self.wait = self._event.wait
@@ -46,7 +47,8 @@ class Stop:
         """
 
         def handle(signum: int, _: FrameType | None) -> None:
-            if not self.is_set():
+            if not self.signalled:
+                self.signalled = True
                 self.set()
                 if too_late is not None:
                     timer = threading.Timer(drain_s, too_late)

@@ -55,6 +55,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         self._ingest = ingest
         self._done = done
         self._nap = False
+        self._saved: Any = None
         if not done:
             context.pace.join(reader.name, ingest.watermark_us)
 
@@ -73,14 +74,18 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         if pace.is_ahead(name):
             return ()
         lines = self._reader.read(self._context.batch_lines)
-        self._context.monitor.partition(self._reader)
+        self._context.monitor.partition(self._reader, self._ingest.watermark_us)
         if lines is None:
             return self._finish()
+        # A live input that gives little gives more to one read a moment later, at the cost of one.
+        self._nap = len(lines.lines) < self._context.batch_lines // 8 if pace.is_live else not lines.lines
         if lines.lines:
             routed = self._ingest.process(lines)
             pace.heard(name, self._ingest.watermark_us)
             return routed
-        self._nap = True
+        if not lines.idle:
+            pace.heard(name, self._ingest.watermark_us)
+            return ()
         watermark_us = pace.idle_watermark_us(name)
         if watermark_us is None or watermark_us <= self._ingest.watermark_us:
             return ()
@@ -98,7 +103,16 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
     def snapshot(self) -> dict[str, Any]:
         with self._watch:
             ingest = self._ingest.snapshot() if self._context.durable else b""
-            return {"version": 1, "position": self._reader.position(), "ingest": ingest, "done": self._done}
+            position = self._reader.position()
+            self._tell(position)
+            return {"version": 1, "position": position, "ingest": ingest, "done": self._done}
+
+    def _tell(self, position: Any) -> None:
+        """The position before this one is known to be on the disk, or as good as that where the run is over."""
+        over = self._done or self._context.stop.is_set()
+        told, self._saved = position if over else self._saved, position
+        if told is not None:
+            self._reader.saved(told)
 
     def close(self) -> None:
         self._reader.close()

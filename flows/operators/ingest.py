@@ -10,7 +10,7 @@ import numpy as np
 from flows.job import Job
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
-from flows.wire.decode import Decoder
+from flows.wire.decode import Decoded, Decoder
 from flows.wire.reject import Reject
 from state.batch import MicroBatch
 from state.keygroup import key_group
@@ -60,7 +60,7 @@ class Ingest:
         """
         if not lines.lines:
             return []
-        decoded = self._decoder.decode(lines.lines, self._columns)
+        decoded = self._decode(lines)
         before_us = self._clock.before(decoded.batch.event_time_us)
         late = self._clock.observe(decoded.batch.event_time_us)
         late_count = int(np.count_nonzero(late))
@@ -77,6 +77,16 @@ class Ingest:
         reasons = Counter(f"rejected.{reject.reason.value}" for reject in decoded.rejects)
         emitted.append(Output(Stream.COUNTS, [counts | reasons]))
         return emitted
+
+    def _decode(self, lines: Lines) -> Decoded:
+        """Decodes what the source did not refuse itself."""
+        if not lines.refused:
+            return self._decoder.decode(lines.lines, self._columns)
+        at = np.delete(np.arange(len(lines.lines)), list(lines.refused))
+        rest = self._decoder.decode([lines.lines[row] for row in at.tolist()], self._columns)
+        rejects = [replace(reject, row=int(at[reject.row])) for reject in rest.rejects]
+        rejects += [Reject(row, *why) for row, why in lines.refused.items()]
+        return Decoded(rest.batch, at[rest.row], sorted(rejects, key=lambda reject: reject.row))
 
     def advance(self, watermark_us: int) -> list[Emitted]:
         """Moves the watermark without rows: what wall-clock time does to an idle partition of a live run."""

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from flows.kafka.connection import Connection
 from flows.sinks.base import Patience, Sink
 from flows.sinks.console import ConsoleWriter
 from flows.sinks.jsonl import JsonlWriter
+from flows.sinks.kafka import KafkaWriter
 from flows.sinks.sqlite import SqliteWriter
 
 
@@ -46,7 +48,22 @@ class ConsoleSink:
         return f"console.{self.to}"
 
 
-SinkSpec = SqliteSink | JsonlSink | ConsoleSink
+@dataclass(frozen=True, slots=True)
+class KafkaSink:
+    """One stream into one topic.  transactional_id: empty for no transactions.  delivery_s: see KafkaWriter."""
+
+    connection: Connection
+    topic: str
+    transactional_id: str = ""
+    delivery_s: float = 120.0
+
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream."""
+        return f"kafka.{self.topic}"
+
+
+SinkSpec = SqliteSink | JsonlSink | ConsoleSink | KafkaSink
 
 
 def open_sink(
@@ -69,3 +86,5 @@ def open_sink(
             return JsonlWriter(path, resume_position, overwrite, patience)
         case ConsoleSink(to):
             return ConsoleWriter(to, stream)
+        case KafkaSink(connection, topic, transactional_id, delivery_s):
+            return KafkaWriter(connection, topic, stream, resume_position, transactional_id, delivery_s, patience)

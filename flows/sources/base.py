@@ -1,8 +1,10 @@
 """The one interface of all sources."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from flows.wire.reject import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,17 +12,22 @@ class Lines:
     """Consecutive lines of one partition, without their line ends.  No lines: nothing is there at the moment.
 
     offsets: where each line stands in `source`, for people and for the dead-letter stream.
+    refused: position in `lines` -> why the source itself rejects that line, which nobody decodes then.
+    idle: of no lines, whether that means that nothing was written; False when the source cannot tell just now.
     """
 
     lines: Sequence[bytes]
     offsets: Sequence[int]
     source: str
+    refused: Mapping[int, Why] = field(default_factory=dict)
+    idle: bool = True
 
 
 class Partition(Protocol):
     """A part of the input that is read in order, by one reader.
 
     name: stable over restarts.  size_bytes, done_bytes: for progress, in one unit; None when unknown.
+    lag: records that others have written and nobody has read yet; None when unknown.
     """
 
     @property
@@ -32,6 +39,9 @@ class Partition(Protocol):
     @property
     def done_bytes(self) -> int | None: ...
 
+    @property
+    def lag(self) -> int | None: ...
+
     def read(self, max_lines: int) -> Lines | None:
         """At most max_lines further lines, fewer as suits the source; None at the end.  Raises SourceError."""
 
@@ -41,8 +51,20 @@ class Partition(Protocol):
     def seek(self, position: Any) -> None:
         """Goes to a `position()` of an earlier reader of this partition.  Raises SourceError when it is not there."""
 
+    def saved(self, position: Any) -> None:
+        """A run that is started again goes on from that position: for sources that tell others."""
+
     def close(self) -> None:
         """Releases what the partition holds; it is not read again."""
+
+
+class Unwatched:
+    """The part of a Partition that is empty where nobody else looks at the input."""
+
+    lag = None
+
+    def saved(self, position: Any) -> None:
+        """Nobody is told."""
 
 
 class Source(Protocol):

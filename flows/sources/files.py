@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final, Literal, TypedDict
 
-from flows.sources.base import Lines
+from flows.sources.base import Lines, Unwatched
 from flows.sources.split import LineSplitter
 from state.errors import SourceError
 
@@ -60,7 +60,7 @@ class Position(TypedDict):
     skip: int
 
 
-class FilesPartition:
+class FilesPartition(Unwatched):
     """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path."""
 
     def __init__(self, name: str, files: Sequence[str], line_bytes_max: int = 65_536) -> None:

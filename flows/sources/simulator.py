@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from flows.sources.base import Lines
+from flows.sources.base import Lines, Unwatched
 from state.errors import SourceError
 
 
@@ -40,7 +40,7 @@ class SimulatorSpec:
         return SimulatorPartition(name, lambda: self.simulation.lines(partition), self.speed)
 
 
-class SimulatorPartition:
+class SimulatorPartition(Unwatched):
     """Offsets are line numbers from 0.  With a speed, a line is given when its event time has come on the timetable."""
 
     size_bytes = None

@@ -5,7 +5,7 @@ import selectors
 from dataclasses import dataclass
 from typing import Final
 
-from flows.sources.base import Lines
+from flows.sources.base import Lines, Unwatched
 from flows.sources.split import LineSplitter
 from state.errors import SourceError
 
@@ -30,7 +30,7 @@ class StdinSpec:
         return PipePartition(name, 0, self.line_bytes_max)
 
 
-class PipePartition:
+class PipePartition(Unwatched):
     """Reads what is there, and waits no longer than WAIT_S when nothing is.  Offsets are line numbers from 0.
 
     A pipe cannot go back: after a restart, lines that were read but not yet in a snapshot are gone, and `seek` goes on

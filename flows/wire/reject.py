@@ -36,6 +36,10 @@ class Reason(StrEnum):
     """An object or array where a plain value was expected, or nesting beyond orjson's depth."""
     UNKNOWN_WORD = "unknown_word"
     """A word that a strict enum column does not list."""
+    TOMBSTONE = "tombstone"
+    """A Kafka message without a value, which deletes its key where topics are compacted."""
+    UNDECODABLE = "undecodable"
+    """A Kafka message that is not of the format and schema that its source reads."""
 
 
 Why = tuple[Reason, str]

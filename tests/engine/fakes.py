@@ -16,7 +16,7 @@ import numpy as np
 from flows.engine.plan import Options, Plan
 from flows.engine.stages import Stages
 from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
-from flows.sources.base import Lines
+from flows.sources.base import Lines, Unwatched
 from state.chunks import Chunks, Saved, table_of
 from state.errors import DetectorError
 from state.types import END_OF_TIME_US, START_OF_TIME_US
@@ -43,7 +43,7 @@ class Numbers:
 
 
 @dataclass
-class NumbersPartition:
+class NumbersPartition(Unwatched):
     name: str
     spec: Numbers
     at: int = 0

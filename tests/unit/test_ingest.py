@@ -12,6 +12,7 @@ from flows.job import Job, TimeSpec
 from flows.operators.ingest import Emitted, Ingest
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
+from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import SnapshotError
 from state.keygroup import key_group
@@ -155,3 +156,30 @@ def test_a_snapshot_of_something_else_is_refused() -> None:
     """Saved bytes that are not an ingest's do not start one."""
     with pytest.raises(SnapshotError):
         Ingest(job(), "p", b"something else")
+
+
+def test_lines_that_the_source_refuses_are_rejected_where_they_stand() -> None:
+    """They are read, rejected with the source's reason in the order of the lines, and nobody decodes them."""
+    refused = {1: (Reason.TOMBSTONE, "no value, key 'ann'"), 3: (Reason.UNDECODABLE, "no such schema")}
+    given = Lines([event(1, ms=1), b"", b"{", event(9), event(2, ms=2)], range(100, 105), "plays/0", refused)
+    ingest = Ingest(job(), "p")
+    emitted = ingest.process(given)
+    assert [
+        (r["offset"], r["reason"], r["detail"]) for r in records(emitted, Stream.REJECTS) if r["offset"] != 102
+    ] == [
+        (101, "tombstone", "no value, key 'ann'"),
+        (103, "undecodable", "no such schema"),
+    ]
+    assert [r["offset"] for r in records(emitted, Stream.REJECTS)] == [101, 102, 103]
+    batches = [m.batch for m in messages(emitted).values() if m.batch is not None]
+    assert sorted(ms for batch in batches for ms in batch["ms"].tolist()) == [1, 2]
+    assert (ingest.read, ingest.rejected) == (5, 3)
+
+
+def test_late_lines_behind_refused_ones_keep_their_offsets() -> None:
+    """A late row is told with its own offset and text, whatever was refused before it."""
+    ingest = Ingest(job(), "p")
+    ingest.process(lines(event(100)))
+    given = Lines([b"", event(1), event(101)], range(7, 10), "plays/0", {0: (Reason.TOMBSTONE, "no value, key none")})
+    (late,) = records(ingest.process(given), Stream.LATE)
+    assert (late["offset"], late["raw"]) == (8, event(1).decode())

@@ -1,0 +1,1 @@
+"""What sources and sinks on Kafka share: the connection, the topics that are there, errors in words."""

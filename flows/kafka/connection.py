@@ -1,0 +1,106 @@
+"""Where a Kafka cluster is, and how to speak to it without telling its secrets to anybody else."""
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from state.errors import ConfigError
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, Producer
+    from confluent_kafka.admin import AdminClient
+
+Value = str | int | float | bool
+REDACTED: Final = "[redacted]"
+_SECRET: Final = re.compile(r"password|secret|\.pem$|token|oauthbearer\.config|user\.info", re.IGNORECASE)
+_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_log: Final = logging.getLogger("driftnet.kafka")
+
+
+def redacted(properties: Mapping[str, Value]) -> dict[str, Value]:
+    """The properties as they may be shown: a secret that is not a mere "${VARIABLE}" is replaced."""
+    return {
+        key: REDACTED if _SECRET.search(key) and not _VARIABLE.fullmatch(str(value)) else value
+        for key, value in properties.items()
+    }
+
+
+def expanded(properties: Mapping[str, Value]) -> dict[str, Value]:
+    """The properties with each "${NAME}" replaced by the environment variable.  Raises ConfigError for an unset one."""
+    return {key: _expand(key, value) if isinstance(value, str) else value for key, value in properties.items()}
+
+
+def _expand(key: str, text: str) -> str:
+    if text == REDACTED:
+        raise ConfigError(
+            f"{key}: seen {REDACTED!r}, which stands where a secret was not written down;"
+            f' give it as "${{NAME}}" and set that environment variable, so that saved configurations can be run again'
+        )
+
+    def value(name: re.Match[str]) -> str:
+        found = os.environ.get(name[1])
+        if found is None:
+            raise ConfigError(f"{key}: names the environment variable {name[1]}, which is not set")
+        return found
+
+    return _VARIABLE.sub(value, text)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Connection:
+    """A cluster.
+
+    brokers: "host:port" of one or more, separated by commas.  properties: further ones of librdkafka, as it names them
+    ("security.protocol", "sasl.password", "ssl.ca.location", ...); "${NAME}" in a text stands for an environment
+    variable, which is read when a client is made.
+    """
+
+    brokers: str
+    properties: tuple[tuple[str, Value], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Connection({self.brokers!r}, {redacted(dict(self.properties))!r})"
+
+    def consumer(self, own: Mapping[str, Any]) -> "Consumer":
+        """A consumer.  own: properties that the configured ones may not change.  Raises ConfigError."""
+        return self._client("Consumer", own)
+
+    def producer(self, own: Mapping[str, Any]) -> "Producer":
+        """A producer.  own: properties that the configured ones may not change.  Raises ConfigError."""
+        return self._client("Producer", own)
+
+    def admin(self) -> "AdminClient":
+        """A client that looks at topics and makes them.  Raises ConfigError."""
+        require_kafka()
+        from confluent_kafka.admin import AdminClient
+
+        return self._made(AdminClient, {})
+
+    def _client(self, kind: str, own: Mapping[str, Any]) -> Any:
+        require_kafka()
+        import confluent_kafka
+
+        return self._made(getattr(confluent_kafka, kind), own)
+
+    def _made(self, kind: Any, own: Mapping[str, Any]) -> Any:
+        from confluent_kafka import KafkaException
+
+        settings = {"client.id": "driftnet"} | expanded(dict(self.properties)) | dict(own)
+        try:
+            return kind(settings | {"bootstrap.servers": self.brokers}, logger=_log)
+        except (KafkaException, TypeError, ValueError) as error:
+            reason = error.args[0].str() if isinstance(error, KafkaException) else error
+            raise ConfigError(f"Kafka at {self.brokers}: the client's properties do not fit: {reason}") from error
+
+
+def require_kafka() -> None:
+    """Raises ConfigError where the client library is not installed."""
+    try:
+        import confluent_kafka  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f'kind "kafka" needs the package confluent-kafka ({error}); install it: pip install "driftnet[kafka]"'
+        ) from error
