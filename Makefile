@@ -9,6 +9,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+KAFKA_JARS := $(VENV)/kafka
 ARGS ?=
 LOCK_PYTHON ?= python3.11
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,16 +19,20 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 find_python = for p in $(or $(PYTHON),python3.12 python3.11 python3 python); do \
 	if "$$p" -c '$(FITS)' >/dev/null 2>&1; then echo "$$p"; break; fi; done
 
-.PHONY: help run test check fmt docs bench chaos lock clean
+.PHONY: help run test test-kafka check fmt docs bench chaos lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(STAMP) ## Simulate a day of a streaming platform and find the fraud in it (ARGS="--help" for more)
 	@$(BIN)/driftnet run $(ARGS)
 
 test: check ## Format, lint, types, import rules, tests (ARGS="-k windows" narrows the tests)
 	@$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+test-kafka: $(STAMP) ## The tests on Kafka against Apache Kafka's own broker (needs Java 17 and Maven)
+	@mvn --quiet --file tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(KAFKA_JARS)
+	@DRIFTNET_KAFKA_JARS=$(CURDIR)/$(KAFKA_JARS) $(BIN)/python -m pytest -q -n 2 tests/kafka $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run 'make fmt'."; exit 1; }

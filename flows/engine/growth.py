@@ -47,7 +47,8 @@ class Growth:
 
     def _look(self) -> tuple[str, ...]:
         try:
-            names = [name for source in dict.fromkeys(self._sources.values()) for name in source.partition_names()]
+            sources = {id(source): source for source in self._sources.values()}.values()
+            names = [name for source in sources for name in source.partition_names()]
         except SourceError as error:
             _log.debug("looking for new partitions: %s", error)
             return ()

@@ -17,7 +17,9 @@ Value = str | int | float | bool
 REDACTED: Final = "[redacted]"
 _SECRET: Final = re.compile(r"password|secret|\.pem$|token|oauthbearer\.config|user\.info", re.IGNORECASE)
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_log: Final = logging.getLogger("driftnet.kafka")
+_log: Final = logging.getLogger("driftnet.kafka.client")
+"""The client's own lines, several a second while something is wrong; what they mean is said by those who use it."""
+_log.setLevel(logging.CRITICAL)
 
 
 def redacted(properties: Mapping[str, Value]) -> dict[str, Value]:

@@ -1,8 +1,9 @@
 """The topics that a cluster has, and where their partitions begin and end."""
 
 import difflib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flows.kafka.errors import in_words, is_lasting
 from state.errors import DriftnetError, SourceError
@@ -12,8 +13,27 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 10.0
 """How long a question to the brokers may take."""
+_PAUSE_S: Final = 0.2
+Answer = TypeVar("Answer")
 Start = str | int | Mapping[str, int]
 """earliest, latest, committed; a moment in microseconds; or "topic/partition" -> offset, others from the earliest."""
+
+
+def ask(question: Callable[[], Answer], timeout_s: float = TIMEOUT_S) -> Answer:
+    """What the brokers answer.  Those that are just starting, or changing leaders, are asked again for timeout_s.
+
+    Raises KafkaException.
+    """
+    from confluent_kafka import KafkaException
+
+    until_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            return question()
+        except KafkaException as error:
+            if is_lasting(error.args[0]) or time.monotonic() > until_s:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def partition_name(topic: str, partition: int) -> str:
@@ -57,6 +77,7 @@ def partition_counts(
                 known = client.list_topics(timeout=timeout_s).topics
                 raise failure(_missing(brokers, topic, metadata.error, [t for t in known if t[:2] != "__"]))
     except KafkaException as error:
+        client.poll(0)  # only now `heard` is told
         why = heard.or_else(error.args[0])
         waited = "" if is_lasting(why) else f" (waited {timeout_s:g} s; is it running, and is the address right?)"
         raise failure(f"Kafka at {brokers} does not answer: {in_words(why)}{waited}") from error

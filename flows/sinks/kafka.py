@@ -14,7 +14,7 @@ import orjson
 
 from flows.kafka.connection import Connection
 from flows.kafka.errors import in_words, is_lasting
-from flows.kafka.topics import TIMEOUT_S, Heard, partition_counts
+from flows.kafka.topics import TIMEOUT_S, Heard, ask, partition_counts
 from flows.sinks.base import Patience, Record
 from state.errors import SinkError
 
@@ -248,7 +248,7 @@ class KafkaWriter:
         from confluent_kafka import KafkaException
 
         try:
-            return question()
+            return ask(question)
         except KafkaException as error:
             raise SinkError(f"{self._where}: {in_words(self._heard.or_else(error.args[0]))}") from error
 
@@ -275,6 +275,7 @@ class KafkaWriter:
             "error_cb": self._heard,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
             "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
         }

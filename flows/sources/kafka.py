@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 from flows.kafka.connection import Connection
 from flows.kafka.errors import in_words, is_lasting
 from flows.kafka.metadata import with_metadata
-from flows.kafka.topics import TIMEOUT_S, Heard, Start, partition_counts, partition_name, start_offset
+from flows.kafka.topics import TIMEOUT_S, Heard, Start, ask, partition_counts, partition_name, start_offset
 from flows.sources.base import Lines
 from flows.wire.reject import Reason, Why
 from state.errors import SourceError
@@ -26,6 +26,8 @@ WAIT_S: Final = 0.05
 PROBE_S: Final = 5.0
 """A partition that has given nothing for this long is asked whether there is nothing, or nobody who could tell."""
 _PROBE_TIMEOUT_S: Final = 1.0
+_REFUSALS: Final = 3
+"""Probes in a row; brokers that have just been started may not know their topics for a moment."""
 _BUFFERED_MESSAGES: Final = 20_000
 
 OnLost = Literal["fail", "earliest", "latest"]
@@ -121,6 +123,7 @@ class KafkaPartition:
         self._high = self._next
         self._end_seen = False
         self._probe_at = clock() + PROBE_S
+        self._refusals = 0
         self._warned_at: dict[str, float] = {}
 
     def read(self, max_lines: int) -> Lines | None:
@@ -199,7 +202,7 @@ class KafkaPartition:
         from confluent_kafka import KafkaException
 
         try:
-            question()
+            ask(question)
         except KafkaException as error:
             why = self._heard.or_else(error.args[0])
             self._consumer.close()
@@ -253,25 +256,30 @@ class KafkaPartition:
 
     def _nothing(self) -> Lines:
         """No lines; idle when the brokers have said lately that there are none."""
-        error, self._heard.error = self._heard.error, None
-        if error is not None:
-            self._warn(error)
-            if not error.fatal():
-                self._end_seen = False
-        now_s = self._clock()
-        if now_s >= self._probe_at:
+        if self._heard.error is not None:
+            self._warn(self._heard.error)
+            self._end_seen = False
+        if self._clock() >= self._probe_at:
             self._end_seen = self._probe()
             self._probe_at = self._clock() + PROBE_S
+        self._heard.error = None
         return Lines((), (), partition_name(self._topic, self._number), idle=self._end_seen)
 
     def _probe(self) -> bool:
+        """Whether the brokers say that there is nothing more.  Raises SourceError when they keep refusing to say."""
         from confluent_kafka import KafkaException
 
         try:
-            return self._consumer.get_watermark_offsets(self._partition(), _PROBE_TIMEOUT_S)[1] <= self._next
+            high = self._consumer.get_watermark_offsets(self._partition(), _PROBE_TIMEOUT_S)[1]
         except KafkaException as error:
-            self._warn(self._heard.or_else(error.args[0]))
+            why = self._heard.or_else(error.args[0])
+            self._refusals = self._refusals + 1 if is_lasting(why) else 0
+            if self._refusals >= _REFUSALS:
+                raise SourceError(f"{self._where}: {in_words(why)}") from error
+            self._warn(why)
             return False
+        self._refusals = 0
+        return high <= self._next
 
     def _warn(self, error: Any, every_s: float = 30.0) -> None:
         now_s = self._clock()

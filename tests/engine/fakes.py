@@ -134,6 +134,8 @@ class Subject(_Json):
         self.waiting: list[tuple[int, str]] = []
         self.last = dict.fromkeys(partitions, -1)
         self._restore(resume)
+        self.watermarks = dict.fromkeys(partitions, START_OF_TIME_US) | self.watermarks  # some may be new
+        self.last = dict.fromkeys(partitions, -1) | self.last
 
     @property
     def rows_waiting(self) -> int:

