@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import alerts, bench, config, convert, detectors, replay, run, savepoint, score, simulate
+from flows.cli import alerts, bench, config, convert, detectors, load, replay, run, savepoint, score, simulate
 from flows.cli.logs import LogFormat, configure_logs
 from state.errors import DriftnetError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("replay")(replay.replay)
+app.command("load")(load.load)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(alerts.explain)
 app.command("score")(score.score)
