@@ -90,6 +90,11 @@ class Guard:
             if call != "snapshot":  # how often state is saved says nothing about rows
                 self.spent_s += (time.thread_time_ns() - started_ns) / 1e9
 
+    @property
+    def off(self) -> bool:
+        """Whether it is asked nothing any more."""
+        return self._off
+
     def blame(self, call: str, detail: str) -> None:
         """Something that it did wrong, and that others found."""
         if not self._off:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from flows.config.endpoints import FilesConfig, SourceConfig, SqliteConfig
@@ -31,6 +31,13 @@ class Opener:
         return open_sink(self.spec, self.stream, position, self.run_id)
 
 
+class Inputs(NamedTuple):
+    """Open partitions, and what those hold that do not hold events: "labels" or "control", by name."""
+
+    partitions: list[Partition]
+    reads: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """A configuration with the parts that it names.
@@ -53,6 +60,11 @@ class Assembly:
         if isinstance(table, KafkaConfig):
             return table.source(name, line_bytes_max, metadata=self.config.event.reads_metadata)
         return table.source(name, line_bytes_max)
+
+    def reads(self, partitions: Mapping[str, Source]) -> dict[str, str]:
+        """Partition -> what it holds, for those that do not hold events."""
+        reads = {partition: self.config.sources[source.name].reads for partition, source in partitions.items()}
+        return {partition: what for partition, what in reads.items() if what != "events"}
 
     def pinned(self, file: Path | None) -> "Assembly":
         """The same with the sources that others write to beginning, for good, where they begin now.
@@ -79,7 +91,7 @@ class Assembly:
         tables = [t for t in self.config.sources.values() if isinstance(t, KafkaConfig) and t.is_live and t.discover]
         return min((table.discover / 1e6 for table in tables), default=0.0)
 
-    def partitions(self) -> list[Partition]:
+    def inputs(self) -> "Inputs":
         """All partitions, open, of what there is now.  Raises SourceError, and ConfigError when two have one name."""
         tables = {n: t.bounded() if isinstance(t, KafkaConfig) else t for n, t in self.config.sources.items()}
         sources = replace(self, config=self.config.model_copy(update={"sources": tables})).sources()
@@ -88,7 +100,12 @@ class Assembly:
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ConfigError(f"sources: seen two partitions named {twice!r}, allowed: each name once")
-        return list(opened.values())
+        reads = {p.name: tables[sources[i].name].reads for (i, _), p in opened.items()}
+        return Inputs(list(opened.values()), {name: what for name, what in reads.items() if what != "events"})
+
+    def partitions(self) -> list[Partition]:
+        """The partitions of `inputs`, where all hold events."""
+        return self.inputs().partitions
 
     def openers(self) -> dict[str, tuple[Stream, Opener]]:
         """A name that is stable over restarts -> the stream that the sink takes, and how to open it.

@@ -2,8 +2,9 @@
 seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,12 @@ def explain(
     partitions: Sequence[Partition],
     alert: dict[str, Any],
     progress: Callable[[Progress], None] | None = None,
+    reads: Mapping[str, str] = MappingProxyType({}),
 ) -> Explanation:
     """Replays the partitions up to the alert's window.
 
-    alert: a record as stored.  partitions: the run's input, from its beginning.  Raises SourceError when the input no
-    longer holds the alerted window.
+    alert: a record as stored.  partitions: the run's input, from its beginning.  reads: as of LocalDriver.
+    Raises SourceError when the input no longer holds the alerted window.
     """
     end_us = int(np.datetime64(alert["end"].removesuffix("Z"), "us").astype(np.int64))
     found: list[Explanation] = []
@@ -82,9 +84,8 @@ def explain(
             at = np.flatnonzero(rows.name == alert["subject"])
             found.extend(_look(rows, verdict, models, int(i), alert) for i in at)
 
-    LocalDriver(job, partitions, {}, observer=observe, until_us=end_us + job.time.allowed_lateness_us + SECOND_US).run(
-        progress
-    )
+    until_us = end_us + job.time.allowed_lateness_us + SECOND_US
+    LocalDriver(job, partitions, {}, observer=observe, until_us=until_us, reads=reads).run(progress)
     if not found:
         raise SourceError(
             f"alert {alert['alert_id']}: replaying the run's input gave no {alert['window']} window"

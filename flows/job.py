@@ -12,7 +12,7 @@ from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.plan import FeaturePlan
 from flows.wire.spec import WireSpec
 from state.schema import Schema
-from state.types import HOUR_US
+from state.types import DAY_US, HOUR_US
 from state.windows import WindowSpec, pane_us
 
 
@@ -101,10 +101,21 @@ class LearningSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelSpec:
+    """The label join.  wait_us: how long a scored row waits for its label.  rows_max: that wait, per cohort and window;
+    beyond it the oldest leave.
+    """
+
+    wait_us: int = 7 * DAY_US
+    rows_max: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Everything that alerts depend on, beside the events.
 
-    left_out: detectors whose plug-ins cannot be loaded, each with the reason; the others do their work.
+    labels: None where no source has any.  left_out: detectors whose plug-ins cannot be loaded, each with the reason;
+    the others do their work.
     """
 
     name: str
@@ -126,6 +137,7 @@ class Job:
     learning: LearningSpec = LearningSpec()
     combination: Combination = Combination.HARMONIC
     emit_scores: bool = False
+    labels: LabelSpec | None = None
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -5,13 +5,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
-from flows.operators.ingest import Ingest
 from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
 from flows.operators.population import PopulationOperator, RoundObserver
 from flows.operators.subject import SubjectOperator
+from flows.operators.told import first_stage
 from flows.outputs import Outputs
 from flows.report import Summary
 from flows.sinks.base import Sink
@@ -37,6 +38,7 @@ class LocalDriver:
 
     sinks: stream -> open sinks.  batch_lines: lines read at a time; changes speed and memory, never results.
     observer: called with every scored round, before it is learned from.  until_us: stop after the rounds up to there.
+    reads: partition -> "labels" or "control", of those that are not events.
     """
 
     def __init__(
@@ -47,12 +49,13 @@ class LocalDriver:
         batch_lines: int = 8192,
         observer: RoundObserver | None = None,
         until_us: int = END_OF_TIME_US,
+        reads: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         names = tuple(p.name for p in partitions)
         self._partitions = {p.name: p for p in partitions}
         self._batch_lines = batch_lines
         self._until_us = until_us
-        self._ingests = {name: Ingest(job, name) for name in names}
+        self._ingests = {name: first_stage(job, name, reads.get(name, "events")) for name in names}
         self._subjects = [SubjectOperator(job, group, names) for group in range(job.key_groups)]
         self._cohorts = {name: PopulationOperator(job, name) for name in job.cohorts.names}
         for operator in self._cohorts.values():

@@ -21,9 +21,11 @@ class Summary:
     read: input lines.  accepted, late, duplicate, rejected: where they ended.  open: rows in panes that had not closed
     when the run stopped (0 after the end of bounded input).  windows: window -> rows scored.  severities, reasons:
     alerts by severity and by the feature that told most.  drift: drift events by what was watched.  detector_faults:
-    failures by detector; detectors_off: of those that are off since.  outputs: records by stream.  evicted, expired:
-    subjects that left, for want of room and after `state.ttl`.  lag: partition -> (records that were written and not
-    read, seconds of event time from the watermark to now where there are any).
+    failures by detector; detectors_off: of those that are off since.  outputs: records by stream.  labels: lines "read"
+    and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
+    suspected.  control: lines of commands.  evicted, expired: subjects that left, for want of room and after
+    `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from the watermark to
+    now where there are any).
     """
 
     read: int = 0
@@ -40,6 +42,9 @@ class Summary:
     detector_faults: dict[str, int] = field(default_factory=dict)
     detectors_off: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    labelled: dict[str, int] = field(default_factory=dict)
+    control: dict[str, int] = field(default_factory=dict)
     evicted: int = 0
     expired: int = 0
     elapsed_s: float = 0.0
@@ -64,6 +69,9 @@ class Summary:
             detector_faults=family("detector_faults."),
             detectors_off=family("detector_off."),
             outputs=family("out."),
+            labels=family("labels."),
+            labelled=family("labelled."),
+            control=family("control."),
             elapsed_s=elapsed_s,
         )
 
@@ -95,6 +103,16 @@ class Summary:
         """All totals as JSON values, with `alerts`, `events_per_s` and `balanced`."""
         derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
         return asdict(self) | derived
+
+    def _quality(self) -> str:
+        """What labels say of earlier verdicts."""
+        hit, missed, alarm = (
+            self.labelled.get(name, 0) for name in ("fraud_suspected", "fraud_missed", "genuine_suspected")
+        )
+        found, right = _share(hit, hit + missed), _share(hit, hit + alarm)
+        return (
+            f"{sum(self.labelled.values()):,}: of fraud {found} was suspected, of what was suspected {right} is fraud"
+        )
 
     def status(self) -> str:
         """All of it that fits on one line, for a log."""
@@ -132,11 +150,21 @@ class Summary:
         if self.reasons:
             yield "top reasons", listing(dict(list(self.reasons.items())[:_REASONS_SHOWN]))
         yield "drift events", listing(self.drift) or "none"
+        if self.labels:
+            yield "labels", listing(self.labels)
+        if self.labelled:
+            yield "labelled rows", self._quality()
+        if self.control:
+            yield "commands", listing(self.control)
         if self.evicted or self.expired:
             yield "subjects gone", f"{self.expired:,} silent for too long, {self.evicted:,} for want of room"
         if self.lag:
             yield "lag", self.lag_in_words
         yield "speed", f"{self.events_per_s:,.0f} events/s, {self.elapsed_s:.1f} s"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "none"
 
 
 def listing(counts: Mapping[str, int]) -> str:

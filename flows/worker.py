@@ -1,6 +1,7 @@
 """A job on Bytewax: the engine's plan, made from a configuration."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from flows.assemble import Assembly
@@ -15,6 +16,7 @@ from flows.operators.alerts import AlertOperator
 from flows.operators.ingest import Ingest
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
+from flows.operators.told import Told, first_stage
 from flows.report import Summary
 from state.chunks import Saved
 
@@ -26,14 +28,18 @@ STARTS_NOTE: Final = "starts.json"
 
 @dataclass(frozen=True, slots=True)
 class JobStages:
-    """Builds the operators of a job.  partitions: the names of all source partitions.  Picklable."""
+    """Builds the operators of a job.  Picklable.
+
+    partitions: the names of all source partitions.  reads: of those that are not events, "labels" or "control".
+    """
 
     job: Job
     partitions: tuple[str, ...]
+    reads: Mapping[str, str] = field(default_factory=dict)
 
-    def ingest(self, partition: str, /, *, resume: bytes | None) -> Ingest:
+    def ingest(self, partition: str, /, *, resume: bytes | None) -> Ingest | Told:
         """The first stage of one source partition."""
-        return Ingest(self.job, partition, resume)
+        return first_stage(self.job, partition, self.reads.get(partition, "events"), resume)
 
     def subject(self, group: int, /, *, resume: Saved | None) -> SubjectOperator:
         """The subject stage of one key group."""
@@ -69,7 +75,7 @@ class JobStages:
 def plan(assembly: Assembly, options: Options) -> Plan:
     """What every process of a run must know.  Raises ConfigError, SourceError."""
     sources = partitions_of(assembly.sources())
-    stages = JobStages(assembly.config.job(), tuple(sources)).stages()
+    stages = JobStages(assembly.config.job(), tuple(sources), assembly.reads(sources)).stages()
     return Plan(stages, sources, assembly.openers(), options, {CONFIG_NOTE: assembly.config.to_toml()})
 
 

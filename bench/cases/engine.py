@@ -23,6 +23,7 @@ class MemorySource:
     """Lines in memory as a source of one partition."""
 
     lines: list[bytes]
+    name: str = "memory"
 
     def partition_names(self) -> list[str]:
         """The one partition."""

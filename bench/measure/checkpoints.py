@@ -10,6 +10,7 @@ from bench.pipeline import Memory
 from flows.job import Job
 from flows.local import LocalDriver, Progress
 from flows.operators.ingest import Ingest
+from flows.operators.told import Told
 from state.chunks import Saved
 from state.segments import Segments
 
@@ -45,7 +46,7 @@ def checkpointed(job: Job, lines: list[bytes], skip: int, batch_lines: int, fold
     """
     told, seen = Checkpoints(), 0
     driver = LocalDriver(job, [Memory(lines, _NAME)], {}, batch_lines=batch_lines)
-    stages = {name: op for name, op in operators(driver).items() if not isinstance(op, Ingest)}
+    stages = {name: op for name, op in operators(driver).items() if not isinstance(op, Ingest | Told)}
 
     def opened(name: str) -> Segments:
         return Segments(folder / name.replace("/", "-"))

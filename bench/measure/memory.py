@@ -25,6 +25,7 @@ from flows.operators.alerts import AlertOperator
 from flows.operators.ingest import Ingest
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
+from flows.operators.told import Told
 from flows.sources.base import Lines
 from flows.sources.files import FilesPartition
 from state.chunks import Bundle, Saved
@@ -34,7 +35,7 @@ _REPEATS: Final = 3
 _NAME: Final = "memory"
 
 
-Operator = Ingest | SubjectOperator | PopulationOperator | AlertOperator
+Operator = Ingest | Told | SubjectOperator | PopulationOperator | AlertOperator
 """Any stage."""
 
 
@@ -116,7 +117,7 @@ def operators(driver: LocalDriver) -> dict[str, Operator]:
 
 def whole(operator: Operator) -> bytes:
     """The whole state of a stage, as bytes that need nothing else."""
-    return operator.snapshot() if isinstance(operator, Ingest) else Bundle.of(operator)
+    return operator.snapshot() if isinstance(operator, Ingest | Told) else Bundle.of(operator)
 
 
 def rebuilt(job: Job, name: str, saved: Saved) -> Operator:

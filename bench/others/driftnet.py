@@ -67,7 +67,7 @@ class Writer:
 class ObservedStages(JobStages):
     """The stages of a job with an eye on the rounds."""
 
-    observer: RoundObserver
+    observer: RoundObserver | None = None
 
     def population(self, cohort: str, /, *, resume: Saved | None) -> PopulationOperator:
         operator = PopulationOperator(self.job, cohort, resume)
@@ -83,7 +83,7 @@ def work(source: str, target: str, name: str, engine: str) -> None:
         if engine == "local":
             summary = LocalDriver(job, [spec.open(_SOURCE)], {}, observer=Writer(out)).run()
         else:
-            stages = ObservedStages(job, (_SOURCE,), Writer(out)).stages()
+            stages = ObservedStages(job, (_SOURCE,), observer=Writer(out)).stages()
             summary = execute(Plan(stages, {_SOURCE: spec}, {}, Options()))
     assert summary.balanced, "lines were lost"
 

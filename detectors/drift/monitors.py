@@ -106,6 +106,11 @@ class DriftMonitors:
         found = self._update_series(end_us, x, scores, candidates) if self._series else []
         return self._explained(found + [(event, None) for event in wrong if event is not None])
 
+    def update_errors(self, end_us: int, errors: Mapping[str, F64]) -> list[DriftEvent]:
+        """Takes what labels say of earlier predictions; see `update`."""
+        wrong = [self._test_errors(name, monitor, end_us, errors[name]) for name, monitor in self._errors.items()]
+        return self._explained([(event, None) for event in wrong if event is not None])
+
     def _explained(self, found: list[tuple[DriftEvent, Look | None]]) -> list[DriftEvent]:
         """With causes, and the reactions that these ask for."""
         explained: dict[str, DriftEvent] = {}

@@ -105,9 +105,13 @@ def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, 
         )
     then = loads(run.config, f"the configuration of run {run.run_id}")
     with display(quiet=as_json) as screen:
-        partitions = Assembly(then).partitions()
+        partitions, reads = Assembly(then).inputs()
         found = rebuild(
-            then.job(), partitions, alert, lambda p: screen.update(p.read, p.fraction, event_time(p.watermark_us))
+            then.job(),
+            partitions,
+            alert,
+            lambda p: screen.update(p.read, p.fraction, event_time(p.watermark_us)),
+            reads,
         )
     if as_json:
         print_json(found.to_json())

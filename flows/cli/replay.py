@@ -25,6 +25,10 @@ def replay(
         Path | None,
         typer.Option(help="truth.jsonl of `driftnet simulate`: compare the alerts with it.", show_default=False),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="What was found out about subjects, and when: see docs/labels.md.", show_default=False),
+    ] = None,
     batch_lines: BatchLines = 8192,
     show_alerts: Annotated[bool, typer.Option("--print/--no-print", help="Print each alert as it is found.")] = True,
     as_json: AsJson = False,
@@ -52,17 +56,20 @@ def replay(
         source = StdinConfig(kind="stdin")
     else:
         source = FilesConfig(kind="files", paths=tuple(files), partitions="per_file" if per_file else "sequence")
-    found = load_config(config, settings).model_copy(update={"sources": {"replay": source}})
+    sources: dict[str, FilesConfig | StdinConfig] = {"replay": source}
+    if labels is not None:
+        sources["labels"] = FilesConfig(kind="files", paths=(str(labels),), reads="labels")
+    found = load_config(config, settings).model_copy(update={"sources": sources})
     known = read_truth(truth)
     with scratch_file("alerts.jsonl") as copy:
         extra: list[SinkSpec] = [JsonlSink(str(copy)), *([ConsoleSink()] if show_alerts and not as_json else [])]
         with display(quiet=as_json) as screen:
             assembly = Assembly(found, {Stream.ALERTS: extra})
-            partitions = assembly.partitions()
+            partitions, reads = assembly.inputs()
             assembly.record()
             sinks = assembly.sinks()
             try:
-                driver = LocalDriver(found.job(), partitions, sinks, batch_lines=batch_lines)
+                driver = LocalDriver(found.job(), partitions, sinks, batch_lines=batch_lines, reads=reads)
                 summary = driver.run(lambda p: screen.update(p.read, p.fraction, event_time(p.watermark_us)))
             finally:
                 for sink in (s for of_stream in sinks.values() for s in of_stream):

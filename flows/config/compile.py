@@ -82,6 +82,7 @@ class Compiler:
             learning=config.learning,
             combination=config.about.combination,
             emit_scores=bool(config.sinks.scores),
+            labels=config.labels if any(s.reads == "labels" for s in config.sources.values()) else None,
             left_out=tuple(self._left_out.items()),
         )
         self._check_plan(job)
@@ -343,6 +344,8 @@ def digest(job: Job) -> str:
     Where events come from, where records go and how long a live run waits are left out.
     """
     known = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in ("digest", "emit_scores", "left_out")}
+    if job.labels is None:
+        del known["labels"]
     known["time"] = replace(job.time, idle_timeout_us=0)
     text = json.dumps(_canonical(known), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from flows.config.durations import Duration, Moment
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
-from flows.config.section import LiveSection, Section, did_you_mean, one_of, problem
+from flows.config.section import Section, SourceSection, did_you_mean, one_of, problem
 from state.types import DAY_US, SECOND_US
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MONDAY_US = 1_772_409_600 * SECOND_US
 
 
-class FilesConfig(LiveSection):
+class FilesConfig(SourceSection):
     """JSON Lines files, plain or gzipped."""
 
     kind: Literal["files"] = Field(description="files")
@@ -33,7 +33,7 @@ class FilesConfig(LiveSection):
         return FilesSpec(self.paths, self.partitions, name, line_bytes_max)
 
 
-class StdinConfig(LiveSection):
+class StdinConfig(SourceSection):
     """Lines from standard input."""
 
     kind: Literal["stdin"] = Field(description="stdin")
@@ -61,7 +61,7 @@ def _campaigns(value: object) -> object:
     return value
 
 
-class SimulatorConfig(LiveSection):
+class SimulatorConfig(SourceSection):
     """A simulated streaming platform with attackers."""
 
     kind: Literal["simulator"] = Field(description="simulator")
@@ -178,4 +178,5 @@ class SinksConfig(Section):
     drift: Sinks = Field((), description="changes of the world under the models")
     late: Sinks = Field((), description="events that came after their windows had closed")
     rejects: Sinks = Field((), description="lines that could not be read, with the reason and the raw text")
+    audit: Sinks = Field((), description="what was done at run time, to which detector, by whom, and what came of it")
     scores: Sinks = Field((), description="every window row's score; large, so only computed into records if asked for")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from flows.config.durations import Duration, parse_moment_us
-from flows.config.section import LiveSection, Section, problem
+from flows.config.section import Section, SourceSection, problem
 from flows.kafka.connection import Connection, Value, redacted
 from state.types import MINUTE_US, SECOND_US
 
@@ -102,7 +102,7 @@ class _Cluster(Section):
         return Connection(self.brokers, tuple(self.client.items()))
 
 
-class KafkaConfig(_Cluster, LiveSection):
+class KafkaConfig(_Cluster, SourceSection):
     """Topics of Kafka, all their partitions.  The offsets are part of the saved state."""
 
     kind: Literal["kafka"] = Field(description="kafka")

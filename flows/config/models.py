@@ -16,7 +16,7 @@ from flows.config.endpoints import SinksConfig, SourceConfig
 from flows.config.layers import Layers
 from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
-from flows.job import LearningSpec
+from flows.job import LabelSpec, LearningSpec
 from state.schema import Kind
 from state.types import DAY_US, HOUR_US, SECOND_US
 
@@ -183,6 +183,7 @@ class Config(Section):
         CalibrationSpec(), description="scores to probabilities"
     )
     learning: Annotated[LearningSpec, SpecTable()] = Field(LearningSpec(), description="what models do not learn from")
+    labels: Annotated[LabelSpec, SpecTable()] = Field(LabelSpec(), description="how rows wait for their labels")
     drift: Annotated[DriftSpec, SpecTable(monitors=Monitors)] = Field(
         DriftSpec(), description="drift monitors, reactions"
     )

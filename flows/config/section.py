@@ -4,11 +4,12 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     SerializerFunctionWrapHandler,
     ValidatorFunctionWrapHandler,
@@ -57,8 +58,12 @@ class Section(BaseModel):
         return handler(value)
 
 
-class LiveSection(Section):
+class SourceSection(Section):
     """A source's table."""
+
+    reads: Literal["events", "labels", "control"] = Field(
+        "events", description="events; labels of subjects; or control, commands to detectors"
+    )
 
     @property
     def is_live(self) -> bool:

@@ -37,16 +37,19 @@ class Pace:
         self._wall_us = wall_us
         self._watermark_us: dict[str, int] = {}
         self._heard_us: dict[str, int] = {}
+        self._aside: set[str] = set()
 
     @property
     def is_live(self) -> bool:
         """Whether silence means that time passes."""
         return self._idle_us is not None
 
-    def join(self, name: str, watermark_us: int) -> None:
-        """A partition starts, or resumes, here."""
+    def join(self, name: str, watermark_us: int, *, awaited: bool = True) -> None:
+        """A partition starts, or resumes, here.  awaited: False for one that, when live, is always taken for silent."""
         self._watermark_us[name] = watermark_us
-        self._heard_us[name] = self._now_us()
+        if not awaited:
+            self._aside.add(name)
+        self._hear(name)
 
     def leave(self, name: str) -> None:
         """A partition has ended."""
@@ -56,7 +59,11 @@ class Pace:
     def heard(self, name: str, watermark_us: int) -> None:
         """Lines came, and moved the watermark there."""
         self._watermark_us[name] = watermark_us
-        self._heard_us[name] = self._now_us()
+        self._hear(name)
+
+    def _hear(self, name: str) -> None:
+        silent_us = (self._idle_us or 0) if name in self._aside else 0
+        self._heard_us[name] = self._now_us() - silent_us
 
     def is_ahead(self, name: str) -> bool:
         """Whether the partition should let the others catch up.  The slowest one never has to."""

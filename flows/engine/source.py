@@ -57,7 +57,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         self._nap = False
         self._saved: Any = None
         if not done:
-            context.pace.join(reader.name, ingest.watermark_us)
+            context.pace.join(reader.name, ingest.watermark_us, awaited=ingest.awaited)
 
     def next_batch(self) -> list[Item]:
         if self._done or (self._context.durable and self._context.stop.is_set()):

@@ -35,7 +35,13 @@ class SubjectStage(Operator[GroupInput, tuple[str, CohortInput] | Output], Proto
 
 
 class IngestOperator(Protocol):
-    """Lines of one source partition to messages for the key groups."""
+    """Lines of one source partition to messages for the key groups.
+
+    awaited: whether others wait for its watermark as soon as it is there, or only what it says counts.
+    """
+
+    @property
+    def awaited(self) -> bool: ...
 
     @property
     def watermark_us(self) -> int: ...

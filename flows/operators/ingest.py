@@ -3,7 +3,7 @@
 import base64
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Ingest:
 
     A group hears from the partition when it gets rows, and every group whenever the watermark lets a pane close.
     """
+
+    awaited: ClassVar[bool] = True
 
     def __init__(self, job: Job, partition: str, resume: bytes | None = None) -> None:
         """partition: the name under which messages are sent.  resume: a `snapshot()`; raises SnapshotError."""
@@ -67,7 +69,7 @@ class Ingest:
         on_time = decoded.batch.take(~late) if late_count else decoded.batch
         emitted: list[Emitted] = list(self._send(on_time))
         if decoded.rejects:
-            emitted.append(Output(Stream.REJECTS, [_dead_letter(lines, reject) for reject in decoded.rejects]))
+            emitted.append(Output(Stream.REJECTS, [dead_letter(lines, reject) for reject in decoded.rejects]))
         if late_count:
             emitted.append(Output(Stream.LATE, _late_records(lines, decoded.batch, decoded.row, before_us, late)))
         counts = {"read": len(lines.lines), "late": late_count, "rejected": len(decoded.rejects)}
@@ -123,7 +125,8 @@ def _split(batch: MicroBatch, groups: int) -> dict[int, MicroBatch]:
     return {g: rows.take(slice(a, b)) for g, (a, b) in enumerate(zip([0, *ends], ends, strict=False)) if a < b}
 
 
-def _dead_letter(lines: Lines, reject: Reject) -> dict[str, Any]:
+def dead_letter(lines: Lines, reject: Reject) -> dict[str, Any]:
+    """The record of a rejected line: where it stands, why, and what it says."""
     line = lines.lines[reject.row]
     head = {"source": lines.source, "offset": int(lines.offsets[reject.row])}
     return head | {"reason": reject.reason.value, "detail": reject.detail, **_raw(line), "raw_bytes": len(line)}

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from flows.wire.told import Command, Label
 from state.batch import MicroBatch
 from state.types import F64, I64, START_OF_TIME_US, U64, Names
 
@@ -13,13 +14,14 @@ class GroupInput:
     """From a source partition to one key group of the subject stage.
 
     watermark_us: no row that `sender` sends after this message is older, save late ones, which it keeps to itself.
-    last_us: the sender's largest event time, told with its last watermark.
+    last_us: the sender's largest event time, told with its last watermark.  told: labels and commands.
     """
 
     sender: str
     watermark_us: int
     batch: MicroBatch | None = None
     last_us: int = START_OF_TIME_US
+    told: list[Label | Command] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -57,11 +59,15 @@ class OwnVerdict:
 
 @dataclass(slots=True)
 class CohortInput:
-    """From a key group to one cohort of the population stage: all window ends up to watermark_us are in."""
+    """From a key group to one cohort of the population stage: all window ends up to watermark_us are in.
+
+    told: labels and commands that take effect up to there, of any cohort.
+    """
 
     sender: int
     watermark_us: int
     rows: list[FeatureRows] = field(default_factory=list)
+    told: list[Label | Command] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -85,6 +91,7 @@ class Stream(StrEnum):
     LATE = "late"
     REJECTS = "rejects"
     SCORES = "scores"
+    AUDIT = "audit"
     COUNTS = "counts"
 
 

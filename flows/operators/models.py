@@ -1,7 +1,7 @@
 """The models of one window of one cohort: score, calibrate, combine, then learn from what is not under suspicion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,8 +18,10 @@ from detectors.profile import PopulationProfile
 from detectors.rules import Rules
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
+from flows.operators.command import CommandError, tuned
 from flows.operators.messages import OwnVerdict
 from flows.operators.trial import Trial
+from flows.wire.told import Command
 from state.snapshot import pack, unpack
 from state.types import DAY_US, F64, I64, START_OF_TIME_US, Bool
 from state.windows import WindowKind, WindowSpec
@@ -55,6 +57,10 @@ class _Model:
     detector: Detector | None
     calibrator: Calibrator | None
     guard: Guard
+    paused: bool = False
+    """It neither judges nor learns."""
+    tuned: dict[str, Any] = field(default_factory=dict)
+    """Settings that commands have changed."""
 
     def build_successor(self, job: Job) -> "_Model":
         """The same detector, knowing nothing."""
@@ -62,6 +68,8 @@ class _Model:
 
     def score(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
         detector = self.detector
+        if self.paused:
+            return np.full(len(rows), np.nan)
         if detector is None:
             return own[self.use.name].score
         if not self.guard.sampled:
@@ -76,16 +84,27 @@ class _Model:
 
     def learn(self, kept: Rows, score: F64, rows: Rows) -> None:
         """kept: what is not under suspicion, with its scores.  rows: all; labels speak for themselves."""
+        if self.paused:
+            return
         if self.calibrator is not None:
             self.calibrator.learn(score)
-        if self.detector is not None:
-            lesson = rows if self.use.spec.uses_labels else kept
-            if self.guard.sampled:
-                lesson = lesson.pick(np.flatnonzero(lesson.subject % np.uint64(SAMPLED) == 0))
-            self.guard.tell("learn", partial(self.detector.learn, self.view(lesson)))
+        if not self.use.spec.uses_labels:
+            self.take_lesson(kept)
+        elif rows.label is not None:
+            self.take_lesson(rows)
+
+    def take_lesson(self, rows: Rows) -> None:
+        """The detector itself learns from these."""
+        if self.detector is None or self.paused:
+            return
+        if self.guard.sampled:
+            rows = rows.pick(np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0))
+        self.guard.tell("learn", partial(self.detector.learn, self.view(rows)))
 
     def explain(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
         detector, shape = self.detector, (len(rows), len(self.columns))
+        if self.paused:
+            return np.zeros(shape)
         if detector is None:
             return own[self.use.name].share[:, self.columns]
         return self.guard.array("explain", lambda: detector.explain(self.view(rows)), shape, 0.0)
@@ -166,6 +185,60 @@ class WindowModels:
             self._train_successors(rows, own, verdict, kept, at)
         return events
 
+    def has(self, detector: str) -> bool:
+        """Whether this window has a detector of this name."""
+        return any(m.use.name == detector for m in self._models)
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Detectors that learn from labels."""
+        return tuple(m.use.name for m in self._models if m.use.spec.uses_labels)
+
+    def teach(self, rows: Rows, score: dict[str, F64]) -> list[DriftEvent]:
+        """Learns from rows whose labels have come; score: predictor -> (n,), what it said of them in their time."""
+        learners = [m for m in self._models if m.use.spec.uses_labels]
+        errors = {m.use.name: m.errors(rows, score[m.use.name]) for m in learners}
+        events = self._monitors.update_errors(rows.end_us, errors)
+        for event in events:
+            self._react(event)
+        if rows.end_us >= self._frozen_until_us:
+            rows = self._unmuted(rows)
+            for model in learners:
+                model.take_lesson(rows)
+        return events
+
+    def obey(self, command: Command) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Settings before and after the command.  Raises CommandError; then nothing has changed."""
+        model = next((m for m in self._models if m.use.name == command.detector), None)
+        if model is None:
+            known = ", ".join(m.use.name for m in self._models) or "none"
+            raise CommandError(f"no detector {command.detector!r} here; there are: {known}")
+        if command.verb == "tune":
+            before = self._tune(model, command.settings)
+            return before, command.settings
+        before = {"paused": model.paused, "off": model.guard.off}
+        model.paused = command.verb != "resume"
+        if command.verb == "disable":
+            self._start_cold(model)
+        elif command.verb == "resume":  # one that had failed too often is given another chance
+            model.guard = Guard(model.use.budget_s, cost_us=model.use.cost_us)
+        return before, {"paused": model.paused, "off": model.guard.off}
+
+    def _tune(self, model: _Model, settings: dict[str, Any]) -> dict[str, Any]:
+        use, before = tuned(model.use, settings)
+        cold = use.spec != model.use.spec
+        model.use, model.tuned = use, model.tuned | settings
+        if cold:
+            self._start_cold(model)
+        model.guard = Guard(use.budget_s, model.guard.state(), use.cost_us)
+        return before
+
+    def _start_cold(self, model: _Model) -> None:
+        fresh = _model(self._job, model.use, model.columns, model.infos)
+        model.detector, model.calibrator = fresh.detector, fresh.calibrator
+        self._successors.pop(model.use.name, None)
+        self._trials.pop(model.use.name, None)
+
     def _react(self, event: DriftEvent) -> None:
         match event.reaction:
             case Reaction.FREEZE:
@@ -207,7 +280,10 @@ class WindowModels:
             successor.learn(kept, score[at], rows)
         if self._successor_rounds >= self._job.drift.retrain_rounds:
             better = {name: s for name, s in self._successors.items() if self._trials[name].promotes()}
-            self._models = [better.get(m.use.name, m) for m in self._models]
+            self._models = [
+                replace(better[m.use.name], paused=m.paused, tuned=m.tuned) if m.use.name in better else m
+                for m in self._models
+            ]
             self._successors, self._trials = {}, {}
 
     def shares(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict) -> list[tuple[str, F64]]:
@@ -227,7 +303,7 @@ class WindowModels:
         """Per row, the names of the hard rules that it breaks."""
         broken: list[tuple[str, ...]] = [()] * len(rows)
         for m in self._models:
-            if isinstance(m.detector, Rules):
+            if isinstance(m.detector, Rules) and not m.paused:
                 found = m.detector.broken(m.view(rows))
                 broken = [(*a, *b) for a, b in zip(broken, found, strict=True)]
         return broken
@@ -264,15 +340,34 @@ class WindowModels:
             "muted_until_us": self._muted_until_us,
             "trials": {name: trial.state() for name, trial in self._trials.items()},
             "guards": {m.use.name: m.guard.state() for m in self._models},
+            "commanded": {
+                use.name: {"configured": detector_settings(use), "paused": m.paused, "tuned": m.tuned}
+                for use, m in self._uses()
+                if m.paused or m.tuned
+            },
             "settings": {m.use.name: detector_settings(m.use) for m in self._models},
             "calibration": settings_of(self._job.calibration),
             "drift": settings_of(self._job.drift),
         }
         return out | {"meta": pack("models", _VERSION, meta, {})}
 
+    def _uses(self) -> list[tuple[DetectorUse, _Model]]:
+        """Each detector as it is configured, and at work."""
+        configured = {use.name: use for use in self._job.detectors}
+        return [(configured[m.use.name], m) for m in self._models]
+
+    def _command_again(self, saved: Mapping[str, Any]) -> None:
+        """As commands had left the detectors, but for those that are configured otherwise since."""
+        for use, model in self._uses():
+            commanded = saved.get(use.name)
+            if commanded is not None and commanded["configured"] == detector_settings(use):
+                model.paused, model.tuned = commanded["paused"], commanded["tuned"]
+                model.use, _ = tuned(use, model.tuned)
+
     def restore(self, frames: dict[str, bytes]) -> None:
         """Takes what `frames` gave.  What is new, or has other settings than were saved, starts cold."""
         _, meta, _ = unpack(frames["meta"], "models", (_VERSION,))
+        self._command_again(meta.get("commanded", {}))
         known = {m.use.name for m in self._models if meta["settings"].get(m.use.name) == detector_settings(m.use)}
         kinds = {"detector"} | ({"calibrator"} if meta["calibration"] == settings_of(self._job.calibration) else set())
         saved = {
@@ -292,7 +387,12 @@ class WindowModels:
         }
         self._trials = {name: Trial(meta.get("trials", {}).get(name)) for name in self._successors}
         self._models = [
-            _model(self._job, m.use, m.columns, m.infos, saved.get(("model", m.use.name), {})) for m in self._models
+            replace(
+                _model(self._job, m.use, m.columns, m.infos, saved.get(("model", m.use.name), {})),
+                paused=m.paused,
+                tuned=m.tuned,
+            )
+            for m in self._models
         ]
         for m in self._models:
             if m.use.name in known:

@@ -8,11 +8,14 @@ import numpy as np
 from detectors.alerting.alert import Candidate, Part, Reason, iso
 from detectors.base import Rows
 from flows.job import Job
+from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
+from flows.operators.join import LabelJoin, Lesson
 from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.quarantine import Quarantine
 from flows.operators.rounds import Rounds
+from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.keygroup import key_group
 from state.snapshot import pack, unpack
@@ -31,12 +34,18 @@ class PopulationOperator:
     def __init__(self, job: Job, cohort: str, resume: Saved | None = None) -> None:
         self._job = job
         self._cohort = cohort
-        self._rounds: Rounds[FeatureRows] = Rounds(str(group) for group in range(job.key_groups))
+        self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(job.key_groups))
         self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
         self._order = {name: i for i, name in enumerate(self._models)}
         self._quarantine = {name: Quarantine() for name in self._models}
         self._heard = {name: Quarantine() for name in self._models}
         """Who was learned from lately."""
+        waits = job.labels
+        self._joins = {
+            name: LabelJoin(name, models.predictors, waits.wait_us, waits.rows_max)
+            for name, models in self._models.items()
+            if waits is not None
+        }
         self._saved_frames = Latest()
         self._saved_rows = Sealed(_pack_rows)
         self.observer: RoundObserver | None = None
@@ -45,15 +54,16 @@ class PopulationOperator:
 
     def process(self, message: CohortInput) -> list[PolicyInput | Output]:
         """Collects the rows; runs the rounds that are complete."""
-        for rows in message.rows:
-            self._rounds.add(rows.end_us, rows)
+        for item in (*message.rows, *message.told):
+            self._rounds.add(item.end_us, item)
         complete = self._rounds.advance(str(message.sender), message.watermark_us)
         if complete is None:
             return []
         out: list[PolicyInput | Output] = []
         candidates: list[Candidate] = []
         tests: list[tuple[int, int]] = []
-        for end_us, parts in complete:
+        for end_us, items in complete:
+            parts = [item for item in items if isinstance(item, FeatureRows)]
             parts.sort(key=lambda r: (self._order[r.window], r.group))
             for window in self._order:
                 mine = [r for r in parts if r.window == window]
@@ -63,8 +73,51 @@ class PopulationOperator:
                     found, outputs = self._round(rows)
                     candidates += found
                     out += outputs
+            out += self._told(end_us, items)
         out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates, tests))
         return out
+
+    def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Output]:
+        """What people had told by the end of a round, once it is over: commands in their order, then labels."""
+        commands = [item for item in items if isinstance(item, Command)]
+        labels = [item for item in items if isinstance(item, Label)]
+        out = [self._obey(command) for command in sorted(commands, key=lambda c: (c.source, c.offset))]
+        for window, join in self._joins.items() if labels else ():
+            lesson = join.match(end_us, labels)
+            if lesson is not None:
+                events = self._models[window].teach(lesson.rows, lesson.score)
+                if events:
+                    out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
+                out.append(Output(Stream.COUNTS, [self._quality(lesson)]))
+        return out
+
+    def _quality(self, lesson: Lesson) -> dict[str, int]:
+        """What labels say of the verdicts in their time."""
+        label = lesson.rows.label
+        assert label is not None
+        fraud: Bool = label == 1.0
+        suspected = lesson.per_day <= self._job.policy.candidate_line
+        counts = {
+            "labels.rows": len(fraud),
+            "labelled.fraud_suspected": int((fraud & suspected).sum()),
+            "labelled.fraud_missed": int((fraud & ~suspected).sum()),
+            "labelled.genuine_suspected": int((~fraud & suspected).sum()),
+            "labelled.genuine_cleared": int((~fraud & ~suspected).sum()),
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def _obey(self, command: Command) -> Output:
+        """Does it in all windows that have the detector, or in none."""
+        windows = [name for name, models in self._models.items() if models.has(command.detector)]
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        refused = ""
+        try:
+            for name in windows or list(self._models)[:1]:
+                before, after = self._models[name].obey(command)
+        except CommandError as error:
+            refused = str(error)
+        return Output(Stream.AUDIT, [audit_record(command, self._cohort, windows, before, after, refused)])
 
     def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Output]]:
         models = self._models[rows.window]
@@ -88,6 +141,8 @@ class PopulationOperator:
             "not_learned": int((~keep).sum()),
         }
         out.append(Output(Stream.COUNTS, [{k: v for k, v in counts.items() if v}]))
+        if rows.window in self._joins:
+            self._joins[rows.window].add(view, verdict.score, verdict.per_day)
         return found, out
 
     def _unsuspicious(self, rows: FeatureRows, verdict: Verdict) -> Bool:
@@ -176,18 +231,23 @@ class PopulationOperator:
             for window, models in self._models.items()
             for name, frame in models.frames().items()
         }
-        waiting = [rows for end in sorted(self._rounds.waiting) for rows in self._rounds.waiting[end]]
+        items = [item for end in sorted(self._rounds.waiting) for item in self._rounds.waiting[end]]
+        waiting = [item for item in items if isinstance(item, FeatureRows)]
+        joins = {window: join.snapshot(chunks) for window, join in self._joins.items()}
         meta: dict[str, Any] = {
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
             "quarantine": {window: held.state() for window, held in self._quarantine.items()},
             "heard": {window: held.state() for window, held in self._heard.items()},
             "frames": list(frames),
+            "joins": {window: told for window, (told, _) in joins.items()},
+            **told_state(item for item in items if not isinstance(item, FeatureRows)),
         }
         arrays = {
             "frames": table_of(self._saved_frames.put(chunks, frames)),
             "waiting": table_of(self._saved_rows.put(chunks, waiting)),
         }
+        arrays |= {f"{window}/{name}": found for window, (_, kept) in joins.items() for name, found in kept.items()}
         return pack("population", _VERSION, meta, arrays)
 
     def _restore(self, saved: Saved) -> None:
@@ -200,6 +260,11 @@ class PopulationOperator:
         for window, models in self._models.items():
             prefix = f"{window}/"
             models.restore({n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)})
+        for window, told in meta.get("joins", {}).items():
+            if window in self._joins:
+                self._joins[window].restore(saved, told, arrays[f"{window}/blocks"], arrays[f"{window}/open"])
+        for item in told_from(meta):
+            self._rounds.add(item.end_us, item)
         refs = saved.chunks.refs(arrays["waiting"])
         waiting = [_unpack_rows(saved.chunks.get(ref)) for ref in refs]
         self._saved_rows.know(waiting, refs)

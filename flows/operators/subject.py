@@ -9,6 +9,7 @@ from flows.job import Job
 from flows.operators.closing import Closing
 from flows.operators.counting import Counting
 from flows.operators.messages import CohortInput, GroupInput, Output, Stream
+from flows.wire.told import Command, Label, told_from, told_state
 from state.assemble import Assembler, assembler
 from state.batch import MicroBatch
 from state.chunks import Chunks, Saved
@@ -45,6 +46,8 @@ class SubjectOperator:
         self._closing = Closing(job, group)
         self._closed_us = START_OF_TIME_US
         self._last_us = START_OF_TIME_US
+        self._told: list[Label | Command] = []
+        """What takes effect at boundaries to come."""
         if resume is not None:
             self._restore(resume)
 
@@ -58,6 +61,7 @@ class SubjectOperator:
         out: list[tuple[str, CohortInput] | Output] = []
         if message.batch is not None:
             out += self._file(message.batch)
+        self._told += message.told
         self._last_us = max(self._last_us, message.last_us)
         watermark_us = self._watermarks.update(message.sender, message.watermark_us)
         limit_us = watermark_us - self._job.time.allowed_lateness_us
@@ -99,8 +103,10 @@ class SubjectOperator:
         counts["accepted"] = accepted + counts["capped"]
         for closed in (r for of_cohort in rows.values() for r in of_cohort):
             counts[f"rows.{closed.window}"] = counts.get(f"rows.{closed.window}", 0) + len(closed)
+        told = [item for item in self._told if item.end_us <= limit_us]
+        self._told = [item for item in self._told if item.end_us > limit_us]
         out: list[tuple[str, CohortInput] | Output] = [
-            (name, CohortInput(self._group, limit_us, of_cohort)) for name, of_cohort in rows.items()
+            (name, CohortInput(self._group, limit_us, of_cohort, told)) for name, of_cohort in rows.items()
         ]
         out += self._closing.faults()
         changed = {name: count for name, count in counts.items() if count}
@@ -170,13 +176,19 @@ class SubjectOperator:
         frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
         frames |= {f"window.{a.spec.name}": a.snapshot(chunks) for a in self._assemblers}
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
-        meta = {"closed_us": self._closed_us, "last_us": self._last_us, "watermarks": self._watermarks.state()}
+        meta = {
+            "closed_us": self._closed_us,
+            "last_us": self._last_us,
+            "watermarks": self._watermarks.state(),
+            **told_state(self._told),
+        }
         return pack_frames("subject", _VERSION, meta, frames)
 
     def _restore(self, saved: Saved) -> None:
         meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))
         self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
         self._watermarks.restore(meta["watermarks"])
+        self._told = told_from(meta)
         self._log.restore(frames["log"], saved.chunks)
         self._counting.restore(frames, saved.chunks)
         for assembling in self._assemblers:

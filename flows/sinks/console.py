@@ -68,6 +68,12 @@ def _score_line(r: Record) -> str:
     return f"{_minute(r['end'])}  score  {r['subject']}  {r['window']}  p {'-' if p is None else format(p, '.1e')}"
 
 
+def _audit_line(r: Record) -> str:
+    why = f"  {r['detail']}" if r["detail"] else ""
+    by = f"  by {r['by']}" if r["by"] else ""
+    return f"{_minute(r['at'])}  {r['command']} {r['detector']}  {r['cohort']}  {r['outcome']}{by}{why}"
+
+
 def _other_line(r: Record) -> str:
     return "  ".join(f"{key}={value}" for key, value in r.items())
 
@@ -78,6 +84,7 @@ _LINES: Final[dict[str, Callable[[Record], str]]] = {
     "late": _late_line,
     "rejects": _reject_line,
     "scores": _score_line,
+    "audit": _audit_line,
 }
 
 

@@ -28,9 +28,10 @@ KEYS: Final = {
     "late": ("subject",),
     "rejects": ("source",),
     "scores": ("subject",),
+    "audit": ("detector",),
 }
 """stream -> the fields of its records that make up the message's key: records of one key keep their order."""
-IDS: Final = {"alerts": "alert_id", "drift": "event_id"}
+IDS: Final = {"alerts": "alert_id", "drift": "event_id", "audit": "audit_id"}
 """stream -> the field that says which record it is, whatever else changes; of others it is the whole record."""
 ID_HEADER: Final = "driftnet-id"
 _POLL_S: Final = 0.25

@@ -12,7 +12,7 @@ import orjson
 from flows.sinks.base import BufferedSink, Patience, Record
 from state.errors import SinkError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _APPLICATION_ID: Final = int.from_bytes(b"DRFT", "big")
 
 COLUMNS: Final = {
@@ -21,16 +21,22 @@ COLUMNS: Final = {
     "late": ("source", "offset", "subject", "event_time"),
     "rejects": ("source", "offset", "reason"),
     "scores": ("end", "subject", "window", "tail_probability"),
+    "audit": ("at", "detector", "cohort", "command", "outcome"),
 }
 """stream -> fields of its records that are columns of their own, beside id, run_id and record (the JSON text)."""
-_IDS: Final = {"alerts": "alert_id", "drift": "event_id"}
+_IDS: Final = {"alerts": "alert_id", "drift": "event_id", "audit": "audit_id"}
 _RUNS: Final = ("run_id", "started", "job", "digest", "version", "config", "sources")
 
 
-def _ddl() -> Iterator[str]:
+def _ddl(version: int) -> Iterator[str]:
+    """What a store of that schema lacks; 0 for one that is not made yet."""
     for table, columns in COLUMNS.items():
+        if version and table != "audit":
+            continue
         own = ", ".join(f'"{c}"' for c in columns)
         yield f"CREATE TABLE {table} (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, {own}, record TEXT NOT NULL)"
+    if version:
+        return
     yield f"CREATE TABLE runs ({', '.join(f'{c} TEXT NOT NULL' for c in _RUNS)}, PRIMARY KEY (run_id))"
     for table, column in (("alerts", "raised"), ("alerts", "subject"), ("drift", "at"), ("scores", "subject")):
         yield f'CREATE INDEX {table}_{column} ON {table} ("{column}")'
@@ -53,7 +59,7 @@ def connect(path: str) -> sqlite3.Connection:
         check_schema(db, path)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
             _create(db)
     except sqlite3.Error as error:
         db.close()
@@ -84,8 +90,9 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         # Another worker may have been first while this one waited for the lock.
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _ddl():
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version < SCHEMA_VERSION:
+            for statement in _ddl(version):
                 db.execute(statement)
             db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

@@ -96,7 +96,9 @@ class AlertStore:
 
     def counts(self) -> dict[str, int]:
         """Rows by stream, and of alerts by severity: {"alerts": 3, "alerts.high": 2, ..., "runs": 1}."""
-        out = {t: self._rows(f"SELECT count(*) FROM {t}", [])[0][0] for t in (*COLUMNS, "runs")}
+        there = {name for (name,) in self._rows("SELECT name FROM sqlite_master", [])}  # older stores have no audit
+        tables = [t for t in (*COLUMNS, "runs") if t in there]
+        out = {t: self._rows(f"SELECT count(*) FROM {t}", [])[0][0] for t in tables}
         by_severity = self._rows("SELECT severity, count(*) FROM alerts GROUP BY severity ORDER BY severity", [])
         return out | {f"alerts.{severity}": n for severity, n in by_severity}
 

@@ -70,6 +70,10 @@ class Unwatched:
 class Source(Protocol):
     """A configured input: names its partitions without reading them, and opens them one by one, wherever they run."""
 
+    @property
+    def name(self) -> str:
+        """As it is configured."""
+
     def partition_names(self) -> list[str]:
         """The partitions there are, in a fixed order.  Raises SourceError when there is nothing to read."""
 

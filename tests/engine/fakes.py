@@ -96,6 +96,7 @@ class Ingest(_Json):
     """Number n goes to group n % GROUPS, and moves the watermark to n - BEHIND."""
 
     kept = ("watermark_us", "ends")
+    awaited = True
 
     def __init__(self, name: str, *, resume: bytes | None) -> None:
         self.name = name

@@ -100,7 +100,7 @@ def test_alerts_are_listed_latest_first_and_filtered(path: str) -> None:
     assert listed(subject="user-1") == ["user-1@02", "user-1@00"]
     assert listed(since_us=T0 + HOUR_US, until_us=T0 + 2 * HOUR_US) == ["user-3@01", "user-2@01"]
     assert store.counts() == {
-        "alerts": 4, "drift": 0, "late": 0, "rejects": 0, "scores": 0, "runs": 0,
+        "alerts": 4, "drift": 0, "late": 0, "rejects": 0, "scores": 0, "audit": 0, "runs": 0,
         "alerts.critical": 1, "alerts.high": 2, "alerts.low": 1,
     }  # fmt: skip
 
@@ -161,13 +161,28 @@ def test_many_writers_may_make_the_store_at_once(path: str) -> None:
     assert {k: v for k, v in AlertStore(path).counts().items() if v} == {"late": 4, "rejects": 4}
 
 
+def test_a_store_of_an_older_build_gets_what_it_lacks(path: str) -> None:
+    """A store without a table for audits is read as it is, and has one as soon as a run writes to it."""
+    fill(path, alert(1))
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE audit")
+        db.execute("PRAGMA user_version=1")
+    db.close()
+    assert "audit" not in AlertStore(path).counts()
+    sink = SqliteWriter(path, "audit")
+    sink.write([{"audit_id": "1", "at": "t", "detector": "d", "cohort": "c", "command": "pause", "outcome": "applied"}])
+    sink.close()
+    assert AlertStore(path).counts()["audit"] == 1
+    assert len(AlertStore(path).list_alerts()) == 1
+
+
 def test_a_store_of_a_newer_build_is_refused(path: str) -> None:
     """A newer schema is neither written nor read; the message names both versions."""
     fill(path)
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(SinkError, match="schema v99, this build knows v1"):
+    with pytest.raises(SinkError, match="schema v99, this build knows v2"):
         open_sink(SqliteSink(path), "alerts")
     with pytest.raises(SinkError, match="schema v99"):
         AlertStore(path)

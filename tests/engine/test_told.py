@@ -1,0 +1,187 @@
+"""Labels and commands beside events: promises P1 and P3 hold for what people tell a job as they do for the rest."""
+
+import json
+import multiprocessing
+import random
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.config import loads
+from flows.engine.plan import Options, Plan, partitions_of
+from flows.engine.run import execute
+from flows.job import Job
+from flows.local import LocalDriver
+from flows.operators.messages import Stream
+from flows.sinks.specs import JsonlSink, open_sink
+from flows.sources.base import Source
+from flows.sources.files import FilesSpec
+from flows.worker import JobStages
+from tests.engine.interrupted import AtRead, die
+from tests.engine.scenarios import SCENARIOS, STREAMS, Told, openers, same, told, write_files
+
+_MORE = """
+[detectors.judge]
+type = "river"
+windows = ["w10m"]
+params = { path = "river.linear_model.LogisticRegression", params = {}, warmup = 8, directed = false }
+[labels]
+wait = "1h"
+rows_max = 2000
+[drift]
+monitors = { error = { tests = ["adwin"] } }
+[sources.told]
+kind = "stdin"
+reads = "labels"
+"""
+_BEGAN = 1_700_000_000
+STREAMS_TOLD = (*STREAMS, Stream.AUDIT)
+
+
+def told_lines() -> tuple[list[bytes], list[bytes]]:
+    """Labels of cards, one minute apart, and a few commands; some of each are broken."""
+    rng = random.Random(4)
+    labels = []
+    for i in range(180):
+        card = "hot" if i % 9 == 0 else f"card{rng.randrange(40)}"
+        label = {"subject": card, "label": int(card == "hot"), "at": (_BEGAN + 600 + i * 60) * 1000}
+        labels.append(json.dumps(label | ({"since": (_BEGAN + i * 50) * 1000} if i % 2 else {})).encode())
+    labels[50:50] = [b"{", b'{"subject": "x", "label": 3, "at": 5}']
+    control = [
+        json.dumps({"detector": "trees", "at": (_BEGAN + second) * 1000, **what}).encode()
+        for second, what in (
+            (2000, {"command": "pause", "by": "ann"}),
+            (4000, {"command": "resume"}),
+            (4500, {"command": "tune", "settings": {"weight": 2}}),
+            (5000, {"command": "disable", "detector": "history"}),
+            (5000, {"command": "tune", "settings": {"colour": "red"}}),
+            (9000, {"command": "resume", "detector": "history"}),
+        )
+    ]
+    return labels, control
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Events in two partitions, labels and commands in one each."""
+
+    events: FilesSpec
+    labels: FilesSpec
+    control: FilesSpec
+
+    @staticmethod
+    def write(place: Path) -> "Inputs":
+        labels, control = told_lines()
+        (place / "labels.jsonl").write_bytes(b"\n".join(labels))
+        (place / "control.jsonl").write_bytes(b"\n".join(control))
+        specs = (FilesSpec((str(place / f"{name}.jsonl"),), name=name) for name in ("labels", "control"))
+        return Inputs(write_files("hot_card", 2, place), *specs)
+
+    def sources(self, events: Source | None = None) -> list[Source]:
+        return [events or self.events, self.labels, self.control]
+
+
+READS = {"labels": "labels", "control": "control"}
+
+
+def job() -> Job:
+    return loads(SCENARIOS["hot_card"].config + _MORE, "scenario").job()
+
+
+def audit_of(directory: Path) -> list[str]:
+    """Where the commands' file lies is not the point, and the id goes by it."""
+    records = map(json.loads, (directory / "audit.jsonl").read_text().splitlines())
+    return sorted(json.dumps({k: v for k, v in r.items() if k not in ("audit_id", "source")}) for r in records)
+
+
+def run_local(inputs: Inputs, out: Path, batch_lines: int = 8192) -> tuple[Told, list[str]]:
+    out.mkdir()
+    sinks = {s: [open_sink(JsonlSink(str(out / f"{s}.jsonl")), s.value)] for s in STREAMS_TOLD}
+    partitions = [source.open(name) for source in inputs.sources() for name in source.partition_names()]
+    summary = LocalDriver(job(), partitions, sinks, batch_lines, reads=READS).run()
+    for opened in sinks.values():
+        opened[0].close()
+    return told(out, summary), audit_of(out)
+
+
+def plan(inputs: Inputs, out: Path, options: Options, events: Source | None = None) -> Plan:
+    from flows.assemble import Opener
+
+    sources = partitions_of(inputs.sources(events))
+    audit = {"audit": (Stream.AUDIT, Opener(JsonlSink(str(out / "audit.jsonl")), "audit", "run"))}
+    return Plan(JobStages(job(), tuple(sources), READS).stages(), sources, openers(out) | audit, options)
+
+
+def run_bytewax(inputs: Inputs, out: Path, options: Options, events: Source | None = None) -> tuple[Told, list[str]]:
+    return told(out, execute(plan(inputs, out, options, events))), audit_of(out)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Told, list[str]]:
+    place = tmp_path_factory.mktemp("reference")
+    return run_local(Inputs.write(place), place / "out")
+
+
+def test_worth_comparing(reference: tuple[Told, list[str]]) -> None:
+    """Rows are joined with labels, the judge learns from them and says something; every command is on record."""
+    (records, totals), audit = reference
+    assert totals["labels"]["read"] == 182
+    assert totals["labels"]["rejected"] == 2
+    assert totals["labels"]["rows"] > 300
+    assert sum(totals["labelled"].values()) == totals["labels"]["rows"]
+    assert totals["balanced"]
+    judged = [s["scores"]["judge"] for r in records["scores"] if "judge" in (s := json.loads(r))["scores"]]
+    assert sum(score is not None for score in judged) > 500
+    told = [json.loads(record) for record in audit]
+    assert sorted((r["command"], r["detector"], r["outcome"]) for r in told) == [
+        ("disable", "history", "applied"),
+        ("pause", "trees", "applied"),
+        ("resume", "history", "applied"),
+        ("resume", "trees", "applied"),
+        ("tune", "trees", "applied"),
+        ("tune", "trees", "refused"),
+    ]
+    paused = [
+        json.loads(r)["scores"]["trees"] for r in records["scores"] if "T22:55" < json.loads(r)["end"][10:16] < "T23:15"
+    ]
+    assert paused
+    assert set(paused) == {None}
+
+
+def same_all(one: tuple[Told, list[str]], other: tuple[Told, list[str]]) -> None:
+    same(one[0], other[0])
+    assert one[1] == other[1]
+
+
+@pytest.mark.parametrize("batch_lines", [13, 700])
+def test_batches_do_not_matter(reference: Any, tmp_path: Path, batch_lines: int) -> None:
+    """However the lines are cut, each label and command takes effect at the same place."""
+    same_all(run_local(Inputs.write(tmp_path), tmp_path / "out", batch_lines), reference)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [Options(workers=2, batch_lines=500), Options(processes=2, batch_lines=100)],
+    ids=["threads", "processes"],
+)
+def test_bytewax_says_the_same(reference: Any, tmp_path: Path, options: Options) -> None:
+    """Every record of every stream, to the last digit."""
+    same_all(run_bytewax(Inputs.write(tmp_path), tmp_path / "out", options), reference)
+
+
+@pytest.mark.parametrize("epoch_s", [0.0, 0.05])
+def test_kill_changes_nothing(reference: Any, tmp_path: Path, epoch_s: float) -> None:
+    """What people told is remembered, and counts once."""
+    inputs = Inputs.write(tmp_path)
+    options = Options(batch_lines=200, epoch_s=epoch_s, state_dir=tmp_path / "state")
+    for reads in (4, 9):
+        args = (inputs, tmp_path / "out", options, AtRead(inputs.events, reads, die))
+        process = multiprocessing.get_context("spawn").Process(target=run_bytewax, args=args)
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+        process.close()
+    same_all(run_bytewax(inputs, tmp_path / "out", options), reference)

@@ -1,0 +1,193 @@
+"""Commands to detectors, in the population stage: what they change, what is put on record, what survives."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors.ecod import EcodSpec
+from flows.job import Job
+from flows.operators.messages import CohortInput, FeatureRows, Output, Stream
+from flows.operators.population import PopulationOperator
+from flows.wire.told import Command
+from state.chunks import Bundle
+from tests.unit.test_population import FIVE, JOB
+
+ECOD = replace(JOB.detectors[0], name="ecod", spec=EcodSpec(remember=64, ready=4))
+TWO: Job = replace(JOB, detectors=(*JOB.detectors, ECOD))
+
+
+class Cohort:
+    """A population operator, turn by turn."""
+
+    def __init__(self, job: Job = TWO) -> None:
+        self.job = job
+        self.turn = 0
+        self.operator = PopulationOperator(job, "all")
+        self.verdicts: list[Any] = []
+        self.operator.observer = lambda rows, verdict, models: self.verdicts.append(verdict)
+
+    def play(self, *told: Command, events: tuple[float, ...] = (3, 4, 5, 6, 4, 5)) -> list[dict[str, Any]]:
+        """A round, and what was told in it; the audit."""
+        self.turn += 1
+        n, end_us = len(events), self.turn * FIVE
+        subject, at = np.arange(1, n + 1, dtype=np.uint64), np.full(n, end_us)
+        rows = FeatureRows("w5m", end_us, 0, subject, subject.astype(object), at - FIVE, at, np.array([events]).T)
+        commands = [command._replace(end_us=end_us) for command in told]
+        out = self.operator.process(CohortInput(0, end_us, [rows], [*commands]))
+        return [r for o in out if isinstance(o, Output) and o.stream is Stream.AUDIT for r in o.records]
+
+    def again(self, job: Job | None = None) -> None:
+        """Saved and restored, maybe for another configuration."""
+        saved = Bundle.open(Bundle.of(self.operator))
+        self.operator = PopulationOperator(job or self.job, "all", saved)
+        self.operator.observer = lambda rows, verdict, models: self.verdicts.append(verdict)
+
+    def knows(self, detector: str) -> bool:
+        """Whether it said anything of the last round."""
+        return not np.isnan(self.verdicts[-1].score[detector]).all()
+
+    def learned(self) -> int:
+        return int(self.operator._models["w5m"]._models[1].detector.sample.count)  # type: ignore[union-attr]
+
+    def weight(self) -> float:
+        return self.operator._models["w5m"]._models[1].use.weight
+
+
+def command(verb: str, detector: str = "ecod", **settings: Any) -> Command:
+    return Command(0, "control/0", 5, verb, detector, settings, FIVE, "ann", "because")
+
+
+def test_pause_and_resume() -> None:
+    """A paused detector neither judges nor learns, from the round after the command; resumed, it knows what it knew."""
+    cohort = Cohort()
+    cohort.play()
+    (record,) = cohort.play(command("pause"))
+    assert cohort.knows("ecod")
+    learned = cohort.learned()
+    cohort.play()
+    assert not cohort.knows("ecod")
+    assert cohort.knows("impossible")
+    cohort.play(command("resume"))
+    assert cohort.learned() == learned
+    cohort.play()
+    assert cohort.knows("ecod")
+    assert record | {"audit_id": ""} == {
+        "audit_id": "",
+        "at": "1970-01-01T00:05:00.000000Z",
+        "effective": "1970-01-01T00:10:00.000000Z",
+        "command": "pause",
+        "detector": "ecod",
+        "cohort": "all",
+        "windows": ["w5m"],
+        "outcome": "applied",
+        "detail": "",
+        "before": {"paused": False, "off": False},
+        "after": {"paused": True, "off": False},
+        "by": "ann",
+        "reason": "because",
+        "source": "control/0",
+        "offset": 5,
+    }
+
+
+def test_disabled_detector_starts_cold() -> None:
+    """It forgets; resumed, it has to learn again before it says anything."""
+    cohort = Cohort()
+    cohort.play()
+    cohort.play(command("disable"))
+    cohort.play(command("resume"))
+    assert cohort.learned() == 0
+    cohort.play()
+    assert not cohort.knows("ecod")
+    cohort.play()
+    assert cohort.knows("ecod")
+
+
+def test_weight_keeps_what_was_learned() -> None:
+    """The evidence counts otherwise; the detector goes on."""
+    cohort = Cohort()
+    cohort.play()
+    learned = cohort.learned()
+    (record,) = cohort.play(command("tune", weight=3))
+    assert (record["before"], record["after"]) == ({"weight": 1.0}, {"weight": 3})
+    assert cohort.weight() == 3.0
+    assert cohort.learned() > learned
+
+
+def test_parameter_starts_cold() -> None:
+    """With another parameter it is another detector."""
+    cohort = Cohort()
+    cohort.play()
+    (record,) = cohort.play(command("tune", remember=32))
+    assert (record["outcome"], record["before"]) == ("applied", {"remember": 64})
+    assert cohort.learned() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (command("pause", "nobody"), "no detector 'nobody' here; there are: impossible, ecod"),
+        (command("tune", colour="red"), "no setting 'colour'; there are: weight, cost_us, memory_bytes, "),
+        (command("tune", weight=0), "more than 0"),
+        (command("tune", weight="x"), "weight: seen 'x', allowed: a value like 1.0"),
+        (command("tune", remember=-5), "remember"),
+        (command("tune", remember=2.5), "a value like 64"),
+    ],
+)
+def test_refused(given: Command, said: str) -> None:
+    """A command that cannot be obeyed changes nothing, and is on record with the reason."""
+    cohort = Cohort()
+    cohort.play()
+    (record,) = cohort.play(given)
+    assert record["outcome"] == "refused"
+    assert said in record["detail"]
+    assert (cohort.weight(), cohort.learned()) == (1.0, 12)
+
+
+def test_survives() -> None:
+    """What was commanded is part of the state; where the configuration has changed since, that is what counts."""
+    cohort = Cohort()
+    cohort.play()
+    cohort.play(command("tune", weight=3, remember=32), command("pause"))
+    cohort.again()
+    cohort.play()
+    assert not cohort.knows("ecod")
+    assert cohort.weight() == 3.0
+    cohort.play(command("resume"))
+    cohort.play()
+    assert cohort.learned() > 0
+    learned = cohort.learned()
+    cohort.again()
+    assert cohort.learned() == learned
+    other = replace(TWO, detectors=(*JOB.detectors, replace(ECOD, spec=EcodSpec(remember=128, ready=4))))
+    cohort.again(other)
+    assert (cohort.weight(), cohort.learned()) == (1.0, 0)
+
+
+def test_waits_for_its_round() -> None:
+    """A command that is told before its time is kept, through a restart too."""
+    cohort = Cohort()
+    late = command("pause")._replace(end_us=3 * FIVE)
+    cohort.operator.process(CohortInput(0, 0, [], [late]))
+    cohort.again()
+    assert cohort.play() == []
+    assert cohort.play() == []
+    assert [r["command"] for r in cohort.play()] == ["pause"]
+
+
+def test_one_that_failed_too_often_gets_another_chance() -> None:
+    """Resume lets a detector that is off for good try again."""
+    cohort = Cohort()
+    model = cohort.operator._models["w5m"]._models[1]
+    for _ in range(3):
+        model.guard.blame("score", "broken")
+        cohort.play()
+    cohort.play()
+    assert not cohort.knows("ecod")
+    (record,) = cohort.play(command("resume"))
+    assert (record["before"]["off"], record["after"]["off"]) == (True, False)
+    cohort.play()  # it had not learned anything yet
+    cohort.play()
+    assert cohort.knows("ecod")

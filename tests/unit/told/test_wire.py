@@ -1,0 +1,108 @@
+"""Labels and commands as they are written, and why one is refused."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from flows.wire.hashing import hash_pieces, id_piece
+from flows.wire.reject import BadLineError
+from flows.wire.told import Command, Label, read_command, read_label, told_from, told_state
+from state.types import START_OF_TIME_US
+
+AT = 1_700_000_000_000
+
+
+def label(**changes: Any) -> tuple[int, Label]:
+    line = {"subject": "ann", "label": 1, "at": AT} | changes
+    return read_label(orjson.dumps({k: v for k, v in line.items() if v is not ...}))
+
+
+def command(**changes: Any) -> tuple[int, Command]:
+    line = {"command": "pause", "detector": "trees", "at": AT} | changes
+    return read_command(orjson.dumps({k: v for k, v in line.items() if v is not ...}), "control/0", 7)
+
+
+def test_label() -> None:
+    """It is about the subject's whole past up to its own time, unless it says otherwise."""
+    at_us, found = label()
+    assert at_us == AT * 1000
+    assert found.subject == int(hash_pieces([id_piece(["ann"])])[0][0])
+    assert (found.fraud, found.since_us, found.until_us) == (1.0, START_OF_TIME_US, AT * 1000)
+    _, about = label(since="2023-11-14T00:00:00Z", until=AT + 5, subject=7)
+    assert (about.since_us, about.until_us) == (1_699_920_000_000_000, (AT + 5) * 1000)
+    assert about.subject == label(subject="7")[1].subject
+
+
+@pytest.mark.parametrize(
+    ("given", "fraud"), [(1, 1.0), (0, 0.0), (True, 1.0), (False, 0.0), ("fraud", 1.0), ("genuine", 0.0)]
+)
+def test_ways_to_say_it(given: Any, fraud: float) -> None:
+    """Numbers, truth values and words."""
+    assert label(label=given)[1].fraud == fraud
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "said"),
+    [
+        ({"subject": ...}, "missing_field", "subject"),
+        ({"subject": ""}, "wrong_type", "subject"),
+        ({"label": 2}, "out_of_range", "expected 0, 1"),
+        ({"label": "maybe"}, "wrong_type", "label"),
+        ({"at": "yesterday"}, "wrong_type", "at"),
+        ({"at": -5}, "time_out_of_range", "at"),
+        ({"at": None}, "wrong_type", "at"),
+    ],
+)
+def test_bad_label(changes: dict[str, Any], reason: str, said: str) -> None:
+    """Each has a reason, and says which member is wrong."""
+    with pytest.raises(BadLineError) as caught:
+        label(**changes)
+    assert caught.value.why[0] == reason
+    assert said in caught.value.why[1]
+
+
+def test_command() -> None:
+    """Who wants what, why, and where it stands."""
+    _, found = command(command="tune", settings={"weight": 2.5}, by="ann", reason="too loud")
+    assert found[1:] == ("control/0", 7, "tune", "trees", {"weight": 2.5}, AT * 1000, "ann", "too loud")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "said"),
+    [
+        ({"command": "explode"}, "wrong_type", "explode"),
+        ({"detector": ...}, "missing_field", "detector"),
+        ({"command": "tune"}, "wrong_type", "settings"),
+        ({"settings": {"weight": 1}}, "wrong_type", "settings"),
+        ({"command": "tune", "settings": {"weight": [1]}}, "wrong_type", "settings"),
+    ],
+)
+def test_bad_command(changes: dict[str, Any], reason: str, said: str) -> None:
+    """Each has a reason, and says which member is wrong."""
+    with pytest.raises(BadLineError) as caught:
+        command(**changes)
+    assert caught.value.why[0] == reason
+    assert said in caught.value.why[1]
+
+
+def test_subject_beyond_64_bits() -> None:
+    """It is no id that events could have."""
+    with pytest.raises(BadLineError, match="huge_integer"):
+        read_label(b'{"subject": %d, "label": 1, "at": 1}' % (1 << 70))
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[1]", b'"x"', b"\xff"])
+def test_no_object(line: bytes) -> None:
+    """Lines that are no JSON object are refused as such."""
+    with pytest.raises(BadLineError):
+        read_label(line)
+    with pytest.raises(BadLineError):
+        read_command(line, "control/0", 7)
+
+
+def test_state_and_back() -> None:
+    """What waits is saved as JSON values."""
+    told = [label()[1], command()[1]]
+    assert told_from(orjson.loads(orjson.dumps(told_state(told)))) == told
+    assert told_from({}) == []
