@@ -1,0 +1,107 @@
+"""docs/schemas says what records look like: those of real runs, and what a job takes from people."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+
+from flows.wire.reject import BadLineError, Reason
+from flows.wire.told import read_command, read_label
+from tests.engine.scenarios import SCENARIOS, STREAMS, run_local, write_files
+from tests.engine.test_told import Inputs
+from tests.engine.test_told import run_local as run_told
+
+_FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
+_OF_STREAM = {"alerts": "alert", "rejects": "reject", "scores": "score"}
+
+
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    schema = json.loads((_FOLDER / f"{name}.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[dict[str, Any]]]:
+    """What two runs with trouble of many kinds write, by stream."""
+    place = tmp_path_factory.mktemp("told")
+    found: dict[str, list[dict[str, Any]]] = {}
+    (told, _), audit = run_told(Inputs.write(place), place / "out"), (place / "out" / "audit.jsonl")
+    found["audit"] = [json.loads(line) for line in audit.read_text().splitlines()]
+    troubled = tmp_path_factory.mktemp("troubled")
+    other, _ = run_local(SCENARIOS["troubled"].job(), write_files("troubled", 2, troubled), troubled / "out", 8192)
+    for stream in STREAMS:
+        found[stream.value] = [json.loads(r) for r in (*told[0][stream.value], *other[stream.value])]
+    return found
+
+
+@pytest.mark.parametrize("stream", ["alerts", "late", "rejects", "scores", "audit"])
+def test_records_are_as_documented(records: Mapping[str, list[dict[str, Any]]], stream: str) -> None:
+    """Every record of real runs fits its schema, and uses every member that is needed."""
+    schema = validator(_OF_STREAM.get(stream, stream))
+    assert len(records[stream]) >= 5
+    for record in records[stream]:
+        schema.validate(record)
+
+
+def test_drift_event_is_as_documented() -> None:
+    """So does a drift event."""
+    from detectors.drift.event import DriftEvent, Reaction, Watch
+
+    for watch in Watch:
+        event = DriftEvent(watch, "plays", "free", "w1h", "adwin", 60, 50, 1.0, 2.0, 3.0, Reaction.NOTIFY)
+        validator("drift").validate(event.to_record())
+
+
+def test_late_event_of_a_key_group_is_as_documented() -> None:
+    """The other form of a late record."""
+    record = {"event_key": "0" * 16, "subject": "u", "event_time": "2024-01-01T00:00:00.000000Z", "lateness_s": 1.5}
+    validator("late").validate(record)
+    with pytest.raises(jsonschema.ValidationError):
+        validator("late").validate({k: v for k, v in record.items() if k != "event_key"})
+
+
+def test_reasons_are_all_listed() -> None:
+    """A reason that is added is added to the schema too."""
+    listed = json.loads((_FOLDER / "reject.json").read_text())["properties"]["reason"]["enum"]
+    assert set(listed) == {reason.value for reason in Reason} | {"detector_fault", "detector_off"}
+
+
+LABELS: list[tuple[dict[str, Any], bool]] = [
+    ({"subject": "u1", "label": 1, "at": 1_700_000_000_000}, True),
+    ({"subject": 7, "label": "genuine", "at": "2024-01-01T00:00:00Z", "since": 0, "note": "by phone"}, True),
+    ({"subject": "u1", "label": True, "at": 1.5, "until": "2024-01-02"}, True),
+    ({"subject": "", "label": 1, "at": 1}, False),
+    ({"subject": "u1", "label": 2, "at": 1}, False),
+    ({"subject": "u1", "label": 1}, False),
+    ({"subject": "u1", "label": 1, "at": -1}, False),
+    ({"subject": "u1", "label": "bad", "at": 1}, False),
+]
+COMMANDS: list[tuple[dict[str, Any], bool]] = [
+    ({"command": "pause", "detector": "d", "at": 1}, True),
+    ({"command": "tune", "detector": "d", "at": 1, "settings": {"weight": 2}, "by": "ann", "reason": "x"}, True),
+    ({"command": "tune", "detector": "d", "at": 1}, False),
+    ({"command": "pause", "detector": "d", "at": 1, "settings": {"weight": 2}}, False),
+    ({"command": "stop", "detector": "d", "at": 1}, False),
+    ({"command": "resume", "at": 1}, False),
+    ({"command": "tune", "detector": "d", "at": 1, "settings": {"weight": None}}, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "fits"), [("label", *case) for case in LABELS] + [("command", *case) for case in COMMANDS]
+)
+def test_what_is_taken_is_what_is_documented(name: str, line: dict[str, Any], fits: bool) -> None:
+    """A line that the schema allows is taken, another one is refused."""
+    assert validator(name).is_valid(line) is fits
+    text = orjson.dumps(line)
+    try:
+        read_label(text) if name == "label" else read_command(text, "control/0", 0)
+    except BadLineError:
+        assert not fits
+    else:
+        assert fits
