@@ -1,9 +1,9 @@
 """Kafka as a source and as a sink: tables, and the specs they stand for."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from flows.config.durations import Duration, parse_moment_us
 from flows.config.section import Section, SourceSection, problem
@@ -11,6 +11,7 @@ from flows.kafka.connection import Connection, Value, redacted
 from state.types import MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
+    from flows.kafka.formats import FormatSpec
     from flows.kafka.topics import Start
     from flows.sinks.specs import SinkSpec
     from flows.sources.base import Source
@@ -117,8 +118,29 @@ class KafkaConfig(_Cluster, SourceSection):
     on_lost: Literal["fail", "earliest", "latest"] = Field(
         "fail", description="when retention has deleted the offset to go on from: fail, or go on there"
     )
+    format: Literal["json", "avro", "protobuf"] = Field("json", description="of values: json, avro or protobuf")
+    registry: Client = Field(
+        {}, repr=False, description="avro: properties of the schema registry's client, at least url"
+    )
+    descriptor: str = Field("", description="protobuf: file of a descriptor set, with all imports")
+    message: str = Field("", description="protobuf: full name of the message")
+    framed: bool = Field(False, description="protobuf: whether Confluent's framing is in front of each value")
     discover: Duration = Field(MINUTE_US, description="how often to look for new partitions; 0: never")
     buffer_bytes: int = Field(16 << 20, ge=1 << 16, description="of messages fetched ahead, per partition")
+
+    @model_validator(mode="after")
+    def _fits_format(self) -> Self:
+        needed = {"avro": ("registry",), "protobuf": ("descriptor", "message")}
+        for key in needed.get(self.format, ()):
+            if not getattr(self, key):
+                raise problem("nothing", f'a value, for format "{self.format}"', key)
+        for format_, keys in (*needed.items(), ("protobuf", ("framed",))):
+            for key in keys:
+                if getattr(self, key) and format_ != self.format:
+                    raise problem(f"{key} with format {self.format}", f"{key} with format {format_}", key)
+        if self.format == "avro" and not self.registry.get("url"):
+            raise problem("nothing", 'the registry\'s address, such as "http://localhost:8081"', ("registry", "url"))
+        return self
 
     @property
     def is_live(self) -> bool:
@@ -143,7 +165,15 @@ class KafkaConfig(_Cluster, SourceSection):
             on_lost=self.on_lost,
             buffer_bytes=self.buffer_bytes,
             metadata=metadata,
+            format=self._format_spec(),
         )
+
+    def _format_spec(self) -> "FormatSpec | None":
+        from flows.kafka.formats import AvroSpec, ProtobufSpec
+
+        if self.format == "avro":
+            return AvroSpec(tuple(self.registry.items()))
+        return ProtobufSpec(self.descriptor, self.message, self.framed) if self.format == "protobuf" else None
 
     def bounded(self) -> "KafkaConfig":
         """The same, until what is there now."""

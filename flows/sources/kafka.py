@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from flows.kafka.connection import Connection
 from flows.kafka.errors import in_words, is_lasting
+from flows.kafka.formats import FormatSpec, UndecodableError
 from flows.kafka.metadata import with_metadata
 from flows.kafka.topics import TIMEOUT_S, Heard, Start, ask, partition_counts, partition_name, start_offset
 from flows.sources.base import Lines
@@ -41,7 +42,7 @@ class KafkaSpec:
     start: where a partition begins that no saved state knows.  until: None to go on for ever; "now" for what is there
     when a partition is opened; or "topic/partition" -> the offset to stop before.  on_lost: what to do when the brokers
     no longer have the offset to go on from.  buffer_bytes: of messages fetched ahead, per partition.
-    metadata: whether values get the members of flows.kafka.metadata.
+    metadata: whether values get the members of flows.kafka.metadata.  format: None for JSON.
     """
 
     connection: Connection
@@ -53,6 +54,7 @@ class KafkaSpec:
     on_lost: OnLost = "fail"
     buffer_bytes: int = 16 << 20
     metadata: bool = False
+    format: FormatSpec | None = None
 
     def partition_names(self) -> list[str]:
         """All partitions of all topics.  Raises SourceError for brokers that do not answer and topics they lack."""
@@ -115,6 +117,7 @@ class KafkaPartition:
         self._number = number
         self._where = f"Kafka at {spec.connection.brokers}, {partition_name(topic, number)}"
         self._clock = clock
+        self._format = None if spec.format is None else spec.format.build()
         self._heard = Heard()
         self._consumer = self._connect()
         self.until: int | None = None
@@ -299,6 +302,12 @@ class KafkaPartition:
                 if value is None:
                     refused[row] = Reason.TOMBSTONE, f"no value, key {_text(messages[row].key())}"
                     values[row] = b""
+        if self._format is not None:
+            for row, value in enumerate(values):
+                try:
+                    values[row] = self._format.line(value) if row not in refused else value
+                except UndecodableError as error:
+                    refused[row] = Reason.UNDECODABLE, str(error)
         lines = [*map(with_metadata, values, messages)] if self._spec.metadata else values
         offsets = [message.offset() for message in messages]
         return Lines(lines, offsets, partition_name(self._topic, self._number), refused)

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from google.protobuf import descriptor_pb2
 
+from flows.kafka.formats import ProtobufSpec
 from flows.sources.base import Lines
 from flows.sources.kafka import KafkaPartition, KafkaSpec
 from flows.wire.reject import Reason
@@ -178,6 +181,23 @@ def test_metadata(cluster: Cluster) -> None:
     assert orjson.loads(lines[1]) == {"@offset": 1, **added}
     assert lines[2] == b"[1]"
     assert orjson.loads(lines[3]) == {"@offset": 3, **added}
+
+
+def test_format(cluster: Cluster, tmp_path: Path) -> None:
+    """Values of another format become JSON lines, with metadata if asked for; what is none is refused as it came."""
+    descriptor = tmp_path / "d.desc"
+    file = descriptor_pb2.FileDescriptorProto(name="d.proto", package="m", syntax="proto3")
+    string = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
+    file.message_type.add(name="Play").field.add(name="user", number=1, type=string, label=1)
+    descriptor.write_bytes(descriptor_pb2.FileDescriptorSet(file=[file]).SerializeToString())
+    topic = cluster.create()
+    cluster.produce(topic, [(None, b"\n\x03ann"), (None, b"\xff"), (None, None), (None, b"\n\x03bob")])
+    protobuf = ProtobufSpec(str(descriptor), "m.Play")
+    lines = read_some(opened(spec(cluster, topic, until="now", format=protobuf, metadata=True)))
+    users = [orjson.loads(lines.lines[i]) for i in (0, 3)]
+    assert [(found["user"], found["@offset"]) for found in users] == [("ann", 0), ("bob", 3)]
+    assert list(lines.lines[1:3]) == [b"\xff", b""]
+    assert {row: reason for row, (reason, _) in lines.refused.items()} == {1: Reason.UNDECODABLE, 2: Reason.TOMBSTONE}
 
 
 def test_idle_only_when_the_end_is_known(cluster: Cluster) -> None:
