@@ -89,7 +89,9 @@ Client = Annotated[
 
 
 class _Cluster(Section):
-    brokers: str = Field("localhost:9092", min_length=1, description="host:port of one or more, separated by commas")
+    brokers: str = Field(
+        "localhost:9092", min_length=1, description='host:port of one or more, separated by commas, or "${NAME}"'
+    )
     client: Client = Field(
         {},
         repr=False,

@@ -56,12 +56,17 @@ class Connection:
     """A cluster.
 
     brokers: "host:port" of one or more, separated by commas.  properties: further ones of librdkafka, as it names them
-    ("security.protocol", "sasl.password", "ssl.ca.location", ...); "${NAME}" in a text stands for an environment
+    ("security.protocol", "sasl.password", "ssl.ca.location", ...).  In both "${NAME}" stands for an environment
     variable, which is read when a client is made.
     """
 
     brokers: str
     properties: tuple[tuple[str, Value], ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The brokers, whatever stands for them.  Raises ConfigError."""
+        return _expand("brokers", self.brokers)
 
     def __repr__(self) -> str:
         return f"Connection({self.brokers!r}, {redacted(dict(self.properties))!r})"
@@ -92,10 +97,10 @@ class Connection:
 
         settings = {"client.id": "driftnet"} | expanded(dict(self.properties)) | dict(own)
         try:
-            return kind(settings | {"bootstrap.servers": self.brokers}, logger=_log)
+            return kind(settings | {"bootstrap.servers": self.address}, logger=_log)
         except (KafkaException, TypeError, ValueError) as error:
             reason = error.args[0].str() if isinstance(error, KafkaException) else error
-            raise ConfigError(f"Kafka at {self.brokers}: the client's properties do not fit: {reason}") from error
+            raise ConfigError(f"Kafka at {self.address}: the client's properties do not fit: {reason}") from error
 
 
 def require_kafka() -> None:

@@ -58,8 +58,10 @@ class Figures:
         grid.add_row("sender behind", f"{self.sender_late_s * 1e3:,.0f} ms at worst")
         if self.done_per_s is not None:
             grid.add_row("processed", f"{self.done_per_s:,.0f} a second")
+        lag = "unknown: the group was told no offsets"
         if self.lag_max is not None:
-            grid.add_row("lag", f"{self.lag_max:,} records at most, {self.lag_end:,} at the end")
+            lag = f"{self.lag_max:,} records at most, {self.lag_end:,} at the end"
+        grid.add_row("lag", lag)
         grid.add_row("alerts", f"{self.alerts:,}")
         if self.event_to_alert_s:
             grid.add_row("event to alert", _quantiles(self.event_to_alert_s))

@@ -59,7 +59,7 @@ def send(lines: Iterable[bytes], rate: float, to: Topic, tick: Progress) -> Sent
             "linger.ms": 5,
         }
     )
-    partition_counts(producer, heard, to.connection.brokers, (to.name,), SinkError)
+    partition_counts(producer, heard, to.connection.address, (to.name,), SinkError)
     # A moment to come, so that the first lines are there when they are due.
     sent = Sent(time.time() + 0.5, rate)
     clock_s = time.monotonic() + 0.5

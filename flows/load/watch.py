@@ -85,7 +85,7 @@ def _at_the_end(topic: Topic) -> Any:
 
     heard = Heard()
     consumer = topic.connection.consumer({"group.id": "driftnet-load", "enable.auto.commit": False, "error_cb": heard})
-    count = partition_counts(consumer, heard, topic.connection.brokers, (topic.name,))[topic.name]
+    count = partition_counts(consumer, heard, topic.connection.address, (topic.name,))[topic.name]
     partitions = [TopicPartition(topic.name, p) for p in range(count)]
     ends = [ask(lambda p=p: consumer.get_watermark_offsets(p, TIMEOUT_S)[1]) for p in partitions]  # type: ignore[misc]
     consumer.assign([TopicPartition(topic.name, p, end) for p, end in enumerate(ends)])
@@ -124,7 +124,7 @@ class _Lag:
 
         heard = Heard()
         self._consumer = topic.connection.consumer({"group.id": group, "enable.auto.commit": False, "error_cb": heard})
-        count = partition_counts(self._consumer, heard, topic.connection.brokers, (topic.name,))[topic.name]
+        count = partition_counts(self._consumer, heard, topic.connection.address, (topic.name,))[topic.name]
         self._partitions = [TopicPartition(topic.name, p) for p in range(count)]
 
     def look(self) -> tuple[int | None, int | None]:

@@ -217,6 +217,7 @@ class PopulationOperator:
         return {
             "watermark_us": self._rounds.watermark_us,
             "rounds_waiting": len(self._rounds.waiting),
+            "waiting_for_labels": {window: len(join) for window, join in self._joins.items()},
             "quarantined": {window: len(held.state()) for window, held in self._quarantine.items()},
             "windows": {
                 window: {name: len(frame) for name, frame in models.frames().items()}

@@ -77,7 +77,7 @@ class KafkaWriter:
         self._delivery_s = delivery_s
         self._buffer_max = (patience or Patience()).buffer_max
         self._clock = clock
-        self._where = f"Kafka at {connection.brokers}, topic {topic}"
+        self._where = f"Kafka at {connection.address}, topic {topic}"
         self._waiting: dict[int, _Item] = {}
         """Records that are not known to be safe, by number, in order."""
         self._last = self._given = 0
@@ -87,10 +87,10 @@ class KafkaWriter:
         self._in_transaction = False
         self._life = 0
         self._failed: Any = None
-        self._closed = False
+        self._closed = self._given_up = False
         self._heard = Heard()
         self._producer = self._connect()
-        partitions = partition_counts(self._producer, self._heard, connection.brokers, (topic,), SinkError)
+        partitions = partition_counts(self._producer, self._heard, connection.address, (topic,), SinkError)
         self._next = self._ends(partitions[topic])
         self._known = Counter[bytes]() if resume_position is None else self._written_since(resume_position)
 
@@ -117,7 +117,8 @@ class KafkaWriter:
 
         Raises SinkError; the records are kept, and another flush tries again.
         """
-        until_s = self._clock() + self._delivery_s
+        # Who has given up already is not made to wait again for the sake of an orderly end.
+        until_s = self._clock() + (0.0 if self._closed and self._given_up else self._delivery_s)
         while self._waiting:
             if self._failed is not None:
                 self._start_over()
@@ -130,6 +131,7 @@ class KafkaWriter:
             if self._waiting and self._clock() > until_s:
                 why = f": {in_words(self._heard.error)}" if self._heard.error is not None else ""
                 raise self._undelivered(f"no answer for {self._delivery_s:g} s{why}")
+        self._given_up = False
         return {str(partition): offset for partition, offset in sorted(self._next.items())}
 
     def close(self) -> None:
@@ -239,6 +241,7 @@ class KafkaWriter:
             self._producer.flush(_POLL_S)
 
     def _undelivered(self, why: str) -> SinkError:
+        self._given_up = True
         return SinkError(
             f"{self._where}: {len(self._waiting)} records of the {self._stream} are not delivered: {why}. None is lost:"
             " they come again when the run goes on from its last checkpoint"

@@ -61,7 +61,7 @@ class KafkaSpec:
         heard = Heard()
         client = self.connection.consumer({"group.id": self.group, "error_cb": heard})
         try:
-            counts = partition_counts(client, heard, self.connection.brokers, self.topics)
+            counts = partition_counts(client, heard, self.connection.address, self.topics)
         finally:
             client.close()
         return [self._name(topic, number) for topic, count in counts.items() for number in range(count)]
@@ -115,7 +115,7 @@ class KafkaPartition:
         self._spec = spec
         self._topic = topic
         self._number = number
-        self._where = f"Kafka at {spec.connection.brokers}, {partition_name(topic, number)}"
+        self._where = f"Kafka at {spec.connection.address}, {partition_name(topic, number)}"
         self._clock = clock
         self._format = None if spec.format is None else spec.format.build()
         self._heard = Heard()

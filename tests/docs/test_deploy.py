@@ -46,12 +46,35 @@ def test_options_exist(command: list[str]) -> None:
 
 def test_configurations_can_run() -> None:
     """Both configurations compile."""
-    for config in (
-        load(DEPLOY / "fraud.toml", environ={}),
-        loads(kubernetes()["ConfigMap"]["data"]["fraud.toml"], "fraud.toml"),
+    for config, sources in (
+        (load(DEPLOY / "fraud.toml", environ={}), ["events", "labels", "control"]),
+        (loads(kubernetes()["ConfigMap"]["data"]["fraud.toml"], "fraud.toml"), ["events"]),
     ):
         assert config.job().detectors
-        assert list(config.sources) == ["events"]
+        assert list(config.sources) == sources
+
+
+def test_every_topic_is_made() -> None:
+    """The topics that compose makes are those that the configuration names, and the load."""
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    (script,) = services["topics"]["command"]
+    made = {name.partition(":")[0] for name in re.findall(r"[a-z]+:\d+", script.partition("in ")[2].partition(";")[0])}
+    config = load(DEPLOY / "fraud.toml", environ={})
+    read = {topic for source in config.sources.values() for topic in source.topics}  # type: ignore[union-attr]
+    sinks = config.sinks
+    written = [
+        s for of_stream in (sinks.alerts, sinks.drift, sinks.late, sinks.rejects, sinks.audit) for s in of_stream
+    ]
+    assert made == read | {sink.topic for sink in written if sink.kind == "kafka"}
+    named = {text.rpartition("/")[2] for text in services["load"]["command"] if text.startswith("kafka://")}
+    assert named <= made
+
+
+def test_the_load_can_run() -> None:
+    """Every option of the load is one of `driftnet load`."""
+    command = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["load"]["command"]
+    assert command[0] == "load"
+    assert {word for word in command if word.startswith("--")} <= options("load")
 
 
 def test_there_is_time_to_drain() -> None:

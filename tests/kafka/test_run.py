@@ -60,6 +60,22 @@ scores = {{ kind = "kafka", brokers = "{brokers}", topic = "{scores}" }}
 """
 
 
+_TOLD = """
+[sources.labels]
+kind = "kafka"
+brokers = "{brokers}"
+topics = "{labels}"
+reads = "labels"
+[sources.control]
+kind = "kafka"
+brokers = "{brokers}"
+topics = "{control}"
+reads = "control"
+[sinks]
+audit = {{ kind = "kafka", brokers = "{brokers}", topic = "{audit}" }}
+"""
+
+
 @dataclass
 class Job:
     """A configuration on topics of its own."""
@@ -97,8 +113,8 @@ class Job:
             headers = [("shop", f"s{i}".encode())]
             self.cluster.produce(self.events, [(card.encode(), value)], partition, timestamp=at_ms + i, headers=headers)
 
-    def records(self, stream: str) -> list[dict[str, Any]]:
-        return [orjson.loads(m.value()) for m in self.cluster.read(self.topics[stream], 2)]
+    def records(self, stream: str, partitions: int = 2) -> list[dict[str, Any]]:
+        return [orjson.loads(m.value()) for m in self.cluster.read(self.topics[stream], partitions)]
 
     def log(self) -> str:
         return (self.place / "log").read_text()
@@ -144,6 +160,35 @@ def test_alerts_come_while_it_runs(job: Job) -> None:
     assert totals["balanced"]
     assert {name.rpartition("/")[2]: lag for name, lag in totals["lag"].items()} == {"0": [0, 0.0], "1": [0, 0.0]}
     assert "lag none" in job.log()
+
+
+def test_labels_and_commands_come_back(job: Job) -> None:
+    """What people find out teaches the running job, and what they want of its detectors is done, and on record."""
+    for name in ("labels", "control", "audit"):
+        job.topics[name] = job.cluster.create(1, name)
+    own = {"brokers": job.cluster.brokers, **job.topics}
+    config = job.place / "job.toml"
+    config.write_text(config.read_text().replace("[sinks]", _TOLD.format(**own)))
+    with job.running("--state-dir", "kept") as process:
+        now_ms = int(time.time() * 1000) // 2000 * 2000
+        job.pay("greedy", 9, 0, now_ms)
+        job.pay("quiet", 2, 1, now_ms)
+        wait_for(lambda: len(job.records("scores")) == 2, 40)
+        at = int(time.time() * 1000)
+        labels = [{"subject": card, "label": int(card == "greedy"), "at": at} for card in ("greedy", "quiet")]
+        job.cluster.lines(job.topics["labels"], [b"{", *map(orjson.dumps, labels)])
+        pause = {"command": "pause", "detector": "many", "at": at, "by": "ann"}
+        job.cluster.lines(job.topics["control"], [orjson.dumps(pause)])
+        wait_for(lambda: job.records("audit", 1), 40)
+        job.pay("greedy", 9, 0, int(time.time() * 1000) + 4000)
+        wait_for(lambda: len(job.records("scores")) == 3, 40)
+        totals = end(process)
+    (audit,) = job.records("audit", 1)
+    assert (audit["command"], audit["outcome"], audit["by"]) == ("pause", "applied", "ann")
+    assert [a["subject"] for a in job.records("alerts")] == ["greedy"]
+    assert totals["labels"] == {"read": 3, "rows": 2, "rejected": 1}
+    assert totals["labelled"] == {"fraud_suspected": 1, "genuine_cleared": 1}
+    assert totals["control"] == {"read": 1}
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -193,6 +238,32 @@ def test_new_partitions_are_read(job: Job) -> None:
         job.pay("new", 5, 2, int(time.time() * 1000))
         wait_for(lambda: len(job.records("alerts")) == 2, 40)
         assert end(process)["read"] == 10
+
+
+def test_load(job: Job) -> None:
+    """`driftnet load` tells what a job makes of its events, and sends back what is true of its alerts."""
+    config = job.place / "job.toml"
+    text = config.read_text().replace('subject = "card"', 'subject = "user_id"').replace("amount =", "ms_played =")
+    config.write_text(text.replace('path = "@timestamp"', 'path = "event_time"'))
+    labels = job.cluster.create(1, "labels")
+    place = f"kafka://{job.cluster.brokers}"
+    with job.running("--state-dir", "kept") as process:
+        wait_for(lambda: "lag none" in job.log(), 40)
+        command = [sys.executable, "-m", "flows.cli", "load", "--rate", "400", "--users", "60", "--minutes", "0.15"]
+        command += ["--to", f"{place}/{job.events}", "--group", job.events, "--pid", str(process.pid), "--json"]
+        command += ["--alerts", f"{place}/{job.topics['alerts']}", "--labels", f"{place}/{labels}", "--settle", "4"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        totals = end(process)
+    found = orjson.loads(done.stdout)
+    assert (found["events"], totals["read"]) == (3600, 3600)
+    assert found["alerts"] == totals["outputs"]["alerts"] > 10
+    assert 0 < found["window_to_alert_s"]["p50"] <= found["event_to_alert_s"]["p50"] <= found["event_to_alert_s"]["max"]
+    assert 200 < found["done_per_s"] < 600
+    assert found["lag_end"] is not None
+    assert found["cores"] > 0
+    assert found["rss_max_bytes"] > 50 << 20
+    told = {orjson.loads(m.value())["subject"] for m in job.cluster.read(labels)}
+    assert told == {alert["subject"] for alert in job.records("alerts")}
 
 
 def test_password_is_not_printed(job: Job) -> None:

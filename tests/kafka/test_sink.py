@@ -1,5 +1,6 @@
 """A Kafka topic as a sink: each record once and in order, or an error that says what waits."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,22 @@ def test_broker_that_does_not_answer(tmp_path: Path, broker: Broker) -> None:
     sink.write(alerts(range(110, 120)))
     sink.close()
     assert numbers(cluster, topic) == list(range(120))
+
+
+def test_end_after_giving_up_is_quick(broker: Broker) -> None:
+    """Who has waited for the brokers in vain is not made to wait again when the run ends."""
+    cluster = Cluster(broker.address)
+    sink = writer(cluster, cluster.create(), delivery_s=3.0)
+    broker.pause()
+    sink.write(alerts(range(3)))
+    with pytest.raises(SinkError, match="3 records"):
+        sink.flush()
+    began_s = time.monotonic()
+    with pytest.raises(SinkError, match="3 records"):
+        sink.close()
+    assert time.monotonic() - began_s < 2.5
+    sink.close()
+    broker.resume()
 
 
 @real_kafka
