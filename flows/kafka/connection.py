@@ -20,6 +20,11 @@ _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _log: Final = logging.getLogger("driftnet.kafka.client")
 """The client's own lines, several a second while something is wrong; what they mean is said by those who use it."""
 _log.setLevel(logging.CRITICAL)
+_DEFAULTS: Final[Mapping[str, Mapping[str, Value]]] = {
+    # A fetch that is answered with the first message costs as much as one that is answered with hundreds.
+    "Consumer": {"fetch.min.bytes": 1 << 16, "fetch.wait.max.ms": 50},
+}
+"""What the configured properties may change, by kind of client."""
 
 
 def redacted(properties: Mapping[str, Value]) -> dict[str, Value]:
@@ -95,7 +100,8 @@ class Connection:
     def _made(self, kind: Any, own: Mapping[str, Any]) -> Any:
         from confluent_kafka import KafkaException
 
-        settings = {"client.id": "driftnet"} | expanded(dict(self.properties)) | dict(own)
+        defaults = {"client.id": "driftnet", **_DEFAULTS.get(kind.__name__, {})}
+        settings = {**defaults, **expanded(dict(self.properties)), **own}
         try:
             return kind(settings | {"bootstrap.servers": self.address}, logger=_log)
         except (KafkaException, TypeError, ValueError) as error:
