@@ -52,10 +52,17 @@ def file(tmp_path: Path) -> Path:
 def growing_run(plan: Plan, file: Path) -> tuple[Growth, bool]:
     """Runs while partitions are added; whether it ended."""
     growth = Growth(plan.sources, 0.05)
-    threading.Timer(1.0, file.write_text, ["2"]).start()
+
+    def add_one() -> None:
+        while not file.with_name("out").exists():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        file.write_text("2")
+
+    threading.Thread(target=add_one, daemon=True).start()
     thread = threading.Thread(target=execute, args=(plan, None, growth))
     thread.start()
-    thread.join(3 if plan.options.state_dir is None else 20)
+    thread.join(5 if plan.options.state_dir is None else 40)
     ended = not thread.is_alive()
     file.with_name("over").touch()
     thread.join()

@@ -124,7 +124,7 @@ class Life:
         for stream, texts in expected.items():
             found = Counter(m.value().decode() for m in self._cluster.read(topics[stream], 2))
             assert found == texts, f"{stream}: missing {list(texts - found)[:2]}, too many {list(found - texts)[:2]}"
-        summary = json.loads(out)["summary"]
+        summary = json.loads(out[out.index("{") :])["summary"]
         differ = {
             k: (summary[k], totals[k])
             for k in totals

@@ -10,7 +10,7 @@ from flows.sinks import ConsoleSink, SinkSpec
 
 def _assembly(sinks: str, extra: tuple[SinkSpec, ...] = ()) -> Assembly:
     return Assembly(
-        loads(f"[sinks]\nalerts = [{sinks}]\ndrift = []\nrejects = []\nlate = []\n"), {Stream.ALERTS: extra}
+        loads(f"[sinks]\nalerts = [{sinks}]\ndrift = []\nrejects = []\nlate = []\naudit = []\n"), {Stream.ALERTS: extra}
     )
 
 
