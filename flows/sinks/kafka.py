@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +35,10 @@ IDS: Final = {"alerts": "alert_id", "drift": "event_id", "audit": "audit_id"}
 ID_HEADER: Final = "driftnet-id"
 _POLL_S: Final = 0.25
 _TRANSACTION_MS: Final = 300_000
+_KNOWN_S: Final = 3600.0
+"""What has not come again after so long will not: a live run whose idle clock went otherwise may find other things."""
+_Place = tuple[int, int]
+"""Partition and offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,11 @@ class KafkaWriter:
         self._producer = self._connect()
         partitions = partition_counts(self._producer, self._heard, connection.address, (topic,), SinkError)
         self._next = self._ends(partitions[topic])
-        self._known = Counter[bytes]() if resume_position is None else self._written_since(resume_position)
+        self._known: dict[bytes, list[_Place]] = {}
+        """Records that are there, and have not come again yet: id -> where, in the order of the partition."""
+        self._known_until_s = clock() + _KNOWN_S
+        if resume_position is not None:
+            self._read_back(resume_position)
 
     @property
     def waiting(self) -> int:
@@ -103,8 +110,7 @@ class KafkaWriter:
         """Raises SinkError when too many records wait, and cannot be delivered."""
         for record in records:
             item = self._encode(record)
-            if self._known[item.id]:
-                self._known[item.id] -= 1
+            if self._is_known(item):
                 continue
             if len(self._waiting) >= self._buffer_max:
                 self.flush()
@@ -132,7 +138,28 @@ class KafkaWriter:
                 why = f": {in_words(self._heard.error)}" if self._heard.error is not None else ""
                 raise self._undelivered(f"no answer for {self._delivery_s:g} s{why}")
         self._given_up = False
-        return {str(partition): offset for partition, offset in sorted(self._next.items())}
+        return self._position()
+
+    def _position(self) -> dict[str, int]:
+        """Where the partitions go on; where a known record has not come again yet, there: the next run must know it."""
+        found = dict(self._next)
+        if self._known and self._clock() > self._known_until_s:
+            _log.warning("%s: %d records that were written before did not come again", self._where, len(self._known))
+            self._known = {}
+        for places in self._known.values():
+            for partition, offset in places:
+                found[partition] = min(found[partition], offset)
+        return {str(partition): offset for partition, offset in sorted(found.items())}
+
+    def _is_known(self, item: _Item) -> bool:
+        """Whether the record is there already; each one that is there counts once."""
+        places = self._known.get(item.id)
+        if places is None:
+            return False
+        places.pop(0)
+        if not places:
+            del self._known[item.id]
+        return True
 
     def close(self) -> None:
         """Flushes and lets go."""
@@ -270,8 +297,8 @@ class KafkaWriter:
         finally:
             consumer.close()
 
-    def _written_since(self, position: Mapping[str, int]) -> Counter[bytes]:
-        """The ids of the records behind a position."""
+    def _read_back(self, position: Mapping[str, int]) -> None:
+        """Gets to know the records behind a position."""
         from confluent_kafka import TopicPartition
 
         own = {
@@ -283,8 +310,7 @@ class KafkaWriter:
             "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
         }
-        found: Counter[bytes] = Counter()
-        behind = {p for p, end in self._next.items() if position.get(str(p), 0) < end}
+        behind = set(self._next)
         consumer = self._connection.consumer(own)
         consumer.assign([TopicPartition(self._topic, p, position.get(str(p), 0)) for p in behind])
         until_s = self._clock() + self._delivery_s
@@ -292,8 +318,11 @@ class KafkaWriter:
             for message in consumer.consume(1000, _POLL_S):
                 error = message.error()
                 if error is None:
+                    place: Any = message.partition(), message.offset()
+                    self._next[place[0]] = max(self._next[place[0]], place[1] + 1)
                     headers: Any = message.headers() or ()
-                    found.update(value for name, value in headers if name == ID_HEADER)
+                    for value in (value for name, value in headers if name == ID_HEADER):
+                        self._known.setdefault(value, []).append(place)
                 elif error.name() == "_PARTITION_EOF":
                     behind.discard(message.partition() or 0)
                 elif is_lasting(error):
@@ -301,6 +330,5 @@ class KafkaWriter:
             if self._clock() > until_s:
                 raise SinkError(f"{self._where}: what was written since the checkpoint cannot be read: no answer")
         consumer.close()
-        if found:
-            _log.info("%s: %d records were written after the checkpoint, and are known", self._where, found.total())
-        return found
+        if self._known:
+            _log.info("%s: %d records were written after the checkpoint", self._where, len(self._known))

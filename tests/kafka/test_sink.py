@@ -89,6 +89,38 @@ def test_what_was_written_since_the_checkpoint_is_not_repeated(cluster: Cluster,
     assert sorted(numbers(cluster, topic, 3)) == list(range(25))
 
 
+def test_killed_again_before_all_has_come_again(cluster: Cluster) -> None:
+    """A checkpoint between two known records does not forget the second one, which comes only after the next kill."""
+    topic = cluster.create(3)
+    first = writer(cluster, topic)
+    start = first.flush()
+    first.write(alerts(range(20)))
+    first.flush()
+    second = writer(cluster, topic, start)
+    second.write(alerts(range(8)))
+    between = second.flush()
+    third = writer(cluster, topic, between)
+    third.write(alerts(range(8, 25)))
+    third.close()
+    assert sorted(numbers(cluster, topic, 3)) == list(range(25))
+    last = writer(cluster, topic, third.flush())
+    assert last._known == {}
+
+
+def test_known_records_that_never_come_again_are_forgotten(cluster: Cluster) -> None:
+    """After an hour they hold the position back no more."""
+    topic = cluster.create()
+    now_s = 0.0
+    first = writer(cluster, topic)
+    start = first.flush()
+    first.write(alerts(range(3)))
+    end = first.flush()
+    second = writer(cluster, topic, start, clock=lambda: now_s)
+    assert second.flush() == start
+    now_s = 3601.0
+    assert second.flush() == end
+
+
 def test_a_kill_before_the_first_checkpoint_repeats_nothing(cluster: Cluster) -> None:
     """Where a fresh sink begins is a position too; what others wrote before does not matter."""
     topic = cluster.create(2)
