@@ -1,5 +1,6 @@
 """What brokers do to those who depend on them, and what it costs: a pause, or an error that says what to do."""
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -219,3 +220,25 @@ def test_not_allowed(guarded: Cluster) -> None:
         spec(bob, topic).partition_names()
     with pytest.raises(SinkError, match=r"(?i)authorization failed; .*WRITE"):
         KafkaWriter(bob.connection, topic, "alerts")
+
+
+@own_kafka
+def test_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS properties reach the client; a certificate that nobody trusts is told from brokers that are away."""
+    store, authority = tmp_path / "broker.p12", tmp_path / "ca.pem"
+    tool = ["keytool", "-keystore", str(store), "-storetype", "PKCS12", "-storepass", "sesame", "-alias", "broker"]
+    name = ["-dname", "CN=127.0.0.1", "-ext", "SAN=ip:127.0.0.1", "-validity", "2"]
+    subprocess.run([*tool, "-genkeypair", "-keyalg", "RSA", *name], check=True, capture_output=True)
+    authority.write_bytes(subprocess.run([*tool, "-exportcert", "-rfc"], check=True, capture_output=True).stdout)
+    settings = {"ssl.keystore.location": str(store), "ssl.keystore.type": "PKCS12", "ssl.keystore.password": "sesame"}
+    settings |= {"ssl.truststore.location": str(store), "ssl.truststore.password": "sesame"}
+    client = {"security.protocol": "SSL", "ssl.ca.location": str(authority)}
+    with apache(tmp_path, settings, "SSL", client) as broker:
+        cluster = Cluster(broker.address, client)
+        topic = cluster.create()
+        cluster.lines(topic, [b"1"])
+        assert drained(opened(spec(cluster, topic, until="now"))) == [b"1"]
+        monkeypatch.setattr("flows.kafka.topics.partition_counts.__defaults__", (SourceError, 3.0))
+        stranger = Cluster(broker.address, {"security.protocol": "SSL"})
+        with pytest.raises(SourceError, match=r"check security\.protocol and the ssl\.\* properties"):
+            spec(stranger, topic).partition_names()

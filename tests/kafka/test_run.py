@@ -267,6 +267,29 @@ def test_load(job: Job) -> None:
     assert told == {alert["subject"] for alert in job.records("alerts")}
 
 
+def test_explain(job: Job) -> None:
+    """An alert of a live run on a topic is rebuilt from the topic, to the bit, also when the run began at its end."""
+    config = job.place / "job.toml"
+    text = config.read_text().replace('discover = "1s"', 'start = "latest"')
+    config.write_text(
+        text.replace("[sinks]", '[sinks]\nlate = { kind = "console" }').replace("alerts = {", "alerts = [{")
+    )
+    text = config.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("alerts = [{"))
+    config.write_text(text.replace(line, f'{line}, {{ kind = "sqlite", path = "kept.db" }}]'))
+    job.pay("before", 5, 0, int(time.time() * 1000) - 60_000)
+    with job.running("--state-dir", "kept") as process:
+        wait_for(lambda: "lag none" in job.log(), 40)
+        job.pay("greedy", 9, 1, int(time.time() * 1000))
+        wait_for(partial(job.records, "alerts"), 40)
+        end(process)
+    (alert,) = job.records("alerts")
+    command = [sys.executable, "-m", "flows.cli", "explain", alert["alert_id"], "--db", "kept.db", "--json"]
+    done = subprocess.run(command, cwd=job.place, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert orjson.loads(done.stdout)["reproduced"] is True
+
+
 def test_password_is_not_printed(job: Job) -> None:
     """Neither the log, nor what is kept in the state directory and the store, has the secret."""
     config = job.place / "job.toml"
