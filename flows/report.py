@@ -86,8 +86,8 @@ class Summary:
         if not self.lag:
             return ""
         records = sum(n for n, _ in self.lag.values())
-        worst_s = max(s for _, s in self.lag.values())
-        return f"{records:,} records, {worst_s:,.1f} s" if records else "none"
+        worst = max(self.lag, key=lambda name: self.lag[name][1])
+        return f"{records:,} records, {self.lag[worst][1]:,.1f} s in {worst}" if records else "none"
 
     @property
     def events_per_s(self) -> float:

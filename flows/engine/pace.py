@@ -87,7 +87,9 @@ class Pace:
         started = [us for us in active if us > START_OF_TIME_US]
         if active:
             return min(started) if len(started) == len(active) else None
-        reached_us = max(list(self._watermark_us.values()))
+        # Of those that are waited for: what people tell has times of its own, and comes whenever it does.
+        awaited = [n for n in heard_us if n not in self._aside]
+        reached_us = max((self._watermark_us[n] for n in awaited), default=START_OF_TIME_US)
         if reached_us > START_OF_TIME_US:
-            return reached_us + now_us - max(heard_us.values())
+            return reached_us + now_us - max(heard_us[n] for n in awaited)
         return None if self._bound_us is None else self._wall_us() - self._bound_us

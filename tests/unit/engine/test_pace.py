@@ -114,3 +114,35 @@ def test_jumps_of_the_wall_clock_are_not_seen() -> None:
         clock.jumped_us += jump_s * SECOND_US
         moved.append(pace.idle_watermark_us("a"))
     assert moved == [9_000 + s * SECOND_US for s in (40, 80, 120)]
+
+
+def test_what_people_tell_is_never_waited_for() -> None:
+    """A partition beside the events is taken for silent from the beginning, and after each line that it gives."""
+    clock = Clock()
+    pace = pace_of(clock, idle_s=30)
+    pace.join("labels", START_OF_TIME_US, awaited=False)
+    pace.heard("a", 7000)
+    pace.heard("b", 500)
+    assert pace.idle_watermark_us("labels") == 500
+    pace.heard("labels", 400)
+    assert pace.idle_watermark_us("labels") == 500
+
+
+def test_time_of_labels_is_not_that_of_events() -> None:
+    """When all events are silent, time goes on from the last of them, whatever people tell meanwhile."""
+    clock = Clock()
+    pace = pace_of(clock, idle_s=30)
+    pace.join("labels", START_OF_TIME_US, awaited=False)
+    pace.heard("a", 7000)
+    pace.heard("b", 500)
+    clock.now_us += 100 * SECOND_US
+    pace.heard("labels", WALL_US)
+    assert pace.idle_watermark_us("a") == 7000 + 100 * SECOND_US
+    assert pace.idle_watermark_us("labels") == 7000 + 100 * SECOND_US
+
+
+def test_only_labels_are_left() -> None:
+    """Where no partition of events is, the clock tells the time, if there is a bound."""
+    pace = Pace(100, 0, 5, lambda: 0, lambda: WALL_US)
+    pace.join("labels", START_OF_TIME_US, awaited=False)
+    assert pace.idle_watermark_us("labels") == WALL_US - 5

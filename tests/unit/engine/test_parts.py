@@ -1,5 +1,6 @@
 """Source partition, logic and sink, called as Bytewax calls them."""
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from flows.engine.source import LinePartition, LineSource
 from flows.engine.stages import SubjectStage
 from flows.engine.watch import FirstError, Watch
 from flows.operators.messages import GroupInput, Output, Stream
+from flows.sources.base import Lines
 from state.errors import SnapshotError
-from state.types import END_OF_TIME_US
+from state.types import END_OF_TIME_US, START_OF_TIME_US
 from tests.engine.fakes import GROUPS, FileSink, Numbers, plan, stages
 
 
@@ -102,6 +104,43 @@ class TestSource:
         items = opened.next_batch()
         assert len(items) == GROUPS
         assert min(watermarks(items)) > before
+
+    def test_silence_that_may_be_none_moves_nothing(self) -> None:
+        """While a source cannot tell whether there is more, its partition is waited for as one that has just given."""
+        opened, context = partition(Numbers(count=10, live=True), context_of(("p0",), idle_us=0))
+        opened.next_batch()
+        opened._reader.read = lambda _: Lines((), (), "p0", idle=False)  # type: ignore[method-assign]
+        context.pace.join("p1", START_OF_TIME_US)
+        assert opened.next_batch() == []
+        assert opened.next_awake() is not None
+
+    def test_source_is_told_what_is_saved(self) -> None:
+        """A position is told when the next one is taken, for then it is on the disk; the last one at the end."""
+        told: list[int] = []
+        opened, context = partition(Numbers(count=100))
+        opened._reader.saved = told.append  # type: ignore[method-assign]
+        for _ in range(3):
+            opened.next_batch()
+            opened.snapshot()
+        assert told == [10, 20]
+        context.stop.set()
+        opened.snapshot()
+        assert told == [10, 20, 30]
+
+    def test_lag_is_told(self) -> None:
+        """By partition: records that are not read yet, and how old in event time the newest one is that was."""
+        seen: list[Status] = []
+        monitor = Monitor(seen.append, every_s=0.0)
+        reader = Numbers().open("p0")
+        for lag, at_s in ((7, 5.0), (0, 5.0), (7, None)):
+            reader.lag = lag  # type: ignore[assignment]
+            monitor.partition(reader, START_OF_TIME_US if at_s is None else int((time.time() - at_s) * 1e6))
+            found = summary([seen[-1]], 1.0, running=True)
+            records, seconds = found.lag["p0"]
+            assert records == lag
+            assert seconds == pytest.approx(5.0 if lag and at_s else 0.0, abs=1.0)
+            assert found.lag_in_words == (f"7 records, {seconds:.1f} s in p0" if lag else "none")
+        assert summary([Status()], 1.0, running=True).lag_in_words == ""
 
     def test_leader_is_held_back(self) -> None:
         """A bounded partition far ahead gives nothing until the other one has followed."""
