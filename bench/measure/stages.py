@@ -41,18 +41,20 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
     "features": ("detectors.features", "flows.operators.counting:_cells", "flows.operators.closing:_work"),
     "rounds": ("flows.operators.population", "flows.operators.rounds", "flows.operators.faults"),
     "detectors score": (
-        "flows.operators.models:score",
+        "flows.operators.model:score",
         "flows.operators.own",
         *(f"detectors.{d}:score" for d in _DETECTORS),
     ),
     "detectors learn": (
         "flows.operators.models:learn",
+        "flows.operators.model:learn",
+        "flows.operators.model:take_lesson",
         "flows.operators.population:_unsuspicious",
         "flows.operators.quarantine",
         "detectors.profile",
         *(f"detectors.{d}:learn" for d in _DETECTORS),
     ),
-    "calibration": ("detectors.calibrate", "flows.operators.models:tail"),
+    "calibration": ("detectors.calibrate", "flows.operators.model:tail"),
     "combine": ("detectors.combine", "flows.operators.models:judge"),
     "drift monitors": ("detectors.drift",),
     "alerts": (

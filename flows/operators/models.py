@@ -1,29 +1,27 @@
 """The models of one window of one cohort: score, calibrate, combine, then learn from what is not under suspicion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Detector, FeatureInfo, Rows, Scope
-from detectors.calibrate import Calibrator
+from detectors.base import Rows
 from detectors.combine import combine
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.monitors import DriftMonitors
-from detectors.guard import SAMPLED, Fault, Guard
+from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.rules import Rules
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
 from flows.operators.command import CommandError, tuned
 from flows.operators.messages import OwnVerdict
+from flows.operators.model import Model, build, saved_frames
 from flows.operators.trial import Trial
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
-from state.types import DAY_US, F64, I64, START_OF_TIME_US, Bool
+from state.types import DAY_US, F64, START_OF_TIME_US, Bool
 from state.windows import WindowKind, WindowSpec
 
 _VERSION: Final = 1
@@ -47,81 +45,6 @@ class Verdict:
     tail: dict[str, F64]
 
 
-@dataclass(slots=True)
-class _Model:
-    """A detector at work, with its calibration; `columns` are its features' positions in the window's matrix."""
-
-    use: DetectorUse
-    columns: I64
-    infos: tuple[FeatureInfo, ...]
-    detector: Detector | None
-    calibrator: Calibrator | None
-    guard: Guard
-    paused: bool = False
-    """It neither judges nor learns."""
-    tuned: dict[str, Any] = field(default_factory=dict)
-    """Settings that commands have changed."""
-
-    def build_successor(self, job: Job) -> "_Model":
-        """The same detector, knowing nothing."""
-        return _model(job, self.use, self.columns, self.infos)
-
-    def score(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
-        detector = self.detector
-        if self.paused:
-            return np.full(len(rows), np.nan)
-        if detector is None:
-            return own[self.use.name].score
-        if not self.guard.sampled:
-            return self.guard.array("score", lambda: detector.score(self.view(rows)), (len(rows),), np.nan)
-        out, at = np.full(len(rows), np.nan), np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0)
-        few = self.view(rows.pick(at))
-        out[at] = self.guard.array("score", lambda: detector.score(few), (len(at),), np.nan)
-        return out
-
-    def tail(self, score: F64) -> F64:
-        return np.power(10.0, -score) if self.calibrator is None else self.calibrator.tail(score)
-
-    def learn(self, kept: Rows, score: F64, rows: Rows) -> None:
-        """kept: what is not under suspicion, with its scores.  rows: all; labels speak for themselves."""
-        if self.paused:
-            return
-        if self.calibrator is not None:
-            self.calibrator.learn(score)
-        if not self.use.spec.uses_labels:
-            self.take_lesson(kept)
-        elif rows.label is not None:
-            self.take_lesson(rows)
-
-    def take_lesson(self, rows: Rows) -> None:
-        """The detector itself learns from these."""
-        if self.detector is None or self.paused:
-            return
-        if self.guard.sampled:
-            rows = rows.pick(np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0))
-        self.guard.tell("learn", partial(self.detector.learn, self.view(rows)))
-
-    def explain(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
-        detector, shape = self.detector, (len(rows), len(self.columns))
-        if self.paused:
-            return np.zeros(shape)
-        if detector is None:
-            return own[self.use.name].share[:, self.columns]
-        return self.guard.array("explain", lambda: detector.explain(self.view(rows)), shape, 0.0)
-
-    def errors(self, rows: Rows, score: F64) -> F64:
-        """(n,) 1 where a probability was on the wrong side of one half, nan where there is no label or no score."""
-        if rows.label is None:
-            return np.full(len(rows), np.nan)
-        wrong = ((score > 0.5) != (rows.label > 0.5)).astype(np.float64)
-        return np.where(np.isnan(rows.label) | np.isnan(score), np.nan, wrong)
-
-    def view(self, rows: Rows) -> Rows:
-        if len(self.columns) == rows.x.shape[1]:
-            return rows
-        return rows.only(self.columns)
-
-
 class WindowModels:
     """All detectors, their calibration, the cohort's profile and the drift monitors of one window."""
 
@@ -135,13 +58,13 @@ class WindowModels:
         self.subject_us = window.window.slide_us or _SESSION_US
         """A row's share of a day of its subject."""
         self.profile = PopulationProfile(self.features)
-        self._models: list[_Model] = []
+        self._models: list[Model] = []
         for use in job.detectors:
             if self.name in use.windows:
                 chosen = [i for i, f in enumerate(self.features) if not use.features or f.name in use.features]
                 infos = tuple(self.features[i] for i in chosen)
-                self._models.append(_model(job, use, np.array(chosen, np.int64), infos))
-        self._successors: dict[str, _Model] = {}
+                self._models.append(build(job, use, np.array(chosen, np.int64), infos))
+        self._successors: dict[str, Model] = {}
         self._trials: dict[str, Trial] = {}
         self._successor_rounds = 0
         self._frozen_until_us = START_OF_TIME_US
@@ -213,31 +136,11 @@ class WindowModels:
         if model is None:
             known = ", ".join(m.use.name for m in self._models) or "none"
             raise CommandError(f"no detector {command.detector!r} here; there are: {known}")
-        if command.verb == "tune":
-            before = self._tune(model, command.settings)
-            return before, command.settings
-        before = {"paused": model.paused, "off": model.guard.off}
-        model.paused = command.verb != "resume"
-        if command.verb == "disable":
-            self._start_cold(model)
-        elif command.verb == "resume":  # one that had failed too often is given another chance
-            model.guard = Guard(model.use.budget_s, cost_us=model.use.cost_us)
-        return before, {"paused": model.paused, "off": model.guard.off}
-
-    def _tune(self, model: _Model, settings: dict[str, Any]) -> dict[str, Any]:
-        use, before = tuned(model.use, settings)
-        cold = use.spec != model.use.spec
-        model.use, model.tuned = use, model.tuned | settings
+        before, after, cold = model.obey(command, self._job)
         if cold:
-            self._start_cold(model)
-        model.guard = Guard(use.budget_s, model.guard.state(), use.cost_us)
-        return before
-
-    def _start_cold(self, model: _Model) -> None:
-        fresh = _model(self._job, model.use, model.columns, model.infos)
-        model.detector, model.calibrator = fresh.detector, fresh.calibrator
-        self._successors.pop(model.use.name, None)
-        self._trials.pop(model.use.name, None)
+            self._successors.pop(model.use.name, None)
+            self._trials.pop(model.use.name, None)
+        return before, after
 
     def _react(self, event: DriftEvent) -> None:
         match event.reaction:
@@ -332,8 +235,8 @@ class WindowModels:
     def frames(self) -> dict[str, bytes]:
         """The state as named frames, for a snapshot."""
         out = {"profile": self.profile.snapshot(), "drift": self._monitors.snapshot()}
-        out |= _frames("model", self._models)
-        out |= _frames("successor", list(self._successors.values()))
+        out |= saved_frames("model", self._models)
+        out |= saved_frames("successor", list(self._successors.values()))
         meta: dict[str, Any] = {
             "rounds": self._successor_rounds,
             "frozen_until_us": self._frozen_until_us,
@@ -351,7 +254,7 @@ class WindowModels:
         }
         return out | {"meta": pack("models", _VERSION, meta, {})}
 
-    def _uses(self) -> list[tuple[DetectorUse, _Model]]:
+    def _uses(self) -> list[tuple[DetectorUse, Model]]:
         """Each detector as it is configured, and at work."""
         configured = {use.name: use for use in self._job.detectors}
         return [(configured[m.use.name], m) for m in self._models]
@@ -381,14 +284,14 @@ class WindowModels:
         if meta["drift"] == settings_of(self._job.drift):
             self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known)
         self._successors = {
-            m.use.name: _model(self._job, m.use, m.columns, m.infos, found)
+            m.use.name: build(self._job, m.use, m.columns, m.infos, found)
             for m in self._models
             if (found := saved.get(("successor", m.use.name)))
         }
         self._trials = {name: Trial(meta.get("trials", {}).get(name)) for name in self._successors}
         self._models = [
             replace(
-                _model(self._job, m.use, m.columns, m.infos, saved.get(("model", m.use.name), {})),
+                build(self._job, m.use, m.columns, m.infos, saved.get(("model", m.use.name), {})),
                 paused=m.paused,
                 tuned=m.tuned,
             )
@@ -407,29 +310,3 @@ def windows_per_day(window: WindowSpec) -> float:
     """
     span_us = _SESSION_US if window.kind is WindowKind.SESSION else window.size_us
     return max(1.0, DAY_US / span_us)
-
-
-def _model(
-    job: Job,
-    use: DetectorUse,
-    columns: I64,
-    infos: tuple[FeatureInfo, ...],
-    saved: Mapping[str, bytes] = MappingProxyType({}),
-) -> _Model:
-    detector = use.spec.build(infos, saved.get("detector")) if use.spec.scope is Scope.COHORT else None
-    calibrator = job.calibration.build(saved.get("calibrator")) if use.spec.calibrated else None
-    return _Model(use, columns, infos, detector, calibrator, Guard(use.budget_s, cost_us=use.cost_us))
-
-
-def _frames(kind: str, models: list[_Model]) -> dict[str, bytes]:
-    out: dict[str, bytes] = {}
-    for m in models:
-        if m.detector is not None:
-            frame = m.guard.saved(m.detector.snapshot)
-            if frame is not None and m.use.memory_bytes and len(frame) > m.use.memory_bytes:
-                m.guard.blame("memory", f"its state takes {len(frame):,} bytes, allowed {m.use.memory_bytes:,}")
-            if frame is not None:
-                out[f"{kind}.{m.use.name}.detector"] = frame
-        if m.calibrator is not None:
-            out[f"{kind}.{m.use.name}.calibrator"] = m.calibrator.snapshot()
-    return out

@@ -1,0 +1,144 @@
+"""One detector at work in one window of one cohort, with its calibration, its guard, and what it was told to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from detectors.base import Detector, FeatureInfo, Rows, Scope
+from detectors.calibrate import Calibrator
+from detectors.guard import SAMPLED, Guard
+from flows.job import DetectorUse, Job
+from flows.operators.command import tuned
+from flows.operators.messages import OwnVerdict
+from flows.wire.told import Command
+from state.types import F64, I64
+
+
+@dataclass(slots=True)
+class Model:
+    """A detector at work, with its calibration; `columns` are its features' positions in the window's matrix."""
+
+    use: DetectorUse
+    columns: I64
+    infos: tuple[FeatureInfo, ...]
+    detector: Detector | None
+    calibrator: Calibrator | None
+    guard: Guard
+    paused: bool = False
+    """It neither judges nor learns."""
+    tuned: dict[str, Any] = field(default_factory=dict)
+    """Settings that commands have changed."""
+
+    def build_successor(self, job: Job) -> "Model":
+        """The same detector, knowing nothing."""
+        return build(job, self.use, self.columns, self.infos)
+
+    def score(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
+        detector = self.detector
+        if self.paused:
+            return np.full(len(rows), np.nan)
+        if detector is None:
+            return own[self.use.name].score
+        if not self.guard.sampled:
+            return self.guard.array("score", lambda: detector.score(self.view(rows)), (len(rows),), np.nan)
+        out, at = np.full(len(rows), np.nan), np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0)
+        few = self.view(rows.pick(at))
+        out[at] = self.guard.array("score", lambda: detector.score(few), (len(at),), np.nan)
+        return out
+
+    def tail(self, score: F64) -> F64:
+        return np.power(10.0, -score) if self.calibrator is None else self.calibrator.tail(score)
+
+    def learn(self, kept: Rows, score: F64, rows: Rows) -> None:
+        """kept: what is not under suspicion, with its scores.  rows: all; labels speak for themselves."""
+        if self.paused:
+            return
+        if self.calibrator is not None:
+            self.calibrator.learn(score)
+        if not self.use.spec.uses_labels:
+            self.take_lesson(kept)
+        elif rows.label is not None:
+            self.take_lesson(rows)
+
+    def take_lesson(self, rows: Rows) -> None:
+        """The detector itself learns from these."""
+        if self.detector is None or self.paused:
+            return
+        if self.guard.sampled:
+            rows = rows.pick(np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0))
+        self.guard.tell("learn", partial(self.detector.learn, self.view(rows)))
+
+    def explain(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
+        detector, shape = self.detector, (len(rows), len(self.columns))
+        if self.paused:
+            return np.zeros(shape)
+        if detector is None:
+            return own[self.use.name].share[:, self.columns]
+        return self.guard.array("explain", lambda: detector.explain(self.view(rows)), shape, 0.0)
+
+    def errors(self, rows: Rows, score: F64) -> F64:
+        """(n,) 1 where a probability was on the wrong side of one half, nan where there is no label or no score."""
+        if rows.label is None:
+            return np.full(len(rows), np.nan)
+        wrong = ((score > 0.5) != (rows.label > 0.5)).astype(np.float64)
+        return np.where(np.isnan(rows.label) | np.isnan(score), np.nan, wrong)
+
+    def view(self, rows: Rows) -> Rows:
+        if len(self.columns) == rows.x.shape[1]:
+            return rows
+        return rows.only(self.columns)
+
+    def obey(self, command: Command, job: Job) -> tuple[dict[str, Any], dict[str, Any], bool]:
+        """Settings before and after the command, and whether it forgot what it knew.
+
+        Raises CommandError; then nothing has changed.
+        """
+        if command.verb == "tune":
+            use, before = tuned(self.use, command.settings)
+            cold = use.spec != self.use.spec
+            self.use, self.tuned = use, self.tuned | command.settings
+            self.guard = Guard(use.budget_s, self.guard.state(), use.cost_us)
+            after = command.settings
+        else:
+            before = {"paused": self.paused, "off": self.guard.off}
+            cold = command.verb == "disable"
+            self.paused = command.verb != "resume"
+            if not self.paused:  # one that had failed too often is given another chance
+                self.guard = Guard(self.use.budget_s, cost_us=self.use.cost_us)
+            after = {"paused": self.paused, "off": self.guard.off}
+        if cold:
+            fresh = self.build_successor(job)
+            self.detector, self.calibrator = fresh.detector, fresh.calibrator
+        return before, after, cold
+
+
+def build(
+    job: Job,
+    use: DetectorUse,
+    columns: I64,
+    infos: tuple[FeatureInfo, ...],
+    saved: Mapping[str, bytes] = MappingProxyType({}),
+) -> Model:
+    """A detector at work.  saved: its frames, by part; what is not there starts cold."""
+    detector = use.spec.build(infos, saved.get("detector")) if use.spec.scope is Scope.COHORT else None
+    calibrator = job.calibration.build(saved.get("calibrator")) if use.spec.calibrated else None
+    return Model(use, columns, infos, detector, calibrator, Guard(use.budget_s, cost_us=use.cost_us))
+
+
+def saved_frames(kind: str, models: list[Model]) -> dict[str, bytes]:
+    """The state of these as named frames.  One that cannot be saved, or is too large, is blamed."""
+    out: dict[str, bytes] = {}
+    for m in models:
+        if m.detector is not None:
+            frame = m.guard.saved(m.detector.snapshot)
+            if frame is not None and m.use.memory_bytes and len(frame) > m.use.memory_bytes:
+                m.guard.blame("memory", f"its state takes {len(frame):,} bytes, allowed {m.use.memory_bytes:,}")
+            if frame is not None:
+                out[f"{kind}.{m.use.name}.detector"] = frame
+        if m.calibrator is not None:
+            out[f"{kind}.{m.use.name}.calibrator"] = m.calibrator.snapshot()
+    return out
