@@ -62,6 +62,14 @@ class Guard:
             self._faults.append(Fault(call, f"returned {seen}, expected float64 of shape {shape}"))
         return np.full(shape, otherwise)
 
+    def value(self, call: str, ask: Callable[[], Any], kind: type[T]) -> T | None:
+        """What ask() returns, of this kind; None where it has nothing to say, or says something else."""
+        given = self._asked(call, ask)
+        if given is None or given[0] is None or isinstance(given[0], kind):
+            return given and given[0]
+        self._faults.append(Fault(call, f"returned a {type(given[0]).__name__}, expected {kind.__name__} or None"))
+        return None
+
     def tell(self, call: str, work: Callable[[], None]) -> None:
         """Lets it do something that has no answer."""
         self._asked(call, work)

@@ -24,6 +24,7 @@ from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 from detectors.base import DetectorSpec
 from detectors.baseline import HistoryBaselineSpec
 from detectors.ecod import EcodSpec
+from detectors.extremes import ExtremesSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
 from detectors.river_model import RiverModelSpec
 from detectors.rolling import RollingDeviationSpec
@@ -34,6 +35,7 @@ GROUP: Final = "driftnet.detectors"
 _FILE: Final = ".py"
 BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
     HalfSpaceTreesSpec,
+    ExtremesSpec,
     EcodSpec,
     HistoryBaselineSpec,
     RollingDeviationSpec,
