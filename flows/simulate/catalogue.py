@@ -96,7 +96,11 @@ class Catalogue:
     @property
     def new_album(self) -> I32:
         """The tracks of the album that a popular artist releases on the first day."""
-        return np.arange(ALBUM_TRACKS, dtype=np.int32) + np.int32(self.first[_NEW_ALBUM_RANK])
+        return self.first_album(_NEW_ALBUM_RANK)
+
+    def first_album(self, artist: int) -> I32:
+        """The tracks of a popular artist's first album, in order."""
+        return np.arange(ALBUM_TRACKS, dtype=np.int32) + np.int32(self.first[artist])
 
     @property
     def sleep_tracks(self) -> I32:
