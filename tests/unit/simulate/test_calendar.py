@@ -10,6 +10,7 @@ import pytest
 from flows.simulate.calendar import day_of, weekday
 from flows.simulate.config import MONDAY_US, SimulationSpec
 from flows.simulate.geography import ALL_COUNTRIES, ZONE_US
+from flows.simulate.offline import dead_zones
 from flows.simulate.platform import Platform
 from flows.simulate.rows import NOTHING, Rows, Type
 from state.types import DAY_US, HOUR_US, MINUTE_US
@@ -182,8 +183,24 @@ def test_what_is_postponed_stays_in_order() -> None:
     assert len(made) == 300
     assert ((made.time_us >= outage.until_us) & (made.time_us < outage.until_us + 30 * MINUTE_US)).sum() > 40
     assert (rows.time_us >= platform.world.people.created_us[rows.user]).all()
-    synced = rows.time_us[rows.offline]
-    assert ((synced >= outage.until_us) & (synced < outage.until_us + 30 * MINUTE_US)).any()
+    for ends, some in ((platform, False), (Platform(replace(spec, outage_us=0)), True)):
+        until_us = dead_zones(ends.world.on(number), day_of(ends.spec, number))[1]
+        assert ((until_us >= outage.from_us) & (until_us < outage.until_us)).any() == some
+
+
+def test_an_attack_that_sets_out_during_an_outage_begins_after_it() -> None:
+    """The truth says when it is first heard of."""
+    number = next(outages(FULL))
+    outage = day_of(FULL, number).outage
+    assert outage
+    begin_us = outage.from_us - (FULL.start_us + number * DAY_US)
+    campaigns = tuple(replace(c, start_us=begin_us, ramp_us=MINUTE_US, resters=0.0) for c in FULL.campaigns)
+    platform = Platform(replace(FULL, campaigns=campaigns, attack_day=number + 1))
+    rows = Rows.concat([platform.days.day(d)[0] for d in (number, number + 1)])  # some nap till midnight
+    for user, record in enumerate(platform.truth()):
+        if record["is_attacker"]:
+            assert record["start_us"] >= outage.until_us
+            assert record["start_us"] in rows.time_us[rows.user == user]
 
 
 def test_a_hit_comes_out_on_friday_and_wears_off() -> None:
