@@ -74,6 +74,9 @@ class SimulatorConfig(SourceSection):
     )
     attackers: float = Field(1.0, ge=0, le=100, description="factor on the accounts of all attacks; 0 for none")
     attack_day: int = Field(1, ge=1, le=366, description="day on which the attacks begin, 1 for the first")
+    campaign_accounts: int = Field(
+        25, ge=1, le=1_000_000, description="an attack with more accounts is several campaigns of its kind, at most 16"
+    )
     active_share: float = Field(0.28, ge=0, le=1, description="of plain people, those who listen on most days")
     tracks: int = Field(40_000, ge=2000, le=5_000_000, description="size of the genuine catalogue")
     partitions: int = Field(2, ge=1, le=256, description="streams of lines that arrive side by side")
@@ -124,6 +127,7 @@ class SimulatorConfig(SourceSection):
             bad_line_share=self.bad_line_share,
             attackers=self.attackers,
             attack_day=self.attack_day,
+            campaign_accounts=self.campaign_accounts,
             weekends=self.weekends,
             holidays=self.holidays,
             outage_us=self.outage,

@@ -1,15 +1,18 @@
 """SimulationSpec: everything that a simulated stream depends on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
 from flows.simulate.campaigns.base import Campaign
+from flows.simulate.seeds import stream
 from state.errors import ConfigError
 from state.types import DAY_US, HOUR_US, SECOND_US
 
 MONDAY_US: Final = 1_772_409_600 * SECOND_US
 """2026-03-02T00:00:00Z."""
+_CAMPAIGNS_MAX: Final = 16
+_DELAY_MOST_US: Final = 6 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class SimulationSpec:
     account's events in one partition, "event" spreads them.  disorder_us: an event arrives less than this after its
     time; a duplicate too.  duplicate_share: of events, sent twice.  bad_line_share: extra broken lines of each kind per
     good line.  attackers: factor on the accounts of all campaigns.  attack_day: the day on which they begin, 1 for the
-    first.
+    first.  campaign_accounts: a campaign with more is several of its kind, at most 16.
 
     What makes days differ; weekends aside, the first day does not depend on it.  weekends: whether people rest on
     Saturdays and Sundays.  holidays: days per year on which a country rests as well.  outage_us: once a week nothing is
@@ -38,6 +41,7 @@ class SimulationSpec:
     campaigns: tuple[Campaign, ...] = DEFAULT_CAMPAIGNS
     attackers: float = 1.0
     attack_day: int = 1
+    campaign_accounts: int = 25
     active_share: float = 0.28
     tracks: int = 40_000
     partitions: int = 2
@@ -66,6 +70,7 @@ class SimulationSpec:
             "bad_line_share": (0.0, 0.5),
             "attackers": (0.0, 100.0),
             "attack_day": (1, 366),
+            "campaign_accounts": (1, 1_000_000),
             "holidays": (0.0, 365.0),
             "outage_us": (0, 6 * HOUR_US),
             "hit": (0.0, 1.0),
@@ -106,7 +111,7 @@ class SimulationSpec:
             )
 
     def crew_sizes(self) -> list[int]:
-        """How many accounts each campaign holds: `attackers` times what it would have, the sum rounded once.
+        """How many accounts each kind of campaign holds: `attackers` times what it would have, the sum rounded once.
 
         The accounts that rounding down leaves over go to the campaigns that it took most from, so a small factor
         leaves some campaigns out rather than the sum wrong.
@@ -117,6 +122,22 @@ class SimulationSpec:
         for i in short[: round(sum(exact)) - sum(sizes)]:
             sizes[i] += 1
         return sizes
+
+    def crews(self) -> list[tuple[Campaign, int]]:
+        """Every single campaign and how many accounts it holds: the first of each kind, then the further ones.
+
+        Further ones have owners, addresses and devices of their own, and begin up to six hours after the first.
+        """
+        first, further = [], []
+        for campaign, size in zip(self.campaigns, self.crew_sizes(), strict=True):
+            count = max(1, min(_CAMPAIGNS_MAX, -(-size // self.campaign_accounts)))
+            edges = [size * i // count for i in range(count + 1)]
+            first.append((campaign, edges[1]))
+            for number in range(2, count + 1):
+                delay_us = int(stream(self.seed, f"delay {campaign.name}", number).integers(_DELAY_MOST_US))
+                another = replace(campaign, number=number, start_us=campaign.start_us + delay_us)
+                further.append((another, edges[number] - edges[number - 1]))
+        return first + further
 
     def newcomers_by(self, number: int) -> int:
         """How many accounts have signed up beyond `users` by the end of day `number`; the first is day 0."""

@@ -58,7 +58,9 @@ class Days:
     def _attacks(self, day: Day) -> list[Rows]:
         """What each campaign does on a day."""
         world = self.world
-        parts = [c.rows(crew, world.catalogue, day.from_us, day.rng(f"acts {c.name}")) for c, crew in world.crews]
+        parts = [
+            c.rows(crew, world.catalogue, day.from_us, day.rng(f"acts {c.campaign_id}")) for c, crew in world.crews
+        ]
         for rows in parts:
             seen = (rows.type != Type.LOGIN_OK) & (rows.time_us < world.spec.stop_us)
             seen &= rows.time_us >= world.people.created_us[rows.user]

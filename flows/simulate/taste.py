@@ -28,5 +28,5 @@ def favourites_on(people: People, catalogue: Catalogue, seed: int, share: float,
         if changed.any():
             level = stream(seed, "taste", newest).random(shape, np.float32)[changed]
             rank = np.searchsorted(catalogue.popularity, level)
-            found[changed] = (rank + newest * _RISE_RANKS) % len(catalogue.size)
+            found[changed] = (rank + newest * _RISE_RANKS) % len(catalogue.popularity)
     return found

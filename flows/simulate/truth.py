@@ -11,8 +11,8 @@ def truth(world: World, first_attack_us: I64) -> list[dict[str, Any]]:
     """One record per account: user_id, role, is_attacker, campaign, start_us.
 
     first_attack_us: (accounts,) as from Days.  role: the kind of the campaign, or the persona in lower case.
-    campaign: its name, None for people.  start_us: an attacker's first event of the attack; the start of the
-    simulation for people.  An account whose attack has not begun when the simulation ends is still a person.
+    campaign: which one of the kind, None for people.  start_us: an attacker's first event of the attack; the start of
+    the simulation for people.  An account whose attack has not begun when the simulation ends is still a person.
     """
     role = [Persona(p).name.lower() for p in world.people.persona.tolist()]
     records: list[dict[str, Any]] = [
@@ -22,6 +22,11 @@ def truth(world: World, first_attack_us: I64) -> list[dict[str, Any]]:
     for campaign, crew in world.crews:
         for user, first_us in zip(crew.user.tolist(), first_attack_us[crew.user].tolist(), strict=True):
             if first_us < END_OF_TIME_US:
-                acts = {"role": campaign.name, "is_attacker": True, "campaign": campaign.name, "start_us": first_us}
+                acts = {
+                    "role": campaign.name,
+                    "is_attacker": True,
+                    "campaign": campaign.campaign_id,
+                    "start_us": first_us,
+                }
                 records[user] |= acts
     return records

@@ -36,7 +36,8 @@ class World:
     @classmethod
     def build(cls, spec: SimulationSpec) -> "World":
         """Draw everything but the events.  Raises ConfigError where campaigns want more accounts than there are."""
-        catalogue = Catalogue.build(stream(spec.seed, "catalogue"), spec.tracks, [c.owner for c in spec.campaigns])
+        owners = [c.owner for c, _ in spec.crews()]
+        catalogue = Catalogue.build(stream(spec.seed, "catalogue"), spec.tracks, owners, len(spec.campaigns))
         around = Surroundings(Register(), Register(), catalogue)
         rng = stream(spec.seed, "people")
         people = populate(rng, spec.users, spec.active_share, spec.start_us, spec.duration_us, around)
@@ -77,15 +78,15 @@ def _crews(spec: SimulationSpec, people: People, around: Surroundings) -> tuple[
     """The campaigns that hold accounts, and which; their rows of `people` are rewritten."""
     crews: list[tuple[Campaign, Crew]] = []
     taken = np.zeros(0, np.int32)
-    for owner, (campaign, wanted) in enumerate(zip(spec.campaigns, spec.crew_sizes(), strict=True)):
+    for owner, (campaign, wanted) in enumerate(spec.crews()):
         if not wanted:
             continue
-        rng = stream(spec.seed, f"crew {campaign.name}")
+        rng = stream(spec.seed, f"crew {campaign.campaign_id}")
         free = recruits(people, taken, campaign.takes_over, spec.attack_us)
         if wanted > len(free):
             raise ConfigError(
-                f"simulation.campaigns.{campaign.name} wants {wanted} accounts, but only {len(free)} are suitable; "
-                "simulate more users or lower its share"
+                f"simulation.campaigns.{campaign.campaign_id} wants {wanted} accounts, but only {len(free)} suitable "
+                "ones are left; simulate more users or lower its share"
             )
         members = np.sort(rng.choice(free, wanted, replace=False)).astype(np.int32)
         taken = np.concatenate((taken, members))

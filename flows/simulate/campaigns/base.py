@@ -56,7 +56,7 @@ class Campaign(ABC):
     start_us: after the begin of the day of the attack.  users: how many accounts; 0 for `share` of all, at least two.
     ramp_us: they join one after another over this long.  per_address: accounts behind one IP address.
     resters: share of them that sleep 3 to 6 hours a night.  decoys: share of plays that are popular tracks instead.
-    likes: scripted likes per play.
+    likes: scripted likes per play.  number: of several of its kind, from 1.
     """
 
     name: str
@@ -72,12 +72,18 @@ class Campaign(ABC):
     resters: float = 0.3
     decoys: float = 0.03
     likes: float = 0.0
+    number: int = 1
 
     takes_over: ClassVar[bool] = False
     """Whether the accounts belong to active people, who go on listening."""
 
+    @property
+    def campaign_id(self) -> str:
+        """The name, and from the second of its kind on the number."""
+        return self.name if self.number == 1 else f"{self.name}-{self.number}"
+
     def size(self, users: int) -> int:
-        """How many accounts the campaign holds on a platform of that many, before the simulation's factor."""
+        """How many accounts all of the kind hold on a platform of that many, before the simulation's factor."""
         return self.users or max(2, round(self.share * users))
 
     def enlist(

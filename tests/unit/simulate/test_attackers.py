@@ -151,6 +151,43 @@ def test_truth_says_when_the_first_event_of_the_attack_is(attack_day: int) -> No
     assert {r["start_us"] for r in people} == {SPEC.start_us}
 
 
+def test_a_large_attack_is_several_campaigns_of_its_kind() -> None:
+    """Of at most campaign_accounts each, with nothing in common: neither tracks nor owners, addresses nor devices."""
+    one, many = Platform(SPEC), Platform(replace(SPEC, attackers=10.0, duration_us=DAY_US))
+    assert {c.campaign_id for c, _ in one.world.crews} == {c.name for c in DEFAULT_CAMPAIGNS}
+    crews = [crew for _, crew in many.world.crews]
+    assert {len(crew) for crew in crews} == {20, 25}
+    assert len(crews) == 6 * 4
+    for table in ("user", "tracks", "ip", "device"):
+        assert len(np.unique(np.concatenate([np.unique(getattr(crew, table)) for crew in crews]))) == sum(
+            len(np.unique(getattr(crew, table))) for crew in crews
+        )
+    holders = [np.unique(many.world.catalogue.holder[many.world.catalogue.artist[crew.tracks]]) for crew in crews]
+    assert len(np.unique(np.concatenate(holders))) == sum(map(len, holders))
+    truth = [r for r in many.truth() if r["is_attacker"]]
+    assert {(r["role"], r["campaign"]) for r in truth} == {(c.name, c.campaign_id) for c, _ in many.world.crews}
+    rows = many.days.day(0)[0]
+    plays = rows.take(rows.type == Type.PLAY)
+    first_us = {c.name: c.start_us for c in DEFAULT_CAMPAIGNS}
+    for campaign, crew in many.world.crews:
+        assert 0 <= campaign.start_us - first_us[campaign.name] <= 6 * HOUR_US
+        listeners = np.unique(plays.user[np.isin(plays.track, crew.tracks)])
+        assert np.isin(crew.user, listeners).all()
+        if campaign.number > 1 or campaign.name == "spread_thin":  # people come across the first one's 1,000 artists
+            assert np.isin(listeners, crew.user).all() == (campaign.number > 1)
+
+
+def test_there_are_at_most_16_campaigns_of_a_kind() -> None:
+    """Then they become larger; their sizes differ by one at most, and add up."""
+    spec = replace(SPEC, users=20_000, campaign_accounts=3)
+    by_kind: dict[str, list[int]] = {}
+    for campaign, size in spec.crews():
+        by_kind.setdefault(campaign.name, []).append(size)
+    assert {len(sizes) for sizes in by_kind.values()} == {16}
+    assert [sum(sizes) for sizes in by_kind.values()] == spec.crew_sizes()
+    assert all(max(sizes) - min(sizes) <= 1 for sizes in by_kind.values())
+
+
 def test_truth_does_not_depend_on_what_was_asked_before() -> None:
     """Before any day, after the last, and after all of them."""
     fresh, last, every = (Platform(replace(SPEC, attack_day=2)) for _ in range(3))
