@@ -12,7 +12,9 @@ def simulate(
     directory: Annotated[
         Path, typer.Argument(help="Where part-NN.jsonl and truth.jsonl are written; made if need be.")
     ],
-    users: Annotated[int | None, typer.Option(help="Accounts, attackers included.", show_default="5000")] = None,
+    users: Annotated[
+        int | None, typer.Option(help="Accounts on the first day, attackers included.", show_default="5000")
+    ] = None,
     attackers: Annotated[
         float | None, typer.Option(help="Factor on their number; 0 for none.", show_default="1: 2.5 % of the accounts")
     ] = None,

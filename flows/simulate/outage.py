@@ -25,7 +25,7 @@ def interrupted(rows: Rows, outage: Outage, rng: np.random.Generator) -> Rows:
     Some need a second or a third attempt.  They come from where the account's last lost event would have.
     """
     kept = heard(rows, outage)
-    lost = rows.take(~kept)
+    lost = rows.take(~kept).by_time()
     last = np.unique(lost.user[::-1], return_index=True)[1]
     back = lost.take(len(lost) - 1 - last)
     at_us = outage.postponed(rng, np.full(len(back), outage.from_us)) + 30 * SECOND_US
