@@ -23,6 +23,7 @@ from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
 from detectors.base import DetectorSpec
 from detectors.baseline import HistoryBaselineSpec
+from detectors.binned_logistic import BinnedLogisticSpec
 from detectors.ecod import EcodSpec
 from detectors.extremes import ExtremesSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
@@ -40,6 +41,7 @@ BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
     HistoryBaselineSpec,
     RollingDeviationSpec,
     RulesSpec,
+    BinnedLogisticSpec,
     RiverModelSpec,
 )
 
