@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows, Wave
-from detectors.groups import second_group
+from detectors.groups import GROUPS_MAX, SETTLED_US, second_group
 from detectors.limits import require, require_features
 from detectors.scaling import log_columns, natural
 from detectors.subject_sample import SubjectSample
@@ -29,8 +29,6 @@ _FEATURE_FLOOR: Final = 1e-6
 """No feature alone is less probable than this: 14 nats."""
 _LARGE: Final = 0.05
 """An attack of this share of the sample hides itself in the tails; the first look is believed."""
-_GROUPS: Final = 6
-"""Groups that are set apart at most."""
 _LOOK_LEVELS: Final = (0.1, 0.4)
 _LOOK_UNIT: Final = 1.03
 """Standard deviations between these levels, for a normal distribution."""
@@ -63,7 +61,7 @@ class ExtremesSpec(DetectorSpec):
     ready_hours: float = 6.0
     tail_share: float = 0.25
     count_share: float = 0.3
-    settle_hours: float = 16.0
+    settle_hours: float = SETTLED_US / HOUR_US
     floor: float = 5e-5
 
     def __post_init__(self) -> None:
@@ -255,7 +253,7 @@ class _Fit:
 
     def _set_apart(self) -> None:
         """Group after group, as long as most are people."""
-        for _ in range(_GROUPS):
+        for _ in range(GROUPS_MAX):
             mine = np.flatnonzero(self.people >= 0.5)
             totals = self.total(self.parts(self.values[mine]))
             order = np.argsort(totals, kind="stable")

@@ -14,8 +14,12 @@ from typing import Final
 import numpy as np
 
 from detectors.tail import Tail, fit_tail
-from state.types import F32, F64
+from state.types import F32, F64, HOUR_US
 
+SETTLED_US: Final = 16 * HOUR_US
+"""How old a stream is before small groups are believed: who is there in the first hours is no sample of a day."""
+GROUPS_MAX: Final = 6
+"""Groups that are set apart at most."""
 _STARTS: Final = (0.01, 0.03, 0.08, 0.16, 0.30)
 """Shares of the sample, from the top, that the second group may begin with."""
 _ROUNDS: Final = 12
@@ -40,6 +44,20 @@ class Group:
     middle: float
     spread: float
     belongs: F64
+
+
+def people_among(ordered: F32, tail_share: float) -> F64:
+    """(n,) float64, P(person) of each score of a sample, (n,) ascending: groups are set apart one after another, the
+    plainest first, as long as most are people.
+    """
+    people = np.ones(len(ordered))
+    for _ in range(GROUPS_MAX):
+        mine = np.flatnonzero(people >= 0.5)
+        group = second_group(ordered[mine], tail_share)
+        if group is None or len(mine) * (1 - group.share) < _SHARE_MAX * len(people):
+            break
+        people[mine] = 1.0 - group.belongs
+    return people
 
 
 def second_group(ordered: F32, tail_share: float, usual: float | None = None) -> Group | None:

@@ -294,12 +294,16 @@ class AlertPolicy:
         return pack("policy", _VERSION, meta, {})
 
     def _restore(self, blob: bytes) -> None:
-        _, meta, _ = unpack(blob, "policy", reads=(_VERSION,))
+        version, meta, _ = unpack(blob, "policy", reads=(1, _VERSION))
         self._now_us = meta["now_us"]
-        self._spent = {int(at_us): int(n) for at_us, n in meta["spent"]}
         self._counts = Counter(meta["counts"])
-        self._waiting = {c.subject: c for c in map(Candidate.from_json, meta["waiting"])}
         for subject, *values in meta["tracks"]:
-            track = _Track(**dict(zip(meta["fields"], values, strict=True)))
+            known = dict(zip(meta["fields"], values, strict=True))
+            if version == 1:  # its probabilities meant something else; who was alerted stays known
+                known |= {"evidence": {}, "fresh": 0, "first_us": None, "last_us": None, "withheld": False}
+            track = _Track(**known)
             track.evidence = {window: (p, end, until) for window, (p, end, until) in track.evidence.items()}
             self._tracks[subject] = track
+        if version > 1:
+            self._spent = {int(at_us): int(n) for at_us, n in meta["spent"]}
+            self._waiting = {c.subject: c for c in map(Candidate.from_json, meta["waiting"])}

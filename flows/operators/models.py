@@ -272,10 +272,12 @@ class WindowModels:
 
     def restore(self, frames: dict[str, bytes]) -> None:
         """Takes what `frames` gave.  What is new, or has other settings than were saved, starts cold."""
-        _, meta, _ = unpack(frames["meta"], "models", (_VERSION,))
+        version, meta, _ = unpack(frames["meta"], "models", (1, _VERSION))
         self._command_again(meta.get("commanded", {}))
         known = {m.use.name for m in self._models if meta["settings"].get(m.use.name) == detector_settings(m.use)}
-        kinds = {"detector"} | ({"calibrator"} if meta["calibration"] == settings_of(self._job.calibration) else set())
+        # Calibration of version 1 left the odd out: it starts cold.
+        same = version > 1 and meta["calibration"] == settings_of(self._job.calibration)
+        kinds = {"detector"} | ({"calibrator"} if same else set())
         saved = {
             (kind, name): {part: frames[f"{kind}.{name}.{part}"] for part in kinds if f"{kind}.{name}.{part}" in frames}
             for kind in ("model", "successor")
@@ -283,7 +285,7 @@ class WindowModels:
         }
         self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
         self._muted_until_us = meta.get("muted_until_us", {})  # not in the first savepoints
-        self._waves = Waves(self._job.drift, self._cohort, self.name, meta["waves"])
+        self._waves = Waves(self._job.drift, self._cohort, self.name, meta.get("waves", {}))
         self.profile = PopulationProfile(self.features, resume=frames["profile"])
         if meta["drift"] == settings_of(self._job.drift):
             self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known)

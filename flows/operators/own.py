@@ -55,10 +55,11 @@ class OwnDetectors:
             score[at] = guard.array("score", partial(detector.score, view), (k,), np.nan)
             typical[cells] = guard.array("typical", partial(detector.typical, view), (k, f), np.nan)
             share[cells] = guard.array("explain", partial(detector.explain, view), (k, f), 0.0)
-            if self._is_new(rows.end_us):
+            new = self._is_new(rows.end_us)
+            if new:
                 guard.tell("learn", partial(detector.learn, view))
             verdicts[use.name] = OwnVerdict(score, typical, share)
-            self._faults += [(use.name, fault) for fault in guard.faults(n)]
+            self._faults += [(use.name, fault) for fault in guard.faults(n, whole=new)]
         return verdicts
 
     def _is_new(self, end_us: int) -> bool:

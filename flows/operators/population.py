@@ -258,11 +258,12 @@ class PopulationOperator:
         return pack("population", _VERSION, meta, arrays)
 
     def _restore(self, saved: Saved) -> None:
-        _, meta, arrays = unpack(saved.root, "population", (_VERSION,))
+        version, meta, arrays = unpack(saved.root, "population", (1, _VERSION))
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
-        self._heard = {window: Lately(meta["heard"].get(window)) for window in self._models}
-        self._seen = SubjectSample.resume(meta["seen"], {n.removeprefix("seen/"): a for n, a in arrays.items()})
+        self._heard = {window: Lately(meta.get("heard", {}).get(window)) for window in self._models}
+        if version > 1:
+            self._seen = SubjectSample.resume(meta["seen"], {n.removeprefix("seen/"): a for n, a in arrays.items()})
         frames = self._saved_frames.get(saved.chunks, meta["frames"], saved.chunks.refs(arrays["frames"]))
         for window, models in self._models.items():
             prefix = f"{window}/"
