@@ -169,7 +169,7 @@ def build(
     calibrator: Calibrator | None = None
     if use.spec.calibrated:
         fitted = use.spec.scope is Scope.COHORT or job.calibration.per == "row"
-        calibrator = job.calibration.build(window.holds_day, fitted, saved.get("calibrator"))
+        calibrator = job.calibration.build(window.holds_day, fitted, use.spec.one_mode, saved.get("calibrator"))
     return Model(use, window, columns, infos, detector, calibrator, Guard(use.budget_s, cost_us=use.cost_us))
 
 
