@@ -141,6 +141,14 @@ class Summary:
             )
         if self.rejects:
             yield "rejected for", listing(self.rejects)
+        if self.rejects.get("ahead"):
+            yield (
+                "events ahead",
+                (
+                    f"{self.rejects['ahead']:,} were dated further ahead than time.ahead_max, and others did not bear"
+                    " them out: clocks that are wrong, or somebody who lies; see the rejects stream"
+                ),
+            )
         if self.detector_faults:
             yield "detectors", f"{listing(self.detector_faults)} rounds in which one failed; see the rejects stream"
         if self.detectors_off:

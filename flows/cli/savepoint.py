@@ -161,6 +161,8 @@ def diff(
 
 
 def _described(told: dict[str, Any]) -> list[Any]:
+    from rich.text import Text
+
     groups = _table("key group", "users", "rows waiting", "watermark", "bytes", "open cells")
     for name, group in told["groups"].items():
         cells = ", ".join(f"{window} {n:,}" for window, n in group["windows"].items())
@@ -174,11 +176,15 @@ def _described(told: dict[str, Any]) -> list[Any]:
                 name, _figure("watermark_us", cohort["watermark_us"]), f"{cohort['rounds_waiting']:,}",
                 f"{cohort['quarantined'][window]:,}", f"{cohort['bytes']:,}", f"[bold]{window}[/] {sizes}",
             )  # fmt: skip
+    partitions = _table("source partition", "watermark", "waiting for others")
+    for name, partition in told["partitions"].items():
+        at = "the end" if partition["done"] else _figure("watermark_us", partition["watermark_us"])
+        partitions.add_row(Text(name), at, f"{partition['waiting']:,}")
     head = (
         f"epoch {told['epoch']}, {told['read']:,} lines read, {told['alerts']:,} alerts, {told['users']:,} users,"
         f" {told['bytes']:,} bytes of chunks"
     )
-    return [head, "", groups, "", cohorts]
+    return [head, "", partitions, "", groups, "", cohorts]
 
 
 def _figure(name: str, value: Any) -> str:
@@ -197,7 +203,8 @@ def _table(*titles: str) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    words = ("", "name", "created", "driftnet", "key group", "cohort", "open cells", "models, bytes", "watermark")
+    long = {"open cells", "models, bytes"}
+    texts = {"", "name", "created", "driftnet", "source partition", "key group", "cohort", "watermark", *long}
     for title in titles:
-        table.add_column(title, justify="left" if title in words else "right", no_wrap=title not in words[-3:-1])
+        table.add_column(title, justify="left" if title in texts else "right", no_wrap=title not in long)
     return table

@@ -70,6 +70,7 @@ class Compiler:
                 config.time.allowed_lateness,
                 config.time.idle_timeout,
                 config.time.dedup_horizon,
+                config.time.ahead_max,
             ),
             state=StateSpec(config.state.capacity, config.state.ttl, config.state.rows_per_pane_max),
             sequences=derived,

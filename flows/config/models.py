@@ -18,7 +18,7 @@ from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
 from flows.job import LabelSpec, LearningSpec
 from state.schema import Kind
-from state.types import DAY_US, HOUR_US, SECOND_US
+from state.types import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
     from flows.job import Job
@@ -154,6 +154,11 @@ class TimeConfig(Section):
         30 * SECOND_US, description="the watermark stays this far behind the newest event"
     )
     allowed_lateness: Duration = Field(0, description="windows wait this much longer before they close")
+    ahead_max: Duration = Field(
+        2 * MINUTE_US,
+        description="an event further ahead of its partition, or of the clock of a live run, moves no time until others"
+        " bear it out; 0s for any distance",
+    )
     idle_timeout: Duration = Field(
         30 * SECOND_US, description="live runs: a silent partition stops holding the others up"
     )

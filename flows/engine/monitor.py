@@ -17,13 +17,14 @@ class Status:
     """One process's part of the picture.
 
     counts: totals of the job's life, in the process that has the sinks.  elapsed_s: time that earlier runs took.
-    open_rows: rows in open panes, by key group, once the run has stopped.  bytes: partition -> (read, all), None when
+    open_rows: rows in open panes, by key group, and rows that wait for others, by source partition, once the run has
+    stopped.  bytes: partition -> (read, all), None when
     the size is unknown.  lag: partition -> (records, seconds) behind those who write, where that is known.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     elapsed_s: float = 0.0
-    open_rows: dict[int, int] = field(default_factory=dict)
+    open_rows: dict[int | str, int] = field(default_factory=dict)
     bytes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
 
@@ -52,9 +53,9 @@ class Monitor:
         self.status.bytes[partition.name] = None if size is None or done is None else (done, size)
         self.tick()
 
-    def open_rows(self, group: int, rows: int) -> None:
-        """The run stops, with so many rows in a key group's open panes."""
-        self.status.open_rows[group] = rows
+    def open_rows(self, where: int | str, rows: int) -> None:
+        """The run stops, with so many rows in a key group's open panes, or before the end of a source partition."""
+        self.status.open_rows[where] = rows
 
     def finish(self) -> None:
         """The sinks were closed: publishes the last totals."""

@@ -44,6 +44,11 @@ class Pace:
         """Whether silence means that time passes."""
         return self._idle_us is not None
 
+    @property
+    def now_us(self) -> int | None:
+        """The wall clock of a live run, None in a bounded one."""
+        return self._wall_us() if self.is_live else None
+
     def join(self, name: str, watermark_us: int, *, awaited: bool = True) -> None:
         """A partition starts, or resumes, here.  awaited: False for one that, when live, is always taken for silent."""
         self._watermark_us[name] = watermark_us
@@ -61,6 +66,10 @@ class Pace:
         self._watermark_us[name] = watermark_us
         self._hear(name)
 
+    def moved(self, name: str, watermark_us: int) -> None:
+        """The watermark of a silent partition is there now."""
+        self._watermark_us[name] = max(self._watermark_us[name], watermark_us)
+
     def _hear(self, name: str) -> None:
         silent_us = (self._idle_us or 0) if name in self._aside else 0
         self._heard_us[name] = self._now_us() - silent_us
@@ -71,25 +80,31 @@ class Pace:
             return False
         return self._watermark_us[name] > min(list(self._watermark_us.values())) + self._lead_us
 
+    def is_silent(self, name: str) -> bool:
+        """Whether a live partition has given nothing for the time after which nobody waits for it."""
+        return self._idle_us is not None and self._now_us() - self._heard_us[name] >= self._idle_us
+
     def idle_watermark_us(self, name: str) -> int | None:
         """Where a silent partition's watermark may go, None while it must stay.
 
         Beside active partitions it follows the slowest of them.  When all are silent, event time goes on at the speed
-        of the clock from where the last row left it: a slow producer of old data does not make its own rows late.
+        of the clock from where the slowest of them is: a slow producer of old data does not make its own rows late, and
+        one partition whose clock is ahead takes no other with it.
         """
-        if self._idle_us is None:
+        if self._idle_us is None or not self.is_silent(name):
             return None
         now_us = self._now_us()
         heard_us = dict(self._heard_us)
-        if now_us - heard_us[name] < self._idle_us:
-            return None
         active = [self._watermark_us[n] for n, at in heard_us.items() if now_us - at < self._idle_us]
         started = [us for us in active if us > START_OF_TIME_US]
         if active:
-            return min(started) if len(started) == len(active) else None
+            if len(started) < len(active):
+                return None
+            self.moved(name, min(started))
+            return min(started)
         # Of those that are waited for: what people tell has times of its own, and comes whenever it does.
         awaited = [n for n in heard_us if n not in self._aside]
-        reached_us = max((self._watermark_us[n] for n in awaited), default=START_OF_TIME_US)
-        if reached_us > START_OF_TIME_US:
-            return reached_us + now_us - max(heard_us[n] for n in awaited)
+        reached = [us for n in awaited if (us := self._watermark_us[n]) > START_OF_TIME_US]
+        if reached:
+            return min(reached) + now_us - max(heard_us[n] for n in awaited)
         return None if self._bound_us is None else self._wall_us() - self._bound_us

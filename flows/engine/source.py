@@ -67,6 +67,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
     def next_batch(self) -> list[Item]:
         if self._done or (self._context.durable and self._context.stop.is_set()):
             self._context.pace.leave(self._reader.name)
+            self._context.monitor.open_rows(self._reader.name, 0 if self._done else self._ingest.rows_waiting)
             raise StopIteration
         with self._watch:
             return [_addressed(routed) for routed in self._next()]
@@ -84,12 +85,17 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
             return self._finish()
         self._nap = len(lines.lines) < self._context.batch_lines // 8 if pace.is_live else not lines.lines
         if lines.lines:
-            routed = self._ingest.process(lines)
+            routed = self._ingest.process(lines, pace.now_us)
             pace.heard(name, self._ingest.watermark_us)
             return routed
         if not lines.idle:
             pace.heard(name, self._ingest.watermark_us)
             return ()
+        if self._ingest.rows_waiting and pace.now_us is not None and pace.is_silent(name):
+            routed = self._ingest.silence(pace.now_us)
+            pace.moved(name, self._ingest.watermark_us)
+            if routed:
+                return routed
         watermark_us = pace.idle_watermark_us(name)
         if watermark_us is None or watermark_us <= self._ingest.watermark_us:
             return ()

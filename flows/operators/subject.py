@@ -45,6 +45,8 @@ class SubjectOperator:
         self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._windows]
         self._closing = Closing(job, group)
         self._closed_us = START_OF_TIME_US
+        self._boundary_us = START_OF_TIME_US
+        """Where something closed last: unlike `_closed_us` a function of the rows alone."""
         self._last_us = START_OF_TIME_US
         self._told: list[Label | Command] = []
         """What takes effect at boundaries to come."""
@@ -132,9 +134,9 @@ class SubjectOperator:
             window = assembling.step(boundary_us, pane)
             if window is not None and (limit_us < END_OF_TIME_US or self._tells(boundary_us, assembling.spec.slide_us)):
                 self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
-        if boundary_us // HOUR_US != self._closed_us // HOUR_US:
+        if boundary_us // HOUR_US != self._boundary_us // HOUR_US:
             self._counting.expire(boundary_us)
-        self._closed_us = boundary_us
+        self._boundary_us = self._closed_us = boundary_us
         return accepted
 
     def _tells(self, boundary_us: int, slide_us: int) -> bool:
@@ -178,6 +180,7 @@ class SubjectOperator:
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
         meta = {
             "closed_us": self._closed_us,
+            "boundary_us": self._boundary_us,
             "last_us": self._last_us,
             "watermarks": self._watermarks.state(),
             **told_state(self._told),
@@ -187,6 +190,7 @@ class SubjectOperator:
     def _restore(self, saved: Saved) -> None:
         meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))
         self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
+        self._boundary_us = meta.get("boundary_us", self._closed_us)
         self._watermarks.restore(meta["watermarks"])
         self._told = told_from(meta)
         self._log.restore(frames["log"], saved.chunks)

@@ -97,6 +97,7 @@ class Ingest(_Json):
 
     kept = ("watermark_us", "ends")
     awaited = True
+    rows_waiting = 0
 
     def __init__(self, name: str, *, resume: bytes | None) -> None:
         self.name = name
@@ -104,7 +105,10 @@ class Ingest(_Json):
         self.ends = 0
         self._restore(resume)
 
-    def process(self, lines: Lines) -> list[tuple[int, GroupInput] | Output]:
+    def silence(self, now_us: int) -> list[tuple[int, GroupInput] | Output]:
+        return []
+
+    def process(self, lines: Lines, now_us: int | None = None) -> list[tuple[int, GroupInput] | Output]:
         numbers = [int(line) for line in lines.lines]
         self.watermark_us = numbers[-1] - BEHIND
         groups = [[n for n in numbers if n % GROUPS == group] for group in range(GROUPS)]

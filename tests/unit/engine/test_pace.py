@@ -92,8 +92,20 @@ def test_all_silent_time_goes_on_from_the_last_row() -> None:
     pace.heard("a", 5_000)
     clock.now_us += 10 * SECOND_US
     pace.heard("b", 9_000)
-    clock.now_us += 40 * SECOND_US
+    clock.now_us += 20 * SECOND_US
+    assert pace.idle_watermark_us("a") == 9_000
+    clock.now_us += 20 * SECOND_US
     assert pace.idle_watermark_us("a") == pace.idle_watermark_us("b") == 9_000 + 40 * SECOND_US
+
+
+def test_a_partition_ahead_takes_no_other_with_it() -> None:
+    """When all fall silent together, time goes on from the slowest of them."""
+    clock = Clock()
+    pace = pace_of(clock, idle_s=30)
+    pace.heard("a", 5_000)
+    pace.heard("b", 5_000 + 86_400 * SECOND_US)
+    clock.now_us += 40 * SECOND_US
+    assert pace.idle_watermark_us("a") == pace.idle_watermark_us("b") == 5_000 + 40 * SECOND_US
 
 
 def test_first_row_is_waited_for() -> None:
@@ -129,7 +141,7 @@ def test_what_people_tell_is_never_waited_for() -> None:
 
 
 def test_time_of_labels_is_not_that_of_events() -> None:
-    """When all events are silent, time goes on from the last of them, whatever people tell meanwhile."""
+    """When all events are silent, time goes on from them, whatever people tell meanwhile."""
     clock = Clock()
     pace = pace_of(clock, idle_s=30)
     pace.join("labels", START_OF_TIME_US, awaited=False)
@@ -137,8 +149,8 @@ def test_time_of_labels_is_not_that_of_events() -> None:
     pace.heard("b", 500)
     clock.now_us += 100 * SECOND_US
     pace.heard("labels", WALL_US)
-    assert pace.idle_watermark_us("a") == 7000 + 100 * SECOND_US
-    assert pace.idle_watermark_us("labels") == 7000 + 100 * SECOND_US
+    assert pace.idle_watermark_us("a") == 500 + 100 * SECOND_US
+    assert pace.idle_watermark_us("labels") == 500 + 100 * SECOND_US
 
 
 def test_only_labels_are_left() -> None:
