@@ -25,7 +25,7 @@ class Summary:
     and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
     suspected.  control: lines of commands.  evicted, expired: subjects that left, for want of room and after
     `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from the watermark to
-    now where there are any).
+    now where there are any).  notes: partition -> why time does not go by it as usual.
     """
 
     read: int = 0
@@ -49,6 +49,7 @@ class Summary:
     expired: int = 0
     elapsed_s: float = 0.0
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
@@ -128,6 +129,8 @@ class Summary:
         return grid
 
     def _lines(self) -> Iterator[tuple[str, str]]:
+        from rich.markup import escape
+
         parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
         verdict = "" if self.balanced else "  [bold red]NOT BALANCED: lines were lost or counted twice[/]"
         yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
@@ -168,6 +171,8 @@ class Summary:
             yield "subjects gone", f"{self.expired:,} silent for too long, {self.evicted:,} for want of room"
         if self.lag:
             yield "lag", self.lag_in_words
+        for partition, note in self.notes.items():
+            yield "note", f"{escape(partition)}: {note}"
         yield "speed", f"{self.events_per_s:,.0f} events/s, {self.elapsed_s:.1f} s"
 
 

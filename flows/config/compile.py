@@ -121,6 +121,7 @@ class Compiler:
             line_bytes_max=event.max_line_bytes,
             time_min_us=event.time_min,
             time_max_us=event.time_max,
+            subject_chars_max=event.max_subject_chars,
         )
 
     def _cohorts(self, schema: Schema) -> CohortSpec:

@@ -127,6 +127,7 @@ class EventConfig(Section):
     )
     time: EventTimeConfig = Field(EventTimeConfig(path=("event_time",)), description="when it happened")
     subject: JsonPath = Field(("user_id",), description="JSON path of the subject's id, the key of the stream")
+    max_subject_chars: int = Field(512, ge=1, description="a line with a longer subject's id is rejected: it is kept")
     max_line_bytes: int = Field(65_536, ge=64, description="a longer line is rejected unread")
     time_min: Moment = Field(946_684_800_000_000, description="an earlier event is rejected")
     time_max: Moment = Field(4_102_444_800_000_000, description="an event at or after this is rejected")

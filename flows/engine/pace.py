@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from state.types import START_OF_TIME_US
+from state.types import END_OF_TIME_US, START_OF_TIME_US
 
 
 def _monotonic_us() -> int:
@@ -17,7 +17,8 @@ def _wall_us() -> int:
 class Pace:
     """The partitions' watermarks, and when each was last heard.  Shared by worker threads; each writes its own.
 
-    lead_us: bounded runs; a partition this far ahead of the slowest waits, so that rows do not pile up in open panes.
+    lead_us: a partition this far ahead of the slowest waits, so that rows do not pile up in open panes; in live runs
+    by idle_timeout_us more.
     idle_timeout_us: live runs, None for bounded ones; silence after which a partition's watermark moves without rows.
     bound_us: wall-clock time minus this is the watermark of a process that never had a row, None to wait for the first.
     """
@@ -74,11 +75,22 @@ class Pace:
         silent_us = (self._idle_us or 0) if name in self._aside else 0
         self._heard_us[name] = self._now_us() - silent_us
 
-    def is_ahead(self, name: str) -> bool:
-        """Whether the partition should let the others catch up.  The slowest one never has to."""
+    def waits_for(self, name: str) -> str | None:
+        """The partition that this one should let catch up, None when it need not wait.  The slowest one never has to.
+
+        In a live run nobody waits for a partition that is silent, or has not begun: the other may be ahead because of
+        that.  For one that is active its windows wait anyway, and rows that are read meanwhile only fill memory.
+        """
+        others = dict(self._watermark_us)
+        lead_us = self._lead_us
         if self._idle_us is not None:
-            return False
-        return self._watermark_us[name] > min(list(self._watermark_us.values())) + self._lead_us
+            if name in self._aside:
+                return None
+            lead_us += self._idle_us
+            others = {n: us for n, us in others.items() if us > START_OF_TIME_US and n not in self._aside}
+            others = {n: us for n, us in others.items() if n == name or not self.is_silent(n)}
+        slowest = min(others, key=lambda n: others[n], default=name)
+        return slowest if self._watermark_us[name] > others.get(slowest, END_OF_TIME_US) + lead_us else None
 
     def is_silent(self, name: str) -> bool:
         """Whether a live partition has given nothing for the time after which nobody waits for it."""

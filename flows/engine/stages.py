@@ -47,6 +47,10 @@ class IngestOperator(Protocol):
     def watermark_us(self) -> int: ...
 
     @property
+    def accepted(self) -> int:
+        """Rows that moved time, or could have, since the start of this run."""
+
+    @property
     def rows_waiting(self) -> int:
         """Rows that were read and have no fate yet."""
 

@@ -65,6 +65,8 @@ class Ingest:
         self._shares = ShareWatch(partition)
         self._told_us = self._clock.closed_us
         self.read = self.late = self.rejected = 0
+        self.accepted = 0
+        """Rows on time, in this run."""
         if resume is not None:
             self._restore(resume)
 
@@ -180,6 +182,7 @@ class Ingest:
         reached_us, before_us = self._clock.largest_us, self._clock.before(batch.event_time_us)
         late = self._clock.observe(batch.event_time_us)
         late_count = int(np.count_nonzero(late))
+        self.accepted += len(batch) - late_count
         out: list[Emitted] = list(self._send(batch.take(~late) if late_count else batch))
         if rejects:
             out.append(Output(Stream.REJECTS, [dead_letter(*reject) for reject in rejects]))

@@ -55,6 +55,8 @@ class Told:
         """Lines that wait, and when they are dated."""
         self._told_us = self._clock.closed_us
         self._lines = 0
+        self.accepted = 0
+        """Labels and commands that count, in this run."""
         if resume is not None:
             version, meta, _ = unpack(resume, _KIND, _VERSIONS)
             self._clock.advance(meta["watermark_us"])
@@ -116,6 +118,7 @@ class Told:
             for position, _ in verdicts.refused:
                 at_us, line = dated[position]
                 rejects.append((line, Reason.AHEAD, f"at: found {iso(at_us)}, far ahead of the lines that follow"))
+        self.accepted += len(accepted)
         by_group: dict[int, list[Label | Command]] = {}
         for at_us, line in accepted:
             _, told = self._read(line)

@@ -32,21 +32,31 @@ def test_leader_waits_for_the_slowest() -> None:
     """A partition more than the lead ahead waits; the slowest never does; nobody waits for one that has ended."""
     pace = pace_of(Clock())
     pace.heard("a", 1000)
-    assert pace.is_ahead("a")
-    assert not pace.is_ahead("b")
+    assert pace.waits_for("a") == "b"
+    assert pace.waits_for("b") is None
     pace.heard("b", 900)
-    assert not pace.is_ahead("a")
+    assert pace.waits_for("a") is None
     pace.heard("a", 1001)
-    assert pace.is_ahead("a")
+    assert pace.waits_for("a") == "b"
     pace.leave("b")
-    assert not pace.is_ahead("a")
+    assert pace.waits_for("a") is None
 
 
-def test_live_partitions_do_not_wait() -> None:
-    """Live partitions are read as they come: one that is ahead may be ahead because the other is silent."""
-    pace = pace_of(Clock(), idle_s=30)
-    pace.heard("a", 10_000)
-    assert not pace.is_ahead("a")
+def test_live_partitions_wait_for_active_ones_alone() -> None:
+    """One that is days ahead would only fill memory; one that is ahead of a silent one has nobody to wait for."""
+    clock, ahead_us = Clock(), 30 * SECOND_US + 100
+    pace = pace_of(clock, idle_s=30)
+    pace.join("labels", START_OF_TIME_US, awaited=False)
+    pace.heard("a", 1000 + ahead_us + 1)
+    assert pace.waits_for("a") is None  # b has not begun
+    pace.heard("b", 1000)
+    assert (pace.waits_for("a"), pace.waits_for("b"), pace.waits_for("labels")) == ("b", None, None)
+    pace.heard("b", 1001)
+    assert pace.waits_for("a") is None
+    pace.heard("a", 10**15)
+    assert pace.waits_for("a") == "b"
+    clock.now_us += 30 * SECOND_US
+    assert pace.waits_for("a") is None
 
 
 def test_bounded_partition_is_never_idle() -> None:

@@ -114,6 +114,31 @@ class TestSource:
         assert opened.next_batch() == []
         assert opened.next_awake() is not None
 
+    def test_lines_that_do_not_count_are_silence(self) -> None:
+        """A partition of nothing but unreadable lines moves with time, and it is said why."""
+        opened, context = partition(Numbers(count=10, live=True), context_of(("p0",), idle_us=0))
+        opened.next_batch()
+        before = opened._ingest.watermark_us
+        opened._reader.read = lambda _: Lines((b"?",), (0,), "p0")  # type: ignore[method-assign]
+        assert min(watermarks(opened.next_batch())) > before
+        assert summary([context.monitor.status], 1.0, running=True).notes == {
+            "p0": "none of its lines count; windows no longer wait for it"
+        }
+
+    def test_a_live_partition_far_ahead_is_held_back(self) -> None:
+        """It is not read while an active one is behind, which is said; then it goes on, and nothing is said."""
+        opened, context = partition(Numbers(count=100, live=True), context_of(("p0",), idle_us=10**12))
+        context.pace.join("p1", -(10**13))
+        opened.next_batch()
+        assert opened.next_batch() == []
+        assert opened._reader.position() == 10
+        assert opened.next_awake() is not None
+        (note,) = context.monitor.status.notes.values()
+        assert note == "held back, because it is ahead of p1, for which all windows wait"
+        context.pace.heard("p1", 0)
+        assert opened.next_batch() != []
+        assert not context.monitor.status.notes
+
     def test_source_is_told_what_is_saved(self) -> None:
         """A position is told when the next one is taken, for then it is on the disk; the last one at the end."""
         told: list[int] = []
