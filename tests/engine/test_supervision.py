@@ -4,6 +4,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from flows.engine.lock import held_by_run
@@ -116,6 +118,44 @@ def test_it_gives_up_and_says_so(tmp_path: Path) -> None:
         execute(fake_plan(AtRead(Numbers(), 1, die), tmp_path / "out", options))  # type: ignore[arg-type]
     with held_by_run(tmp_path / "state", patience_s=1.0):
         pass
+
+
+def children_of(process: "subprocess.Popen[str]") -> list[int]:
+    """The processes of a run, without the one that multiprocessing keeps for itself."""
+    found = psutil.Process(process.pid).children()
+    return [child.pid for child in found if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.parametrize("restarts", [0, 3])
+def test_a_signal_to_one_process_is_its_death(tmp_path: Path, restarts: int) -> None:
+    """It cannot stop alone: the run ends, or starts again, as after any death."""
+    options = {
+        "processes": 2, "live": True, "state_dir": str(tmp_path / "state"), "epoch_s": 0.1,
+        "restarts": {"most": restarts, "pause_s": 0.01},
+    }  # fmt: skip
+    process = start(tmp_path / "out", '{"partitions": 2, "live": true}', json.dumps(options))
+    wait_for(process, "read 200")
+    first = children_of(process)
+    os.kill(first[1], signal.SIGTERM)
+    if restarts:
+        while not (again := children_of(process)) or set(again) & set(first):
+            time.sleep(0.05)
+        process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert "was ended by a signal, which it alone got" in errors
+    assert process.returncode == (0 if restarts else 2)
+
+
+def test_a_signal_to_all_processes_drains(tmp_path: Path) -> None:
+    """Whoever signals a whole group, as service managers do, gets an orderly end."""
+    options = {"processes": 2, "live": True, "state_dir": str(tmp_path / "state")}
+    process = start(tmp_path / "out", '{"partitions": 2, "live": true}', json.dumps(options))
+    wait_for(process, "read 200")
+    for pid in (*children_of(process), process.pid):
+        os.kill(pid, signal.SIGTERM)
+    assert '"balanced": true' in wait_for(process, "summary")
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, "signal" in errors) == (0, False)
 
 
 def test_members_follow_their_supervisor(tmp_path: Path) -> None:
