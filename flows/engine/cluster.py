@@ -23,6 +23,7 @@ from flows.engine.shutdown import DrainTimeoutError, Stop
 from flows.engine.store import discard_uncommitted, latest_execution
 from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
+from flows.printing import forgive_output
 from state.errors import DriftnetError, SnapshotError
 
 _TICK_S: Final = 0.2
@@ -171,6 +172,7 @@ def _member(
     plan: Plan, store: Path | None, hold: Hold | None, addresses: list[str], index: int, connection: Connection
 ) -> None:
     """The main function of a child process."""
+    forgive_output()
     # A terminal, or a service manager, sends them to all: the parent says what they mean. SIGTERM may be meant for this
     # process alone, which cannot stop alone: the others would wait for it for ever.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -72,6 +72,9 @@ def _gather(addresses: Sequence[str], stopped: Callable[[], bool]) -> bool:
                 for came, guest in list(guests.items()):
                     if guest.index is None and now_s - guest.since_s > _SAY_S:
                         leave(came)
+            # The door is shut before anybody goes: the engine of another process would take it for that of this one.
+            selector.unregister(door)
+            door.close()
             for came, guest in guests.items():
                 if guest.index is not None:
                     with suppress(OSError):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -122,8 +123,11 @@ def test_it_gives_up_and_says_so(tmp_path: Path) -> None:
 
 def children_of(process: "subprocess.Popen[str]") -> list[int]:
     """The processes of a run, without the one that multiprocessing keeps for itself."""
-    found = psutil.Process(process.pid).children()
-    return [child.pid for child in found if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # one that has just ended
+            found += [child.pid] * ("spawn_main" in " ".join(child.cmdline()))
+    return found
 
 
 @pytest.mark.parametrize("restarts", [0, 3])

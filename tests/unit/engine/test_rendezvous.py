@@ -69,6 +69,19 @@ def test_strangers_are_not_counted(said: bytes) -> None:
             stranger.close()
 
 
+def test_nobody_listens_any_more_when_the_others_go() -> None:
+    """The engine of another process, which connects at once, must not meet what is about to end."""
+    for _ in range(50):
+        addresses = _free_addresses(2)
+        host, _, port = addresses[0].rpartition(":")
+        with ThreadPoolExecutor(1) as pool:
+            zero = pool.submit(meet, addresses, 0, never)
+            assert meet(addresses, 1, never)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((host, int(port)), timeout=5.0)
+            assert zero.result(timeout=5)
+
+
 def test_one_that_left_again_is_waited_for() -> None:
     """Who greeted and died is not there."""
     addresses = _free_addresses(2)
