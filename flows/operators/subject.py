@@ -50,13 +50,16 @@ class SubjectOperator:
         self._last_us = START_OF_TIME_US
         self._told: list[Label | Command] = []
         """What takes effect at boundaries to come."""
+        self._counted = self._totals()
+        """Totals as they were told; a pane may fold rows, and find duplicates, long before it closes."""
         if resume is not None:
             self._restore(resume)
 
     @property
     def rows_waiting(self) -> int:
-        """Rows in panes that are still open."""
-        return self._log.rows
+        """Rows in panes that are still open, with those of them that were folded or dropped and are not counted yet."""
+        totals = self._totals()
+        return self._log.rows + sum(totals[name] - self._counted[name] for name in ("capped", "duplicate"))
 
     def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Output]:
         """Files the rows; when the watermark lets panes close, emits one message to every cohort."""
@@ -94,13 +97,14 @@ class SubjectOperator:
         return [Output(Stream.LATE, records), Output(Stream.COUNTS, [{"late": len(records)}])]
 
     def _advance(self, limit_us: int) -> list[tuple[str, CohortInput] | Output]:
-        before = self._totals()
         accepted = 0
         while (boundary_us := self._next_boundary()) is not None and boundary_us <= limit_us:
             accepted += self._close(boundary_us, limit_us)
         self._closed_us = limit_us
         rows = self._closing.take()
-        counts = {name: total - before[name] for name, total in self._totals().items()}
+        totals = self._totals()
+        counts = {name: total - self._counted[name] for name, total in totals.items()}
+        self._counted = totals
         # Rows beyond the budget were taken from the log before their pane closed.
         counts["accepted"] = accepted + counts["capped"]
         for closed in (r for of_cohort in rows.values() for r in of_cohort):
@@ -183,6 +187,7 @@ class SubjectOperator:
             "boundary_us": self._boundary_us,
             "last_us": self._last_us,
             "watermarks": self._watermarks.state(),
+            "counted": self._counted,
             **told_state(self._told),
         }
         return pack_frames("subject", _VERSION, meta, frames)
@@ -197,5 +202,6 @@ class SubjectOperator:
         self._counting.restore(frames, saved.chunks)
         for assembling in self._assemblers:
             assembling.restore(frames[f"window.{assembling.spec.name}"], saved.chunks)
+        self._counted = meta.get("counted", self._totals())
         own = {n.removeprefix("own."): root for n, root in frames.items() if n.startswith("own.")}
         self._closing.restore(own, saved.chunks)

@@ -211,6 +211,25 @@ def test_draining_has_a_bound(tmp_path: Path, processes: int) -> None:
         pass
 
 
+def test_hosts_that_stop_account_for_all_rows_together(tmp_path: Path) -> None:
+    """Each host knows a part; each tells all of it, and no line is missing."""
+    options: dict[str, Any] = {
+        "addresses": [f"127.0.0.1:{port}" for port in _free_ports(2)], "live": True,
+        "state_dir": str(tmp_path / "state"), "epoch_s": 0.1,
+    }  # fmt: skip
+    source = '{"partitions": 2, "live": true}'
+    hosts = [start(tmp_path / "out", source, json.dumps(options | {"index": index})) for index in (0, 1)]
+    while not (tmp_path / "out").exists() or len(found(tmp_path / "out")) < 100:
+        time.sleep(0.1)
+    time.sleep(1.0)
+    for host in hosts:
+        host.terminate()
+    summaries = [json.loads(wait_for(host, "summary").partition(" ")[2]) for host in hosts]
+    for host in hosts:
+        host.communicate(timeout=30)
+    assert [(s["read"], s["balanced"]) for s in summaries] == [(200, True)] * 2
+
+
 def _is_locked(file: Path) -> bool:
     with file.open("a+") as lock:
         try:
