@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from flows.printing import shown
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
@@ -125,14 +127,13 @@ class Summary:
         """The same for people."""
         grid = two_columns("Summary")
         for name, text in self._lines():
-            grid.add_row(name, text)
+            plain = shown(text)
+            grid.add_row(name, plain if self.balanced or name != "events" else f"[bold red]{plain}[/]")
         return grid
 
     def _lines(self) -> Iterator[tuple[str, str]]:
-        from rich.markup import escape
-
         parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
-        verdict = "" if self.balanced else "  [bold red]NOT BALANCED: lines were lost or counted twice[/]"
+        verdict = "" if self.balanced else "  NOT BALANCED: lines were lost or counted twice"
         yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
         if self.late * 20 > self.read:
             yield (
@@ -172,7 +173,7 @@ class Summary:
         if self.lag:
             yield "lag", self.lag_in_words
         for partition, note in self.notes.items():
-            yield "note", f"{escape(partition)}: {note}"
+            yield "note", f"{partition}: {note}"
         yield "speed", f"{self.events_per_s:,.0f} events/s, {self.elapsed_s:.1f} s"
 
 
