@@ -13,6 +13,7 @@ from flows.engine.stages import IngestOperator, Item, Routed
 from flows.engine.watch import Watch
 from flows.operators.messages import Output
 from flows.sources.base import Partition, Source
+from state.errors import SourceError
 
 _log: Final = logging.getLogger("driftnet.engine")
 _NAP: Final = timedelta(milliseconds=25)
@@ -60,7 +61,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         self._watch = watch
         self._reader = reader
         self._ingest = ingest
-        self._done = done
+        self._done = self._ended_before = done
         self._nap = False
         self._saved: Any = None
         self._said: str | None = None
@@ -69,6 +70,8 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
 
     def next_batch(self) -> list[Item]:
         if self._done or (self._context.durable and self._context.stop.is_set()):
+            with self._watch:
+                self._look_behind_the_end()
             self._context.pace.leave(self._reader.name)
             self._context.monitor.open_rows(self._reader.name, 0 if self._done else self._ingest.rows_waiting)
             raise StopIteration
@@ -89,6 +92,8 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         lines = self._reader.read(self._context.batch_lines)
         self._context.monitor.partition(self._reader, self._ingest.watermark_us)
         if lines is None:
+            if self._context.durable and self._context.stop.is_set():
+                return ()  # the run pauses: the next one will see whether this was the end
             return self._finish()
         self._nap = len(lines.lines) < self._context.batch_lines // 8 if pace.is_live else not lines.lines
         before, routed = self._ingest.accepted, list[Routed]()
@@ -131,6 +136,21 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
             self._context.monitor.note(self._reader.name, what)
             if what is not None:
                 _log.warning("%s: %s", self._reader.name, what)
+
+    def _look_behind_the_end(self) -> None:
+        """A partition whose end was told in an earlier run has ended for good: all windows are closed.  Raises
+        SourceError when there is more, which nobody would read.
+        """
+        if not self._ended_before or self._context.stop.is_set():
+            return
+        more = self._reader.read(1)
+        if more is not None and more.lines:
+            raise SourceError(
+                f"{self._reader.name}: its end was reached in an earlier run, which closed all windows, and there is"
+                f" more now ({more.source} from {more.offsets[0]}), which would not be read; start in an empty state"
+                " directory to read all of it"
+            )
+        _log.info("%s: read to its end in an earlier run, and there is nothing new", self._reader.name)
 
     def _finish(self) -> Sequence[Routed]:
         self._done = True

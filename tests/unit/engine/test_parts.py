@@ -19,7 +19,7 @@ from flows.engine.stages import SubjectStage
 from flows.engine.watch import FirstError, Watch
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
-from state.errors import SnapshotError
+from state.errors import SnapshotError, SourceError
 from state.types import END_OF_TIME_US, START_OF_TIME_US
 from tests.engine.fakes import GROUPS, FileSink, Numbers, plan, stages
 
@@ -68,6 +68,30 @@ class TestSource:
         numbers = [n for _, value in resumed.next_batch()[1:] for n in value[1].batch]
         assert sorted(numbers) == list(range(10, 20))
         assert resumed.snapshot()["position"] == 20
+
+    def test_what_came_after_the_end_is_not_passed_over(self) -> None:
+        """The end closed all windows: more lines in a later run are an error that says so, none are none."""
+        opened, _ = partition(Numbers(count=10))
+        for _ in range(2):
+            opened.next_batch()
+        saved = opened.snapshot()
+        grown, _ = partition(Numbers(count=12), resume=saved)
+        with pytest.raises(SourceError, match=r"p0: its end was reached in an earlier run.*p0 from 10"):
+            grown.next_batch()
+
+    def test_an_end_that_meets_a_stop_is_no_end(self) -> None:
+        """A run that pauses leaves it to the next one to see the end: a pipe may be written to again."""
+        opened, context = partition(Numbers(count=10))
+        opened.next_batch()
+
+        def nothing_and_stop(_: int) -> None:
+            context.stop.set()
+
+        opened._reader.read = nothing_and_stop  # type: ignore[method-assign]
+        assert opened.next_batch() == []
+        with pytest.raises(StopIteration):
+            opened.next_batch()
+        assert opened.snapshot()["done"] is False
 
     def test_stop_pauses_when_durable(self) -> None:
         """After a stop a durable partition ends without a watermark, and is not done."""
