@@ -102,6 +102,11 @@ class Summary:
         """Whether every line read ended in exactly one place (promise P2)."""
         return self.read == sum(getattr(self, fate) for fate in FATES) + self.open
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether more than half of the lines could not be read: hardly the input that the configuration is about."""
+        return 2 * (self.rejected - self.rejects.get("ahead", 0)) > self.read
+
     def to_json(self) -> dict[str, Any]:
         """All totals as JSON values, with `alerts`, `events_per_s` and `balanced`."""
         derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
@@ -145,6 +150,14 @@ class Summary:
             )
         if self.rejects:
             yield "rejected for", listing(self.rejects)
+        if self.unreadable:
+            yield (
+                "unreadable",
+                (
+                    "most lines: is it one JSON object per line, in UTF-8, with the paths that the configuration names?"
+                    " See the rejects stream"
+                ),
+            )
         if self.rejects.get("ahead"):
             yield (
                 "events ahead",

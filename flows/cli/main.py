@@ -17,7 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 well; 1 lines unaccounted for; 2 wrong usage, configuration, input or output; 3 not drained",
+    epilog="Exit codes: 0 well; 1 lines unaccounted for; 2 wrong usage, configuration, input or output; 3 not drained;"
+    " 4 most lines unreadable",
 )
 app.command("run")(run.run)
 app.command("replay")(replay.replay)

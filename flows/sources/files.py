@@ -5,6 +5,7 @@ import gzip
 import os
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +76,10 @@ class Position(TypedDict):
 
 
 class FilesPartition(Unwatched):
-    """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path."""
+    """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path.
+
+    A byte order mark at the beginning of a file is no part of its first line.
+    """
 
     def __init__(self, name: str, files: Sequence[str], line_bytes_max: int = 65_536) -> None:
         self.name = name
@@ -186,7 +190,8 @@ class FilesPartition(Unwatched):
         line = self._next_line + len(self._lines)
         if self._begins[-1][0] < line:
             self._begins.append((line, self._fed_bytes - self._splitter.tail_bytes))
-        self._lines += self._splitter.feed(block) if block else self._splitter.finish()
+        text = block if self._fed_bytes else block.removeprefix(BOM_UTF8)
+        self._lines += self._splitter.feed(text) if block else self._splitter.finish()
         self._fed_bytes += len(block)
         if not block:
             self._ended = True
@@ -234,7 +239,7 @@ def _digest(file: str, seen: int) -> str | None:
 
 
 def _digest_of(number: int, seen: int) -> str | None:
-    """Of the first and the last of so many bytes of an open file; of a packed one, of its first ones.  None for none."""
+    """Of the first and last of so many bytes of an open file; of a packed one, of its first.  None for none."""
     if not seen:
         return None
     try:

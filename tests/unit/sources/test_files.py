@@ -199,3 +199,22 @@ def test_numbers_in_names_sort_as_numbers(tmp_path: Path) -> None:
     expected = ["day-1", "day-02", "day-2", "day-9", "day-10", "day-11", "day-100", "day", "night-1"]
     for path in (tmp_path, tmp_path / "*.jsonl"):
         assert [Path(file).stem for file in FilesSpec((str(path),)).files()] == expected
+
+
+def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:
+    """At the beginning of each file; anywhere else it is what it is."""
+    files = []
+    for name in ("a.jsonl", "b.jsonl"):
+        files.append(str(tmp_path / name))
+        Path(files[-1]).write_bytes(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo\nthree\n")
+    expected = [b"one", b"\xef\xbb\xbftwo", b"three"] * 2
+    assert [line for _, _, line in read_all(FilesPartition("p", files))] == expected
+    for stop in range(6):
+        first = FilesPartition("p", files)
+        for _ in range(stop):
+            first.read(1)
+        position = first.position()
+        first.close()
+        again = FilesPartition("p", files)
+        again.seek(position)
+        assert [line for _, _, line in read_all(again)] == expected[stop:]
