@@ -290,6 +290,10 @@ class AheadBound:
         self._least_us, self._bytes = END_OF_TIME_US, 0
         for row in self._held:
             self._tally(row)
+        self._forget_older()
+
+    def _forget_older(self) -> None:
+        """What was said before the first of those came that wait says nothing about them."""
         first = self._held[0].number if self._held else self._number
         self._against = {who: number for who, number in self._against.items() if number > first}
 
@@ -304,5 +308,6 @@ class AheadBound:
         return Verdicts()
 
     def _end(self, verdicts: Verdicts) -> Verdicts:
+        self._forget_older()
         verdicts.held = [row.position for row in self._held]
         return verdicts

@@ -198,19 +198,20 @@ def first_stage(job: Job, partition: str, reads: str, resume: bytes | None = Non
 
 def describe_first(saved: bytes) -> dict[str, Any]:
     """A snapshot of either, as JSON values: how far the partition has come, and how many lines wait for others."""
-    _, meta, _ = _opened(saved)
+    _, _, meta, _ = _opened(saved)
     return {"watermark_us": meta["watermark_us"], "waiting": len(meta.get("sources", meta.get("waiting", ())))}
 
 
 def set_back(saved: bytes, watermark_us: int) -> bytes:
     """A snapshot of either with an earlier watermark."""
-    kind, meta, arrays = _opened(saved)
+    kind, version, meta, arrays = _opened(saved)
     meta |= {name: min(meta[name], watermark_us) for name in ("watermark_us", "told_us")}
-    return pack(kind, _VERSION if kind == _KIND else INGEST_VERSIONS[-1], meta, arrays)
+    return pack(kind, version, meta, arrays)
 
 
-def _opened(saved: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def _opened(saved: bytes) -> tuple[str, int, dict[str, Any], dict[str, Any]]:
+    """Kind, version and contents."""
     try:
-        return (INGEST_KIND, *unpack(saved, INGEST_KIND, INGEST_VERSIONS[-1:])[1:])
+        return (INGEST_KIND, *unpack(saved, INGEST_KIND, INGEST_VERSIONS))
     except SnapshotError:
-        return (_KIND, *unpack(saved, _KIND, _VERSIONS[-1:])[1:])
+        return (_KIND, *unpack(saved, _KIND, _VERSIONS))

@@ -221,7 +221,9 @@ def test_events_that_wait_survive_a_restart(stop: int) -> None:
     ingest, twin = Ingest(far(), "p"), Ingest(far(), "p")
     first = lines(*texts[:stop])
     assert repr(ingest.process(first)) == repr(twin.process(first))
-    ingest = Ingest(far(), "p", ingest.snapshot())
+    saved = ingest.snapshot()
+    ingest = Ingest(far(), "p", saved)
+    assert ingest.snapshot() == saved
     assert ingest.rows_waiting == twin.rows_waiting == {20: 0, 41: 1, 44: 4, 60: 0}[stop]
     rest = lines(*texts[stop:], start=stop)
     ours, theirs = ingest.process(rest) + ingest.finish(), twin.process(rest) + twin.finish()
