@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.options import AsJson, ConfigFile, Settings, print_json, print_text
+from flows.printing import shown
 
 if TYPE_CHECKING:
     from flows.scoring.prequential import Scores
@@ -64,9 +65,9 @@ def score(
         return
     print_text(_oddest(scores, oddest))
     for event in scores.drift:
-        print_text(f"drift at row {event['row']:,}: {event['what']} {event['name']}, {event['size']:+.2f} sd")
+        print_text(f"drift at row {event['row']:,}: {event['what']} {shown(event['name'])}, {event['size']:+.2f} sd")
     for fault in scores.faults:
-        print_text(f"{fault['source']}: {fault['detail']}")
+        print_text(shown(f"{fault['source']}: {fault['detail']}"))
 
 
 def evaluate(
@@ -165,5 +166,5 @@ def _oddest(scores: "Scores", rows: list[int]) -> Any:
     for row in rows:
         reasons = scores.candidates[row].reasons[:3]
         told = ", ".join(f"{r.feature} {r.seen:.4g} ({r.share:.0%})" for r in reasons)
-        grid.add_row(f"{row:,}", f"{scores.tail_probability[row]:.2g}", told)
+        grid.add_row(f"{row:,}", f"{scores.tail_probability[row]:.2g}", shown(told))
     return grid
