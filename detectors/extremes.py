@@ -210,6 +210,11 @@ class Extremes(Detector):
         self._shapes = arrays["shapes"]
 
 
+def _sure(people: F64) -> F64:
+    """Whoever is more likely no person counts little: many who are a little of one would make a heavy tail."""
+    return np.where(people < 0.5, people * people, people)
+
+
 _SIGNS: Final = {Direction.HIGH: (1.0,), Direction.LOW: (-1.0,), Direction.BOTH: (1.0, -1.0)}
 
 
@@ -242,10 +247,10 @@ class _Fit:
         look = self._first_look()
         order = np.argsort(look, kind="stable")
         few = evenly(len(order), _LOOK_ROWS, 0)
-        group = second_group(look[order[few]].astype(np.float32), spec.tail_share)
+        group = second_group(look[order[few]].astype(np.float32), spec.tail_share, strict=True)
         self.large = group is not None and group.share >= _LARGE
         if group is not None and self.large:
-            self.people[order] = 1.0 - np.interp(np.arange(len(order)), few, group.belongs)
+            self.people[order] = _sure(1.0 - np.interp(np.arange(len(order)), few, group.belongs))
         self._refit()
         if settled or self.large:
             self._set_apart()
@@ -265,7 +270,7 @@ class _Fit:
             group = second_group(totals[order].astype(np.float32), self._spec.tail_share, self._usual[-1])
             if group is None or len(mine) * (1 - group.share) < 0.5 * len(self.people):
                 return
-            self.people[mine[order]] = 1.0 - group.belongs
+            self.people[mine[order]] = _sure(1.0 - group.belongs)
             self._refit()
 
     def _refit(self) -> None:

@@ -27,9 +27,11 @@ _MORE_STEPS: Final = 8
 _PURSUED: Final = 2
 """Each start is followed for a few steps, the most likely ones to the end."""
 _MARGIN: Final = 3.0
+_STRICT_MARGIN: Final = 12.0
 """Nats by which the mixture must beat what its parameters cost."""
 _SHARE_MAX: Final = 0.5
 _PEOPLE_BEYOND: Final = 0.02
+_STRICT_BEYOND: Final = 0.005
 """At most this share of people lies beyond the middle of the second group."""
 _SPREADS_APART: Final = 1.5
 """Its middle lies so many of its own spreads beyond the start of the people's tail: a few outliers are no hump."""
@@ -63,10 +65,11 @@ def people_among(ordered: F32, tail_share: float) -> F64:
     return people
 
 
-def second_group(ordered: F32, tail_share: float, usual: float | None = None) -> Group | None:
+def second_group(ordered: F32, tail_share: float, usual: float | None = None, strict: bool = False) -> Group | None:
     """The second group of a sample, (n,) float32 ascending; None where there is none to be sure of.
 
     tail_share: of the people, where their fitted tail begins.  usual: the shape that this tail is known to have.
+    strict: for scores of which people may have several modes, where only what is far beyond them is believed.
     """
     one = fit_tail(ordered, tail_share, usual=usual)
     if one is None:
@@ -77,21 +80,25 @@ def second_group(ordered: F32, tail_share: float, usual: float | None = None) ->
     sample = _Sample(ordered, values, cut, tail_share, usual)
     begun = [sample.begin(start) for start in _STARTS]
     likely = sorted((found for found in begun if found is not None), key=lambda found: -found.likelihood)
-    best, gain = None, 1.5 * np.log(len(values)) + _MARGIN
+    best, gain = None, 1.5 * np.log(len(values)) + (_STRICT_MARGIN if strict else _MARGIN)
     for found in map(sample.go_on, likely[:_PURSUED]):
-        if found is not None and found.believed and found.likelihood - alone > gain:
+        believed = found is not None and found.beyond <= (_STRICT_BEYOND if strict else _PEOPLE_BEYOND) and found.apart
+        if found is not None and believed and found.likelihood - alone > gain:
             best, gain = found.group, found.likelihood - alone
     return best
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Mixture:
-    """People and a second group.  likelihood: the logarithm of both's.  believed: whether they are two."""
+    """People and a second group.  likelihood: the logarithm of both's.  beyond: the share of people beyond the middle
+    of the group.  apart: whether it is no majority, and lies far enough from where the people's tail begins.
+    """
 
     people: Tail
     group: Group
     likelihood: float
-    believed: bool
+    beyond: float
+    apart: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +131,9 @@ class _Sample:
             belongs = _belongs(*both, self.values)
         assert both is not None
         people, group = both[0], replace(both[1], belongs=belongs)
-        return _Mixture(people, group, self._likelihood(people, group), _believed(people, group))
+        beyond = float(people.survival(np.array([group.middle]))[0]) if group.middle > people.start else 1.0
+        far = group.middle - people.start >= _SPREADS_APART * group.spread
+        return _Mixture(people, group, self._likelihood(people, group), beyond, far and group.share <= _SHARE_MAX)
 
     def _step(self, belongs: F64) -> tuple[Tail, Group] | None:
         """The tail of the people and the second group, given who belongs to it; None where they are no two."""
@@ -142,12 +151,6 @@ class _Sample:
         below = (1 - group.share) * (1 - float(people.survival(np.array([edge]))[0]))
         mixed = (1 - group.share) * mine + group.share * _normal(tail, group)
         return float(np.log(np.maximum(mixed, _TINY)).sum()) + self.cut * float(np.log(max(below, _TINY)))
-
-
-def _believed(people: Tail, group: Group) -> bool:
-    beyond = float(people.survival(np.array([group.middle]))[0]) if group.middle > people.start else 1.0
-    apart = group.middle - people.start >= _SPREADS_APART * group.spread
-    return group.share <= _SHARE_MAX and beyond <= _PEOPLE_BEYOND and apart
 
 
 def _belongs(people: Tail, group: Group, values: F64) -> F64:

@@ -125,7 +125,8 @@ class AlertPolicy:
        they give one tail probability (`combine`) and so a severity.
     2. A subject at or below the line contends. It is folded (counted as a repeat) when it was alerted less than
        `suppress_us` ago, unless it has reached the worst severity since.
-    3. Contenders take what the budget has left, most improbable first; the last `critical_reserve` of it is for the
+    3. Contenders take what the budget has left, those who were never alerted first, then the most improbable; the last
+       `critical_reserve` of it is for the
        worst severity. Who finds no room is withheld: as long as its evidence lasts it contends in every round.
 
     The result depends on the sequence of rounds, not on the order of the candidates in one. Rounds without candidates
@@ -158,7 +159,7 @@ class AlertPolicy:
         return len(self._waiting)
 
     def round(self, end_us: int, candidates: Iterable[Candidate], subjects: int = 0) -> list[Alert]:
-        """The alerts of one round end, most improbable first.
+        """The alerts of one round end, of those who were never alerted first, the most improbable first.
 
         end_us: later than that of the round before, or equal.  candidates: of all cohorts and windows, in any order.
         subjects: how many were seen in the last 24 hours, candidates or not (for false_discovery).
@@ -231,7 +232,9 @@ class AlertPolicy:
     def _contenders(
         self, end_us: int, strongest: dict[int, Candidate], subjects: int
     ) -> list[tuple[float, int, Candidate]]:
-        """(tail probability of all evidence, subject, strongest window since it contends), most improbable first."""
+        """(tail probability of all evidence, subject, strongest window since it contends): those who were never alerted
+        first, the most improbable first.
+        """
         line = self._line(end_us, subjects)
         found = []
         for subject in (strongest.keys() | self._waiting.keys()) & self._tracks.keys():
@@ -242,7 +245,7 @@ class AlertPolicy:
                 p = self._together(live)
                 if p <= line:
                     found.append((p, subject, min(mine, key=lambda c: c.tail_probability)))
-        return sorted(found, key=lambda f: f[:2])
+        return sorted(found, key=lambda f: (self._tracks[f[1]].alerted_us is not None, *f[:2]))
 
     def _together(self, live: Mapping[str, tuple[float, int, int]]) -> float:
         return combine({window: p for window, (p, _, _) in live.items()}, self._weights)
