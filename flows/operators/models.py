@@ -7,12 +7,13 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.base import Rows
-from detectors.combine import combine
+from detectors.combine import Combination, combine
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.monitors import DriftMonitors
 from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.rules import Rules
+from detectors.weighing import Weighing
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
 from flows.operators.command import CommandError, tuned
@@ -64,6 +65,11 @@ class WindowModels:
                 chosen = [i for i, f in enumerate(self.features) if not use.features or f.name in use.features]
                 infos = tuple(self.features[i] for i in chosen)
                 self._models.append(build(job, use, np.array(chosen, np.int64), infos))
+        self._weighing = (
+            Weighing(tuple(m.use.name for m in self._models), by_labels=job.combination is Combination.LABELS)
+            if job.combination.weighs
+            else None
+        )
         self._successors: dict[str, Model] = {}
         self._trials: dict[str, Trial] = {}
         self._successor_rounds = 0
@@ -87,6 +93,8 @@ class WindowModels:
             nobody_knows = np.full(len(rows), np.nan)
             return Verdict(nobody_knows, nobody_knows, score, tail)
         weights = np.array([m.use.weight for m in self._models])
+        if self._weighing is not None:
+            weights = weights * self._weighing.weights()
         combined = combine(np.stack(list(tail.values())), weights, self._job.combination)
         return Verdict(combined, np.minimum(combined * self._per_day, 1.0), score, tail)
 
@@ -99,6 +107,10 @@ class WindowModels:
             self._react(event)
         if rows.end_us < self._frozen_until_us:
             return events
+        if self._weighing is not None and verdict.tail:
+            self._weighing.learn(np.stack(list(verdict.tail.values())))
+            if rows.label is not None:
+                self._weighing.learn_labels(np.stack(list(verdict.score.values())), rows.label)
         rows = self._unmuted(rows)
         kept, at = (rows, slice(None)) if keep.all() else (rows.pick(np.flatnonzero(keep)), keep)
         self.profile.learn(kept.x)
@@ -113,18 +125,22 @@ class WindowModels:
         return any(m.use.name == detector for m in self._models)
 
     @property
-    def predictors(self) -> tuple[str, ...]:
-        """Detectors that learn from labels."""
-        return tuple(m.use.name for m in self._models if m.use.spec.uses_labels)
+    def asked_again(self) -> tuple[str, ...]:
+        """Detectors whose scores are compared with labels that come later."""
+        return tuple(
+            m.use.name for m in self._models if m.use.spec.uses_labels or self._job.combination is Combination.LABELS
+        )
 
     def teach(self, rows: Rows, score: dict[str, F64]) -> list[DriftEvent]:
-        """Learns from rows whose labels have come; score: predictor -> (n,), what it said of them in their time."""
+        """Learns from rows whose labels have come; score: detector -> (n,), what it said of them in their time."""
         learners = [m for m in self._models if m.use.spec.uses_labels]
         errors = {m.use.name: m.errors(rows, score[m.use.name]) for m in learners}
         events = self._monitors.update_errors(rows.end_us, errors)
         for event in events:
             self._react(event)
         if rows.end_us >= self._frozen_until_us:
+            if self._weighing is not None and rows.label is not None and len(score) == len(self._models):
+                self._weighing.learn_labels(np.stack([score[m.use.name] for m in self._models]), rows.label)
             rows = self._unmuted(rows)
             for model in learners:
                 model.take_lesson(rows)
@@ -235,6 +251,8 @@ class WindowModels:
     def frames(self) -> dict[str, bytes]:
         """The state as named frames, for a snapshot."""
         out = {"profile": self.profile.snapshot(), "drift": self._monitors.snapshot()}
+        if self._weighing is not None:
+            out["weighing"] = self._weighing.snapshot()
         out |= saved_frames("model", self._models)
         out |= saved_frames("successor", list(self._successors.values()))
         meta: dict[str, Any] = {
@@ -281,6 +299,8 @@ class WindowModels:
         self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
         self._muted_until_us = meta.get("muted_until_us", {})  # not in the first savepoints
         self.profile = PopulationProfile(self.features, resume=frames["profile"])
+        if self._weighing is not None and "weighing" in frames and len(known) == len(self._models):
+            self._weighing.restore(frames["weighing"])
         if meta["drift"] == settings_of(self._job.drift):
             self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known)
         self._successors = {

@@ -42,7 +42,7 @@ class PopulationOperator:
         """Who was learned from lately."""
         waits = job.labels
         self._joins = {
-            name: LabelJoin(name, models.predictors, waits.wait_us, waits.rows_max)
+            name: LabelJoin(name, models.asked_again, waits.wait_us, waits.rows_max)
             for name, models in self._models.items()
             if waits is not None
         }

@@ -56,11 +56,11 @@ def test_the_shipped_detectors_find_what_is_far_out() -> None:
     """Without a configuration, each alone and together, with what they cost."""
     table = made()
     found = evaluation(table, scored(table))
-    assert list(found.rankings) == ["extremes", "population", ALL]
+    assert list(found.rankings) == ["extremes", "isolation", "population", ALL]
     for ranking in found.rankings.values():
         assert ranking.roc_auc is not None
         assert ranking.roc_auc > 0.97
-    assert set(found.us_per_row) == {"extremes", "population"}
+    assert set(found.us_per_row) == {"extremes", "isolation", "population"}
 
 
 def test_what_comes_later_changes_nothing(config: Path) -> None:
