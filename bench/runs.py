@@ -144,7 +144,7 @@ def rows_digest(job: Job, lines: list[bytes]) -> tuple[str, Outcome]:
         del models
         digest.update(f"{rows.window} {rows.end_us}".encode())
         digest.update(rows.subject.tobytes())
-        for values in (rows.x, verdict.combined):
+        for values in (rows.x, verdict.p):
             rounded = values.astype(np.float32) + np.float32(0.0)  # one zero
             digest.update(np.where(np.isnan(rounded), np.float32(np.nan), rounded).tobytes())
 

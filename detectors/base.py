@@ -43,6 +43,7 @@ class Rows:
     x: (n, F) float64, nan where a feature has no value.  subject: (n,) uint64.  start_us, stop_us: (n,) int64.
     slot: (n,) int32 without repeats for scope SUBJECT, None for scope COHORT.  end_us: when the round closed.
     label: (n,) float64, 1 for fraud, 0 for genuine, nan for unknown; None where there are no labels.
+    slides: whether the window slides, so that a row replaces its subject's row of the round before.
     """
 
     window: str
@@ -53,13 +54,17 @@ class Rows:
     stop_us: I64
     slot: I32 | None = None
     label: F64 | None = None
+    slides: bool = False
 
     def pick(self, at: I64) -> "Rows":
         """These rows."""
         slot = None if self.slot is None else self.slot[at]
         label = None if self.label is None else self.label[at]
         x = self.x.T.take(at, axis=1).T
-        return Rows(self.window, self.end_us, x, self.subject[at], self.start_us[at], self.stop_us[at], slot, label)
+        return replace(
+            self, x=x, subject=self.subject[at], start_us=self.start_us[at], stop_us=self.stop_us[at],
+            slot=slot, label=label,
+        )  # fmt: skip
 
     def only(self, columns: I64) -> "Rows":
         """All rows, with these features."""
@@ -67,6 +72,17 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Many of a cohort's subjects at once that are odd in the same way.
+
+    share: of the subjects of the last day.  features: what they have in common, most telling first.
+    """
+
+    share: float
+    features: tuple[str, ...]
 
 
 class Detector(ABC):
@@ -84,11 +100,19 @@ class Detector(ABC):
 
     @abstractmethod
     def learn(self, rows: Rows) -> None:
-        """Learn from these rows, after they were scored.  They come without the rows under suspicion."""
+        """Learn from these rows, after they were scored.  All rows come, attackers' too."""
 
     @abstractmethod
     def explain(self, rows: Rows) -> F64:
         """(n, F) float64 >= 0: how much each feature adds to each row's score; the host normalises to shares."""
+
+    def broken(self, rows: Rows) -> list[tuple[str, ...]]:
+        """Names of the declared rules that each row breaks: none, for a detector that learns."""
+        return [()] * len(rows)
+
+    def wave(self, rows: Rows) -> Wave | None:  # noqa: ARG002
+        """The attack that it sees going on, in this round or in what it remembers; None for none."""
+        return None
 
     @abstractmethod
     def snapshot(self) -> bytes:
@@ -123,12 +147,15 @@ class DetectorSpec(ABC):
     uses_labels: whether it learns from rows with a label only, and its score is the probability of label 1.
     calibrated: the raw score is turned into a tail probability by online calibration. A spec with calibrated=False
     (hard rules) gives tail probabilities itself: score() is then -log10(p).
+    declared: what it finds is declared by the configuration, and holds however many are found.  What others that give
+    probabilities themselves say of a round is not used when they find most of it suspicious.
     """
 
     type: ClassVar[str]
     scope: ClassVar[Scope] = Scope.COHORT
     version: ClassVar[int] = 1
     calibrated: ClassVar[bool] = True
+    declared: ClassVar[bool] = False
     own_features: ClassVar[tuple[FeatureDecl, ...]] = ()
     own_windows: ClassVar[tuple[WindowSpec, ...]] = ()
     budget_us: ClassVar[float] = 0.0

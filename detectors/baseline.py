@@ -146,11 +146,11 @@ class HistoryBaseline(SubjectDetector):
         return np.where(np.isnan(nats), 0.0, nats).astype(np.float64)
 
     def typical(self, rows: Rows) -> F64:
-        """(n, F) float64: what each subject usually has, in original units; nan while nothing is known."""
+        """(n, F) float64: what each subject usually has, in original units; nan during warm-up."""
         look = self._look(rows)
         usual = look.mean.astype(np.float64)
         usual[:, self._logs] = np.expm1(usual[:, self._logs])
-        usual[look.count == 0] = np.nan
+        usual[look.count < self.spec.warmup] = np.nan
         return usual
 
     def _look(self, rows: Rows) -> _Look:

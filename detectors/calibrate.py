@@ -1,185 +1,234 @@
-"""Raw scores to tail probabilities that detectors can be compared by: conformal in the body, a fitted tail beyond.
+"""Raw scores to tail probabilities that detectors can be compared by: how many people show as much in a day?
 
-The sample that we calibrate on is not clean: attackers are a few per cent of the rows, from the start.  An ordinary
-peaks-over-threshold fit (Siffer et al. 2017) reads them as the natural tail, and then nobody is odd.  So the tail is
-fitted where people are, between the 25 % and the 3 % quantile, and extrapolated from there.
+One score per subject: the newest where a window holds a whole day, else the largest of the last day, because whoever
+has 24 windows a day has 24 chances.  A probability is then that of a day of a subject's life, whatever the window, and
+nobody is left out of the sample: a tail that is cut off makes the next rows improbable, and so on.
 
-1. First fit between the 40 % and the 10 % quantile, which up to 10 % contamination cannot reach.
-2. If more than twice the expected number of values lie beyond that fit's 1 % level, the excess is contamination (at
-   most `contamination_max`): that many top values are set aside, and the fit is repeated.
-3. Second fit on what is left; its survival function is the tail, the conformal rank among what is left is the body.
+The body is the conformal rank; beyond it a detector of the whole cohort gets a fitted tail (`detectors.tail`), which
+tells far from very far.  Where a window holds a day, that is the tail of the people: attackers who are a group of their
+own beyond them (`detectors.groups`) are no part of it.  Scores against one's own past keep the rank alone: their tails
+are heavier than any fit.
 
-The fit is generalised Pareto (Pickands 1975), by maximum likelihood on the spacings of order statistics: in blocks
-between fixed levels they are sums of independent exponentials times the quantile function's slope (Renyi 1953), so for
-a given shape the scale has a closed form, and shapes are a grid of 16 in [-0.25, 0.5].  It needs no exceedance beyond
-the last level, which is what rules out probability-weighted moments (Hosking & Wallis 1987) here.  The shape is the
-posterior mean under a N(0.1, 0.2) prior.  Beyond the 1 % level no tail is thinner than exponential, so that far scores
-keep their order.
-
-Estimated over true probability at true 1e-3 (and 1e-4), median of 60 samples of 4,096; contamination is a far cluster:
-                     clean          3 % attackers   8 % attackers   PWM on the top 10 %, 3 % attackers
-  exponential        1.2 (1.4)      1.2 (1.4)       1.4 (1.7)       35 (230)
-  gamma(12)          0.9 (1.0)      0.8 (1.0)       1.1 (1.4)       39 (280)
-  half-normal        1.1 (1.6)      1.2 (1.9)       1.4 (2.3)       37 (270)
-  lognormal(1)       1.1 (1.7)      1.1 (1.7)       1.3 (2.0)       46 (250)
-  Pareto, shape 0.3  0.8 (0.7)      0.8 (0.5)       1.0 (0.9)       54 (290)
-  Student t, 3       0.4 (0.1)      0.2 (0.02)      0.5 (0.2)       61 (350)
-A tail that turns heavy only beyond the 3 % quantile (Student t) cannot be told from contamination: detectors whose
-scores can run away put them on a logarithmic scale.  Attackers who overlap with people make the estimates too large
-(by ten at 1e-2 for 3 %), never too small.
+Tables and series have no subjects to count: there each row counts as one, among a sample of all rows before it.
 """
 
-import math
 from dataclasses import dataclass
-from functools import cache
-from typing import Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from detectors.groups import SETTLED_US, people_among
 from detectors.limits import require
 from detectors.sample import Sample
+from detectors.subject_sample import SubjectSample
+from detectors.tail import Tail, fit_tail, squeeze
 from state.errors import SnapshotError
 from state.order import stable_argsort
 from state.snapshot import pack, unpack
-from state.types import F32, F64, I64
+from state.types import DAY_US, F32, F64, I64, START_OF_TIME_US, U64
 
 _KIND: Final = "calibrator"
-_VERSION: Final = 1
-_BLOCKS: Final = 32
-_SHAPES: Final[F64] = np.arange(-5, 11) / 20.0
-_LOG_PRIOR: Final[F64] = -((_SHAPES - 0.1) ** 2) / (2 * 0.2**2)
-_EXPONENTIAL: Final = 1e-9
-"""Shapes nearer to 0 than this count as 0."""
-_THIN_LEVEL: Final = 0.01
-"""Where a tail thinner than exponential stops becoming thinner: far scores keep their order."""
-_EXCESS_LEVEL: Final = 0.01
-_EXCESS_MARGIN: Final = 2.0
+_VERSION: Final = 2
 _BLOCK: Final = 8_192
 """So many scores are ranked two or three times as fast by sorting them as by looking each of them up."""
+_QUARTERS: Final = 4
+_QUARTER_US: Final = DAY_US // _QUARTERS
+"""The largest score of a day is remembered by quarters, so that what is older than 18 to 24 hours is forgotten."""
+PER: Final = ("subject", "row")
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSpec:
     """How scores become tail probabilities.
 
-    remember: scores kept.  ready: scores needed before the first answer.  tail_share: the share of people beyond
-    which the fitted tail takes over (0.05 to 0.4).  contamination_max: the largest share of the sample that may be set
-    aside as attackers (0 to 0.09).  floor: smaller answers are squeezed into [0.9 floor, floor], in their order; the
-    default is a fifth of what the sample has seen of: beyond that an extrapolation is a guess, and guesses must not
-    raise alarms.
+    per: "subject", a probability is that of a day of a subject's life; "row", of a row, for tables and series.
+    remember: subjects (rows) that count.  ready: how many are needed before the first answer.  tail_share: of the
+    sample, where the fitted tail takes over (0.05 to 0.4).  floor: smaller answers are squeezed into
+    [0.9 floor, floor], in their order; the default is a fifth of what the sample has seen of: beyond that an
+    extrapolation is a guess, and guesses must not raise alarms.
     """
 
+    per: str = "subject"
     remember: int = 4096
     ready: int = 256
     tail_share: float = 0.25
-    contamination_max: float = 0.08
     floor: float = 5e-5
 
     def __post_init__(self) -> None:
         require(
             self,
             "calibration",
+            per=(self.per in PER, " or ".join(PER)),
             remember=(self.remember >= 64, "at least 64"),
             ready=(64 <= self.ready <= self.remember, f"64 to remember ({self.remember})"),
             tail_share=(0.05 <= self.tail_share <= 0.4, "0.05 to 0.4"),
-            contamination_max=(0 <= self.contamination_max <= 0.09, "0 to 0.09"),
             floor=(0 < self.floor < 1e-3, "above 0 and below 0.001"),
         )
 
-    def build(self, resume: bytes | None = None) -> "Calibrator":
-        """A calibrator at work.  Raises SnapshotError for bytes that do not fit."""
-        calibrator = Calibrator(self)
-        if resume is not None:
-            _, meta, arrays = unpack(resume, _KIND, (_VERSION,))
-            if meta["remember"] != self.remember:
-                raise SnapshotError(f"calibrator: saved with remember={meta['remember']}, configured {self.remember}")
-            calibrator.sample = Sample.resume(meta, arrays)
+    def build(self, whole_day: bool = True, fitted: bool = True, resume: bytes | None = None) -> "Calibrator":
+        """A calibrator at work.  whole_day: whether a window holds a day.  fitted: whether there is a fitted tail.
+
+        Raises SnapshotError for bytes that do not fit.
+        """
+        kept: type[_Rows | _Newest | _Largest] = _Rows if self.per == "row" else _Newest if whole_day else _Largest
+        if resume is None:
+            return Calibrator(self, kept.empty(self.remember), fitted)
+        _, meta, arrays = unpack(resume, _KIND, (_VERSION,))
+        if (meta["scores"], meta["remember"]) != (kept.name, self.remember):
+            saved = f"{meta['scores']}, remember={meta['remember']}"
+            raise SnapshotError(f"calibrator: saved {saved}; configured {kept.name}, remember={self.remember}")
+        calibrator = Calibrator(self, kept.resume(meta, arrays), fitted)
+        calibrator._since_us, calibrator._now_us = meta["since_us"], meta["now_us"]
         return calibrator
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """A generalised Pareto tail: `share` of the population scores `start` or more.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """ordered: (n,) ascending.  above: (n + 1,) how many people are at or above each.  tail: theirs."""
 
-    shape < 0 is a tail thinner than exponential, and only as far as `_THIN_LEVEL`: there it goes on exponentially with
-    the slope that it has reached.  trimmed: top values of the sample that are set aside as contamination.
-    """
+    ordered: F32
+    above: F64
+    tail: Tail | None
 
-    start: float
-    share: float
-    shape: float
-    scale: float
-    trimmed: int
 
-    def score_at(self, p: float) -> float:
-        """The score that a share p of the population reaches; p <= share."""
-        ratio = p / self.share
-        z = -math.log(ratio) if abs(self.shape) < _EXPONENTIAL else (ratio**-self.shape - 1) / self.shape
-        return self.start + self.scale * z
+class _Rows:
+    """The scores of rows."""
 
-    def survival(self, s: F64) -> F64:
-        """(n,) float64 probabilities for scores beyond `start`."""
-        z = (s - self.start) / self.scale
-        if abs(self.shape) < _EXPONENTIAL:
-            return self.share * np.exp(-z)
-        if self.shape > 0:
-            return self.share * np.exp(np.log1p(self.shape * z) / -self.shape)
-        bend = (self.score_at(_THIN_LEVEL) - self.start) / self.scale
-        thin = np.log1p(self.shape * np.minimum(z, bend)) / -self.shape
-        return self.share * np.exp(thin - np.maximum(z - bend, 0.0) / (1 + self.shape * bend))
+    name: ClassVar[str] = "rows"
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+    @classmethod
+    def empty(cls, remember: int) -> Self:
+        return cls(Sample(1, remember))
+
+    @classmethod
+    def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        return cls(Sample.resume(meta, arrays))
+
+    def add(self, subject: U64, score: F64, end_us: int, slides: bool) -> None:  # noqa: ARG002
+        self.sample.add(score[:, None])
+
+    def ordered(self) -> F32:
+        """Ascending, without nan."""
+        return self.sample.ordered()[0][0]
+
+
+class _Newest:
+    """The newest score of each subject."""
+
+    name: ClassVar[str] = "newest of each subject"
+
+    def __init__(self, sample: SubjectSample) -> None:
+        self.sample = sample
+
+    @classmethod
+    def empty(cls, remember: int) -> Self:
+        return cls(SubjectSample(1, remember))
+
+    @classmethod
+    def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        return cls(SubjectSample.resume(meta, arrays))
+
+    def add(self, subject: U64, score: F64, end_us: int, slides: bool) -> None:
+        self.sample.add(subject, score[:, None], end_us, slides)
+
+    def ordered(self) -> F32:
+        return np.sort(self.sample.rows()[0])
+
+
+class _Largest:
+    """The largest score of each subject's day, by quarters of it."""
+
+    name: ClassVar[str] = "largest of each subject's day"
+
+    def __init__(self, sample: SubjectSample) -> None:
+        self.sample = sample
+
+    @classmethod
+    def empty(cls, remember: int) -> Self:
+        return cls(SubjectSample(_QUARTERS, remember))
+
+    @classmethod
+    def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        return cls(SubjectSample.resume(meta, arrays))
+
+    def add(self, subject: U64, score: F64, end_us: int, slides: bool) -> None:  # noqa: ARG002
+        few = self.sample.wants(subject)
+        subject, score = subject[few], score[few]
+        held, seen_us = self.sample.held(subject)
+        now, seen, quarter = end_us // _QUARTER_US, seen_us // _QUARTER_US, np.arange(_QUARTERS)[:, None]
+        held[seen - (seen - quarter) % _QUARTERS <= now - _QUARTERS] = np.nan
+        held[now % _QUARTERS] = np.fmax(held[now % _QUARTERS], score)
+        self.sample.add(subject, held.T, end_us)
+
+    def ordered(self) -> F32:
+        return np.sort(np.fmax.reduce(self.sample.rows(), axis=0))
 
 
 class Calibrator:
     """A remembered sample of one detector's scores on one window of one cohort, and the tail fitted to it."""
 
-    def __init__(self, spec: CalibrationSpec) -> None:
+    def __init__(self, spec: CalibrationSpec, scores: _Rows | _Newest | _Largest, fitted: bool) -> None:
         self.spec = spec
-        self.sample = Sample(1, spec.remember)
-        self._known: tuple[F32, Tail | None] | None = None
+        self._scores = scores
+        self._fitted = fitted
+        self._since_us = START_OF_TIME_US
+        self._now_us = START_OF_TIME_US
+        self._known: _Fit | None = None
         self._known_version = -1
 
     @property
     def ready(self) -> bool:
         """Whether `tail` gives answers."""
-        return self.sample.count >= self.spec.ready
+        return self._scores.sample.count >= self.spec.ready
 
     def tail(self, score: F64) -> F64:
-        """P(a row of this population is as odd or odder).
+        """P(a subject of this population shows as much in a day), or of a row where rows count.
 
         score: (n,) float64.  Returns (n,) float64 in [0.9 floor, 1], falling in the score; nan where the score is nan,
         or everywhere before `ready` scores were learned.
         """
         if not self.ready or not len(score):
             return np.full(len(score), np.nan)
-        people, fit = self._fitted()
+        fit = self._fit()
         with np.errstate(over="ignore"):
-            rank = len(people) - _below(people, score.astype(np.float32))
-        p: F64 = np.asarray((1.0 + rank) / (len(people) + 1.0), dtype=np.float64)
-        if fit is not None:
-            beyond = score > fit.start
-            p[beyond] = fit.survival(score[beyond])
-        guess = p < self.spec.floor
-        p[guess] = self.spec.floor * (0.9 + 0.1 * (p[guess] / self.spec.floor) ** 0.1)
+            below = _below(fit.ordered, score.astype(np.float32))
+        p: F64 = (1.0 + fit.above[below]) / (1.0 + fit.above[0])
+        if fit.tail is not None:
+            beyond = score > fit.tail.start
+            p[beyond] = fit.tail.survival(score[beyond])
+        p = squeeze(p, self.spec.floor)
         p[np.isnan(score)] = np.nan
         return p
 
-    def learn(self, score: F64) -> None:
-        """One round's scores, (n,) float64; nan is passed over."""
-        known = score[~np.isnan(score)]
-        self.sample.add(known[:, None])
+    def learn(self, subject: U64, score: F64, end_us: int, slides: bool = False) -> None:
+        """One round's scores, (n,) float64, of these subjects; nan is passed over.  slides: see detectors.base.Rows."""
+        known = ~np.isnan(score)
+        self._now_us = end_us
+        if self._since_us == START_OF_TIME_US:
+            self._since_us = end_us
+        self._scores.add(subject[known], score[known], end_us, slides)
 
-    def _fitted(self) -> tuple[F32, Tail | None]:
-        if self._known is None or self._known_version != self.sample.version:
-            ordered = self.sample.ordered()[0][0]
-            fit = fit_tail(ordered, self.spec.tail_share, self.spec.contamination_max)
-            people = ordered[: len(ordered) - fit.trimmed] if fit is not None else ordered
-            self._known, self._known_version = (people, fit), self.sample.version
+    def _fit(self) -> "_Fit":
+        version = self._scores.sample.version
+        if self._known is None or self._known_version != version:
+            ordered, share = self._scores.ordered(), self.spec.tail_share
+            settled = self._now_us - self._since_us >= SETTLED_US
+            tells = self._fitted and settled and isinstance(self._scores, _Newest)
+            people = people_among(ordered, share) if tells else np.ones(len(ordered))
+            above = np.append(np.cumsum(people[::-1])[::-1], 0.0)
+            self._known = _Fit(ordered, above, fit_tail(ordered, share, people) if self._fitted else None)
+            self._known_version = version
         return self._known
 
     def snapshot(self) -> bytes:
         """The sample; what is computed from it is computed again."""
-        meta, arrays = self.sample.state()
-        return pack(_KIND, _VERSION, meta, arrays)
+        meta, arrays = self._scores.sample.state()
+        times = {"since_us": self._since_us, "now_us": self._now_us}
+        return pack(_KIND, _VERSION, {**meta, **times, "scores": self._scores.name}, arrays)
 
 
 def _below(ordered: F32, values: F32) -> I64:
@@ -199,52 +248,3 @@ def _below_sorted(ordered: F32, values: F32) -> I64:
     below = np.empty(len(values), np.int64)
     below[order] = np.cumsum(np.bincount(since, minlength=len(values) + 1))[:-1]
     return below
-
-
-def fit_tail(ordered: F32, share: float, contamination_max: float) -> Tail | None:
-    """The tail of the uncontaminated part of a sample; None where the upper part has no spread.
-
-    ordered: (n,) ascending.  share: where the tail starts.  See the module's docstring for the method.
-    """
-    n = len(ordered)
-    trimmed = 0
-    for _ in range(3):
-        first = _fit_between(ordered, trimmed, 0.4, 0.1)
-        if first is None:
-            break
-        expected = _EXCESS_LEVEL * (n - trimmed)
-        beyond = n - int(np.searchsorted(ordered, np.float32(first.score_at(_EXCESS_LEVEL)), side="right"))
-        surprising = beyond > _EXCESS_MARGIN * expected + 2 * expected**0.5
-        excess = min((beyond - expected) / (1 - _EXCESS_LEVEL), contamination_max * n) if surprising else 0.0
-        if int(excess) == trimmed:
-            break
-        trimmed = int(excess)
-    return _fit_between(ordered, trimmed, share, 0.12 * share)
-
-
-def _fit_between(ordered: F32, trimmed: int, share: float, last: float) -> Tail | None:
-    """Fit between two survival levels of a sample whose top `trimmed` values are left out."""
-    n = len(ordered) - trimmed
-    slope, level = _slopes(last / share)
-    place = (1 - share * level) * (n - 1)
-    low = place.astype(np.int64)
-    a = ordered[low].astype(np.float64)
-    b = ordered[np.minimum(low + 1, n - 1)].astype(np.float64)
-    quantile = a + (b - a) * (place - low)
-    if not np.isfinite(quantile).all() or quantile[-1] <= quantile[0]:
-        return None
-    weight = n * share * -np.diff(level)
-    total = weight.sum()
-    scale = (weight * np.diff(quantile) / slope).sum(axis=1) / total
-    log_posterior = -(weight * np.log(slope)).sum(axis=1) - total * np.log(scale) + _LOG_PRIOR
-    posterior = np.exp(log_posterior - log_posterior.max())
-    shape = float((posterior * _SHAPES).sum() / posterior.sum())
-    return Tail(float(quantile[0]), share, shape, float(np.interp(shape, _SHAPES, scale)), trimmed)
-
-
-@cache
-def _slopes(ratio: float) -> tuple[F64, F64]:
-    """Unit quantile function: rise over each block, (shapes, blocks); blocks' ends as shares, (blocks + 1,)."""
-    level = np.exp(np.linspace(0.0, np.log(ratio), _BLOCKS + 1))
-    rise = [-np.log(level) if abs(xi) < _EXPONENTIAL else (level**-xi - 1) / xi for xi in _SHAPES]
-    return np.diff(np.array(rise), axis=1), level

@@ -62,6 +62,14 @@ class Guard:
             self._faults.append(Fault(call, f"returned {seen}, expected float64 of shape {shape}"))
         return np.full(shape, otherwise)
 
+    def value(self, call: str, ask: Callable[[], Any], kind: type[T]) -> T | None:
+        """What ask() returns, of this kind; None where it has nothing to say, or says something else."""
+        given = self._asked(call, ask)
+        if given is None or given[0] is None or isinstance(given[0], kind):
+            return given and given[0]
+        self._faults.append(Fault(call, f"returned a {type(given[0]).__name__}, expected {kind.__name__} or None"))
+        return None
+
     def tell(self, call: str, work: Callable[[], None]) -> None:
         """Lets it do something that has no answer."""
         self._asked(call, work)
@@ -114,10 +122,15 @@ class Guard:
         )
         self._off, self.sampled = self.sampled, True
 
-    def faults(self, rows: int = 0) -> list[Fault]:
-        """Those of the round, of so many rows, which is over with this call."""
+    def faults(self, rows: int = 0, whole: bool = True) -> list[Fault]:
+        """Those of the round, of so many rows, which is over with this call.  whole: whether all was asked for that a
+        detector can do; a round in which it was not told to learn says nothing of how it learns.
+        """
         self._look_at_cost(rows)
-        self._failed = self._failed + 1 if any(f.call != "cost" for f in self._faults) else 0
+        if any(f.call != "cost" for f in self._faults):
+            self._failed += 1
+        elif whole:
+            self._failed = 0
         self._off = self._off or self._failed >= _PATIENCE
         told, self._faults = [Fault(f.call, f.detail, self._off) for f in self._faults], []
         return told

@@ -23,8 +23,10 @@ from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
 from detectors.base import DetectorSpec
 from detectors.baseline import HistoryBaselineSpec
+from detectors.binned_logistic import BinnedLogisticSpec
 from detectors.discord import DiscordSpec
 from detectors.ecod import EcodSpec
+from detectors.extremes import ExtremesSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
 from detectors.isolation_forest import IsolationForestSpec
 from detectors.river_model import RiverModelSpec
@@ -38,12 +40,14 @@ _FILE: Final = ".py"
 BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
     HalfSpaceTreesSpec,
     IsolationForestSpec,
+    ExtremesSpec,
     EcodSpec,
     HistoryBaselineSpec,
     RollingDeviationSpec,
     SeasonalDeviationSpec,
     DiscordSpec,
     RulesSpec,
+    BinnedLogisticSpec,
     RiverModelSpec,
 )
 

@@ -1,15 +1,18 @@
 """Hard rules: things that cannot happen, such as more hours of music than hours. No learning, no calibration."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
-from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
+from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows, Wave
 from detectors.limits import require
 from state.errors import ConfigError
 from state.snapshot import pack, unpack
 from state.types import F64, Bool
+
+_WAVE_ROWS: Final = 50
+"""Rows of a round below which shares say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class RulesSpec(DetectorSpec):
 
     type: ClassVar[str] = "rules"
     calibrated: ClassVar[bool] = False
+    declared: ClassVar[bool] = True
 
     rules: tuple[Rule, ...] = ()
 
@@ -107,6 +111,12 @@ class Rules(Detector):
         """Names of the rules that each row breaks, in the order of the specification."""
         names = np.array([rule.name for rule in self.rules], dtype=object)
         return [tuple(names[column]) for column in self._broken(rows.x).T]
+
+    def wave(self, rows: Rows) -> Wave | None:
+        """Many rows of one round that break rules."""
+        names = [name for names in self.broken(rows) for name in names] if len(rows) >= _WAVE_ROWS else []
+        share = float(self._broken(rows.x).any(axis=0).mean()) if names else 0.0
+        return Wave(share, tuple(sorted(set(names), key=lambda n: (-names.count(n), n)))) if names else None
 
     def learn(self, rows: Rows) -> None:
         """Nothing: physics does not change."""

@@ -5,7 +5,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from state.types import F32, F64, I64
+from detectors.features.hashing import mix
+from state.types import F32, F64, I64, U64
 
 _ROUND_SHARE: Final = 8
 """A full sample takes at most 1/8 of its size from one round, so that one round never owns the yardstick."""
@@ -122,10 +123,6 @@ class Sample:
         return sample
 
 
-def _scramble(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64 of consecutive numbers: well spread, and the same everywhere.  Steele, Lea & Flood 2014."""
-    with np.errstate(over="ignore"):
-        z = (x + np.uint64(1)) * _MIX
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+def _scramble(x: U64) -> U64:
+    """Consecutive numbers, well spread, and the same everywhere."""
+    return mix((x + np.uint64(1)) * _MIX)

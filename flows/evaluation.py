@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class CampaignResult:
     """One attack.  accounts: its attackers.  found: those alerted.
 
-    detection_s: median time from an account's first act to its first alert, None if none was found.
+    detection_s: median time from an account's first event of the attack to its first alert, None if none was found.
     """
 
     name: str
@@ -39,7 +39,7 @@ class RoleResult:
 class Evaluation:
     """How good the alerts are.
 
-    An attacker is found by an alert whose window ends after the account's first act as an attacker. Any other alert is
+    An attacker is found by an alert whose window ends after the account's first event of the attack. Any other alert is
     false. precision: true alerts / alerts.  account_precision: found attackers / alerted accounts.  recall: found
     attackers / attackers.  None where there is nothing to divide by.
     """

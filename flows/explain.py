@@ -100,23 +100,23 @@ def _look(rows: FeatureRows, verdict: Verdict, models: WindowModels, i: int, ale
     own = {n: OwnVerdict(v.score[one], v.typical[one], v.share[one]) for n, v in rows.own.items()}
     score = {n: s[one] for n, s in verdict.score.items()}
     tail = {n: p[one] for n, p in verdict.tail.items()}
-    shares = models.shares(view, own, Verdict(verdict.combined[one], verdict.per_day[one], score, tail))
+    shares = models.shares(view, own, Verdict(verdict.p[one], score, tail))
     share = np.sum([s[0] for _, s in shares], axis=0)
     typical_own = np.full(rows.x.shape[1], np.nan)
     for v in own.values():
         typical_own = np.where(np.isnan(typical_own), v.typical[0], typical_own)
-    cohort = models.profile.typical()
+    cohort = models.usual(Rows(rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us))
     features = [
         FeatureView(f.name, _known(rows.x[i, j]), _known(typical_own[j]), _known(cohort[j]), float(share[j]))
         for j, f in enumerate(models.features)
     ]
-    per_day = float(verdict.per_day[i])
+    p = float(verdict.p[i])
     return Explanation(
         alert,
-        per_day,
-        per_day == alert["window_tail_probability"],
+        p,
+        p == alert["window_tail_probability"],
         len(rows),
-        int((verdict.per_day < per_day).sum()) + 1,
+        int((verdict.p < p).sum()) + 1,
         tuple(DetectorView(n, _known(s[0]), _known(tail[n][0])) for n, s in score.items()),
         tuple(sorted(features, key=lambda f: -f.share)),
     )

@@ -12,7 +12,7 @@ from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.plan import FeaturePlan
 from flows.wire.spec import WireSpec
 from state.schema import Schema
-from state.types import DAY_US, HOUR_US
+from state.types import DAY_US
 from state.windows import WindowSpec, pane_us
 
 
@@ -84,19 +84,13 @@ class DetectorUse:
 
 @dataclass(frozen=True, slots=True)
 class LearningSpec:
-    """What models do not learn from, so that an attack does not become normal.
+    """What detectors hear.  Calibration hears everybody: a sample without its odd ones finds more and more of them odd.
 
-    exclude_line: rows whose combined tail probability is at most this are left out, and so are the same window's rows
-    of their subject for quarantine_us.  exclude_share_max: when more than this share of a round would be left out,
-    the world
-    has moved rather than been attacked, and everything is learned.  teach_every_us: a subject's rows of one window are
+    teach_every_us: a subject's rows of one window are
     learned from at most once in this time, so that who is there in every round is not heard more than others; 0 for no
     limit.  Who was heard is remembered that long: 16 bytes per subject and window, in every snapshot.
     """
 
-    exclude_line: float = 0.02
-    quarantine_us: int = 6 * HOUR_US
-    exclude_share_max: float = 0.2
     teach_every_us: int = 0
 
 

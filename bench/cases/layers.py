@@ -158,6 +158,8 @@ def candidate(subject: int, end_us: int, tail_probability: float) -> Candidate:
         start_us=end_us - 5 * MINUTE_US,
         stop_us=end_us,
         end_us=end_us,
+        since_us=end_us - 5 * MINUTE_US,
+        until_us=end_us + DAY_US,
         tail_probability=tail_probability,
         parts=tuple(Part(f"detector{i}", 1, 3.5 + i, tail_probability) for i in range(4)),
         reasons=tuple(Reason(f"feature{i}", 123.4 + i, 1.5, 2.5, 1 / 6, "detector0") for i in range(6)),

@@ -20,8 +20,8 @@ def _trained() -> bytes:
     """The state after 64 rounds of 1,024 exponential scores."""
     rng = np.random.default_rng(2)
     calibrator = _SPEC.build()
-    for _ in range(64):
-        calibrator.learn(rng.exponential(size=1024))
+    for end in range(64):
+        calibrator.learn(rng.integers(0, 2**63, 1024).astype(np.uint64), rng.exponential(size=1024), end)
     return calibrator.snapshot()
 
 
@@ -31,7 +31,7 @@ def test_tail(benchmark: BenchmarkFixture, size: Size, batch: int) -> None:
     """Scores to tail probabilities in a calibrator that learns nothing meanwhile, so that its fit is kept."""
     scores = np.random.default_rng(3).exponential(size=size(128, 8192))
     calls = _cut(scores, batch)
-    calibrator = _SPEC.build(_trained())
+    calibrator = _SPEC.build(resume=_trained())
 
     def tail() -> list[F64]:
         return [calibrator.tail(part) for part in calls]
@@ -46,17 +46,19 @@ def test_tail(benchmark: BenchmarkFixture, size: Size, batch: int) -> None:
 @pytest.mark.parametrize("batch", [1, 32, 1024, 8192])
 def test_tail_and_learn(benchmark: BenchmarkFixture, size: Size, batch: int) -> None:
     """What a round does: probabilities, then learning, and a new fit whenever enough has been learned."""
-    scores = np.random.default_rng(4).exponential(size=size(128, 8192))
+    rng = np.random.default_rng(4)
+    scores = rng.exponential(size=size(128, 8192))
     calls = _cut(scores, batch)
+    subjects = [rng.integers(0, 2**63, len(part)).astype(np.uint64) for part in calls]
 
     def rounds(calibrator: Calibrator) -> tuple[Calibrator, list[F64]]:
         told = []
-        for part in calls:
+        for end, (part, who) in enumerate(zip(calls, subjects, strict=True), start=64):
             told.append(calibrator.tail(part))
-            calibrator.learn(part)
+            calibrator.learn(who, part, end)
         return calibrator, told
 
-    calibrator, told = fresh(benchmark, lambda: _SPEC.build(_trained()), rounds)
+    calibrator, told = fresh(benchmark, lambda: _SPEC.build(resume=_trained()), rounds)
     assert calibrator.snapshot() != _trained()
     _is_exponential(calibrator)
     p = np.concatenate(told)

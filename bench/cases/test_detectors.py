@@ -10,7 +10,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.cases.layers import Size, fingerprint, fresh, tell
 from detectors.base import Detector, DetectorSpec, Rows
 from detectors.baseline import HistoryBaselineSpec
+from detectors.binned_logistic import BinnedLogisticSpec
 from detectors.checks import FEATURES, World, attacked, ranking
+from detectors.checks.world import lesson
 from detectors.discord import DiscordSpec
 from detectors.ecod import EcodSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
@@ -40,6 +42,7 @@ _SPECS: tuple[DetectorSpec, ...] = (
             Rule("clockwork", "gap_cv", below=0.05, p=1e-4),
         )
     ),
+    BinnedLogisticSpec(),
     RiverModelSpec(),
 )
 _SUBJECTS = 1024
@@ -77,16 +80,25 @@ def _trained(spec: DetectorSpec) -> bytes:
     """The state after 24 rounds of 1,024 subjects."""
     detector, world = spec.build(FEATURES), World(subjects=_SUBJECTS)
     for _ in range(_WARMUP_ROUNDS):
-        detector.learn(world.round(_SUBJECTS if spec.type != RiverModelSpec.type else 64))
+        detector.learn(lesson(spec, world.round(_SUBJECTS if spec.type != RiverModelSpec.type else 64)))
     return whole(detector)
 
 
-def _cut(rows: Rows, batch: int) -> list[Rows]:
-    """The same rows in calls of `batch`; slots stay those of their subjects."""
+def _cut(rows: Rows, truth: F64, batch: int) -> list[Rows]:
+    """The same rows in calls of `batch`, with their labels; slots stay those of their subjects."""
     cuts = [slice(start, start + batch) for start in range(0, len(rows), batch)]
     assert rows.slot is not None
     return [
-        Rows(rows.window, rows.end_us, rows.x[c], rows.subject[c], rows.start_us[c], rows.stop_us[c], rows.slot[c])
+        Rows(
+            rows.window,
+            rows.end_us,
+            rows.x[c],
+            rows.subject[c],
+            rows.start_us[c],
+            rows.stop_us[c],
+            rows.slot[c],
+            truth[c],
+        )
         for c in cuts
     ]
 
@@ -98,7 +110,7 @@ def _cut(rows: Rows, batch: int) -> list[Rows]:
 def test_detector(benchmark: BenchmarkFixture, size: Size, spec: DetectorSpec, work: str, batch: int) -> None:
     """256 rows, or one call of 1,024, each time in a detector that has seen 24 rounds; `n` says how many rows."""
     rows, truth = attacked(World(seed=8, subjects=size(64, max(batch, 256))).round())
-    feed = _cut(rows, batch)
+    feed = _cut(rows, truth, batch)
     blob = _trained(spec)
 
     def run(detector: Detector) -> Detector:

@@ -38,7 +38,7 @@ def test_quality(benchmark: BenchmarkFixture, pytestconfig: pytest.Config, size:
     assert outcome.counts["read"] == len(lines)
     truth = Platform(source.simulation()).truth()
     found = evaluate(outcome.alerts, truth)
-    assert found.alerts == outcome.counts.get("out.alerts", 0) <= config.alerts.budget_per_day + config.alerts.burst
+    assert found.alerts == outcome.counts.get("out.alerts", 0) <= 2 * config.alerts.budget_per_day
     benchmark.extra_info.update(
         kind="quality",
         result=outcome.digest,

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from pyinstrument import Profiler
 
-_DETECTORS: Final = ("baseline", "ecod", "half_space_trees", "half_space_twin", "river_model", "rules")
+_DETECTORS: Final = ("baseline", "ecod", "extremes", "half_space_trees", "half_space_twin", "river_model", "rules")
 
 STAGES: Final[dict[str, tuple[str, ...]]] = {
     "read": ("flows.sources", "bench.pipeline:read"),
@@ -49,8 +49,8 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.models:learn",
         "flows.operators.model:learn",
         "flows.operators.model:take_lesson",
-        "flows.operators.population:_unsuspicious",
-        "flows.operators.quarantine",
+        "flows.operators.population:_to_hear",
+        "flows.operators.lately",
         "detectors.profile",
         *(f"detectors.{d}:learn" for d in _DETECTORS),
     ),

@@ -17,7 +17,7 @@ from detectors.drift.spec import DriftSpec
 from flows.config.load import load
 from flows.engine.plan import Options, Plan
 from flows.engine.run import execute
-from flows.job import Job, LearningSpec
+from flows.job import Job
 from flows.local import LocalDriver
 from flows.operators.messages import FeatureRows
 from flows.operators.models import Verdict, WindowModels
@@ -32,11 +32,11 @@ _SOURCE = "main"
 
 
 def job_of(name: str) -> Job:
-    """windows: no detector, hence nothing to watch for drift.  hst: learns from all rows, as the specification says."""
+    """windows: no detector, hence nothing to watch for drift."""
     job = load(JOB, environ={}).job()
     if name == "windows":
         return replace(job, detectors=(), drift=DriftSpec(monitors=()))
-    return replace(job, learning=LearningSpec(exclude_line=0.0))
+    return job
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ class Candidate:
     """One window of one subject that looks unusual enough to be evidence. All numbers are plain Python, none is nan.
 
     subject: 64-bit hash; name: its id as text.  group: key group.  [start_us, stop_us): the rows' window (a session's
-    own bounds).  end_us: the round it closed in.  tail_probability: of all detectors together, above 0 and at most 1.
+    own bounds).  end_us: the round it closed in.  since_us: where that which is new in it begins: a sliding window's
+    last slide.  until_us: how long it is evidence.  tail_probability: of all detectors together, above 0 and at most 1.
     parts: each detector's verdict.  reasons: most telling first.  rules: names of the hard rules that it broke.
     """
 
@@ -61,6 +62,8 @@ class Candidate:
     start_us: int
     stop_us: int
     end_us: int
+    since_us: int
+    until_us: int
     tail_probability: float
     parts: tuple[Part, ...] = ()
     reasons: tuple[Reason, ...] = ()
@@ -99,7 +102,7 @@ class Alert:
     candidate: the strongest window since the subject contends.  evidence: the strongest window of each kind.
     tail_probability: of all evidence together; it decides the severity.  raised_us: the round end at which it found a
     token.  suppressed_repeats: candidates folded away since the subject's previous alert.
-    first_us, last_us: from when to when the subject's windows were suspicious, since its previous alert.
+    first_us, last_us: from when to when the subject was suspicious without a pause.
     """
 
     job: str
@@ -135,7 +138,7 @@ class Alert:
         rules               names of hard rules broken
         detectors           [{detector, version, score, tail_probability}]
         suppressed_repeats  candidates folded away since the subject's previous alert
-        first, last         from when to when windows of the subject were suspicious, since its previous alert
+        first, last         from when to when the subject was suspicious without a pause
         group               key group of the subject, for `explain`
         job, config_digest  the configuration that raised it
         """

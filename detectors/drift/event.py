@@ -34,6 +34,8 @@ class Watch(StrEnum):
     ERROR = "error"
     """The share of labelled rows on which a detector that uses labels was wrong (River's models of the classifier
     kind)."""
+    WAVE = "wave"
+    """The share of subjects that a detector finds odd in the same way (detectors.drift.waves)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,6 +333,6 @@ def _series(spec: DriftSpec, features: tuple[FeatureInfo, ...], detectors: tuple
     return tuple(
         _Series(m.watch, name, column, log, m.tests, m.reaction or spec.reaction)
         for m in sorted(spec.monitors, key=lambda m: list(Watch).index(m.watch))
-        if m.watch is not Watch.ERROR
+        if m.watch in named
         for name, column, log in named[m.watch]
     )

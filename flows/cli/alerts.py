@@ -90,7 +90,7 @@ def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, 
     """
     from flows.assemble import Assembly
     from flows.cli.display import display, event_time
-    from flows.config.load import loads
+    from flows.config.load import load_saved
     from flows.explain import explain as rebuild
     from flows.sinks.store import AlertStore
     from state.errors import SourceError
@@ -103,7 +103,7 @@ def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, 
         raise SourceError(
             f"store {path}: the run that raised alert {alert['alert_id']} is not recorded; nothing to replay"
         )
-    then = loads(run.config, f"the configuration of run {run.run_id}")
+    then = load_saved(run.config, f"the configuration of run {run.run_id}")
     with display(quiet=as_json) as screen:
         partitions, reads = Assembly(then).inputs()
         found = rebuild(

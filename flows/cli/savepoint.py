@@ -166,13 +166,13 @@ def _described(told: dict[str, Any]) -> list[Any]:
         cells = ", ".join(f"{window} {n:,}" for window, n in group["windows"].items())
         figures = (f"{group['users']:,}", f"{group['rows_waiting']:,}", _figure("watermark_us", group["watermark_us"]))
         groups.add_row(name, *figures, f"{group['bytes']:,}", cells)
-    cohorts = _table("cohort", "watermark", "rounds waiting", "quarantined", "bytes", "models, bytes")
+    cohorts = _table("cohort", "watermark", "rounds waiting", "bytes", "models, bytes")
     for name, cohort in told["cohorts"].items():
         for window, models in cohort["windows"].items():
             sizes = ", ".join(f"{model} {size:,}" for model, size in models.items())
             cohorts.add_row(
                 name, _figure("watermark_us", cohort["watermark_us"]), f"{cohort['rounds_waiting']:,}",
-                f"{cohort['quarantined'][window]:,}", f"{cohort['bytes']:,}", f"[bold]{window}[/] {sizes}",
+                f"{cohort['bytes']:,}", f"[bold]{window}[/] {sizes}",
             )  # fmt: skip
     head = (
         f"epoch {told['epoch']}, {told['read']:,} lines read, {told['alerts']:,} alerts, {told['users']:,} users,"

@@ -12,7 +12,15 @@ def simulate(
     directory: Annotated[
         Path, typer.Argument(help="Where part-NN.jsonl and truth.jsonl are written; made if need be.")
     ],
-    users: Annotated[int | None, typer.Option(help="Accounts, attackers included.", show_default="5000")] = None,
+    users: Annotated[
+        int | None, typer.Option(help="Accounts on the first day, attackers included.", show_default="5000")
+    ] = None,
+    attackers: Annotated[
+        float | None, typer.Option(help="Factor on their number; 0 for none.", show_default="1: 2.5 % of the accounts")
+    ] = None,
+    attack_day: Annotated[
+        int | None, typer.Option(help="The day on which they begin.", show_default="1, the first")
+    ] = None,
     duration: Annotated[str | None, typer.Option(help="Event time, e.g. 6h or 3d.", show_default="1d")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same files.", show_default="1")] = None,
     partitions: Annotated[int | None, typer.Option(help="Files side by side.", show_default="2")] = None,
@@ -34,7 +42,15 @@ def simulate(
     from flows.config.endpoints import SimulatorConfig
     from flows.simulate.files import write_files
 
-    chosen = {"users": users, "duration": duration, "seed": seed, "partitions": partitions, "bad_line_share": bad_lines}
+    chosen = {
+        "users": users,
+        "attackers": attackers,
+        "attack_day": attack_day,
+        "duration": duration,
+        "seed": seed,
+        "partitions": partitions,
+        "bad_line_share": bad_lines,
+    }
     given = {key: value for key, value in chosen.items() if value is not None}
     found = load_config(config, settings)
     name = next((name for name, s in found.sources.items() if isinstance(s, SimulatorConfig)), "simulator")

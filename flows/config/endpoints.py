@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from flows.config.durations import Duration, Moment
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.section import Section, SourceSection, did_you_mean, one_of, problem
-from state.types import DAY_US, SECOND_US
+from state.types import DAY_US, HOUR_US, SECOND_US
 
 if TYPE_CHECKING:
     from flows.sinks.specs import SinkSpec
@@ -65,12 +65,17 @@ class SimulatorConfig(SourceSection):
     """A simulated streaming platform with attackers."""
 
     kind: Literal["simulator"] = Field(description="simulator")
-    users: int = Field(5000, ge=50, le=5_000_000, description="accounts, attackers included")
+    users: int = Field(5000, ge=50, le=5_000_000, description="accounts on the first day, attackers included")
     duration: Duration = Field(DAY_US, ge=1000, le=366 * DAY_US, description="how much event time is simulated")
     start: Moment = Field(_MONDAY_US, ge=0, description="when it begins")
     seed: int = Field(1, ge=0, description="the same seed gives the same events")
     campaigns: Annotated[tuple[str, ...], BeforeValidator(_campaigns)] | None = Field(
         None, description="names of attacks; absent: one of each kind"
+    )
+    attackers: float = Field(1.0, ge=0, le=100, description="factor on the accounts of all attacks; 0 for none")
+    attack_day: int = Field(1, ge=1, le=366, description="day on which the attacks begin, 1 for the first")
+    campaign_accounts: int = Field(
+        25, ge=1, le=1_000_000, description="an attack with more accounts is several campaigns of its kind, at most 16"
     )
     active_share: float = Field(0.28, ge=0, le=1, description="of plain people, those who listen on most days")
     tracks: int = Field(40_000, ge=2000, le=5_000_000, description="size of the genuine catalogue")
@@ -81,6 +86,20 @@ class SimulatorConfig(SourceSection):
     disorder: Duration = Field(10 * SECOND_US, le=DAY_US, description="an event arrives at most this late")
     duplicate_share: float = Field(0.002, ge=0, le=0.5, description="of events, sent twice")
     bad_line_share: float = Field(0.0, ge=0, le=0.5, description="broken lines of each kind, per good line")
+    weekends: bool = Field(
+        True, description="people play less on Saturdays and Sundays, later in the day, and not from work"
+    )
+    holidays: float = Field(13.0, ge=0, le=365, description="days per year on which a country lives as at a weekend")
+    outage: Duration = Field(
+        HOUR_US, ge=0, le=6 * HOUR_US, description="once a week nothing is heard for so long, then a rush; 0s for never"
+    )
+    hit: float = Field(
+        0.2, ge=0, le=1, description="share of the people who play the song that comes out on Fridays again and again"
+    )
+    taste: float = Field(0.01, ge=0, le=1, description="share of everybody's favourites that changes in a day")
+    growth: float = Field(
+        0.004, ge=0, le=1, description="accounts that sign up on each day after the first, per account in users"
+    )
     speed: float | None = Field(None, gt=0, description="seconds of event time per second; absent: as fast as it goes")
 
     @property
@@ -106,6 +125,15 @@ class SimulatorConfig(SourceSection):
             disorder_us=self.disorder,
             duplicate_share=self.duplicate_share,
             bad_line_share=self.bad_line_share,
+            attackers=self.attackers,
+            attack_day=self.attack_day,
+            campaign_accounts=self.campaign_accounts,
+            weekends=self.weekends,
+            holidays=self.holidays,
+            outage_us=self.outage,
+            hit=self.hit,
+            taste=self.taste,
+            growth=self.growth,
         )
 
     def source(self, name: str, line_bytes_max: int) -> "Source":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.config.layers import Key, Layer, Layers, line_numbers
+from flows.config.removed import without_removed
 from state.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def loads(toml: str, name: str = "text") -> "Config":
     """Like `load`, of text; for tests and tools.  The environment has no say."""
     user = _layer(toml, name)
     return _checked(Layers((user,) if _extends_nothing(user) else (_shipped(), user)))
+
+
+def load_saved(toml: str, name: str) -> "Config":
+    """A whole configuration as a run wrote it down, perhaps one of an earlier version; the environment has no say."""
+    layer = _layer(toml, name)
+    return _checked(Layers((Layer(name, without_removed(layer.table), layer.lines),)))
 
 
 def load_table(

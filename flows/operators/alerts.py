@@ -9,7 +9,7 @@ from flows.operators.rounds import Rounds
 from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class AlertOperator:
@@ -18,38 +18,51 @@ class AlertOperator:
     def __init__(self, job: Job, resume: Saved | None = None) -> None:
         self._job = job
         self._rounds: Rounds[Candidate] = Rounds(job.cohorts.names)
-        self._tests: dict[int, int] = {}
-        """End of a round -> subject-days that cohorts judged in it; until the policy has heard of them."""
+        self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in job.cohorts.names}
+        """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
         self._saved = Latest()
         policy: bytes | None = None
         if resume is not None:
-            _, meta, arrays = unpack(resume.root, "alerts", (_VERSION,))
+            version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
             self._rounds.watermarks.restore(meta["watermarks"])
             self._rounds.watermark_us = meta["watermark_us"]
-            self._tests = dict(meta.get("tests", ()))
-            for candidate in map(Candidate.from_json, meta["waiting"]):
+            told_of = meta.get("subjects", {})
+            self._subjects |= {name: [(end, n) for end, n in told] for name, told in told_of.items()}
+            # Probabilities of version 1 meant something else: its evidence is not evidence here.
+            for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
                 self._rounds.add(candidate.end_us, candidate)
             refs = resume.chunks.refs(arrays["policy"])
             policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]
-        self._policy = job.policy.build(job.name, job.digest, policy)
+        weights = {w.window.name: 0.0 for w in job.windows}
+        for use in job.detectors:
+            for window in use.windows if not use.spec.declared else ():
+                weights[window] += use.weight
+        self._policy = job.policy.build(job.name, job.digest, weights, policy)
 
     def process(self, message: PolicyInput) -> list[Output]:
         """Collects the candidates; judges the rounds that every cohort has finished."""
         for candidate in message.candidates:
             self._rounds.add(candidate.end_us, candidate)
-        for end_us, tests_us in message.tests:
-            self._tests[end_us] = self._tests.get(end_us, 0) + tests_us
+        self._subjects[message.sender] += message.subjects
         out: list[Output] = []
         for end_us, candidates in self._rounds.advance(message.sender, message.watermark_us) or []:
             before = dict(self._policy.counts)
-            heard = [end for end in self._tests if end <= end_us]
-            alerts = self._policy.round(end_us, candidates, sum(self._tests.pop(end) for end in heard))
+            alerts = self._policy.round(end_us, candidates, sum(self._heard(c, end_us) for c in self._subjects))
             if alerts:
                 out.append(Output(Stream.ALERTS, [a.to_record() for a in alerts]))
             changed = {k: v - before.get(k, 0) for k, v in self._policy.counts.items() if v != before.get(k, 0)}
             if changed:
                 out.append(Output(Stream.COUNTS, [changed]))
+        for cohort in self._subjects:
+            self._heard(cohort, self._rounds.watermark_us)
         return out
+
+    def _heard(self, cohort: str, end_us: int) -> int:
+        """How many subjects the cohort had by then."""
+        told = self._subjects[cohort]
+        while len(told) > 1 and told[1][0] <= end_us:
+            told.pop(0)
+        return told[0][1] if told and told[0][0] <= end_us else 0
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values."""
@@ -62,7 +75,7 @@ class AlertOperator:
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
             "waiting": waiting,
-            "tests": sorted(self._tests.items()),
+            "subjects": self._subjects,
         }
         refs = self._saved.put(chunks, {"policy": self._policy.snapshot()})
         return pack("alerts", _VERSION, meta, {"policy": table_of(refs)})

@@ -13,14 +13,14 @@ from state.chunks import Chunks, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
 from state.types import F64, I64, U64, Bool
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 @dataclass(slots=True)
 class _Block:
     """One round's rows, ascending by subject.
 
-    score: (n, D), what the detectors that learn from labels said then.  per_day: (n,), what all said together.
+    score: (n, D), what the detectors that learn from labels said then.  p: (n,), what all said together.
     """
 
     end_us: int
@@ -29,18 +29,18 @@ class _Block:
     stop_us: I64
     x: F64
     score: F64
-    per_day: F64
+    p: F64
 
     def __len__(self) -> int:
         return len(self.subject)
 
 
 class Lesson(NamedTuple):
-    """Rows whose label has come, as of the rounds in which they were scored.  score, per_day: as they were then."""
+    """Rows whose label has come, as of the rounds in which they were scored.  score, p: as they were then."""
 
     rows: Rows
     score: dict[str, F64]
-    per_day: F64
+    p: F64
 
 
 class LabelJoin:
@@ -64,7 +64,7 @@ class LabelJoin:
     def __len__(self) -> int:
         return self._rows
 
-    def add(self, rows: Rows, score: dict[str, F64], per_day: F64) -> None:
+    def add(self, rows: Rows, score: dict[str, F64], p: F64) -> None:
         """Takes a scored round."""
         order = np.argsort(rows.subject, kind="stable")[-self._rows_max :]
         kept = np.stack([score[name][order] for name in self._detectors], 1) if self._detectors else _none(len(order))
@@ -75,7 +75,7 @@ class LabelJoin:
             rows.stop_us[order],
             rows.x[order],
             kept,
-            per_day[order],
+            p[order],
         )
         self._blocks.append(block)
         self._open.append(np.ones(len(block), np.bool_))
@@ -118,7 +118,7 @@ class LabelJoin:
         times = column("start_us"), column("stop_us")
         rows = Rows(self._window, end_us, column("x"), column("subject"), *times, label=label)
         score = column("score")
-        return Lesson(rows, {name: score[:, i] for i, name in enumerate(self._detectors)}, column("per_day"))
+        return Lesson(rows, {name: score[:, i] for i, name in enumerate(self._detectors)}, column("p"))
 
     def snapshot(self, chunks: Chunks) -> tuple[dict[str, Any], dict[str, Any]]:
         """Meta and arrays for the root frame; the rows are chunks of their own, written once."""
@@ -149,7 +149,7 @@ def _none(rows: int) -> F64:
     return np.empty((rows, 0))
 
 
-_ARRAYS: Final = ("subject", "start_us", "stop_us", "x", "score", "per_day")
+_ARRAYS: Final = ("subject", "start_us", "stop_us", "x", "score", "p")
 
 
 def _pack(block: _Block) -> bytes:
@@ -157,5 +157,7 @@ def _pack(block: _Block) -> bytes:
 
 
 def _unpack(blob: bytes) -> _Block:
-    _, meta, arrays = unpack(blob, "labelled", (_VERSION,))
+    version, meta, arrays = unpack(blob, "labelled", (1, _VERSION))
+    if version == 1:  # what p was called
+        arrays["p"] = arrays["per_day"]
     return _Block(meta["end_us"], *(arrays[name] for name in _ARRAYS))

@@ -74,13 +74,13 @@ class CohortInput:
 class PolicyInput:
     """From a cohort to the alert policy: candidates of all rounds up to watermark_us (detectors.alerting.Candidate).
 
-    tests: (end of a round, subject-days that were judged in it, in microseconds).
+    subjects: (end of a round, how many of the cohort were seen in the 24 hours before).
     """
 
     sender: str
     watermark_us: int
     candidates: list[Any] = field(default_factory=list)
-    tests: list[tuple[int, int]] = field(default_factory=list)
+    subjects: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Stream(StrEnum):

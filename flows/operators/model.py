@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Detector, FeatureInfo, Rows, Scope
+from detectors.base import Detector, FeatureInfo, Rows, Scope, Wave
 from detectors.calibrate import Calibrator
 from detectors.guard import SAMPLED, Guard
 from flows.job import DetectorUse, Job
@@ -16,13 +16,23 @@ from flows.operators.command import tuned
 from flows.operators.messages import OwnVerdict
 from flows.wire.told import Command
 from state.types import F64, I64
+from state.windows import WindowSpec
+
+_FLOOD_ROWS: Final = 50
+_FLOOD_SCORE: Final = 1.7
+"""-log10 of 0.02."""
+_FLOOD_SHARE: Final = 0.5
 
 
 @dataclass(slots=True)
 class Model:
-    """A detector at work, with its calibration; `columns` are its features' positions in the window's matrix."""
+    """A detector at work, with its calibration.
+
+    window: whose rows it judges.  columns: its features' positions in the window's matrix.
+    """
 
     use: DetectorUse
+    window: WindowSpec
     columns: I64
     infos: tuple[FeatureInfo, ...]
     detector: Detector | None
@@ -35,7 +45,7 @@ class Model:
 
     def build_successor(self, job: Job) -> "Model":
         """The same detector, knowing nothing."""
-        return build(job, self.use, self.columns, self.infos)
+        return build(job, self.use, self.window, self.columns, self.infos)
 
     def score(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
         detector = self.detector
@@ -51,14 +61,20 @@ class Model:
         return out
 
     def tail(self, score: F64) -> F64:
-        return np.power(10.0, -score) if self.calibrator is None else self.calibrator.tail(score)
+        """(n,) how often a genuine subject shows as much in a day, in (0, 1]; nan for "not yet"."""
+        if self.flood(score):
+            return np.full(len(score), np.nan)
+        if self.calibrator is None:
+            return np.minimum(np.power(10.0, -score) * self.window.chances_per_day, 1.0)
+        tail = self.calibrator.tail(score)
+        return np.minimum(tail * self.window.chances_per_day, 1.0) if self.window.holds_day else tail
 
-    def learn(self, kept: Rows, score: F64, rows: Rows) -> None:
-        """kept: what is not under suspicion, with its scores.  rows: all; labels speak for themselves."""
+    def learn(self, rows: Rows, score: F64, kept: Rows) -> None:
+        """rows: all, with their scores.  kept: those that detectors hear; labels speak for themselves."""
         if self.paused:
             return
         if self.calibrator is not None:
-            self.calibrator.learn(score)
+            self.calibrator.learn(rows.subject, score, rows.end_us, rows.slides)
         if not self.use.spec.uses_labels:
             self.take_lesson(kept)
         elif rows.label is not None:
@@ -79,6 +95,30 @@ class Model:
         if detector is None:
             return own[self.use.name].share[:, self.columns]
         return self.guard.array("explain", lambda: detector.explain(self.view(rows)), shape, 0.0)
+
+    def wave(self, rows: Rows) -> Wave | None:
+        """The attack that it sees going on."""
+        detector = self.detector
+        if self.paused or detector is None:
+            return None
+        return self.guard.value("wave", lambda: detector.wave(self.view(rows)), Wave)
+
+    def broken(self, rows: Rows) -> list[tuple[str, ...]]:
+        """Per row, the names of the declared rules that it breaks."""
+        detector = self.detector
+        if self.paused or detector is None or not self.use.spec.declared:
+            return [()] * len(rows)
+        return detector.broken(self.view(rows))
+
+    def flood(self, score: F64) -> str:
+        """What is wrong with a round in which a detector that gives probabilities itself finds most rows suspicious,
+        "" for nothing.  What it said of that round is not used.
+        """
+        if self.calibrator is not None or self.use.spec.declared or len(score) < _FLOOD_ROWS:
+            return ""
+        odd = float((score >= _FLOOD_SCORE).mean())
+        told = f"finds {odd:.0%} of {len(score):,} rows suspicious, allowed {_FLOOD_SHARE:.0%}: not used"
+        return told if odd > _FLOOD_SHARE else ""
 
     def errors(self, rows: Rows, score: F64) -> F64:
         """(n,) 1 where a probability was on the wrong side of one half, nan where there is no label or no score."""
@@ -119,14 +159,18 @@ class Model:
 def build(
     job: Job,
     use: DetectorUse,
+    window: WindowSpec,
     columns: I64,
     infos: tuple[FeatureInfo, ...],
     saved: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Model:
     """A detector at work.  saved: its frames, by part; what is not there starts cold."""
     detector = use.spec.build(infos, saved.get("detector")) if use.spec.scope is Scope.COHORT else None
-    calibrator = job.calibration.build(saved.get("calibrator")) if use.spec.calibrated else None
-    return Model(use, columns, infos, detector, calibrator, Guard(use.budget_s, cost_us=use.cost_us))
+    calibrator: Calibrator | None = None
+    if use.spec.calibrated:
+        fitted = use.spec.scope is Scope.COHORT or job.calibration.per == "row"
+        calibrator = job.calibration.build(window.holds_day, fitted, saved.get("calibrator"))
+    return Model(use, window, columns, infos, detector, calibrator, Guard(use.budget_s, cost_us=use.cost_us))
 
 
 def saved_frames(kind: str, models: list[Model]) -> dict[str, bytes]:

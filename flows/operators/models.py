@@ -1,4 +1,4 @@
-"""The models of one window of one cohort: score, calibrate, combine, then learn from what is not under suspicion."""
+"""The models of one window of one cohort: score, calibrate, combine, then learn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,9 +10,9 @@ from detectors.base import Rows
 from detectors.combine import Combination, combine
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.monitors import DriftMonitors
+from detectors.drift.waves import Waves
 from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
-from detectors.rules import Rules
 from detectors.weighing import Weighing
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
@@ -22,26 +22,22 @@ from flows.operators.model import Model, build, saved_frames
 from flows.operators.trial import Trial
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
-from state.types import DAY_US, F64, START_OF_TIME_US, Bool
-from state.windows import WindowKind, WindowSpec
+from state.types import F64, START_OF_TIME_US, Bool
 
-_VERSION: Final = 1
-_FLOOD_ROWS: Final = 50
-_FLOOD_SHARE: Final = 0.5
-_SESSION_US: Final = DAY_US // 4
-"""People have about four listening sessions on a day on which they listen at all."""
+_VERSION: Final = 2
+_COMPARABLE_ROWS: Final = 64
+"""Rows of a round that are enough to say what is usual in it."""
 
 
 @dataclass(slots=True)
 class Verdict:
     """What the models say of a round's rows.
 
-    combined: (n,) tail probability of the row, nan for "not yet": what learning goes by.  per_day: (n,) the same for a
-    day of the subject's life: what alerts go by.  score, tail: one (n,) array per detector, in the job's order.
+    p: (n,) how often a genuine subject shows as much in a day, nan for "not yet".  score, tail: one (n,) array per
+    detector, in the job's order; the tails are such probabilities, each of one detector alone.
     """
 
-    combined: F64
-    per_day: F64
+    p: F64
     score: dict[str, F64]
     tail: dict[str, F64]
 
@@ -52,33 +48,33 @@ class WindowModels:
     def __init__(self, job: Job, cohort: str, window: WindowFeatures) -> None:
         self._job = job
         self._cohort = cohort
-        self._window = window.window
+        self.window = window.window
         self.name = window.window.name
         self.features = next(w.features for w in job.plan.windows if w.spec.name == self.name)
-        self._per_day = windows_per_day(window.window)
-        self.subject_us = window.window.slide_us or _SESSION_US
-        """A row's share of a day of its subject."""
         self.profile = PopulationProfile(self.features)
         self._models: list[Model] = []
         for use in job.detectors:
             if self.name in use.windows:
                 chosen = [i for i, f in enumerate(self.features) if not use.features or f.name in use.features]
                 infos = tuple(self.features[i] for i in chosen)
-                self._models.append(build(job, use, np.array(chosen, np.int64), infos))
+                self._models.append(build(job, use, self.window, np.array(chosen, np.int64), infos))
+        self._learned = tuple(m.use.name for m in self._models if not m.use.spec.declared)
+        """Detectors that are combined; what is declared comes on top."""
         self._weighing = (
-            Weighing(tuple(m.use.name for m in self._models), by_labels=job.combination is Combination.LABELS)
-            if job.combination.weighs
+            Weighing(self._learned, by_labels=job.combination is Combination.LABELS)
+            if job.combination.weighs and self._learned
             else None
         )
         self._successors: dict[str, Model] = {}
         self._trials: dict[str, Trial] = {}
         self._successor_rounds = 0
         self._frozen_until_us = START_OF_TIME_US
+        self._waves = Waves(job.drift, cohort, self.name, {})
         self._muted_until_us: dict[str, int] = {}
         """Feature -> when detectors see it again."""
         self._monitors: DriftMonitors = job.drift.build(
             cohort,
-            window.window,
+            self.window,
             self.features,
             tuple(m.use.name for m in self._models),
             predictors=tuple(m.use.name for m in self._models if m.use.spec.uses_labels),
@@ -90,35 +86,55 @@ class WindowModels:
         score = {m.use.name: m.score(rows, own) for m in self._models}
         tail = {m.use.name: m.tail(score[m.use.name]) for m in self._models}
         if not tail:
-            nobody_knows = np.full(len(rows), np.nan)
-            return Verdict(nobody_knows, nobody_knows, score, tail)
-        weights = np.array([m.use.weight for m in self._models])
-        if self._weighing is not None:
-            weights = weights * self._weighing.weights()
-        combined = combine(np.stack(list(tail.values())), weights, self._job.combination)
-        return Verdict(combined, np.minimum(combined * self._per_day, 1.0), score, tail)
+            return Verdict(np.full(len(rows), np.nan), score, tail)
+        p = np.full(len(rows), np.nan)
+        if self._learned:
+            weights = np.array([m.use.weight for m in self._models if not m.use.spec.declared])
+            if self._weighing is not None:
+                weights = weights * self._weighing.weights()
+            p = combine(self._of_learned(tail), weights, self._job.combination)
+        # What is declared to be all but impossible comes on top: so rare that it costs the others nothing.
+        return Verdict(
+            np.fmin.reduce([p, *(tail[m.use.name] for m in self._models if m.use.spec.declared)]), score, tail
+        )
+
+    def _of_learned(self, told: dict[str, F64]) -> F64:
+        """(k, n) what the learned detectors said, of all that was told."""
+        return np.stack([told[name] for name in self._learned])
 
     def learn(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> list[DriftEvent]:
-        """Watches the round for drift, then learns from the rows to keep, unless frozen."""
-        candidates = int((verdict.per_day <= self._job.policy.candidate_line).sum())
+        """Watches the round for drift, then learns from it, unless frozen.  keep: the rows that detectors hear."""
+        candidates = int((verdict.p <= self._job.policy.candidate_line).sum())
         errors = {m.use.name: m.errors(rows, verdict.score[m.use.name]) for m in self._models if m.use.spec.uses_labels}
         events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
+        events += self._waves.update(rows.end_us, {m.use.name: m.wave(rows) for m in self._models})
         for event in events:
             self._react(event)
         if rows.end_us < self._frozen_until_us:
             return events
-        if self._weighing is not None and verdict.tail:
-            self._weighing.learn(np.stack(list(verdict.tail.values())))
+        if self._weighing is not None:
+            self._weighing.learn(self._of_learned(verdict.tail))
             if rows.label is not None:
-                self._weighing.learn_labels(np.stack(list(verdict.score.values())), rows.label)
+                self._weighing.learn_labels(self._of_learned(verdict.score), rows.label)
         rows = self._unmuted(rows)
-        kept, at = (rows, slice(None)) if keep.all() else (rows.pick(np.flatnonzero(keep)), keep)
+        kept = rows if keep.all() else rows.pick(np.flatnonzero(keep))
         self.profile.learn(kept.x)
         for model in self._models:
-            model.learn(kept, verdict.score[model.use.name][at], rows)
+            model.learn(rows, verdict.score[model.use.name], kept)
         if self._successors:
-            self._train_successors(rows, own, verdict, kept, at)
+            self._train_successors(rows, own, verdict, kept)
         return events
+
+    def usual(self, rows: Rows) -> F64:
+        """(F,) what the cohort usually shows in such a window, in the features' units: the medians of this very round,
+        because windows of the morning are no yardstick for the evening; of earlier rounds where it has few rows.
+        """
+        if len(rows) < _COMPARABLE_ROWS:
+            return self.profile.typical()
+        known = ~np.isnan(rows.x).all(axis=0)
+        usual = np.full(rows.x.shape[1], np.nan)
+        usual[known] = np.nanmedian(rows.x[:, known], axis=0)
+        return usual
 
     def has(self, detector: str) -> bool:
         """Whether this window has a detector of this name."""
@@ -127,9 +143,8 @@ class WindowModels:
     @property
     def asked_again(self) -> tuple[str, ...]:
         """Detectors whose scores are compared with labels that come later."""
-        return tuple(
-            m.use.name for m in self._models if m.use.spec.uses_labels or self._job.combination is Combination.LABELS
-        )
+        weighed = self._learned if self._job.combination is Combination.LABELS else ()
+        return tuple(m.use.name for m in self._models if m.use.spec.uses_labels or m.use.name in weighed)
 
     def teach(self, rows: Rows, score: dict[str, F64]) -> list[DriftEvent]:
         """Learns from rows whose labels have come; score: detector -> (n,), what it said of them in their time."""
@@ -139,8 +154,8 @@ class WindowModels:
         for event in events:
             self._react(event)
         if rows.end_us >= self._frozen_until_us:
-            if self._weighing is not None and rows.label is not None and len(score) == len(self._models):
-                self._weighing.learn_labels(np.stack([score[m.use.name] for m in self._models]), rows.label)
+            if self._weighing is not None and rows.label is not None and score.keys() >= set(self._learned):
+                self._weighing.learn_labels(self._of_learned(score), rows.label)
             rows = self._unmuted(rows)
             for model in learners:
                 model.take_lesson(rows)
@@ -181,9 +196,7 @@ class WindowModels:
         x[:, muted] = np.nan
         return replace(rows, x=x)
 
-    def _train_successors(
-        self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, kept: Rows, at: Bool | slice
-    ) -> None:
+    def _train_successors(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, kept: Rows) -> None:
         self._successor_rounds += 1
         on_trial = self._successor_rounds > self._job.drift.retrain_rounds // 2
         for m in self._models:
@@ -195,8 +208,8 @@ class WindowModels:
             if on_trial and m.use.spec.uses_labels:
                 self._trials[name].labelled(m.errors(rows, verdict.score[name]), m.errors(rows, score))
             elif on_trial:
-                self._trials[name].unlabelled(verdict.tail[name][at], successor.tail(score)[at])
-            successor.learn(kept, score[at], rows)
+                self._trials[name].unlabelled(verdict.tail[name], successor.tail(score))
+            successor.learn(rows, score, kept)
         if self._successor_rounds >= self._job.drift.retrain_rounds:
             better = {name: s for name, s in self._successors.items() if self._trials[name].promotes()}
             self._models = [
@@ -222,23 +235,16 @@ class WindowModels:
         """Per row, the names of the hard rules that it breaks."""
         broken: list[tuple[str, ...]] = [()] * len(rows)
         for m in self._models:
-            if isinstance(m.detector, Rules) and not m.paused:
-                found = m.detector.broken(m.view(rows))
-                broken = [(*a, *b) for a, b in zip(broken, found, strict=True)]
+            if m.use.spec.declared:
+                broken = [(*a, *b) for a, b in zip(broken, m.broken(rows), strict=True)]
         return broken
 
     def faults(self, rows: int, verdict: Verdict) -> list[tuple[str, Fault]]:
-        """What detectors did wrong in the round of so many rows that is over, by name.
-
-        A detector that gives probabilities itself, and finds most of a round all but impossible, floods.
-        """
-        for m in self._models:
-            if m.calibrator is None and rows >= _FLOOD_ROWS:
-                odd = float((verdict.tail[m.use.name] <= self._job.learning.exclude_line).mean())
-                if odd > _FLOOD_SHARE:
-                    m.guard.blame("flood", f"finds {odd:.0%} of {rows:,} rows suspicious, allowed {_FLOOD_SHARE:.0%}")
+        """What detectors did wrong in the round of so many rows that is over, by name."""
         models = [*self._models, *self._successors.values()]
-        return [(m.use.name, fault) for m in models for fault in m.guard.faults(rows)]
+        found = [(m.use.name, fault) for m in models for fault in m.guard.faults(rows)]
+        floods = [(m.use.name, m.flood(verdict.score[m.use.name])) for m in self._models]
+        return found + [(name, Fault("flood", told)) for name, told in floods if told]
 
     def spent_s(self) -> dict[str, float]:
         """Detector -> CPU seconds, since the start of this process."""
@@ -260,6 +266,7 @@ class WindowModels:
             "frozen_until_us": self._frozen_until_us,
             "muted_until_us": self._muted_until_us,
             "trials": {name: trial.state() for name, trial in self._trials.items()},
+            "waves": self._waves.told,
             "guards": {m.use.name: m.guard.state() for m in self._models},
             "commanded": {
                 use.name: {"configured": detector_settings(use), "paused": m.paused, "tuned": m.tuned}
@@ -287,10 +294,12 @@ class WindowModels:
 
     def restore(self, frames: dict[str, bytes]) -> None:
         """Takes what `frames` gave.  What is new, or has other settings than were saved, starts cold."""
-        _, meta, _ = unpack(frames["meta"], "models", (_VERSION,))
+        version, meta, _ = unpack(frames["meta"], "models", (1, _VERSION))
         self._command_again(meta.get("commanded", {}))
         known = {m.use.name for m in self._models if meta["settings"].get(m.use.name) == detector_settings(m.use)}
-        kinds = {"detector"} | ({"calibrator"} if meta["calibration"] == settings_of(self._job.calibration) else set())
+        # Calibration of version 1 left the odd out: it starts cold.
+        same = version > 1 and meta["calibration"] == settings_of(self._job.calibration)
+        kinds = {"detector"} | ({"calibrator"} if same else set())
         saved = {
             (kind, name): {part: frames[f"{kind}.{name}.{part}"] for part in kinds if f"{kind}.{name}.{part}" in frames}
             for kind in ("model", "successor")
@@ -298,20 +307,21 @@ class WindowModels:
         }
         self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
         self._muted_until_us = meta.get("muted_until_us", {})  # not in the first savepoints
+        self._waves = Waves(self._job.drift, self._cohort, self.name, meta.get("waves", {}))
         self.profile = PopulationProfile(self.features, resume=frames["profile"])
-        if self._weighing is not None and "weighing" in frames and len(known) == len(self._models):
+        if self._weighing is not None and "weighing" in frames and known.issuperset(self._learned):
             self._weighing.restore(frames["weighing"])
         if meta["drift"] == settings_of(self._job.drift):
             self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known)
         self._successors = {
-            m.use.name: build(self._job, m.use, m.columns, m.infos, found)
+            m.use.name: build(self._job, m.use, m.window, m.columns, m.infos, found)
             for m in self._models
             if (found := saved.get(("successor", m.use.name)))
         }
         self._trials = {name: Trial(meta.get("trials", {}).get(name)) for name in self._successors}
         self._models = [
             replace(
-                build(self._job, m.use, m.columns, m.infos, saved.get(("model", m.use.name), {})),
+                build(self._job, m.use, m.window, m.columns, m.infos, saved.get(("model", m.use.name), {})),
                 paused=m.paused,
                 tuned=m.tuned,
             )
@@ -320,13 +330,3 @@ class WindowModels:
         for m in self._models:
             if m.use.name in known:
                 m.guard = Guard(m.use.budget_s, meta["guards"][m.use.name], m.use.cost_us)
-
-
-def windows_per_day(window: WindowSpec) -> float:
-    """How many windows of this kind a subject's day holds, at least 1: overlapping ones count once.
-
-    A tail probability times this many is the chance that a genuine subject shows as odd a window in a day. It makes
-    evidence from five minutes and from a day comparable, and its alerts countable: Bonferroni over a day.
-    """
-    span_us = _SESSION_US if window.kind is WindowKind.SESSION else window.size_us
-    return max(1.0, DAY_US / span_us)

@@ -17,6 +17,7 @@ from state.chunks import Chunks, Saved
 from state.errors import DetectorError
 from state.snapshot import pack_frames, unpack_frames
 from state.types import F64, I64
+from state.windows import WindowKind
 
 _VERSION: Final = 1
 
@@ -26,6 +27,7 @@ class OwnDetectors:
 
     def __init__(self, job: Job, window: str) -> None:
         plan = next(w for w in job.plan.windows if w.spec.name == window)
+        self._window = plan.spec
         self._uses: list[tuple[DetectorUse, I64, int]] = []
         self._detectors: dict[str, SubjectDetector] = {}
         self._guards: dict[str, Guard] = {}
@@ -51,14 +53,22 @@ class OwnDetectors:
             score = guard.array("score", partial(detector.score, view), (k,), np.nan)
             typical = guard.array("typical", partial(detector.typical, view), (k, f), np.nan)
             share = guard.array("explain", partial(detector.explain, view), (k, f), 0.0)
-            guard.tell("learn", partial(detector.learn, view))
+            new = self._is_new(rows.end_us)
+            if new:
+                guard.tell("learn", partial(detector.learn, view))
             if (k, f) != (n, width):
                 cells = np.ix_(at, chosen)
                 score = _spread(score, at, (n,), np.nan)
                 typical, share = _spread(typical, cells, (n, width), np.nan), _spread(share, cells, (n, width), 0.0)
             verdicts[use.name] = OwnVerdict(score, typical, share)
-            self._faults += [(use.name, fault) for fault in guard.faults(n)]
+            self._faults += [(use.name, fault) for fault in guard.faults(n, whole=new)]
         return verdicts
+
+    def _is_new(self, end_us: int) -> bool:
+        """Whether a window shares no event with the one that was learned before.  Of sliding windows one per size is
+        learned, so that what is usual for a subject does not contain what it is judged for.
+        """
+        return self._window.kind is not WindowKind.SLIDING or end_us % self._window.size_us == 0
 
     def faults(self) -> list[tuple[str, Fault]]:
         """What detectors did wrong since the last call, by name."""

@@ -7,22 +7,26 @@ import numpy as np
 
 from detectors.alerting.alert import Candidate, Part, Reason, iso
 from detectors.base import Rows
+from detectors.subject_sample import SubjectSample
 from flows.job import Job
 from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
+from flows.operators.lately import Lately
 from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
 from flows.operators.models import Verdict, WindowModels
-from flows.operators.quarantine import Quarantine
 from flows.operators.rounds import Rounds
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.keygroup import key_group
 from state.snapshot import pack, unpack
-from state.types import F64, I64, Bool
+from state.types import DAY_US, F64, I64, Bool
+from state.windows import WindowKind
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _REASONS: Final = 6
+_COUNTED: Final = 4096
+"""Subjects of a day that are counted one by one; beyond it their number is estimated."""
 
 RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 """Called with each scored round before anything is learned from it: how `explain` looks inside."""
@@ -37,9 +41,10 @@ class PopulationOperator:
         self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(job.key_groups))
         self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
         self._order = {name: i for i, name in enumerate(self._models)}
-        self._quarantine = {name: Quarantine() for name in self._models}
-        self._heard = {name: Quarantine() for name in self._models}
+        self._heard = {name: Lately() for name in self._models}
         """Who was learned from lately."""
+        self._seen = SubjectSample(0, _COUNTED)
+        """Who came in the last 24 hours."""
         waits = job.labels
         self._joins = {
             name: LabelJoin(name, models.asked_again, waits.wait_us, waits.rows_max)
@@ -61,7 +66,7 @@ class PopulationOperator:
             return []
         out: list[PolicyInput | Output] = []
         candidates: list[Candidate] = []
-        tests: list[tuple[int, int]] = []
+        subjects: list[tuple[int, int]] = []
         for end_us, items in complete:
             parts = [item for item in items if isinstance(item, FeatureRows)]
             parts.sort(key=lambda r: (self._order[r.window], r.group))
@@ -69,12 +74,13 @@ class PopulationOperator:
                 mine = [r for r in parts if r.window == window]
                 if mine:
                     rows = _concat(mine)
-                    tests.append((end_us, len(rows) * self._models[window].subject_us))
                     found, outputs = self._round(rows)
                     candidates += found
                     out += outputs
+            if parts:
+                subjects.append((end_us, self._seen.subjects))
             out += self._told(end_us, items)
-        out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates, tests))
+        out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates, subjects))
         return out
 
     def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Output]:
@@ -96,7 +102,7 @@ class PopulationOperator:
         label = lesson.rows.label
         assert label is not None
         fraud: Bool = label == 1.0
-        suspected = lesson.per_day <= self._job.policy.candidate_line
+        suspected = lesson.p <= self._job.policy.candidate_line
         counts = {
             "labels.rows": len(fraud),
             "labelled.fraud_suspected": int((fraud & suspected).sum()),
@@ -121,15 +127,19 @@ class PopulationOperator:
 
     def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Output]]:
         models = self._models[rows.window]
-        view = Rows(rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us, label=rows.label)
+        view = Rows(
+            rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us,
+            label=rows.label, slides=models.window.kind is WindowKind.SLIDING,
+        )  # fmt: skip
         verdict = models.judge(view, rows.own)
         if self.observer is not None:
             self.observer(rows, verdict, models)
         out: list[Output] = []
         if self._job.emit_scores:
             out.append(Output(Stream.SCORES, _score_records(rows, verdict, self._cohort)))
+        self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
         found = self._candidates(rows, view, verdict, models)
-        keep = self._unsuspicious(rows, verdict)
+        keep = self._to_hear(rows)
         events = models.learn(view, rows.own, verdict, keep)
         if events:
             out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
@@ -142,42 +152,35 @@ class PopulationOperator:
         }
         out.append(Output(Stream.COUNTS, [{k: v for k, v in counts.items() if v}]))
         if rows.window in self._joins:
-            self._joins[rows.window].add(view, verdict.score, verdict.per_day)
+            self._joins[rows.window].add(view, verdict.score, verdict.p)
         return found, out
 
-    def _unsuspicious(self, rows: FeatureRows, verdict: Verdict) -> Bool:
-        """The rows to learn from; puts the subjects of suspicious ones in quarantine."""
-        rule = self._job.learning
-        odd = verdict.combined <= rule.exclude_line
-        quarantine = self._quarantine[rows.window]
-        quarantine.release(rows.end_us)
-        if odd.mean() <= rule.exclude_share_max:
-            quarantine.hold(rows.subject[odd], rows.end_us + rule.quarantine_us)
-        left_out = odd | quarantine.holds(rows.subject)
-        keep = ~left_out if left_out.mean() <= rule.exclude_share_max else np.ones(len(rows), np.bool_)
-        if rule.teach_every_us:
-            heard = self._heard[rows.window]
-            heard.release(rows.end_us)
-            keep &= ~heard.holds(rows.subject)
-            heard.hold(rows.subject[keep], rows.end_us + rule.teach_every_us - 1)
+    def _to_hear(self, rows: FeatureRows) -> Bool:
+        """The rows that detectors learn from: all, or each subject's once in a while."""
+        every_us = self._job.learning.teach_every_us
+        if not every_us:
+            return np.ones(len(rows), np.bool_)
+        heard = self._heard[rows.window]
+        heard.release(rows.end_us)
+        keep = ~heard.holds(rows.subject)
+        heard.hold(rows.subject[keep], rows.end_us + every_us - 1)
         return keep
 
     def _candidates(self, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels) -> list[Candidate]:
-        at = np.flatnonzero(verdict.per_day <= self._job.policy.candidate_line)
+        at = np.flatnonzero(verdict.p <= self._job.policy.candidate_line)
         if not len(at):
             return []
         few = view.pick(at)
         own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in rows.own.items()}
         chosen = Verdict(
-            verdict.combined[at],
-            verdict.per_day[at],
+            verdict.p[at],
             {name: s[at] for name, s in verdict.score.items()},
             {name: p[at] for name, p in verdict.tail.items()},
         )
         shares = models.shares(few, own, chosen)
-        reasons = _reasons(
-            few.x, shares, _typical_own(own, few.x), models.profile.typical(), [f.name for f in models.features]
-        )
+        usual = models.usual(view)
+        reasons = _reasons(few.x, shares, _typical_own(own, few.x), usual, [f.name for f in models.features])
+        window = models.window
         rules = models.broken_rules(few)
         versions = models.versions()
         groups = key_group(few.subject, self._job.key_groups).tolist()
@@ -191,7 +194,9 @@ class PopulationOperator:
                 start_us=int(few.start_us[i]),
                 stop_us=int(few.stop_us[i]),
                 end_us=rows.end_us,
-                tail_probability=float(max(chosen.per_day[i], 1e-300)),
+                since_us=max(int(few.start_us[i]), rows.end_us - (window.slide_us or DAY_US)),
+                until_us=rows.end_us + window.evidence_us,
+                tail_probability=float(max(chosen.p[i], 1e-300)),
                 parts=tuple(
                     Part(name, versions[name], float(chosen.score[name][i]), float(max(p[i], 1e-300)))
                     for name, p in chosen.tail.items()
@@ -218,7 +223,6 @@ class PopulationOperator:
             "watermark_us": self._rounds.watermark_us,
             "rounds_waiting": len(self._rounds.waiting),
             "waiting_for_labels": {window: len(join) for window, join in self._joins.items()},
-            "quarantined": {window: len(held.state()) for window, held in self._quarantine.items()},
             "windows": {
                 window: {name: len(frame) for name, frame in models.frames().items()}
                 for window, models in self._models.items()
@@ -226,7 +230,7 @@ class PopulationOperator:
         }
 
     def snapshot(self, chunks: Chunks) -> bytes:
-        """The root frame of the state: models, quarantine and the rounds that wait for other groups."""
+        """The root frame of the state: models and the rounds that wait for other groups."""
         frames = {
             f"{window}/{name}": frame
             for window, models in self._models.items()
@@ -235,12 +239,13 @@ class PopulationOperator:
         items = [item for end in sorted(self._rounds.waiting) for item in self._rounds.waiting[end]]
         waiting = [item for item in items if isinstance(item, FeatureRows)]
         joins = {window: join.snapshot(chunks) for window, join in self._joins.items()}
+        seen, seen_arrays = self._seen.state()
         meta: dict[str, Any] = {
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
-            "quarantine": {window: held.state() for window, held in self._quarantine.items()},
             "heard": {window: held.state() for window, held in self._heard.items()},
             "frames": list(frames),
+            "seen": seen,
             "joins": {window: told for window, (told, _) in joins.items()},
             **told_state(item for item in items if not isinstance(item, FeatureRows)),
         }
@@ -248,15 +253,17 @@ class PopulationOperator:
             "frames": table_of(self._saved_frames.put(chunks, frames)),
             "waiting": table_of(self._saved_rows.put(chunks, waiting)),
         }
+        arrays |= {f"seen/{name}": array for name, array in seen_arrays.items()}
         arrays |= {f"{window}/{name}": found for window, (_, kept) in joins.items() for name, found in kept.items()}
         return pack("population", _VERSION, meta, arrays)
 
     def _restore(self, saved: Saved) -> None:
-        _, meta, arrays = unpack(saved.root, "population", (_VERSION,))
+        version, meta, arrays = unpack(saved.root, "population", (1, _VERSION))
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
-        self._quarantine = {window: Quarantine(meta["quarantine"][window]) for window in self._models}
-        self._heard = {window: Quarantine(meta.get("heard", {}).get(window)) for window in self._models}
+        self._heard = {window: Lately(meta.get("heard", {}).get(window)) for window in self._models}
+        if version > 1:
+            self._seen = SubjectSample.resume(meta["seen"], {n.removeprefix("seen/"): a for n, a in arrays.items()})
         frames = self._saved_frames.get(saved.chunks, meta["frames"], saved.chunks.refs(arrays["frames"]))
         for window, models in self._models.items():
             prefix = f"{window}/"
@@ -340,11 +347,11 @@ def _known(value: float) -> float | None:
 
 
 def _score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict[str, Any]]:
-    """Per row: subject, window, start, stop, end, cohort, tail_probability (of the row), tail_probability_per_day,
-    scores and tails by detector; null for "not yet".
+    """Per row: subject, window, start, stop, end, cohort, tail_probability (how often a genuine subject shows as much
+    in a day), scores and tails by detector; null for "not yet".
     """
     end = iso(rows.end_us)
-    combined, per_day = verdict.combined.tolist(), verdict.per_day.tolist()
+    p = verdict.p.tolist()
     scores = {name: s.tolist() for name, s in verdict.score.items()}
     tails = {name: p.tolist() for name, p in verdict.tail.items()}
     names, starts, stops = rows.name.tolist(), rows.start_us.tolist(), rows.stop_us.tolist()
@@ -356,10 +363,9 @@ def _score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dic
             "stop": iso(stops[i]),
             "end": end,
             "cohort": cohort,
-            "tail_probability": _known(combined[i]),
-            "tail_probability_per_day": _known(per_day[i]),
+            "tail_probability": _known(p[i]),
             "scores": {name: _known(s[i]) for name, s in scores.items()},
-            "tails": {name: _known(p[i]) for name, p in tails.items()},
+            "tails": {name: _known(tail[i]) for name, tail in tails.items()},
         }
         for i in range(len(rows))
     ]

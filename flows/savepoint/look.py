@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from xxhash import xxh3_64_intdigest
 
-from flows.config import load
+from flows.config.load import load_saved
 from flows.engine.lock import copying
 from flows.engine.recovery import chunks_beside
 from flows.engine.store import Checkpoint, read_checkpoint, sink_state
@@ -92,7 +92,7 @@ def _built(directory: Path, checkpoint: Checkpoint) -> Look:
     if not config.exists():
         raise SnapshotError(f"{config} is missing: without the configuration the state cannot be read")
     shape = orjson.loads((directory / "shape.json").read_bytes())
-    look = Look(load(config, environ={}).job(), checkpoint, shape)
+    look = Look(load_saved(config.read_text(encoding="utf-8"), str(config)).job(), checkpoint, shape)
     stages = JobStages(look.job, tuple(shape["partitions"]))
     chunks_of = chunks_beside(directory / "store")
     for step, states in ((s, checkpoint.of_step(s)) for s in ("subject", "population", "alerts")):

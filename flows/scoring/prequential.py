@@ -1,6 +1,6 @@
 """Rows through the models of the flow, round by round: each row is scored before anything is learned from it.
 
-The operators are those of the flow, not copies: detectors, guards, calibration, quarantine and drift monitors do here
+The operators are those of the flow, not copies: detectors, guards, calibration and drift monitors do here
 what they do there.
 """
 
@@ -107,7 +107,7 @@ class _Run:
 
     def _note(self, rows: FeatureRows, verdict: Verdict, models: WindowModels) -> None:  # noqa: ARG002
         out, at = self._scores, self._rows
-        out.tail_probability[at] = verdict.combined
+        out.tail_probability[at] = verdict.p
         for name in verdict.score:
             out.score[name][at] = verdict.score[name]
             out.tail[name][at] = verdict.tail[name]

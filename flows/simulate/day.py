@@ -4,14 +4,16 @@ from functools import lru_cache
 
 import numpy as np
 
+from flows.simulate.calendar import Day, day_of
 from flows.simulate.habits import account_changes, around
 from flows.simulate.listening import genuine_plays
 from flows.simulate.lookalikes import awake, nights, not_during, release
 from flows.simulate.offline import dead_zones, sync
+from flows.simulate.outage import heard, interrupted
 from flows.simulate.rows import Rows, Type
-from flows.simulate.seeds import scramble, stream
+from flows.simulate.seeds import scramble
 from flows.simulate.world import World
-from state.types import DAY_US, END_OF_TIME_US, I64, MS_US, U64
+from state.types import DAY_US, END_OF_TIME_US, I32, I64, MS_US, U64
 
 _EVENTS_PER_DAY_MAX = 2**40
 
@@ -32,26 +34,59 @@ class Days:
         self.count = -(-world.spec.duration_us // DAY_US)
         self.begun = lru_cache(maxsize=2)(self._begun)
         self.day = lru_cache(maxsize=1)(self._day)
+        self._attack_seen: set[int] = set()
+        self._first_attack_us = np.full(len(world.people), END_OF_TIME_US)
+
+    def first_attack_us(self) -> I64:
+        """(accounts,) time of each account's first event in a campaign; END_OF_TIME_US where there is none.
+
+        Log-ins do not count: the first event is a guessed password, a sign-up, or a play.
+        """
+        spec = self.world.spec
+        crew = np.concatenate([np.zeros(0, np.int32), *(c.user for _, c in self.world.crews)])
+        for number in range(spec.attack_day - 1, self.count):
+            if number not in self._attack_seen:
+                self._attacks(day_of(spec, number))
+            if (self._first_attack_us[crew] < spec.start_us + (number + 1) * DAY_US).all():
+                break
+        created_us = self.world.people.created_us[crew]
+        signed_up = crew[(created_us >= spec.attack_us) & (created_us < spec.stop_us)]
+        first_us = self._first_attack_us.copy()
+        first_us[signed_up] = self.world.people.created_us[signed_up]
+        return first_us
+
+    def _attacks(self, day: Day) -> list[Rows]:
+        """What each campaign does on a day."""
+        world = self.world
+        parts = [
+            c.rows(crew, world.catalogue, day.from_us, day.rng(f"acts {c.campaign_id}")) for c, crew in world.crews
+        ]
+        for rows in parts:
+            seen = (rows.type != Type.LOGIN_OK) & (rows.time_us < world.spec.stop_us)
+            seen &= rows.time_us >= world.people.created_us[rows.user]
+            if day.outage:
+                seen &= heard(rows, day.outage)
+            np.minimum.at(self._first_attack_us, rows.user[seen], rows.time_us[seen])
+        self._attack_seen.add(day.number)
+        return parts
 
     def _begun(self, number: int) -> Rows:
         """What begins on a day, some of which happens on the next.  number: from -1, the evening before the start."""
-        world, spec = self.world, self.world.spec
-        day_us = spec.start_us + number * DAY_US
-
-        def rng(purpose: str) -> np.random.Generator:
-            return stream(spec.seed, purpose, number + 1)
-
-        plays, session = genuine_plays(world, day_us, rng("plays"))
-        people = Rows.concat((plays, around(world, plays, session, rng("habits"))))
+        world, spec = self.world.on(number), self.world.spec
+        day = day_of(spec, number)
+        day_us = day.from_us
+        plays, session = genuine_plays(world, day)
+        people = Rows.concat((plays, around(world, plays, session, day.rng("habits"))))
         people = people.take(awake(world, people))
-        parts = [nights(world, day_us, rng("nights")), account_changes(world, day_us, rng("changes"))]
-        if number == 0:
-            album = release(world, day_us, rng("release"))
-            people = people.take(not_during(people, album, spec.users))
+        parts = [nights(world, day_us, day.rng("nights")), account_changes(world, day_us, day.rng("changes"))]
+        released = _released(world, day)
+        if released is not None:
+            album = release(world, released, day_us, day.rng("release"))
+            people = people.take(not_during(people, album, len(world.people)))
             parts.append(album)
-        parts.append(sync(people.by_time(), *dead_zones(world, day_us, rng("offline")), rng("sync")))
+        parts.append(sync(people.by_time(), *dead_zones(world, day), day.rng("sync")))
         if number >= 0:
-            parts += [c.rows(crew, world.catalogue, day_us, rng(f"acts {c.name}")) for c, crew in world.crews]
+            parts += self._attacks(day)
         rows = Rows.concat(parts)
         return rows.take(rows.time_us >= world.people.created_us[rows.user])  # nobody acts before signing up
 
@@ -61,13 +96,23 @@ class Days:
         A sitting of the evening before ends where the account begins to play anew.
         """
         spec = self.world.spec
-        from_us = spec.start_us + number * DAY_US
+        day = day_of(spec, number)
+        from_us = day.from_us
         until_us = min(from_us + DAY_US, spec.stop_us)
         before, today = self.begun(number - 1), self.begun(number)
         late_evening = before.take(
-            (before.time_us >= from_us) & (before.time_us < _first_play_us(today, spec.users)[before.user])
+            (before.time_us >= from_us) & (before.time_us < _first_play_us(today, len(self.world.people))[before.user])
         )
         rows = Rows.concat((late_evening, today))
+        if day.outage:
+            rows = interrupted(rows, day.outage, day.rng("outage"))
         rows = rows.take((rows.time_us >= from_us) & (rows.time_us < until_us)).by_time()
         index = np.arange(len(rows), dtype=np.uint64) + np.uint64(number * _EVENTS_PER_DAY_MAX)
         return rows, scramble(index, spec.seed)
+
+
+def _released(world: World, day: Day) -> I32 | None:
+    """The tracks of the album that comes out on the day: one on the first, later those of the hits."""
+    if day.number == 0:
+        return world.catalogue.new_album
+    return world.catalogue.first_album(day.hit) if day.number == day.hit_day and day.number > 0 else None

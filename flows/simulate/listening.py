@@ -8,10 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from flows.simulate.calendar import Day
 from flows.simulate.catalogue import ALBUM_TRACKS
 from flows.simulate.geography import ZONE_US
 from flows.simulate.people import FAVOURITES, PHONES, People, Persona
 from flows.simulate.rows import NOTHING, Rows
+from flows.simulate.seeds import stream
 from flows.simulate.world import World
 from state.types import DAY_US, F64, HOUR_US, I32, I64, MS_US, SECOND_US, Bool
 
@@ -20,6 +22,9 @@ _PLAYS_PER_DAY: Final = (1, 4, 8, 24, 52, 95, 156, 199, 293, 420)
 _SHORT_SHARES: Final = (0, 0.28, 0.54, 0.73, 0.85, 0.945, 1)
 _SHORT_S: Final = (0.05, 1, 2, 5, 10, 20, 30)
 _HOUR_WEIGHTS: Final = np.array([3, 2, 1, 1, 1, 2, 4, 7, 9, 8, 8, 8, 8, 8, 8, 9, 10, 11, 11, 10, 10, 9, 7, 5], float)
+_FREE_HOUR_WEIGHTS: Final = np.array([6, 4, 2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 9, 9, 9, 9, 9, 10, 10, 10, 9, 9, 8, 7], float)
+_FREE_PLAYS: Final = 0.85
+_HIT_FERVOUR, _HIT_KEPT_PER_DAY = 0.5, 0.75
 _COMPLETE: Final = 0.76
 _PAUSED: Final = 0.14
 _LANE_US: Final = 8 * DAY_US
@@ -37,15 +42,20 @@ class Sessions:
     home: Bool
 
 
-def genuine_plays(world: World, day_us: int, rng: np.random.Generator) -> tuple[Rows, I32]:
-    """All plays of sessions that begin in the 24 hours from day_us, in session order, and each play's session.
+def genuine_plays(world: World, day: Day) -> tuple[Rows, I32]:
+    """All plays of sessions that begin on the day, in session order, and each play's session.
 
     Returns rows (n,) and (n,) int32 session numbers, ascending.  Sessions may run into the next day.
     """
+    rng = day.rng("plays")
     count = plays_per_day(world.people, rng)
-    sessions, session = _sessions(world, day_us, count, rng)
+    if day.free.any():
+        count = np.where(day.free[world.people.country], _fewer(count, day.rng("free day")), count)
+    sessions, session = _sessions(world, day, count, rng)
     user = sessions.user[session]
     track, context = _tracks(world, user, session, rng)
+    if day.hit != NOTHING:
+        _play_the_hit(world, day, user, track, context)
     ms = _played_ms(world, session, user, world.catalogue.ms[track], rng)
     busy_us = ms.astype(np.int64) * MS_US + _pauses_us(rng, len(ms))
     start_us = _one_after_another(sessions.lane[session], sessions.start_us[session], busy_us)
@@ -76,19 +86,40 @@ def plays_per_day(people: People, rng: np.random.Generator) -> I64:
     return count.astype(np.int64)
 
 
-def _sessions(world: World, day_us: int, count: I64, rng: np.random.Generator) -> tuple[Sessions, I32]:
+def _fewer(count: I64, rng: np.random.Generator) -> I64:
+    """Plays on a day off.  Real: 0.80 of a weekday's in all, 0.89 for the median person."""
+    return (count * _FREE_PLAYS + rng.random(len(count))).astype(np.int64)
+
+
+def _play_the_hit(world: World, day: Day, user: I32, track: I32, context: I32) -> None:
+    """Put the hit in place of up to half of the plays of those who are fond of it, a quarter fewer each day.
+
+    user, track, context: (n,) plays; the last two are changed.
+    """
+    fond = stream(day.seed, "hit fans", day.hit_day).random((len(world.people), 2))
+    often = np.where(fond[:, 0] < world.spec.hit, _HIT_FERVOUR * fond[:, 1], 0)
+    often *= _HIT_KEPT_PER_DAY ** (day.number - day.hit_day)
+    played = day.rng("hit").random(len(user)) < often[user]
+    track[played] = world.catalogue.first_album(day.hit)[0]
+    context[played] = world.catalogue.album[track[played]]
+
+
+def _sessions(world: World, day: Day, count: I64, rng: np.random.Generator) -> tuple[Sessions, I32]:
     """Split each account's plays over sittings of very different length.  Returns them and each play's sitting."""
     people = world.people
     sittings = np.where(count > 0, 1 + rng.poisson(0.75 * np.maximum(count, 1) ** 0.4), 0)
     user = np.repeat(np.arange(len(people), dtype=np.int32), sittings)
     lane = 2 * user.astype(np.int64) + (people.shares_account[user] & (rng.random(len(user)) < 0.5))
-    local_us = _local_times_us(rng, len(user)) + people.shift_us[user]
-    start_us = (local_us - ZONE_US[people.country[user]] - day_us) % DAY_US
+    free = day.free[people.country[user]]
+    local_us = _local_times_us(rng, free) + people.shift_us[user]
+    start_us = day.from_us + (local_us - ZONE_US[people.country[user]] - day.from_us) % DAY_US
+    if day.outage:
+        start_us = day.outage.postponed(day.rng("sittings after the outage"), start_us)
     order = np.lexsort((start_us, lane))
-    user, lane, start_us, local_us = user[order], lane[order], start_us[order], local_us[order]
+    user, lane, start_us, local_us, free = user[order], lane[order], start_us[order], local_us[order], free[order]
     device = people.device[user] + (people.devices[user] * rng.random(len(user)) ** 2).astype(np.int32)
-    ip, home = _addresses(world, user, device, local_us // HOUR_US % 24, rng)
-    sessions = Sessions(user, lane, day_us + start_us, device, ip, home)
+    ip, home = _addresses(world, user, device, local_us // HOUR_US % 24, free, rng)
+    sessions = Sessions(user, lane, start_us, device, ip, home)
     # a play falls into a sitting with the sitting's weight: weights fill [u, u + 1) of user u
     weight = rng.gamma(0.8, 1.0, len(user)) + 1e-6
     total = np.bincount(user, weight, len(people))
@@ -99,19 +130,28 @@ def _sessions(world: World, day_us: int, count: I64, rng: np.random.Generator) -
     return sessions, np.sort(np.searchsorted(user + share, at)).astype(np.int32)
 
 
-def _local_times_us(rng: np.random.Generator, count: int) -> I64:
-    """Local time of day at which sittings begin: quiet nights, busy evenings."""
-    hour = rng.choice(24, count, p=_HOUR_WEIGHTS / _HOUR_WEIGHTS.sum())
-    return ((hour + rng.random(count)) * HOUR_US).astype(np.int64)
+def _local_times_us(rng: np.random.Generator, free: Bool) -> I64:
+    """Local time of day at which sittings begin, (n,) of which some are on days off: quiet nights, busy evenings.
+
+    On a day off people are up later at night and in the morning: the same share of the sittings is over by then.
+    """
+    hour = rng.choice(24, len(free), p=_HOUR_WEIGHTS / _HOUR_WEIGHTS.sum()) + rng.random(len(free))
+    if free.any():
+        edges = np.arange(25)
+        over, over_free = (np.cumsum((0, *w)) / w.sum() for w in (_HOUR_WEIGHTS, _FREE_HOUR_WEIGHTS))
+        hour[free] = np.interp(np.interp(hour[free], edges, over), over_free, edges)
+    return (hour * HOUR_US).astype(np.int64)
 
 
-def _addresses(world: World, user: I32, device: I32, hour: I64, rng: np.random.Generator) -> tuple[I32, Bool]:
+def _addresses(
+    world: World, user: I32, device: I32, hour: I64, free: Bool, rng: np.random.Generator
+) -> tuple[I32, Bool]:
     """Home at night and mostly otherwise; by day work, and a carrier's gateway for phones.  (n,) addresses, at home."""
     people, draw = world.people, rng.random(len(user))
     day = (hour >= 7) & (hour < 19)
     phone = world.client[device] < PHONES
     mobile = phone & (draw < np.where(day, 0.45, 0.15))
-    work = ~mobile & day & (draw > 0.75)
+    work = ~mobile & day & (draw > 0.75) & ~free
     ip = np.where(work, people.work[user], people.home[user])
     ip[mobile] = world.carriers.draw(rng, people.country[user[mobile]])
     return ip, ~mobile & ~work

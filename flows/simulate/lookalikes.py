@@ -8,7 +8,7 @@ from flows.simulate.people import Persona
 from flows.simulate.rows import Rows, Type
 from flows.simulate.steady import Script, gaps_us, perform, sometimes
 from flows.simulate.world import World
-from state.types import DAY_US, HOUR_US, I64, MINUTE_US, MS_US, SECOND_US, Bool
+from state.types import DAY_US, HOUR_US, I32, I64, MINUTE_US, MS_US, SECOND_US, Bool
 
 _BED_HOUR, _RISE_HOUR = 21, 9
 _RELEASE_US = 5 * HOUR_US
@@ -43,9 +43,9 @@ def awake(world: World, rows: Rows) -> Bool:
     return keep
 
 
-def release(world: World, day_us: int, rng: np.random.Generator) -> Rows:
+def release(world: World, album: I32, day_us: int, rng: np.random.Generator) -> Rows:
     """A new album: two to nine rounds of its tracks, mostly in order, with pauses, skips of the weak ones, likes."""
-    people, album = world.people, world.catalogue.new_album
+    people = world.people
     who = people.are(Persona.RELEASE_DAY)
     m = len(who)
     k = ALBUM_TRACKS * 9

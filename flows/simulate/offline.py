@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from flows.simulate.calendar import Day
 from flows.simulate.geography import ZONE_US
 from flows.simulate.people import Persona
 from flows.simulate.rows import Rows, Type
@@ -12,13 +13,14 @@ BURST_MAX = 90
 _BURST_US = 50 * SECOND_US
 
 
-def dead_zones(world: World, day_us: int, rng: np.random.Generator) -> tuple[I64, I64]:
+def dead_zones(world: World, day: Day) -> tuple[I64, I64]:
     """When each account has no connection this day, [from, until) in microseconds; nobody: an empty interval.
 
     Offline-sync people for 3 to 9 hours until their evening, one in 30 others for a ride of 15 to 80 minutes,
-    travellers during their flight.
+    travellers during their flight.  None ends while the platform is down.
     """
     people, n = world.people, len(world.people)
+    day_us, rng = day.from_us, day.rng("offline")
     until_us = np.full(n, START_OF_TIME_US)
     ride = rng.random(n) < 1 / 30
     until_us[ride] = day_us + (rng.random(int(ride.sum())) * DAY_US).astype(np.int64)
@@ -28,7 +30,10 @@ def dead_zones(world: World, day_us: int, rng: np.random.Generator) -> tuple[I64
     until_us[who] = day_us + (evening_us - ZONE_US[people.country[who]] - day_us) % DAY_US
     from_us[who] = until_us[who] - (rng.uniform(3, 9, len(who)) * HOUR_US).astype(np.int64)
     flying = people.depart_us < END_OF_TIME_US
-    return np.where(flying, people.depart_us, from_us), np.where(flying, people.arrive_us, until_us)
+    until_us = np.where(flying, people.arrive_us, until_us)
+    if day.outage:
+        until_us = day.outage.postponed(day.rng("sync after the outage"), until_us)
+    return np.where(flying, people.depart_us, from_us), until_us
 
 
 def sync(rows: Rows, from_us: I64, until_us: I64, rng: np.random.Generator) -> Rows:

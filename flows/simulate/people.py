@@ -1,8 +1,9 @@
 """Who is on the platform: temperament, plan, age of the account, household, devices, taste."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +20,7 @@ FAVOURITES: Final = 40
 _PLAN_SHARES: Final = (0.47, 0.38, 0.0, 0.10, 0.05)
 _CLIENT_SHARES: Final = (0.32, 0.40, 0.13, 0.06, 0.04, 0.05)
 _NEW_PER_DAY: Final = 0.004
+_CHANGES_PER_DAY: Final = 0.002
 
 
 class Persona(IntEnum):
@@ -83,6 +85,15 @@ class People:
     def __len__(self) -> int:
         return len(self.persona)
 
+    def take(self, index: Any) -> "People":
+        """The accounts at these positions or in this slice."""
+        return People(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    @staticmethod
+    def concat(parts: Sequence["People"]) -> "People":
+        """All accounts, in the order given.  At least one part."""
+        return People(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(People)))
+
     def are(self, persona: Persona) -> I32:
         """The accounts of that persona."""
         return np.flatnonzero(self.persona == persona).astype(np.int32)
@@ -100,7 +111,9 @@ class Surroundings:
 def populate(
     rng: np.random.Generator, users: int, active_share: float, start_us: int, duration_us: int, around: Surroundings
 ) -> People:
-    """Draw everybody.  Personas take seats first, then seats are dealt at random: an index says nothing."""
+    """Draw everybody who is there on the first day.  Personas take seats first, then seats are dealt at random: an
+    index says nothing.
+    """
     persona = np.full(users, Persona.PERSON, np.int16)
     household = np.arange(users)
     seat = 0
@@ -111,18 +124,74 @@ def populate(
         seat = stop
     deal = rng.permutation(users)
     persona, household = persona[deal], household[deal]
+    span_us = min(duration_us, DAY_US)
+
+    def offices(country: I16, _: I32) -> I32:
+        return Pools.build(around.addresses, _residents(country), 25).draw(rng, country)
+
+    people = _draw(rng, persona, household, active_share, start_us, span_us, around, offices)
+    hotels = Pools.build(around.addresses, _residents(people.country), 50)
+    _book_flights(rng, people, start_us, span_us, hotels)
+    return people
+
+
+def newcomers(
+    rng: np.random.Generator, count: int, active_share: float, day_us: int, around: Surroundings, people: People
+) -> People:
+    """Draw `count` accounts that sign up in the 24 hours from day_us, and work where some of `people` do."""
+    by_country = np.argsort(people.country, kind="stable")
+    residents = _residents(people.country)
+    first = np.cumsum(residents) - residents
+
+    def with_others(country: I16, home: I32) -> I32:
+        some = residents[country] > 0
+        at = first[country] + (rng.random(len(country)) * residents[country]).astype(np.int64)
+        return np.where(some, people.work[by_country[np.where(some, at, 0)]], home).astype(np.int32)
+
+    persona = np.full(count, Persona.PERSON, np.int16)
+    found = _draw(rng, persona, np.arange(count), active_share, day_us, DAY_US, around, with_others)
+    found.created_us = day_us + np.sort(rng.integers(0, DAY_US // SECOND_US, count)) * SECOND_US
+    found.plan_change_us[:] = END_OF_TIME_US
+    return found
+
+
+def change_plans(rng: np.random.Generator, people: People, day_us: int) -> None:
+    """Who changes the plan in the 24 hours from day_us, of those who have not and have had it for some time."""
+    open_to_it = (people.plan_change_us == END_OF_TIME_US) & ~np.isin(people.persona, list(_HOUSEHOLD))
+    n = len(people)
+    who = (rng.random(n) < _CHANGES_PER_DAY) & open_to_it & (people.created_us < day_us - DAY_US)
+    people.plan_change_us[who] = day_us + rng.integers(0, DAY_US // SECOND_US, n)[who] * SECOND_US
+
+
+def _residents(country: I16) -> I32:
+    return np.bincount(country, minlength=len(ALL_COUNTRIES)).astype(np.int32)
+
+
+def _draw(
+    rng: np.random.Generator,
+    persona: I16,
+    household: I64,
+    active_share: float,
+    start_us: int,
+    span_us: int,
+    around: Surroundings,
+    workplaces: Callable[[I16, I32], I32],
+) -> People:
+    """Accounts of these personas and households (n,); some are made, and change their plan, in the span from the start.
+
+    workplaces: countries and homes -> an address each.
+    """
+    users = len(persona)
     country_of = home_countries(rng, users)
     homes, country = around.addresses.add(country_of), country_of[household]
-    residents = np.bincount(country, minlength=len(ALL_COUNTRIES)).astype(np.int32)
-    offices = Pools.build(around.addresses, residents, 25)
     devices = (1 + rng.binomial(3, 0.3, users)).astype(np.int32)
     client = rng.choice(len(CLIENTS), int(devices.sum()), p=_CLIENT_SHARES).astype(np.int16)
     index = around.devices.add(client)
     plan = rng.choice(len(PLANS), users, p=_PLAN_SHARES).astype(np.int16)
     plan[persona == Persona.FAMILY_MEMBER] = PLANS.index("family")
     age_us = (DAY_US + rng.exponential(700, users) * DAY_US).astype(np.int64)
-    newcomer = (persona == Persona.PERSON) & (rng.random(users) < _NEW_PER_DAY * duration_us / DAY_US)
-    second = (rng.integers(0, max(1, duration_us // SECOND_US), users)) * SECOND_US
+    newcomer = (persona == Persona.PERSON) & (rng.random(users) < _NEW_PER_DAY * span_us / DAY_US)
+    second = (rng.integers(0, max(1, span_us // SECOND_US), users)) * SECOND_US
     people = People(
         persona=persona,
         active=(rng.random(users) < active_share) | np.isin(persona, _ALWAYS_ACTIVE),
@@ -136,10 +205,12 @@ def populate(
         plan_after=np.where(plan == PLANS.index("premium"), PLANS.index("free"), PLANS.index("premium")).astype(
             np.int16
         ),
-        plan_change_us=np.where(rng.random(users) < 0.002 * duration_us / DAY_US, start_us + second, END_OF_TIME_US),
+        plan_change_us=np.where(
+            rng.random(users) < _CHANGES_PER_DAY * span_us / DAY_US, start_us + second, END_OF_TIME_US
+        ),
         created_us=np.where(newcomer, start_us + second, start_us - age_us) // 1000 * 1000,
         home=homes[household],
-        work=offices.draw(rng, country),
+        work=workplaces(country, homes[household]),
         device=(index[0] + np.cumsum(devices) - devices).astype(np.int32),
         devices=devices,
         depart_us=np.full(users, END_OF_TIME_US),
@@ -148,7 +219,6 @@ def populate(
         favourites=around.catalogue.popular_artists(rng, (users, FAVOURITES)),
     )
     people.plan_change_us[np.isin(persona, list(_HOUSEHOLD)) | newcomer] = END_OF_TIME_US
-    _book_flights(rng, people, start_us, min(duration_us, DAY_US), Pools.build(around.addresses, residents, 50))
     return people
 
 

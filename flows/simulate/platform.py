@@ -14,6 +14,7 @@ from flows.simulate.day import Days
 from flows.simulate.disorder import arrivals
 from flows.simulate.encode import Encoder
 from flows.simulate.seeds import stream
+from flows.simulate.truth import truth
 from flows.simulate.world import World
 from state.errors import SourceError
 from state.types import DAY_US, I64, MINUTE_US, U64
@@ -60,8 +61,8 @@ class Platform:
         return [f"part-{p:02d}" for p in range(self.spec.partitions)]
 
     def truth(self) -> list[dict[str, Any]]:
-        """Who is who; see World.truth."""
-        return self.world.truth()
+        """Who is who; see flows.simulate.truth."""
+        return truth(self.world, self.days.first_attack_us())
 
     def lines(self, partition: str, chunk_us: int = 10 * MINUTE_US) -> Iterator[list[bytes]]:
         """The partition's lines in arrival order, one list per chunk_us of arrival time (empty ones too)."""

@@ -1,23 +1,28 @@
 """World: the people, places, tracks and crews of one platform, drawn once from the seed."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flows.simulate.calendar import Day, day_of
 from flows.simulate.campaigns.base import Campaign, Crew, recruits
 from flows.simulate.catalogue import Catalogue
 from flows.simulate.config import SimulationSpec
 from flows.simulate.geography import ALL_COUNTRIES, Pools, Register
-from flows.simulate.people import People, Persona, Surroundings, populate
+from flows.simulate.people import People, Surroundings, change_plans, newcomers, populate
 from flows.simulate.seeds import names, stream
+from flows.simulate.taste import favourites_on
 from state.errors import ConfigError
-from state.types import I16
+from state.types import DAY_US, I16
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Tables that events point into.  client: code by device.  country: code by address.  user_id: text by account."""
+    """Tables that events point into.  client: code by device.  country: code by address.  user_id: text by account.
+
+    A longer simulation has more accounts at the end of the tables, and is otherwise the same.
+    """
 
     spec: SimulationSpec
     people: People
@@ -31,25 +36,23 @@ class World:
     @classmethod
     def build(cls, spec: SimulationSpec) -> "World":
         """Draw everything but the events.  Raises ConfigError where campaigns want more accounts than there are."""
-        catalogue = Catalogue.build(stream(spec.seed, "catalogue"), spec.tracks, [c.owner for c in spec.campaigns])
+        owners = [c.owner for c, _ in spec.crews()]
+        catalogue = Catalogue.build(stream(spec.seed, "catalogue"), spec.tracks, owners, len(spec.campaigns))
         around = Surroundings(Register(), Register(), catalogue)
         rng = stream(spec.seed, "people")
         people = populate(rng, spec.users, spec.active_share, spec.start_us, spec.duration_us, around)
         residents = np.bincount(people.country, minlength=len(ALL_COUNTRIES)).astype(np.int32)
         carriers = Pools.build(around.addresses, residents, 20)
-        crews: list[tuple[Campaign, Crew]] = []
-        taken = np.zeros(0, np.int32)
-        for owner, campaign in enumerate(spec.campaigns):
-            rng = stream(spec.seed, f"crew {campaign.name}")
-            free, wanted = recruits(people, taken, campaign.takes_over, spec.start_us), campaign.size(spec.users)
-            if wanted > len(free):
-                raise ConfigError(
-                    f"simulation.campaigns.{campaign.name} wants {wanted} accounts, but only {len(free)} are suitable; "
-                    "simulate more users or lower its share"
-                )
-            members = np.sort(rng.choice(free, wanted, replace=False)).astype(np.int32)
-            taken = np.concatenate((taken, members))
-            crews.append((campaign, campaign.enlist(rng, members, people, around, spec.start_us, owner)))
+        days = [day_of(spec, number) for number in range(-(-spec.duration_us // DAY_US))]
+        for day in days[1:]:
+            change_plans(day.rng("plan changes"), people, day.from_us)
+        genuine = replace(people, work=people.work.copy())  # a crew's accounts are rewritten
+        crews = _crews(spec, people, around)
+        people = People.concat([people, *_newcomers(spec, genuine, around, days)])
+        for day in days:
+            if day.outage:  # nobody signs up, or changes the plan, at a platform that is down
+                people.created_us = day.outage.postponed(day.rng("sign-ups after the outage"), people.created_us)
+                people.plan_change_us = day.outage.postponed(day.rng("changes after the outage"), people.plan_change_us)
         return cls(
             spec,
             people,
@@ -57,24 +60,43 @@ class World:
             carriers,
             around.devices.codes,
             around.addresses.codes,
-            tuple(crews),
-            names("u", spec.users, spec.seed),
+            crews,
+            names("u", len(people), spec.seed),
         )
 
-    def truth(self) -> list[dict[str, Any]]:
-        """One record per account: user_id, role, is_attacker, start_us.
+    def on(self, number: int) -> "World":
+        """The world as day `number` finds it: with the accounts that there are by its end, and what they love then."""
+        spec = self.spec
+        people = self.people.take(slice(spec.users + spec.newcomers_by(number)))
+        return replace(
+            self,
+            people=replace(people, favourites=favourites_on(people, self.catalogue, spec.seed, spec.taste, number)),
+        )
 
-        role: the campaign's name, or the persona in lower case.  start_us: an attacker's first act, the start of the
-        simulation for people.  An account whose campaign has not begun when the simulation ends is still a person.
-        """
-        role = [Persona(p).name.lower() for p in self.people.persona.tolist()]
-        attacker = [False] * len(role)
-        start_us = [self.spec.start_us] * len(role)
-        for campaign, crew in self.crews:
-            for user, first_us in zip(crew.user.tolist(), crew.start_us.tolist(), strict=True):
-                if first_us < self.spec.stop_us:
-                    role[user], attacker[user], start_us[user] = campaign.name, True, first_us
-        return [
-            {"user_id": u, "role": r, "is_attacker": a, "start_us": s}
-            for u, r, a, s in zip(self.user_id, role, attacker, start_us, strict=True)
-        ]
+
+def _crews(spec: SimulationSpec, people: People, around: Surroundings) -> tuple[tuple[Campaign, Crew], ...]:
+    """The campaigns that hold accounts, and which; their rows of `people` are rewritten."""
+    crews: list[tuple[Campaign, Crew]] = []
+    taken = np.zeros(0, np.int32)
+    for owner, (campaign, wanted) in enumerate(spec.crews()):
+        if not wanted:
+            continue
+        rng = stream(spec.seed, f"crew {campaign.campaign_id}")
+        free = recruits(people, taken, campaign.takes_over, spec.attack_us)
+        if wanted > len(free):
+            raise ConfigError(
+                f"simulation.campaigns.{campaign.campaign_id} wants {wanted} accounts, but only {len(free)} suitable "
+                "ones are left; simulate more users or lower its share"
+            )
+        members = np.sort(rng.choice(free, wanted, replace=False)).astype(np.int32)
+        taken = np.concatenate((taken, members))
+        crews.append((campaign, campaign.enlist(rng, members, people, around, spec.attack_us, owner)))
+    return tuple(crews)
+
+
+def _newcomers(spec: SimulationSpec, people: People, around: Surroundings, days: Sequence[Day]) -> Iterator[People]:
+    """Those who sign up on each day after the first.  people: who is there before, as they were before any attack."""
+    for day in days[1:]:
+        count = spec.newcomers_by(day.number) - spec.newcomers_by(day.number - 1)
+        if count:
+            yield newcomers(day.rng("newcomers"), count, spec.active_share, day.from_us, around, people)

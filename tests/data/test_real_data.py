@@ -9,6 +9,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from examples.evaluate_posts import Posts, across, read_posts, within
 from flows.assemble import Assembly
 from flows.config import load
 from flows.config.endpoints import FilesConfig
@@ -130,6 +131,29 @@ def test_eventsim(tmp_path: Path) -> None:
     keep_last(tmp_path / "events.jsonl", 400)
     summary, _ = replay(load(environ={}), tmp_path / "events.jsonl", tmp_path)
     assert (summary.accepted, summary.rejected, summary.balanced) == (400, 0, True)
+
+
+def language(number: int) -> Posts:
+    """The posts of the English (30) or the French (31) file."""
+    real(f"labelled/bot_or_not_{number}_users.csv")
+    return read_posts(str(real(f"labelled/bot_or_not_{number}_posts.csv.gz")).removesuffix("_posts.csv.gz"))
+
+
+@pytest.mark.parametrize(("number", "accounts", "bots"), [(30, 263, 54), (31, 171, 27)])
+def test_labels_of_some_accounts_tell_the_others_apart(number: int, accounts: int, bots: int) -> None:
+    """With 60 labels, told late, accounts whose label was never told are told apart; three choices of the 60."""
+    posts = language(number)
+    assert (len(posts.bot), sum(posts.bot.values())) == (accounts, bots)
+    found = [within(posts, 60, seed)["judge"] for seed in range(3)]
+    assert {r.rows for r in found} == {accounts - 60}
+    assert np.mean([r.roc_auc for r in found]) > 0.9
+
+
+def test_labels_of_another_language_help() -> None:
+    """All English accounts' labels tell French accounts apart, of which none is labelled."""
+    found = across(language(30), language(31), 263, seed=0)
+    assert (found["judge"].roc_auc or 0) > 0.85
+    assert (found["judge"].roc_auc or 0) > (found["population"].roc_auc or 0) + 0.05
 
 
 @pytest.mark.parametrize("name", ["23_mammography", "2_annthyroid", "32_shuttle"])

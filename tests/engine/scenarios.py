@@ -38,6 +38,10 @@ cohorts = { column = "offline" }
 w5m = { size = "15m" }
 w1h = { slide = "15m" }
 w24h = { size = "3h", slide = "1h" }
+[detectors.extremes.params]
+ready = 64
+ready_hours = 0
+settle_hours = 1
 [calibration]
 remember = 256
 ready = 64
@@ -122,7 +126,9 @@ class Scenario:
 
 def _platform_lines(**settings: Any) -> list[bytes]:
     platform = Platform(
-        SimulationSpec(users=250, start_us=_EVENING_US, duration_us=7 * HOUR_US, partitions=1, **settings)
+        SimulationSpec(
+            users=250, active_share=0.7, start_us=_EVENING_US, duration_us=7 * HOUR_US, partitions=1, **settings
+        )
     )
     return [line for piece in platform.lines(platform.partitions()[0]) for line in piece]
 

@@ -28,6 +28,10 @@ _MORE = """
 type = "river"
 windows = ["w10m"]
 params = { path = "river.linear_model.LogisticRegression", params = {}, warmup = 8, directed = false }
+[detectors.bins]
+type = "binned_logistic"
+windows = ["w10m"]
+params = { ready = 1, rows_each = 2 }
 [labels]
 wait = "1h"
 rows_max = 2000
@@ -126,15 +130,16 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Told, list[str]
 
 
 def test_worth_comparing(reference: tuple[Told, list[str]]) -> None:
-    """Rows are joined with labels, the judge learns from them and says something; every command is on record."""
+    """Rows are joined with labels, those who learn from them say something; every command is on record."""
     (records, totals), audit = reference
     assert totals["labels"]["read"] == 182
     assert totals["labels"]["rejected"] == 2
     assert totals["labels"]["rows"] > 300
     assert sum(totals["labelled"].values()) == totals["labels"]["rows"]
     assert totals["balanced"]
-    judged = [s["scores"]["judge"] for r in records["scores"] if "judge" in (s := json.loads(r))["scores"]]
-    assert sum(score is not None for score in judged) > 500
+    for name in ("judge", "bins"):
+        judged = [s["scores"][name] for r in records["scores"] if name in (s := json.loads(r))["scores"]]
+        assert sum(score is not None for score in judged) > 500
     told = [json.loads(record) for record in audit]
     assert sorted((r["command"], r["detector"], r["outcome"]) for r in told) == [
         ("disable", "history", "applied"),

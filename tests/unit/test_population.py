@@ -1,10 +1,12 @@
 """The population stage: what is learned from, and what evidence is worth."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverDetector, RiverModelSpec
@@ -33,9 +35,6 @@ w5m = { kind = "tumbling", size = "5m" }
 [detectors.impossible]
 type = "rules"
 params = { rules = [{ name = "flood", feature = "events", above = 100, p = 1e-9 }] }
-[learning]
-exclude_share_max = 0.5
-quarantine = "10m"
 """
 ).job()
 
@@ -56,24 +55,18 @@ def typical(operator: PopulationOperator) -> float:
     return float(operator._models["w5m"].profile.typical()[0])
 
 
-def test_suspicious_rows_and_their_subjects_are_not_learned() -> None:
-    """A row below the line teaches nothing, nor does its subject until the quarantine of two rounds is over."""
+def test_everybody_is_learned_from_however_odd() -> None:
+    """A sample without its odd rows finds more and more of them odd."""
     operator = PopulationOperator(JOB, "all")
     play(operator, 0, [500.0, 4.0, 4.0])
-    assert typical(operator) == 4.0
-    play(operator, 1, [50.0, 4.0, 4.0])
-    play(operator, 2, [50.0, 4.0, 4.0])
-    learned = operator._models["w5m"].profile.sample
-    assert learned.quantiles((1.0,))[0, 0] == 4.0
-    play(operator, 3, [50.0, 4.0, 4.0])
-    assert learned.quantiles((1.0,))[0, 0] == 50.0
+    assert operator._models["w5m"].profile.sample.quantiles((1.0,))[0, 0] == 500.0
 
 
-def test_when_most_rows_are_odd_the_world_has_moved() -> None:
-    """Beyond exclude_share_max everything is learned."""
+def test_the_policy_hears_how_many_subjects_there_are() -> None:
+    """Each once in 24 hours, whatever the number of its windows."""
     operator = PopulationOperator(JOB, "all")
-    play(operator, 0, [500.0, 600.0, 4.0])
-    assert typical(operator) == 500.0
+    told = [play(operator, turn, [4.0] * n)[0].subjects for turn, n in ((0, 3), (1, 5), (2, 2), (288 + 1, 2))]
+    assert [n for of_round in told for _, n in of_round] == [3, 5, 5, 2]
 
 
 def test_evidence_is_counted_per_day() -> None:
@@ -120,8 +113,8 @@ def retraining() -> tuple[PopulationOperator, WindowModels]:
     return operator, models
 
 
-def people(turn: int) -> list[float]:
-    return np.floor(np.exp(np.random.default_rng(turn).normal(2.0, 0.5, 40))).tolist()  # type: ignore[no-any-return]
+def people(turn: int, n: int = 40) -> list[float]:
+    return np.floor(np.exp(np.random.default_rng(turn).normal(2.0, 0.5, n))).tolist()  # type: ignore[no-any-return]
 
 
 def test_retrain_promotes_a_successor_that_learned_beside_the_old_model() -> None:
@@ -129,9 +122,9 @@ def test_retrain_promotes_a_successor_that_learned_beside_the_old_model() -> Non
     operator, models = retraining()
     old = models._models[0].detector
     for turn in range(19):
-        play(operator, turn, people(turn))
+        play(operator, turn, people(turn, 80))
         assert models._models[0].detector is old
-    play(operator, 19, people(19))
+    play(operator, 19, people(19, 80))
     new = models._models[0].detector
     assert new is not old
     assert isinstance(new, Ecod)
@@ -143,7 +136,7 @@ def test_a_successor_that_does_not_know_the_population_is_dropped() -> None:
     operator, models = retraining()
     old = models._models[0].detector
     for turn in range(20):
-        play(operator, turn, people(turn))
+        play(operator, turn, people(turn, 80))
         for trial in models._trials.values():
             trial.unlabelled(np.arange(1, 101) / 100, (np.arange(1, 101) / 100) ** 4)
     assert models._models[0].detector is old
@@ -167,18 +160,19 @@ def test_a_muted_feature_is_not_seen_until_it_is_back() -> None:
 
 
 def test_a_restored_operator_goes_on_where_it_was() -> None:
-    """Quarantine and models survive a snapshot."""
+    """Models, waves that were told, and who was seen survive a snapshot."""
     operator = PopulationOperator(JOB, "all")
-    play(operator, 0, [500.0, 4.0, 4.0])
+    play(operator, 0, [500.0] * 10 + [4.0] * 50)
     again = PopulationOperator(JOB, "all", Bundle.open(Bundle.of(operator)))
     for turn, copy in ((1, operator), (1, again)):
-        play(copy, turn, [50.0, 4.0, 4.0])
+        (message,) = play(copy, turn, [500.0] * 11 + [4.0] * 50)
+        assert message.subjects == [(2 * FIVE, 61)]
     assert Bundle.of(again) == Bundle.of(operator)
     assert typical(again) == 4.0
 
 
 def poisoned(**learning: object) -> float:
-    """The share of a farm's accounts that are below a line of 5 % on the day of the attack.
+    """The share of a farm's accounts that are further out than 95 % of what was learned, on the day of the attack.
 
     People are there in one round of ten. The farm is there in all of them, at first like people, and plays a little
     more each day, up to eight times as much: so that what it will do is usual by then.
@@ -195,21 +189,20 @@ def poisoned(**learning: object) -> float:
         end_us = (turn + 1) * FIVE
         names = np.array([str(s) for s in there], dtype=object)
         at = np.full(len(there), end_us)
-        tails: list[np.ndarray] = []
-        operator.observer = lambda rows, verdict, models: tails.append(verdict.combined)  # noqa: B023
+        scores: list[np.ndarray] = []
+        operator.observer = lambda rows, verdict, models: scores.append(next(iter(verdict.score.values())))  # noqa: B023
         rows = FeatureRows("w5m", end_us, 0, there, names, at - FIVE, at, plays[:, None])
         operator.process(CohortInput(0, end_us, [rows]))
-        found = float((tails[0][farm] <= 0.05).mean())
+        found = float((np.exp(-scores[0][farm]) <= 0.05).mean())
     return found
 
 
 def test_slow_poison_teaches_less_where_learning_is_guarded() -> None:
-    """A farm that ramps up in every round becomes usual where everything is learned; where rows under suspicion are
-    kept out, or nobody is heard more than once an hour, all of it is found.
+    """A farm that ramps up in every round becomes usual for a model that hears every row; where nobody is heard more
+    than once an hour, all of it is found.
     """
-    assert poisoned(exclude_line=0.0) <= 0.3
-    assert poisoned(exclude_line=0.02) >= 0.9
-    assert poisoned(exclude_line=0.0, teach_every_us=12 * FIVE) >= 0.9
+    assert poisoned() <= 0.3
+    assert poisoned(teach_every_us=12 * FIVE) >= 0.9
 
 
 def test_nobody_is_learned_from_twice_within_the_time() -> None:
@@ -238,12 +231,68 @@ def faults_of(job: Job, rounds: list[list[float]]) -> list[str]:
     return told
 
 
-def test_a_rule_that_accuses_everybody_is_switched_off() -> None:
-    """Three rounds of it; what accuses a few is left alone."""
-    told = faults_of(JOB, [[500.0] * 60] * 5)
-    assert [text.split(":")[0] for text in told] == ["detector_fault", "detector_fault", "detector_off"]
+def test_a_rule_that_many_break_stays_on_and_is_told_as_an_attack_wave() -> None:
+    """What the configuration declares holds however many do it: all are candidates in every round, and a drift event
+    says so once, and again when twice as many do it.
+    """
+    operator = PopulationOperator(JOB, "all")
+    waves, candidates = [], []
+    for turn, attackers in enumerate([0, 10, 10, 10, 30, 60]):
+        at = np.full(60, (turn + 1) * FIVE)
+        x = np.where(np.arange(60) < attackers, 500.0, 4.0)[:, None]
+        subject = np.arange(1, 61, dtype=np.uint64)
+        rows = FeatureRows("w5m", int(at[0]), 0, subject, subject.astype(object), at - FIVE, at, x)
+        for message in operator.process(CohortInput(0, int(at[0]), [rows])):
+            if isinstance(message, Output) and message.stream is Stream.DRIFT:
+                waves += [(turn, r["cause"], r["evidence"]) for r in message.records if r["what"] == "wave"]
+            elif isinstance(message, PolicyInput):
+                candidates.append(len(message.candidates))
+    assert candidates == [0, 10, 10, 10, 30, 60]
+    share = "of the subjects are odd in the same way; they share flood"
+    assert waves == [
+        (1, "attack_wave", f"16.7% {share}"),
+        (4, "attack_wave", f"50.0% {share}"),
+        (5, "attack_wave", f"100.0% {share}"),
+    ]
+
+
+class Accuser(Detector):
+    """A plug-in that gives probabilities itself, and accuses whoever has more than 100 events."""
+
+    def score(self, rows: Rows) -> np.ndarray:
+        return np.where(rows.x[:, 0] > 100, 9.0, 0.0)
+
+    def learn(self, rows: Rows) -> None: ...
+
+    def explain(self, rows: Rows) -> np.ndarray:
+        return np.ones(rows.x.shape)
+
+    def snapshot(self) -> bytes:
+        return b""
+
+
+@dataclass(frozen=True)
+class AccuserSpec(DetectorSpec):
+    type: ClassVar[str] = "accuser"
+    calibrated: ClassVar[bool] = False
+
+    def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Accuser:
+        return Accuser()
+
+
+def test_a_plug_in_that_accuses_most_of_a_round_is_not_heard_in_it() -> None:
+    """It is told, nobody is accused for it, and the next round is heard again."""
+    job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=AccuserSpec()),))
+    told = faults_of(job, [[500.0] * 60] * 5)
+    assert [text.split(":")[0] for text in told] == ["detector_fault"] * 5
     assert "finds 100% of 60 rows suspicious, allowed 50%" in told[0]
-    assert faults_of(JOB, [[500.0] * 10 + [4.0] * 50] * 5) == []
+    assert faults_of(job, [[500.0] * 10 + [4.0] * 50] * 5) == []
+    operator = PopulationOperator(job, "all")
+    found = [
+        len(play(operator, turn, events)[0].candidates)
+        for turn, events in enumerate(([500.0] * 60, [500.0] * 10 + [4.0] * 50))
+    ]
+    assert found == [0, 10]
 
 
 def test_a_model_that_grows_too_large_is_switched_off() -> None:

@@ -20,8 +20,8 @@ _NAPS_PER_DAY: Final = 1.5
 class Crew:
     """A campaign's accounts, (m,) each, and the tracks it earns with.
 
-    user: ascending.  start_us: first act.  rest_us: time of day (UTC) at which the nightly rest begins.
-    resting_us: its length, 0 for none.  playlist: the context of the owner's playlist.
+    user: ascending.  start_us: when it sets out; it may sleep first.  rest_us: time of day (UTC) at which the nightly
+    rest begins.  resting_us: its length, 0 for none.  playlist: the context of the owner's playlist.
     """
 
     user: I32
@@ -53,10 +53,10 @@ class Crew:
 class Campaign(ABC):
     """One attack.  Durations in microseconds.
 
-    start_us: after the start of the simulation.  users: how many accounts; 0 for `share` of all, at least two.
+    start_us: after the begin of the day of the attack.  users: how many accounts; 0 for `share` of all, at least two.
     ramp_us: they join one after another over this long.  per_address: accounts behind one IP address.
     resters: share of them that sleep 3 to 6 hours a night.  decoys: share of plays that are popular tracks instead.
-    likes: scripted likes per play.
+    likes: scripted likes per play.  number: of several of its kind, from 1.
     """
 
     name: str
@@ -72,12 +72,18 @@ class Campaign(ABC):
     resters: float = 0.3
     decoys: float = 0.03
     likes: float = 0.0
+    number: int = 1
 
     takes_over: ClassVar[bool] = False
     """Whether the accounts belong to active people, who go on listening."""
 
+    @property
+    def campaign_id(self) -> str:
+        """The name, and from the second of its kind on the number."""
+        return self.name if self.number == 1 else f"{self.name}-{self.number}"
+
     def size(self, users: int) -> int:
-        """How many accounts the campaign holds on a platform of that many."""
+        """How many accounts all of the kind hold on a platform of that many, before the simulation's factor."""
         return self.users or max(2, round(self.share * users))
 
     def enlist(
@@ -142,7 +148,7 @@ def _words(rng: np.random.Generator, words: tuple[str, ...], known: tuple[str, .
 
 
 def recruits(people: People, taken: I32, takes_over: bool, begin_us: int) -> I32:
-    """Accounts that a campaign may still get: plain and older than the stream; active for a take-over, else quiet."""
+    """Accounts that a campaign may still get: plain and older than the attack; active for a take-over, else quiet."""
     free = (people.persona == Persona.PERSON) & (people.active == takes_over) & (people.created_us < begin_us)
     free[taken] = False
     return np.flatnonzero(free).astype(np.int32)

@@ -36,7 +36,7 @@ line = 0.3
 candidate_line = 0.5
 [sources.main]
 kind = "simulator"
-users = 200
+users = 600
 duration = "2h"
 tracks = 2000
 campaigns = ["loop_bot"]

@@ -137,7 +137,7 @@ def test_digest_is_what_alerts_depend_on() -> None:
         "[alerts]\nbudget_per_day = 5\n",
         "[detectors.extremes2]\ntype = 'ecod'\nparams = { ready = 128 }\n",
         "[state]\nttl = '10d'\n",
-        "[learning]\nexclude_line = 1e-4\n",
+        '[learning]\nteach_every = "1h"\n',
     ):
         assert loads(_CARDS + change).job().digest != before
 

@@ -6,8 +6,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from detectors.calibrate import CalibrationSpec, Calibrator, _below, fit_tail
+from detectors.calibrate import CalibrationSpec, Calibrator, _below
 from state.errors import ConfigError, SnapshotError
+from state.types import HOUR_US, MINUTE_US
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 SHAPES: dict[str, Draw] = {
@@ -28,40 +29,67 @@ def quantile(name: str, p: float) -> float:
     return float(population(name)[int((1 - p) * 1_000_000)])
 
 
+def who(n: int, first: int = 0) -> np.ndarray:
+    """So many subjects, all different."""
+    return np.arange(first, first + n, dtype=np.uint64)
+
+
 def calibrator(scores: np.ndarray, spec: CalibrationSpec | None = None) -> Calibrator:
     made = (spec or CalibrationSpec()).build()
-    made.learn(scores)
+    made.learn(who(len(scores)), scores, 0)
     return made
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("contamination", [0.0, 0.03, 0.08])
-def test_probabilities_are_right_within_a_factor_of_three_down_to_a_thousandth(name: str, contamination: float) -> None:
-    """Median over samples of 4,096, with and without a cluster of attackers far out in the sample."""
+def test_probabilities_are_right_within_a_factor_of_three_down_to_a_thousandth(name: str) -> None:
+    """Median over samples of 4,096."""
     draw, rng = SHAPES[name], np.random.default_rng(5)
     levels = np.array([0.3, 0.1, 1e-2, 1e-3])
     scores = np.array([quantile(name, p) for p in levels])
-    far = 1.5 * quantile(name, 1e-5)
-    ratios = []
-    for _ in range(20):
-        sample = draw(rng, 4096)
-        attackers = int(contamination * len(sample))
-        sample[:attackers] = far * rng.uniform(1.0, 1.2, attackers)
-        ratios.append(calibrator(sample).tail(scores) / levels)
-    median = np.median(ratios, axis=0)
+    median = np.median([calibrator(draw(rng, 4096)).tail(scores) / levels for _ in range(20)], axis=0)
     assert (median > 1 / 3).all(), median
     assert (median < 3).all(), median
 
 
-def test_an_ordinary_tail_fit_would_miss_the_attackers() -> None:
-    """The far cluster itself gets probabilities far below its share of the sample, which is what trimming is for."""
-    rng = np.random.default_rng(6)
-    sample = rng.exponential(size=4096)
-    sample[:123] = 20.0
-    trimmed, naive = CalibrationSpec(floor=1e-9), CalibrationSpec(floor=1e-9, contamination_max=0.0)
-    attacker = np.array([20.0])
-    assert calibrator(sample, trimmed).tail(attacker)[0] < 1e-5
-    assert calibrator(sample, naive).tail(attacker)[0] > 10 * calibrator(sample, trimmed).tail(attacker)[0]
+def test_nobody_counts_twice() -> None:
+    """A subject that comes with a high score in each of 50 rounds is one of 1,000, not one in twenty rows."""
+    made = CalibrationSpec().build()
+    made.learn(who(1000), np.zeros(1000), HOUR_US)
+    for turn in range(2, 52):
+        made.learn(who(1, 999), np.array([9.0]), turn * MINUTE_US + HOUR_US)
+    assert made.tail(np.array([9.0]))[0] == pytest.approx(2 / 1001)
+
+
+def test_who_has_many_windows_a_day_has_as_many_chances() -> None:
+    """Scores of 24 independent hours: a score that one hour in 2,400 reaches is reached on one day in a hundred."""
+    rng = np.random.default_rng(3)
+    made = CalibrationSpec().build(whole_day=False, fitted=False)
+    for hour in range(1, 25):
+        made.learn(who(4000), rng.exponential(size=4000), hour * HOUR_US)
+    level = -np.log(1 / 2400)
+    assert 0.5e-2 < made.tail(np.array([level]))[0] < 2e-2
+
+
+def test_the_largest_score_of_a_day_is_forgotten_within_a_day() -> None:
+    """It counts for 18 hours, and no longer than 24."""
+    made = CalibrationSpec(ready=64).build(whole_day=False, fitted=False)
+    high = np.array([5.0])
+    made.learn(who(100), np.where(who(100) == 7, 9.0, 1.0), HOUR_US)
+    found = []
+    for hour in range(2, 30):
+        made.learn(who(100), np.ones(100), hour * HOUR_US)
+        found.append(bool(made.tail(high)[0] > 1.5 / 101))
+    assert found[:17] == [True] * 17
+    assert found[23:] == [False] * 5
+
+
+def test_a_sliding_window_of_a_day_forgets_who_has_none_any_more() -> None:
+    """The newest round is the population; without sliding everybody of the last 24 hours is."""
+    for slides, expected in ((True, 500), (False, 1000)):
+        made = CalibrationSpec().build()
+        made.learn(who(1000), np.zeros(1000), HOUR_US, slides)
+        made.learn(who(500), np.zeros(500), 2 * HOUR_US, slides)
+        assert made.tail(np.array([1.0]))[0] == pytest.approx(1 / (expected + 1))
 
 
 def test_higher_scores_are_never_more_probable() -> None:
@@ -88,9 +116,9 @@ def test_far_scores_keep_their_order_in_thin_tails() -> None:
 def test_not_ready_and_not_known_are_nan() -> None:
     """Before `ready` scores everything is nan; afterwards a nan score is."""
     made = CalibrationSpec(ready=100, remember=1000).build()
-    made.learn(np.arange(99.0))
+    made.learn(who(99), np.arange(99.0), 0)
     assert np.isnan(made.tail(np.array([1.0, 2.0]))).all()
-    made.learn(np.arange(50.0))
+    made.learn(who(50, 99), np.arange(50.0), 1)
     p = made.tail(np.array([1.0, np.nan]))
     assert 0 < p[0] <= 1
     assert np.isnan(p[1])
@@ -100,8 +128,8 @@ def test_not_ready_and_not_known_are_nan() -> None:
 def test_missing_scores_are_not_learned() -> None:
     """Warm-up nan of a detector leaves no trace in the sample."""
     made = CalibrationSpec().build()
-    made.learn(np.full(5000, np.nan))
-    assert made.sample.count == 0
+    made.learn(who(5000), np.full(5000, np.nan), 0)
+    assert not made.ready
 
 
 def test_equal_scores_are_equally_likely() -> None:
@@ -120,50 +148,51 @@ def test_a_sample_that_is_mostly_zero_has_no_invented_tail() -> None:
     assert made.tail(np.array([0.5]))[0] == pytest.approx(11 / 1001)
 
 
-def test_it_follows_a_population_that_moves() -> None:
-    """After a few rounds on a new level, a score of the new level is ordinary."""
+@pytest.mark.parametrize("per", ["subject", "row"])
+def test_it_follows_a_population_that_moves(per: str) -> None:
+    """After some rounds on a new level, a score of the new level is ordinary."""
     rng = np.random.default_rng(9)
-    made = calibrator(rng.normal(size=4096))
+    made = CalibrationSpec(per=per).build()
+    made.learn(who(4096), rng.normal(size=4096), HOUR_US)
     assert made.tail(np.array([6.0]))[0] <= CalibrationSpec().floor
-    for _ in range(40):
-        made.learn(rng.normal(6.0, 1.0, size=2000))
+    for turn in range(40):
+        made.learn(who(2000, 2000 * (turn % 3)), rng.normal(6.0, 1.0, size=2000), (turn + 2) * HOUR_US)
     assert 0.3 < made.tail(np.array([6.0]))[0] < 0.7
 
 
 @pytest.mark.parametrize("sizes", [(300,), (5000, 3, 2), (100, 100, 100, 7)])
-def test_a_resumed_calibrator_is_the_same_to_the_bit(sizes: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("per", "whole_day"), [("subject", True), ("subject", False), ("row", True)])
+def test_a_resumed_calibrator_is_the_same_to_the_bit(sizes: tuple[int, ...], per: str, whole_day: bool) -> None:
     """Snapshot, restore and go on: same answers and same bytes as never stopping."""
     rng = np.random.default_rng(10)
-    made = CalibrationSpec().build()
-    for size in sizes:
-        made.learn(rng.gamma(3, size=size))
-    twin = CalibrationSpec().build(made.snapshot())
+    spec = CalibrationSpec(per=per)
+    made = spec.build(whole_day)
+    for turn, size in enumerate(sizes):
+        made.learn(who(size), rng.gamma(3, size=size), turn * 7 * HOUR_US)
+    twin = spec.build(whole_day, resume=made.snapshot())
     probe = rng.gamma(3, size=500)
-    for size in (1, 40, 3000):
+    for turn, size in enumerate((1, 40, 3000), start=4):
         assert np.array_equal(made.tail(probe), twin.tail(probe), equal_nan=True)
         more = rng.gamma(3, size=size)
-        made.learn(more)
-        twin.learn(more)
+        made.learn(who(size), more, turn * 7 * HOUR_US)
+        twin.learn(who(size), more, turn * 7 * HOUR_US)
     assert made.snapshot() == twin.snapshot()
 
 
-def test_another_sample_size_is_refused() -> None:
+def test_a_sample_of_another_kind_is_refused() -> None:
     """Saved state of another configuration is named, not guessed at."""
     blob = CalibrationSpec().build().snapshot()
     with pytest.raises(SnapshotError, match="remember=4096"):
-        CalibrationSpec(remember=1024).build(blob)
+        CalibrationSpec(remember=1024).build(resume=blob)
+    with pytest.raises(SnapshotError, match="largest of each"):
+        CalibrationSpec().build(whole_day=False, resume=blob)
 
 
-@pytest.mark.parametrize("bad", [{"ready": 10_000}, {"tail_share": 0.9}, {"contamination_max": 0.5}, {"floor": 0.0}])
-def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
+@pytest.mark.parametrize("bad", [{"ready": 10_000}, {"tail_share": 0.9}, {"per": "day"}, {"floor": 0.0}])
+def test_impossible_settings_are_refused(bad: dict[str, object]) -> None:
     """The message names the parameter."""
     with pytest.raises(ConfigError, match=next(iter(bad))):
         CalibrationSpec(**bad)  # type: ignore[arg-type]
-
-
-def test_a_flat_sample_has_no_tail() -> None:
-    """No spread, no fit."""
-    assert fit_tail(np.zeros(500, np.float32), 0.25, 0.08) is None
 
 
 def test_many_scores_are_ranked_as_few_are() -> None:

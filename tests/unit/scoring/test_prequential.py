@@ -103,10 +103,10 @@ def test_subjects_are_ranked_by_their_oddest_row() -> None:
 def test_the_scores_of_a_run_against_a_truth_by_subject(tmp_path: Path) -> None:
     """Each subject counts with its oddest window; strangers are left out; a column that is not there is named."""
     (tmp_path / "scores.jsonl").write_text(
-        '{"subject":"u1","window":"w","scores":{"d":1.5},"tail_probability_per_day":0.5}\n'
-        '{"subject":"u1","window":"w","scores":{"d":3.0},"tail_probability_per_day":0.01}\n'
-        '{"subject":"u2","window":"w","scores":{"d":2.0},"tail_probability_per_day":null}\n'
-        '{"subject":"stranger","window":"w","scores":{"d":9.0},"tail_probability_per_day":0.001}\n'
+        '{"subject":"u1","window":"w","scores":{"d":1.5},"tail_probability":0.5}\n'
+        '{"subject":"u1","window":"w","scores":{"d":3.0},"tail_probability":0.01}\n'
+        '{"subject":"u2","window":"w","scores":{"d":2.0},"tail_probability":null}\n'
+        '{"subject":"stranger","window":"w","scores":{"d":9.0},"tail_probability":0.001}\n'
     )
     (tmp_path / "truth.csv").write_text("u1,-1\nu2,1\n")
     found = evaluation_of_stream(tmp_path / "scores.jsonl", tmp_path / "truth.csv", "0", "1", "-1")

@@ -1,16 +1,19 @@
 """Combinations by learned weights in the models of the flow: what they change, and that state goes with them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from flows.job import LabelSpec
 from flows.operators.messages import CohortInput, FeatureRows
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.population import PopulationOperator
 from flows.scoring.job import table_job
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Table
+from flows.wire.told import Label
 from state.chunks import Bundle
 from state.types import F64
 
@@ -25,12 +28,24 @@ params = { window_size = 64, n_trees = 20 }
 [calibration]
 ready = 64
 """
+RULE = """
+[detectors.impossible]
+type = "rules"
+params = { rules = [{ name = "far", feature = "a", above = 3.5, p = 1e-7 }] }
+"""
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "c.toml"
     path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ruled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ruled") / "c.toml"
+    path.write_text(CONFIG + RULE)
     return path
 
 
@@ -52,7 +67,7 @@ def run(operator: PopulationOperator, feed: list[FeatureRows]) -> F64:
     found: list[F64] = []
 
     def note(rows: FeatureRows, verdict: Verdict, models: WindowModels) -> None:
-        found.append(verdict.combined)
+        found.append(verdict.p)
 
     operator.observer = note
     for rows in feed:
@@ -90,3 +105,33 @@ def test_labels_change_the_combination_only_where_they_are_asked_for(config: Pat
     assert not np.array_equal(found["labels", True].tail_probability, same, equal_nan=True)
     for name, score in found["labels", True].score.items():
         assert np.array_equal(score, found["agreement", False].score[name], equal_nan=True)
+
+
+@pytest.mark.parametrize("rule", ["agreement", "labels"])
+def test_what_is_declared_comes_on_top_of_the_weights(config: Path, ruled: Path, rule: str) -> None:
+    """A hard rule has no part in them: where it is not broken, everything is as without it, once the others know."""
+    feed, settings = rounds(40, 1), [f"job.combination={rule}"]
+    without, given = (run(PopulationOperator(table_job(NAMES, c, settings, {}), "all"), feed) for c in (config, ruled))
+    broken = np.concatenate([rows.x[:, 0] for rows in feed]) > 3.5
+    assert broken.sum() > 10
+    known = ~broken & ~np.isnan(without)
+    assert known.sum() > 900
+    assert np.array_equal(given[known], without[known])
+    assert np.allclose(given[broken], 1e-7)
+
+
+def test_labels_that_come_later_count_too(ruled: Path) -> None:
+    """In a flow with a source of labels rows wait for theirs with what all learned detectors said of them."""
+    feed = [replace(rows, label=None) for rows in rounds(40, 1)]
+    found = {}
+    for rule in ("agreement", "labels"):
+        job = replace(table_job(NAMES, ruled, [f"job.combination={rule}"], {}), labels=LabelSpec())
+        for told in (False, True):
+            operator, end_us = PopulationOperator(job, "all"), feed[29].end_us
+            run(operator, feed[:30])
+            labels = [Label(end_us + 1, s, float(s % 2), end_us - 1, end_us + 1) for s in range(32)] if told else []
+            operator.process(CohortInput(0, end_us + 1, [], labels))
+            again = PopulationOperator(job, "all", Bundle.open(Bundle.of(operator)))
+            found[rule, told] = run(again, feed[30:])
+    assert np.array_equal(found["agreement", True], found["agreement", False])
+    assert not np.array_equal(found["labels", True], found["labels", False])

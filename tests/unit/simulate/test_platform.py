@@ -212,7 +212,7 @@ def test_a_wrong_spec_says_what_is_wrong(change: dict[str, object], says: str) -
 
 def test_a_campaign_larger_than_its_recruits_is_refused() -> None:
     """When the world is drawn, for only then it is known who suits."""
-    with pytest.raises(ConfigError, match="account_takeover wants 60 accounts"):
+    with pytest.raises(ConfigError, match="account_takeover-2 wants 20 accounts, but only 5 suitable ones are left"):
         Platform(replace(SPEC, active_share=0.1, campaigns=(replace(SPEC.campaigns[4], users=60),)))
 
 

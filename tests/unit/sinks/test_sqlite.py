@@ -23,7 +23,9 @@ RUN = Run("run-1", "2026-01-02T00:00:00Z", "user-fraud", "d1", "0.1.0", "[job]\n
 def alert(subject: int, hour: int = 0, severity: str = "high", p: float = 1e-8, digest: str = "d1") -> dict[str, Any]:
     end = T0 + hour * HOUR_US
     reasons = (Reason("plays", 310.0, None, 9.0, 1.0, "population"),)
-    c = Candidate(subject, f"user-{subject}", "free", 0, "w1h", end - HOUR_US, end, end, p, reasons=reasons)
+    c = Candidate(
+        subject, f"user-{subject}", "free", 0, "w1h", end - HOUR_US, end, end, end - HOUR_US, end, p, reasons=reasons
+    )
     return Alert("job", digest, c, severity, p, (), end, 0, end - HOUR_US, end).to_record()
 
 

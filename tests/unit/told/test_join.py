@@ -86,7 +86,7 @@ def test_like_the_slow_one(steps: list[object], rows_max: int) -> None:
             if lesson is not None:
                 assert lesson.rows.label is not None
                 assert (lesson.score["judge"] == lesson.rows.x[:, 0] / 1000).all()
-                assert (lesson.per_day == lesson.rows.x[:, 1]).all()
+                assert (lesson.p == lesson.rows.x[:, 1]).all()
                 found = list(zip(*lesson.rows.x.T.tolist(), lesson.rows.label.tolist(), strict=True))
             assert found == slow.match(what)
         else:

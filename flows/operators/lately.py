@@ -1,4 +1,4 @@
-"""Whom models do not learn from for a while."""
+"""Subjects that something happened to lately."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from state.cells import run_starts
 from state.types import I64, U64, Bool
 
 
-class Quarantine:
-    """Suspicious subjects, each until some time."""
+class Lately:
+    """Subjects, each until some time."""
 
     def __init__(self, held: list[list[int]] | None = None) -> None:
         """held: as `state` gives it."""

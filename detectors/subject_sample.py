@@ -1,0 +1,161 @@
+"""SubjectSample: what each subject of a day looked like last; the yardstick that everybody is measured by.
+
+One row per subject, so that who is there in every round weighs no more than who comes once a day; nobody is left out,
+so that an odd tail is never cut off.  Where there are more subjects than places, those with the smallest hashes stay
+(bottom-k sampling, Cohen & Kaplan 2007): a uniform choice that any run makes again.  Where there are few, what subjects
+looked like at the end of earlier days fills the places, so that a yardstick of thirteen people is one of many days.
+"""
+
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.features.hashing import mix
+from state.types import DAY_US, F32, F64, I64, U64, Bool
+
+LEAST: Final = 1024
+"""Subject-days that earlier days fill up to."""
+
+
+class SubjectSample:
+    """At most `remember` subjects seen in the last 24 hours, with a row of `width` float32 columns each.
+
+    Rows of one `add` are of different subjects.  Infinite values count as nan.  version: changes with the content.
+    """
+
+    __slots__ = ("_key", "_past", "_past_next", "_past_rows", "_row", "_seen_us", "remember", "version", "width")
+
+    def __init__(self, width: int, remember: int) -> None:
+        self.width = width
+        self.remember = remember
+        self.version = 0
+        self._key: U64 = np.empty(0, np.uint64)
+        self._seen_us: I64 = np.empty(0, np.int64)
+        self._row: F32 = np.empty((width, 0), np.float32)
+        self._past: F32 = np.empty((width, min(LEAST, remember)), np.float32)
+        self._past_rows = 0
+        self._past_next = 0
+
+    @property
+    def count(self) -> int:
+        """Rows that `rows` gives."""
+        return len(self._key) + self._filling
+
+    @property
+    def subjects(self) -> int:
+        """How many were seen in the last 24 hours: counted, or, beyond `remember`, estimated from how densely the
+        smallest hashes lie (Bar-Yossef, Jayram, Kumar, Sivakumar & Trevisan 2002; standard error 1 / sqrt(remember)).
+        """
+        if len(self._key) < self.remember:
+            return len(self._key)
+        return round((self.remember - 1) * 2.0**64 / float(self._key[-1]))
+
+    @property
+    def _filling(self) -> int:
+        """Rows of earlier days that count now."""
+        return min(self._past_rows, max(self._past.shape[1] - len(self._key), 0))
+
+    def rows(self) -> F32:
+        """(width, count): the newest row of each subject, then rows of earlier days, the latest first."""
+        fill = self._filling
+        if not fill:
+            return self._row
+        at = (self._past_next - 1 - np.arange(fill)) % self._past.shape[1]
+        return np.concatenate([self._row, self._past[:, at]], axis=1)
+
+    def wants(self, subject: U64) -> I64:
+        """Which of these would be in the sample if they were added; perhaps some more."""
+        if len(self._key) < self.remember:
+            return np.arange(len(subject))
+        return np.flatnonzero(mix(subject) <= self._key[-1])
+
+    def held(self, subject: U64) -> tuple[F64, I64]:
+        """(width, n) the rows of these subjects, and (n,) when they were seen; nan and 0 for those that are not in."""
+        row, seen_us = np.full((self.width, len(subject)), np.nan), np.zeros(len(subject), np.int64)
+        if len(self._key):
+            key = mix(subject)
+            at = np.minimum(np.searchsorted(self._key, key), len(self._key) - 1)
+            known = self._key[at] == key
+            row[:, known], seen_us[known] = self._row[:, at[known]], self._seen_us[at[known]]
+        return row, seen_us
+
+    def add(self, subject: U64, x: F64, end_us: int, slides: bool = False) -> None:
+        """One round: x is (n, width) float64, subject (n,) without repeats, end_us not before that of the last round.
+
+        slides: the rows are of a sliding window, so that whoever has none now has nothing to show any more and leaves.
+        """
+        self._retire(self._seen_us <= end_us - DAY_US)
+        few = self.wants(subject)
+        if not len(few):
+            return
+        key, x = mix(subject[few]), x[few]
+        order = np.argsort(key)
+        key = key[order]
+        with np.errstate(over="ignore"):
+            row = np.ascontiguousarray(x[order].T, dtype=np.float32)
+        row[np.isinf(row)] = np.nan
+        at = np.searchsorted(self._key, key)
+        met = at < len(self._key)
+        met[met] = self._key[at[met]] == key[met]
+        known = at[met]
+        if len(self._key) < self._past.shape[1]:
+            self._keep(self._row[:, known[_day(self._seen_us[known]) != _day(end_us)]])
+        self._row[:, known], self._seen_us[known] = row[:, met], end_us
+        if not met.all():
+            new = ~met
+            both = np.concatenate([self._key, key[new]])
+            keep = np.argsort(both, kind="stable")[: self.remember]
+            self._key = both[keep]
+            self._seen_us = np.concatenate([self._seen_us, np.full(int(new.sum()), end_us)])[keep]
+            self._row = np.concatenate([self._row, row[:, new]], axis=1)[:, keep]
+        if slides:
+            self._leave(self._seen_us < end_us)
+        self.version += 1
+
+    def _retire(self, gone: Bool) -> None:
+        """Subjects that were not seen for a day leave."""
+        if gone.any():
+            if len(self._key) < self._past.shape[1]:
+                self._keep(self._row[:, gone])
+            self._leave(gone)
+
+    def _leave(self, gone: Bool) -> None:
+        stay = ~gone
+        self._key, self._seen_us, self._row = self._key[stay], self._seen_us[stay], self._row[:, stay]
+
+    def _keep(self, rows: F32) -> None:
+        """Rows as their subjects left them at the end of a day."""
+        room = self._past.shape[1]
+        rows = rows[:, -room:]
+        at = (self._past_next + np.arange(rows.shape[1])) % room
+        self._past[:, at] = rows
+        self._past_next = (self._past_next + rows.shape[1]) % room
+        self._past_rows = min(self._past_rows + rows.shape[1], room)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Numbers and arrays for `state.snapshot.pack`; `resume` takes them back."""
+        meta = {"remember": self.remember, "version": self.version, "past_next": self._past_next}
+        arrays: dict[str, NDArray[Any]] = {
+            "key": self._key,
+            "seen_us": self._seen_us,
+            "row": self._row,
+            "past": self._past[:, : self._past_rows],
+        }
+        return meta, arrays
+
+    @classmethod
+    def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """The sample whose `state` this is, equal to the bit."""
+        sample = cls(len(arrays["row"]), int(meta["remember"]))
+        sample._key, sample._seen_us = arrays["key"], arrays["seen_us"]
+        sample._row = arrays["row"]
+        sample._past_rows = arrays["past"].shape[1]
+        sample._past[:, : sample._past_rows] = arrays["past"]
+        sample._past_next, sample.version = int(meta["past_next"]), int(meta["version"])
+        return sample
+
+
+def _day(end_us: I64 | int) -> I64 | int:
+    """The day that a window which ends then belongs to: midnight is the end of one."""
+    return (end_us - 1) // DAY_US
