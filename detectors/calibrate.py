@@ -66,19 +66,22 @@ class CalibrationSpec:
             floor=(0 < self.floor < 1e-3, "above 0 and below 0.001"),
         )
 
-    def build(self, whole_day: bool = True, fitted: bool = True, resume: bytes | None = None) -> "Calibrator":
+    def build(
+        self, whole_day: bool = True, fitted: bool = True, one_mode: bool = True, resume: bytes | None = None
+    ) -> "Calibrator":
         """A calibrator at work.  whole_day: whether a window holds a day.  fitted: whether there is a fitted tail.
+        one_mode: whether people's scores have one, so that a second group is attackers'.
 
         Raises SnapshotError for bytes that do not fit.
         """
         kept: type[_Rows | _Newest | _Largest] = _Rows if self.per == "row" else _Newest if whole_day else _Largest
         if resume is None:
-            return Calibrator(self, kept.empty(self.remember), fitted)
+            return Calibrator(self, kept.empty(self.remember), fitted, one_mode)
         _, meta, arrays = unpack(resume, _KIND, (_VERSION,))
         if (meta["scores"], meta["remember"]) != (kept.name, self.remember):
             saved = f"{meta['scores']}, remember={meta['remember']}"
             raise SnapshotError(f"calibrator: saved {saved}; configured {kept.name}, remember={self.remember}")
-        calibrator = Calibrator(self, kept.resume(meta, arrays), fitted)
+        calibrator = Calibrator(self, kept.resume(meta, arrays), fitted, one_mode)
         calibrator._since_us, calibrator._now_us = meta["since_us"], meta["now_us"]
         return calibrator
 
@@ -171,10 +174,11 @@ class _Largest:
 class Calibrator:
     """A remembered sample of one detector's scores on one window of one cohort, and the tail fitted to it."""
 
-    def __init__(self, spec: CalibrationSpec, scores: _Rows | _Newest | _Largest, fitted: bool) -> None:
+    def __init__(self, spec: CalibrationSpec, scores: _Rows | _Newest | _Largest, fitted: bool, one_mode: bool) -> None:
         self.spec = spec
         self._scores = scores
         self._fitted = fitted
+        self._tells_groups = fitted and one_mode and isinstance(scores, _Newest)
         self._since_us = START_OF_TIME_US
         self._now_us = START_OF_TIME_US
         self._known: _Fit | None = None
@@ -217,8 +221,7 @@ class Calibrator:
         if self._known is None or self._known_version != version:
             ordered, share = self._scores.ordered(), self.spec.tail_share
             settled = self._now_us - self._since_us >= SETTLED_US
-            tells = self._fitted and settled and isinstance(self._scores, _Newest)
-            people = people_among(ordered, share) if tells else np.ones(len(ordered))
+            people = people_among(ordered, share) if settled and self._tells_groups else np.ones(len(ordered))
             above = np.append(np.cumsum(people[::-1])[::-1], 0.0)
             self._known = _Fit(ordered, above, fit_tail(ordered, share, people) if self._fitted else None)
             self._known_version = version

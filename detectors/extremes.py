@@ -18,6 +18,7 @@ import numpy as np
 from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows, Wave
 from detectors.groups import GROUPS_MAX, SETTLED_US, second_group
 from detectors.limits import require, require_features
+from detectors.sample import evenly
 from detectors.scaling import log_columns, natural
 from detectors.subject_sample import SubjectSample
 from detectors.tail import Tail, fit_tail, squeeze
@@ -38,6 +39,8 @@ _MEMORY: Final = 168
 """Fits over which shapes are averaged: a week of hours."""
 _KNOWN: Final = 24
 """Fits after which they are known."""
+_LOOK_ROWS: Final = 1024
+"""Rows of the sample that a first look is taken at."""
 _TOLD: Final = 5
 """Features that a wave is described by."""
 
@@ -237,10 +240,12 @@ class _Fit:
         ]
         self.people = np.ones(len(values))
         look = self._first_look()
-        group = second_group(np.sort(look).astype(np.float32), spec.tail_share)
+        order = np.argsort(look, kind="stable")
+        few = evenly(len(order), _LOOK_ROWS, 0)
+        group = second_group(look[order[few]].astype(np.float32), spec.tail_share)
         self.large = group is not None and group.share >= _LARGE
         if group is not None and self.large:
-            self.people[np.argsort(look, kind="stable")] = 1.0 - group.belongs
+            self.people[order] = 1.0 - np.interp(np.arange(len(order)), few, group.belongs)
         self._refit()
         if settled or self.large:
             self._set_apart()

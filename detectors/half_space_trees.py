@@ -27,6 +27,7 @@ class HalfSpaceTreesSpec(DetectorSpec):
     """
 
     type: ClassVar[str] = "half_space_trees"
+    one_mode: ClassVar[bool] = False
 
     n_trees: int = 25
     height: int = 8

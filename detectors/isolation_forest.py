@@ -39,6 +39,7 @@ class IsolationForestSpec(DetectorSpec):
     """
 
     type: ClassVar[str] = "isolation_forest"
+    one_mode: ClassVar[bool] = False
 
     n_trees: int = 96
     rows: int = 128

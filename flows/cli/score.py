@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.options import AsJson, ConfigFile, Settings, print_json, print_text
+from flows.printing import shown
 
 if TYPE_CHECKING:
     from flows.scoring.prequential import Scores
@@ -66,11 +67,10 @@ def score(
         return
     print_text(*_about(table, scores, dropped), _oddest(table, scores, oddest))
     for event in scores.drift:
-        print_text(
-            f"drift at row {table.number[event['row']]:,}: {event['what']} {event['name']}, {event['size']:+.2f} sd"
-        )
+        at, what = table.number[event["row"]], f"{event['what']} {shown(event['name'])}"
+        print_text(f"drift at row {at:,}: {what}, {event['size']:+.2f} sd")
     for fault in scores.faults:
-        print_text(f"{fault['source']}: {fault['detail']}")
+        print_text(shown(f"{fault['source']}: {fault['detail']}"))
 
 
 def evaluate(
@@ -159,7 +159,7 @@ def _about(table: "Table", scores: "Scores", dropped: dict[str, str]) -> list[st
     """What is to be known before the figures."""
     told = []
     if dropped:
-        names = ", ".join(f"{name} ({what})" for name, what in dropped.items())
+        names = ", ".join(f"{shown(name)} ({what})" for name, what in dropped.items())
         told.append(f"left out: {names}; --features chooses otherwise")
     judged = _judged(scores)
     if not judged:
@@ -198,5 +198,5 @@ def _oddest(table: "Table", scores: "Scores", rows: list[int]) -> Any:
     for row in rows:
         reasons = scores.candidates[row].reasons[:3]
         told = ", ".join(f"{r.feature} {r.seen:.4g} ({r.share:.0%})" for r in reasons)
-        grid.add_row(f"{table.number[row]:,}", f"{scores.tail_probability[row]:.2g}", told)
+        grid.add_row(f"{table.number[row]:,}", f"{scores.tail_probability[row]:.2g}", shown(told))
     return grid

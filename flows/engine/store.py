@@ -136,6 +136,22 @@ def discard_uncommitted(store: Path) -> int:
     return found
 
 
+def replace_states(store: Path, checkpoint: Checkpoint, states: Mapping[tuple[str, str], Any]) -> None:
+    """Puts other states in the place of some of a checkpoint.  Only while no process works on the store."""
+    try:
+        for path in _files(store):
+            with closing(sqlite3.connect(path, timeout=10.0)) as db, db:
+                for (step, key), state in states.items():
+                    of_key = "step_id = ?2 AND state_key = ?3"
+                    latest = f"SELECT max(snap_epoch) FROM snaps WHERE {of_key} AND snap_epoch < ?4"
+                    db.execute(
+                        f"UPDATE snaps SET ser_change = ?1 WHERE {of_key} AND snap_epoch = ({latest})",
+                        [pickle.dumps(state), step, key, checkpoint.epoch],
+                    )
+    except sqlite3.Error as error:
+        raise CheckpointError(f"recovery store {store} cannot be written: {error}; make it writable") from error
+
+
 def latest_execution(store: Path) -> int:
     """Bytewax's number of the last run that began on the store, -1 for none."""
     with ExitStack() as stack:

@@ -1,5 +1,6 @@
 """The models of one window of one cohort: score, calibrate, combine, then learn."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,12 +19,13 @@ from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
 from flows.operators.command import CommandError, tuned
 from flows.operators.messages import OwnVerdict
-from flows.operators.model import Model, build, saved_frames
+from flows.operators.model import Change, Model, build, saved_frames
 from flows.operators.trial import Trial
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
 from state.types import F64, START_OF_TIME_US, Bool
 
+_log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
 _COMPARABLE_ROWS: Final = 64
 """Rows of a round that are enough to say what is usual in it."""
@@ -161,17 +163,20 @@ class WindowModels:
                 model.take_lesson(rows)
         return events
 
-    def obey(self, command: Command) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Settings before and after the command.  Raises CommandError; then nothing has changed."""
+    def prepare(self, command: Command) -> tuple[Model, Change]:
+        """What the command will do to which detector.  Raises CommandError; nothing has changed yet."""
         model = next((m for m in self._models if m.use.name == command.detector), None)
         if model is None:
             known = ", ".join(m.use.name for m in self._models) or "none"
             raise CommandError(f"no detector {command.detector!r} here; there are: {known}")
-        before, after, cold = model.obey(command, self._job)
-        if cold:
+        return model, model.prepare(command, self._job)
+
+    def take(self, model: Model, change: Change) -> None:
+        """Does what was prepared."""
+        model.take(change)
+        if change.cold:
             self._successors.pop(model.use.name, None)
             self._trials.pop(model.use.name, None)
-        return before, after
 
     def _react(self, event: DriftEvent) -> None:
         match event.reaction:
@@ -289,8 +294,13 @@ class WindowModels:
         for use, model in self._uses():
             commanded = saved.get(use.name)
             if commanded is not None and commanded["configured"] == detector_settings(use):
-                model.paused, model.tuned = commanded["paused"], commanded["tuned"]
-                model.use, _ = tuned(use, model.tuned)
+                model.paused = commanded["paused"]
+                try:
+                    model.use, _ = tuned(use, commanded["tuned"])
+                except CommandError as error:  # an earlier build allowed more
+                    _log.warning("%s goes on as it is configured, not as it was tuned: %s", use.name, error)
+                else:
+                    model.tuned = commanded["tuned"]
 
     def restore(self, frames: dict[str, bytes]) -> None:
         """Takes what `frames` gave.  What is new, or has other settings than were saved, starts cold."""

@@ -119,8 +119,12 @@ class PopulationOperator:
         after: dict[str, Any] = {}
         refused = ""
         try:
-            for name in windows or list(self._models)[:1]:
-                before, after = self._models[name].obey(command)
+            # First everything that can go wrong, in all windows; then nothing of it can.
+            names = windows or list(self._models)[:1]
+            prepared = {name: self._models[name].prepare(command) for name in names}
+            for name, (model, change) in prepared.items():
+                self._models[name].take(model, change)
+                before, after = change.before, change.after
         except CommandError as error:
             refused = str(error)
         return Output(Stream.AUDIT, [audit_record(command, self._cohort, windows, before, after, refused)])

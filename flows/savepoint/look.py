@@ -18,6 +18,7 @@ from flows.job import Job
 from flows.operators.alerts import AlertOperator
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
+from flows.operators.told import describe_first
 from flows.savepoint.manifest import NAME
 from flows.worker import CONFIG_NOTE, JobStages
 from state.chunks import Saved
@@ -56,6 +57,10 @@ class Look:
                 for name, operator in sorted(self.cohorts.items())
             },
             "policy": self.alerts.describe() if self.alerts else {},
+            "partitions": {
+                name: describe_first(state["ingest"]) | {"done": state["done"]}
+                for name, state in sorted(self.checkpoint.of_step("ingest").items())
+            },
         }
 
     def look_up(self, user: str) -> dict[str, Any] | None:
