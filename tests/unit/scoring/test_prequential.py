@@ -1,5 +1,6 @@
 """A table through the flow's models: in rounds, with nothing known in advance."""
 
+import json
 from io import StringIO
 from pathlib import Path
 
@@ -108,6 +109,9 @@ def test_the_scores_of_a_run_against_a_truth_by_subject(tmp_path: Path) -> None:
         '{"subject":"u2","window":"w","scores":{"d":2.0},"tail_probability":null}\n'
         '{"subject":"stranger","window":"w","scores":{"d":9.0},"tail_probability":0.001}\n'
     )
+    schema = json.loads((Path(__file__).parents[3] / "docs/schemas/score.json").read_text())
+    for line in (tmp_path / "scores.jsonl").read_text().splitlines():
+        assert json.loads(line).keys() <= schema["properties"].keys()  # as a run writes them
     (tmp_path / "truth.csv").write_text("u1,-1\nu2,1\n")
     found = evaluation_of_stream(tmp_path / "scores.jsonl", tmp_path / "truth.csv", "0", "1", "-1")
     assert found.rankings["d on w"].roc_auc == 1.0
