@@ -74,7 +74,8 @@ class JobConfig(Section):
     cohorts: CohortsConfig | None = Field(None, description="absent: one population for all")
     combination: Combination = Field(
         Combination.HARMONIC,
-        description="of probabilities: harmonic (one detector that is sure is enough), geometric (several that agree)",
+        description="of probabilities: harmonic (one detector that is sure is enough), geometric (several that agree),"
+        " agreement (harmonic, less of detectors that nobody agrees with), labels (the same, and by labels that come)",
     )
 
 

@@ -47,7 +47,7 @@ class PopulationOperator:
         """Who came in the last 24 hours."""
         waits = job.labels
         self._joins = {
-            name: LabelJoin(name, models.predictors, waits.wait_us, waits.rows_max)
+            name: LabelJoin(name, models.asked_again, waits.wait_us, waits.rows_max)
             for name, models in self._models.items()
             if waits is not None
         }
@@ -234,7 +234,7 @@ class PopulationOperator:
         }
 
     def snapshot(self, chunks: Chunks) -> bytes:
-        """The root frame of the state: models, quarantine and the rounds that wait for other groups."""
+        """The root frame of the state: models and the rounds that wait for other groups."""
         frames = {
             f"{window}/{name}": frame
             for window, models in self._models.items()

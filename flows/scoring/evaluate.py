@@ -119,7 +119,7 @@ def evaluation_of_stream(scores: Path, truth: Path, subject: str, label: str, po
             who = record["subject"]
             if who not in known:
                 continue
-            odd = {**record["scores"], ALL: record["tail_probability_per_day"]}
+            odd = {**record["scores"], ALL: record["tail_probability"]}
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise SourceError(f"{scores}:{number}: not a record of scores: {error!r}") from None
         mine = best.setdefault(who, {})
