@@ -47,7 +47,7 @@ def test_driftnet_hands_over(capfd: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     out = capfd.readouterr().out
     assert "driftnet bench [OPTIONS] COMMAND" in out
-    for command in ("run", "report", "compare", "history"):
+    for command in ("run", "quality", "report", "compare", "history"):
         assert f" {command} " in out
 
 
@@ -79,6 +79,8 @@ def test_a_missing_extra_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch,
         (("--all", "--only", "growth"), "exclude each other"),
         (("--only", "speed"), "scenarios"),
         (("--rounds", "0"), "rounds"),
+        (("quality", "--only", "none-*"), "ids are ATTACK-USERS-SEED: null, tenth, shipped"),
+        (("quality", "--days", "0"), "days"),
         (("report", "none.json"), "none.json"),
     ],
 )
@@ -101,9 +103,9 @@ def test_layers_are_timed_in_cpu_seconds() -> None:
     assert dict(Plan((Part.SCENARIOS,), ("zipf",)).batches()) == {
         wall: [str(runner.CASES / "test_scenarios.py::test_scenario[zipf]")]
     }
-    everything = [Path(target) for _, targets in Plan(tuple(Part)).batches() for target in targets]
+    everything = [Path(target) for _, targets in Plan(tuple(Part), verdicts=("one",)).batches() for target in targets]
     assert sorted(everything) == sorted(set(everything))
-    assert {path.name for path in everything} >= {path.name for path in runner.CASES.glob("test_*.py")}
+    assert {path.name.partition("::")[0] for path in everything} == {p.name for p in runner.CASES.glob("test_*.py")}
     assert Part.GROWTH not in DEFAULT
 
 
