@@ -164,3 +164,20 @@ def test_json_for_programs(bench: Bench, cases: Path) -> None:
     again = json.loads(bench("report", "out/bench/results.json", "--out", "again", "--json").out)
     assert first == again
     assert list(first["layers"]) == ["tiny: fine"]
+
+
+def test_quality_is_kept_and_told(bench: Bench, tmp_path: Path) -> None:
+    """A scenario at its smoke size with other settings: tables, a report, and a result that is not measured twice."""
+    command = ("quality", "--smoke", "--only", "shipped-*", "--set", "alerts.line=1e-3", "--out", "here")
+    done = bench(*command)
+    assert done.code == 0, done.err
+    assert "[1/1] verdicts: verdicts[shipped-600-31]" in done.err
+    for words in ("By scenario", "shipped, 600", "31, tuned on", "p ≤ 0.01", "By kind of campaign"):
+        assert words in done.out
+    (kept,) = (tmp_path / "here" / "quality").iterdir()
+    table = json.loads(kept.read_text())
+    assert table["figures"]["line"] == 1e-3
+    kept.write_text(json.dumps(table | {"figures": table["figures"] | {"withheld": 7_777}}))
+    assert "7,777" in bench(*command).out
+    summary = json.loads((tmp_path / "here" / "summary.json").read_text())
+    assert summary["verdicts"]["shipped-600-31"]["mistakes"]["missed"] == table["figures"]["missed"]
