@@ -11,7 +11,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import orjson
 
 from bench.quality.scenarios import Scenario
@@ -134,7 +133,4 @@ def _messages(job: Job, partitions: Sequence[Partition]) -> Iterator[tuple[str, 
             if isinstance(sent, tuple):
                 for out in subjects[sent[0]].process(sent[1]):
                     if isinstance(out, tuple):
-                        for rows in out[1].rows:
-                            # In columns, as they are; a view of a part would come back in rows, and its sums differ.
-                            rows.x = np.asfortranarray(rows.x)
                         yield out

@@ -108,7 +108,7 @@ def _calibration(scenarios: Sequence[Mapping[str, Any]]) -> Table:
     ]
     note = (
         "Share of genuine subject-days whose smallest probability of the day, all windows together, is at most that; "
-        f"red: more than {_FACTOR:g} times as many, with more than two standard deviations to spare"
+        f"marked: more than {_FACTOR:g} times as many, with more than two standard deviations to spare"
     )
     return Table("Calibration", _columns(*titles), rows, note)
 
