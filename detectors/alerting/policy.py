@@ -13,6 +13,8 @@ from state.snapshot import pack, unpack
 from state.types import DAY_US, HOUR_US
 
 _VERSION: Final = 2
+_SEVERAL: Final = 5
+"""Subjects who are odd together, below which the line does not rise: among thirteen people one is soon the oddest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class PolicySpec:
 
     false_discovery: the share of false ones among a day's alerts that is accepted.  The line is drawn in each round by
     Benjamini & Hochberg 1995 over all subjects of the last 24 hours, between `line` and `candidate_line`: it rises when
-    many are odd, because then few of the odd are people.  0: the line is `line`, always.
+    several are odd, because then few of the odd are people.  0: the line is `line`, always.
     line: a subject whose tail probability of all evidence together is at most this is alerted whoever else is odd:
     without any attack about this share of subjects is alerted on a day.
     candidate_line: the population stage passes on rows at most this improbable; weaker ones are no evidence.
@@ -258,7 +260,7 @@ class AlertPolicy:
         lives = (track.live(end_us) for track in self._tracks.values())
         ps = sorted(self._together(live) for live in lives if live)
         tests = max(subjects, len(ps), 1)
-        lines = [share * (k + 1) / tests for k, p in enumerate(ps) if p <= share * (k + 1) / tests]
+        lines = [share * k / tests for k, p in enumerate(ps, start=1) if k >= _SEVERAL and p <= share * k / tests]
         return max(self.spec.line, min(self.spec.candidate_line, max(lines, default=0.0)))
 
     def _alert(self, track: _Track, candidate: Candidate, p: float, rank: int, end_us: int, known: bool) -> Alert:

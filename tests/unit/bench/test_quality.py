@@ -187,7 +187,7 @@ def test_the_table() -> None:
     by_id = {s.id: s for s in TABLE}
     assert [by_id[f"{name}-43"].budget for name in ("shipped-2000", "double-20000", "four-2000")] == [60, 600, 3000]
     assert by_id["warm-2000-31"].tuned
-    assert not by_id["warm-2000-41"].tuned
+    assert not by_id["warm-2000-42"].tuned
     simulation = by_id["warm-5000-42"].simulation
     assert (simulation.users, simulation.seed, simulation.attack_day, simulation.duration_us) == (
         5000,
