@@ -23,11 +23,12 @@ _BATCH = 8192
 class _Prepared:
     """A decoder that has done its work before."""
 
-    def __init__(self, decoded: Sequence[Decoded]) -> None:
+    def __init__(self, decoder: Decoder, decoded: Sequence[Decoded]) -> None:
+        self._decoder = decoder
         self._next = iter(decoded)
 
-    def decode(self, _: Sequence[bytes], __: frozenset[str] | None = None) -> Decoded:
-        return next(self._next)
+    def decode(self, lines: Sequence[bytes], columns: frozenset[str] | None = None) -> Decoded:
+        return next(self._next) if lines else self._decoder.decode(lines, columns)
 
 
 @pytest.mark.benchmark(group="routing")
@@ -40,7 +41,7 @@ def test_split(benchmark: BenchmarkFixture, size: Size, job: Job, monkeypatch: p
     decoded = [decoder.decode(part.lines, job.columns) for part in inputs]
 
     def prepared(_: WireSpec) -> _Prepared:
-        return _Prepared(decoded)
+        return _Prepared(decoder, decoded)
 
     monkeypatch.setattr("flows.operators.ingest.Decoder", prepared)
     routed = replace(job, key_groups=groups)

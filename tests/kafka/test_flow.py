@@ -61,7 +61,14 @@ def reference(name: str, places: Mapping[str, Path], topic: str) -> Told:
 
 
 def _plain(record: dict[str, Any]) -> str:
-    """Of a line that is too long a file gives the beginning, and Kafka all of it."""
+    """Of a line that is too long a file gives the beginning, and Kafka all of it.  What is said of events ahead names
+    their partition, which is not a file's.
+    """
+    if record.get("reason") == "ahead":
+        record = {k: v for k, v in record.items() if k != "detail"}
+    if record.get("what") == "lines":
+        record = {k: v for k, v in record.items() if k not in ("event_id", "evidence")}
+        record["name"] = record["name"].partition(" in ")[0]
     if record.get("reason") == "too_long":
         del record["detail"], record["raw_bytes"]
     return orjson.dumps(record).decode()

@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.config import loads
 from flows.local import LocalDriver
-from flows.operators.ingest import RAW_BYTES_MAX
+from flows.operators.aside import RAW_BYTES_MAX
 from flows.operators.messages import Stream
 from flows.report import Summary
 from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
