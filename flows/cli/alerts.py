@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, ConfigFile, StorePath, print_json, print_text, store_path
+from flows.cli.options import AsJson, ConfigFile, StorePath, load_config, print_json, print_text, store_path
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -83,14 +83,30 @@ def show(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, as_
         print_text(*alert_view(found))
 
 
-def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def explain(
+    alert_id: AlertId,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="A file, directory or pattern that the run read, as it was named then."),
+    ] = None,
+    db: StorePath = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Rebuild the state behind an alert by replaying its run up to that window, and show how it came about.
 
-    The run's input must still be where it was.  Example: [bold]driftnet explain 3fa9[/]
+    The run's input must still be where it was; and it is only opened where you name it too, in a configuration or with
+    --input, as is code that detectors load: a store may come from anybody.
+
+    Examples:
+
+      [bold]driftnet explain 3fa9 --config fraud.toml[/]
+
+      [bold]driftnet explain 3fa9 --input day1.jsonl.gz --input day2.jsonl.gz[/]
     """
     from flows.assemble import Assembly
     from flows.cli.display import display, event_time
-    from flows.config.load import loads
+    from flows.config.saved import load_saved
     from flows.explain import explain as rebuild
     from flows.sinks.store import AlertStore
     from state.errors import SourceError
@@ -103,7 +119,7 @@ def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, 
         raise SourceError(
             f"store {path}: the run that raised alert {alert['alert_id']} is not recorded; nothing to replay"
         )
-    then = loads(run.config, f"the configuration of run {run.run_id}")
+    then = load_saved(run.config, f"the configuration of run {run.run_id}", load_config(config), inputs or ())
     with display(quiet=as_json) as screen:
         partitions, reads = Assembly(then).inputs()
         found = rebuild(

@@ -29,13 +29,18 @@ def load(
     environ: os.environ if None.  settings: "section.key=value".
     Raises ConfigError naming file, line, key, what was seen and what is allowed.
     """
-    return _checked(read(path, os.environ if environ is None else environ, settings))
+    return check(read(path, os.environ if environ is None else environ, settings))
 
 
 def loads(toml: str, name: str = "text") -> "Config":
     """Like `load`, of text; for tests and tools.  The environment has no say."""
+    return check(layers_of(toml, name))
+
+
+def layers_of(toml: str, name: str) -> Layers:
+    """The layers that `loads` checks, unchecked.  Raises ConfigError for what is not TOML."""
     user = _layer(toml, name)
-    return _checked(Layers((user,) if _extends_nothing(user) else (_shipped(), user)))
+    return Layers((user,) if _extends_nothing(user) else (_shipped(), user))
 
 
 def load_table(
@@ -47,7 +52,7 @@ def load_table(
 ) -> "Config":
     """Like `load`, on top of what is shipped for tables or series (TABLE, SERIES) and what the columns say."""
     layers = [_shipped(shipped), Layer("the table's columns", columns), *([] if path is None else [_file(Path(path))])]
-    return _checked(_with_keys(layers, environ, settings))
+    return check(_with_keys(layers, environ, settings))
 
 
 def read(path: Path | str | None, environ: Mapping[str, str], settings: Sequence[str] = ()) -> Layers:
@@ -64,7 +69,8 @@ def _with_keys(layers: Sequence[Layer], environ: Mapping[str, str], settings: Se
     return Layers((*layers, *_environment(environ, below), *(_setting(text, below) for text in settings)))
 
 
-def _checked(layers: Layers) -> "Config":
+def check(layers: Layers) -> "Config":
+    """The configuration that these layers make up.  Raises ConfigError."""
     from pydantic import ValidationError
 
     from flows.config.models import Config
