@@ -9,6 +9,8 @@ import typer
 
 from flows.cli import alerts, bench, config, convert, detectors, load, replay, run, savepoint, score, simulate
 from flows.cli.logs import LogFormat, configure_logs
+from flows.private import make_files_private
+from flows.redaction import hidden
 from state.errors import DriftnetError
 
 app = typer.Typer(
@@ -55,6 +57,7 @@ def driftnet(
     Start with [bold]driftnet run[/], which simulates a day of a streaming platform and finds the fraud in it.
     """
     configure_logs(log_format, verbose=verbose)
+    make_files_private()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=arguments)
     except DriftnetError as error:
         sys.stdout.flush()
-        sys.stderr.write(f"driftnet: {error}\n")
+        sys.stderr.write(f"driftnet: {hidden(str(error))}\n")
         raise SystemExit(error.exit_code) from None
     except BrokenPipeError:
         # The reader, `head` for example, has seen enough. Python must not complain about it again at exit.

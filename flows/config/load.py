@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.config.layers import Key, Layer, Layers, line_numbers
+from flows.redaction import hidden
 from state.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def _environment(environ: Mapping[str, str], below: Mapping[str, Any]) -> list[L
 def _setting(text: str, below: Mapping[str, Any]) -> Layer:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text}: seen {text!r}, allowed: KEY=VALUE, such as alerts.budget_per_day=50")
-    return _single(f"--set {text}", _spelled(tuple(key.strip().split(".")), below), value)
+        raise ConfigError(f"--set: seen {hidden(text)!r}, allowed: KEY=VALUE, such as alerts.budget_per_day=50")
+    return _single(f"--set {key.strip()}", _spelled(tuple(key.strip().split(".")), below), value)
 
 
 def _single(name: str, key: Key, text: str) -> Layer:

@@ -20,6 +20,7 @@ from flows.engine.lock import deleting, held_by_run
 from flows.engine.shape import check_shape
 from flows.engine.stages import Stages
 from flows.engine.store import PARTS
+from flows.private import close_directory
 from state.errors import CheckpointError, SnapshotError
 from state.segments import Segments
 
@@ -40,6 +41,7 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], hos
     with ExitStack() as stack:
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            close_directory(directory)
             stack.enter_context(held_by_run(directory, host))
             if host:
                 _wait_for(directory / _STORE)

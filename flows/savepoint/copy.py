@@ -10,6 +10,7 @@ import orjson
 
 from flows.engine.lock import copying
 from flows.engine.store import copy_store, read_checkpoint, sink_state
+from flows.private import close_directory
 from flows.savepoint.manifest import NAME, Manifest, describe, read, require_whole
 from state.errors import SnapshotError
 
@@ -39,6 +40,7 @@ def create(state_dir: Path, target: Path) -> Manifest:
             checkpoint = copy_store(state_dir / _STORE, fresh / _STORE)
             shutil.copytree(state_dir, fresh, ignore=_LEFT_OUT, dirs_exist_ok=True)
         (fresh / NAME).unlink(missing_ok=True)
+        close_directory(fresh)
         manifest = describe(fresh, checkpoint.epoch, sink_state(checkpoint).get("counts", {}))
         manifest.write(fresh)
         fresh.rename(target)
