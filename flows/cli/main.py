@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import alerts, bench, config, convert, detectors, load, replay, run, savepoint, score, simulate
+from flows.cli import alerts, bench, config, convert, detectors, forget, load, replay, run, savepoint, score, simulate
 from flows.cli.logs import LogFormat, configure_logs
 from flows.private import make_files_private
 from flows.redaction import hidden
@@ -26,6 +26,7 @@ app.command("replay")(replay.replay)
 app.command("load")(load.load)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(alerts.explain)
+app.command("forget")(forget.forget)
 app.command("score")(score.score)
 app.command("evaluate")(score.evaluate)
 app.command("bench", add_help_option=False, context_settings=bench.FORWARD)(bench.bench)

@@ -78,10 +78,15 @@ def chunks_beside(store: Path) -> Callable[[str, Any], Segments]:
     """(step, who) -> the chunks of that operator's snapshots, beside Bytewax's recovery store, which has the roots."""
 
     def chunks_of(step: str, who: Any) -> Segments:
-        name = step if who is None else f"{step}-{quote(str(who), safe='')}"
-        return Segments(store.with_name(_CHUNKS) / name, deleting=lambda: deleting(store.parent))
+        return Segments(chunk_folder(store, step, who), deleting=lambda: deleting(store.parent))
 
     return chunks_of
+
+
+def chunk_folder(store: Path, step: str, who: Any) -> Path:
+    """Where the chunks of one operator are."""
+    name = step if who is None else f"{step}-{quote(str(who), safe='')}"
+    return store.with_name(_CHUNKS) / name
 
 
 def _store(directory: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from state.errors import CheckpointError, SnapshotError
-from state.pickles import load_plain
+from state.pickles import dump_plain, load_plain
 
 PARTS: Final = 4
 """Files of a store, for its whole life: more of them resume faster, each costs some milliseconds per epoch."""
@@ -151,6 +151,29 @@ def discard_uncommitted(store: Path) -> int:
     except sqlite3.Error as error:
         raise CheckpointError(f"recovery store {store} cannot be written: {error}; make it writable") from error
     return found
+
+
+def replace_states(store: Path, states: Mapping[tuple[str, str], Any], epoch: int) -> None:
+    """Puts states in the place of those that a run would go on from, and removes all others of these keys for good,
+    from the files' free pages too.  epoch: of the checkpoint.  Only while no process works on the store.
+    """
+    try:
+        for path in _files(store):
+            with closing(sqlite3.connect(path, timeout=10.0, isolation_level=None)) as db:
+                db.execute("PRAGMA secure_delete=ON")
+                db.execute("BEGIN IMMEDIATE")
+                for (step, key), state in states.items():
+                    of_key = "FROM snaps WHERE step_id = ? AND state_key = ?"
+                    latest = db.execute(f"SELECT max(snap_epoch) {of_key} AND snap_epoch < ?", [step, key, epoch])
+                    ((at,),) = latest.fetchall()
+                    db.execute(f"DELETE {of_key} AND snap_epoch IS NOT ?", [step, key, at])
+                    change = [dump_plain(state), step, key]
+                    db.execute("UPDATE snaps SET ser_change = ? WHERE step_id = ? AND state_key = ?", change)
+                db.execute("COMMIT")
+                db.execute("VACUUM")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise CheckpointError(f"recovery store {store} cannot be written: {error}; make it writable") from error
 
 
 def latest_execution(store: Path) -> int:

@@ -62,8 +62,7 @@ class Look:
 
     def look_up(self, user: str) -> dict[str, Any] | None:
         """What is known of one user, by the id as events have it; None when nothing is."""
-        subject = xxh3_64_intdigest(user.encode()) or 1
-        group = int(key_group(np.array([subject], np.uint64), self.job.key_groups)[0])
+        subject, group = place_of(user, self.job)
         operator = self.subjects.get(group)
         found = operator.look_up(subject) if operator else None
         return None if found is None else {"user": user, "key_group": group} | found
@@ -92,14 +91,26 @@ def _existing(directory: Path) -> Path:
     return directory
 
 
-def _built(directory: Path, checkpoint: Checkpoint, own: Config) -> Look:
+def saved_job(directory: Path, own: Config) -> tuple[Job, dict[str, Any]]:
+    """The job whose state is in a directory, and its shape.  own: as for `opened`.  Raises what that does."""
     config = directory / CONFIG_NOTE
     try:
         toml = config.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SnapshotError(f"{config}: without the configuration the state cannot be read: {error}") from None
     shape = read_shape(directory / SHAPE)
-    look = Look(load_saved(toml, str(config), own).job(), checkpoint, shape)
+    return load_saved(toml, str(config), own).job(), shape
+
+
+def place_of(user: str, job: Job) -> tuple[int, int]:
+    """The hash of a user's id, as events have it, and its key group."""
+    subject = xxh3_64_intdigest(user.encode()) or 1
+    return subject, int(key_group(np.array([subject], np.uint64), job.key_groups)[0])
+
+
+def _built(directory: Path, checkpoint: Checkpoint, own: Config) -> Look:
+    job, shape = saved_job(directory, own)
+    look = Look(job, checkpoint, shape)
     stages = JobStages(look.job, tuple(shape["partitions"]))
     chunks_of = chunks_beside(directory / "store")
     for step, states in ((s, checkpoint.of_step(s)) for s in ("subject", "population", "alerts")):
