@@ -1,5 +1,6 @@
 """The state directory: ours to lock, and to check that what is saved there belongs to this job."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,12 +21,14 @@ from flows.engine.lock import deleting, held_by_run
 from flows.engine.shape import check_shape
 from flows.engine.stages import Stages
 from flows.engine.store import PARTS
+from flows.filesystem import network_type
 from flows.private import close_directory
 from state.errors import CheckpointError, SnapshotError
 from state.segments import Segments
 
 RECOVERY_ERRORS: Final = (InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError)
 """What Bytewax says of a store that it cannot go on from."""
+_log: Final = logging.getLogger("driftnet.engine")
 _STORE: Final = "store"
 _CHUNKS: Final = "chunks"
 
@@ -42,6 +45,13 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], hos
         try:
             directory.mkdir(parents=True, exist_ok=True)
             close_directory(directory)
+            if kind := network_type(directory):
+                _log.warning(
+                    "state directory %s is on a network file system (%s), which SQLite does not support: one host with"
+                    " a disk of its own is safe; for several see docs/deployment.md",
+                    directory,
+                    kind,
+                )
             stack.enter_context(held_by_run(directory, host))
             if host:
                 _wait_for(directory / _STORE)
