@@ -12,6 +12,7 @@ from flows.engine.stages import IngestOperator, Item, Routed
 from flows.engine.watch import Watch
 from flows.operators.messages import Output
 from flows.sources.base import Partition, Source
+from state.snapshot import reading
 
 _NAP: Final = timedelta(milliseconds=25)
 _LIVE_NAP: Final = timedelta(milliseconds=100)
@@ -38,9 +39,10 @@ class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
             reader = self._sources[for_part].open(for_part)
             if resume_state is None:
                 return LinePartition(self._context, watch, reader, self._context.stages.ingest(for_part, resume=None))
-            reader.seek(resume_state["position"])
-            ingest = self._context.stages.ingest(for_part, resume=resume_state["ingest"])
-            return LinePartition(self._context, watch, reader, ingest, resume_state["done"])
+            with reading(f"partition {for_part}"):
+                reader.seek(resume_state["position"])
+                ingest = self._context.stages.ingest(for_part, resume=resume_state["ingest"])
+                return LinePartition(self._context, watch, reader, ingest, resume_state["done"])
 
 
 class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
