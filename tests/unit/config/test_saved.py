@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flows.config import load, loads
+from flows.config.declarations import DetectorConfig
 from flows.config.models import Config
 from flows.config.saved import load_saved
 from state.errors import ConfigError
@@ -66,6 +67,15 @@ def test_what_the_own_configuration_names_is_loaded(own: Config) -> None:
         load_saved(toml % 100, "saved", own)
     ours = loads(toml % 200)
     assert "mine" in load_saved(toml % 100, "saved", ours).detectors
+
+
+def test_files_are_the_same_wherever_one_stands(own: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path in the own configuration names the file that a run wrote down in full."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no_detector.py").write_text("")
+    ours = own.model_copy(update={"detectors": {"mine": DetectorConfig(type="no_detector.py")}})
+    found = load_saved(saved(f'type = "{tmp_path}/no_detector.py"'), "saved", ours)
+    assert "mine" in found.detectors
 
 
 def test_the_shipped_one_needs_nobody(own: Config) -> None:

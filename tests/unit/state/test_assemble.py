@@ -119,9 +119,9 @@ def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
     """Sessions are saved as steps from how they once were: one that is dropped would be in there."""
     spec = WindowSpec("w", kind, 40) if kind is WindowKind.TUMBLING else WindowSpec("w", kind, gap_us=20, max_us=1000)
     a = assembler(spec, PANE)
-    a.step(10, pane((1, 3), (2, 4)))
+    a.step(10, pane(*((slot, 4) for slot in range(1, 30))))
     a.snapshot(Bundle())
-    a.step(20, pane((1, 13), (2, 14), (3, 15)))
+    a.step(20, pane((1, 13), (30, 15)))
     a.drop(np.array([2]))
     a.condense()
 
@@ -132,7 +132,7 @@ def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
 
     chunks = Kept()
     root = a.snapshot(chunks)
-    assert chunks.cells() == [1, 3]
+    assert set(chunks.cells()) == {1, *range(3, 31)}
     again = assembler(spec, PANE)
     again.restore(root, chunks)
     assert sorted(int(s) for c in again.cells() for s in c.slot) == sorted(int(s) for c in a.cells() for s in c.slot)
