@@ -9,6 +9,7 @@ from flows.cli.options import AsJson, ConfigFile, StorePath, load_config, print_
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
     from flows.explain import Explanation
     from flows.sinks.store import AlertStore
@@ -47,24 +48,7 @@ def list_alerts(
     if not found:
         print_text("no alerts")
         return
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("id", "raised", "severity", "subject", "window"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("probability", justify="right", no_wrap=True)
-    table.add_column("why")
-    for a in found:
-        table.add_row(
-            a["alert_id"],
-            _minute(a["raised"]),
-            a["severity"],
-            a["subject"],
-            a["window"],
-            f"{a['tail_probability']:.1e}",
-            _why(a),
-        )
-    print_text(table)
+    print_text(list_view(found))
 
 
 @app.command()
@@ -133,6 +117,28 @@ def explain(
         print_json(found.to_json())
     else:
         print_text(*alert_view(alert), "", *_rebuilt(found))
+
+
+def list_view(alerts: list[dict[str, Any]]) -> "Table":
+    """Alert records for people, a line each."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("id", "raised", "severity", "subject", "window"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column("why")
+    for a in alerts:
+        table.add_row(
+            a["alert_id"],
+            _minute(a["raised"]),
+            a["severity"],
+            a["subject"],
+            a["window"],
+            f"{a['tail_probability']:.1e}",
+            _why(a),
+        )
+    return table
 
 
 def alert_view(a: dict[str, Any]) -> list["RenderableType"]:

@@ -1,11 +1,12 @@
-"""Bytes of strangers: savepoints, commands, labels and configurations that anybody may have written.  Whatever is in
-them, the only thing that comes out is an error of ours.
+"""Bytes of strangers: savepoints, stores, commands, labels and configurations that anybody may have written.  Whatever
+is in them, the only thing that comes out is an error of ours.
 """
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,17 +18,22 @@ from hypothesis import strategies as st
 
 import state.snapshot
 from flows.assemble import Assembly
+from flows.cli.alerts import alert_view, list_view
+from flows.cli.options import text_console
 from flows.config import loads
 from flows.config.saved import load_saved
 from flows.engine.plan import Options
+from flows.local import LocalDriver
 from flows.savepoint.copy import create
 from flows.savepoint.look import opened
 from flows.savepoint.manifest import NAME, describe, read
+from flows.sinks.store import AlertStore
 from flows.wire.reject import BadLineError
 from flows.wire.told import read_command, read_label
 from flows.worker import work
 from state.errors import ConfigError, DriftnetError, SnapshotError
 from state.snapshot import unpack
+from tests.unit.cli.conftest import SMALL
 
 JOB: Final = """
 [job]
@@ -201,6 +207,46 @@ def test_lines_that_are_nearly_right(changed: dict[str, Any], changes: Edits) ->
         for text in (line, edited(line, changes)):
             with suppress(BadLineError):
                 read_line(text)
+
+
+def alert_of(place: Path) -> dict[str, Any]:
+    """An alert as a run writes it."""
+    assembly = Assembly(loads(SMALL.replace('path = "driftnet.db"', f'path = "{place}"')))
+    partitions, _ = assembly.inputs()
+    sinks = assembly.sinks()
+    LocalDriver(assembly.config.job(), partitions, sinks).run()
+    for sink in (s for of_stream in sinks.values() for s in of_stream):
+        sink.close()
+    assembly.record()
+    return AlertStore(place).list_alerts()[0]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    place = tmp_path_factory.mktemp("store") / "alerts.db"
+    alert = alert_of(place)
+    with closing(sqlite3.connect(place)) as db, db:
+        db.execute("DELETE FROM alerts WHERE id <> ?", [alert["alert_id"]])
+    return place, alert
+
+
+@FEW
+@given(changed=st.dictionaries(st.integers(0, 20), values, min_size=1, max_size=2), changes=edits | st.just([]))
+@example(changed={}, changes=[])
+def test_stores(store: tuple[Path, dict[str, Any]], changed: dict[int, Any], changes: Edits) -> None:
+    """Records with members of other types, and with bytes that are changed, in a list, a view and a search."""
+    place, alert = store
+    members = list(alert)
+    record = alert | {members[i % len(members)]: value for i, value in changed.items()}
+    text = edited(json.dumps(record).encode(), changes)
+    for value in (text.decode(errors="replace"), text):
+        with closing(sqlite3.connect(place)) as db, db:
+            db.execute("UPDATE alerts SET record = ?", [value])
+        with only_ours():
+            (found,) = AlertStore(place).list_alerts()
+            text_console().print(list_view([found]), *alert_view(found))
+        with only_ours():
+            AlertStore(place).run_of(alert["alert_id"])
 
 
 SHIPPED: Final = files("flows").joinpath("defaults.toml").read_bytes()
