@@ -86,20 +86,20 @@ def forget_in_lines(path: Path, about: About) -> int:
 
     A line's place stays, as spaces, which readers of JSON Lines skip: a run goes on in the file at a saved position.
     """
-    found = 0
+    found: list[tuple[int, int]] = []
     try:
         with path.open("r+b") as file:
             at = 0
             for line in file:
                 if about(_parsed(line)):
-                    found += 1
-                    file.seek(at)
-                    file.write(b" " * len(line.rstrip(b"\r\n")))
+                    found.append((at, len(line.rstrip(b"\r\n"))))
                 at += len(line)
+            for at, length in found:
                 file.seek(at)
+                file.write(b" " * length)
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
-    return found
+    return len(found)
 
 
 def _parsed(text: str | bytes) -> Any:

@@ -16,6 +16,7 @@ from flows.savepoint.manifest import describe, is_savepoint, require_whole
 from flows.worker import JobStages
 from state.chunks import Saved
 from state.segments import Segments
+from state.snapshot import reading
 
 State = dict[tuple[str, str], Any]
 
@@ -37,7 +38,8 @@ def forget_in_state(directory: Path, name: str, own: Config) -> Counter[str]:
         if checkpoint is None:
             return Counter()
         found = Counter[str]()
-        states, old = _rewritten(directory, checkpoint, name, own, found)
+        with reading(str(directory)):
+            states, old = _rewritten(directory, checkpoint, name, own, found)
         replace_states(store, states, checkpoint.epoch)
         for file in old:
             file.unlink()

@@ -25,6 +25,7 @@ from flows.worker import CONFIG_NOTE, JobStages
 from state.chunks import Saved
 from state.errors import SnapshotError
 from state.keygroup import key_group
+from state.snapshot import reading
 
 
 @dataclass
@@ -82,7 +83,9 @@ def opened(directory: Path, own: Config | None = None) -> Iterator[Look]:
         checkpoint = read_checkpoint(directory / "store", frozen=is_copy)
         if checkpoint is None:
             raise SnapshotError(f"{directory}: nothing is saved there yet")
-        yield _built(directory, checkpoint, own or load(environ={}))
+        with reading(str(directory)):
+            look = _built(directory, checkpoint, own or load(environ={}))
+        yield look
 
 
 def _existing(directory: Path) -> Path:

@@ -36,6 +36,8 @@ def change(state: Path, step: str, to: Any) -> None:
         ("subject", lambda was: (was[0], b"x"), "subject: not a snapshot frame"),
         ("population", lambda was: (was[0], pack("population", 2, {}, {})), "cohort all: saved state that makes no"),
         ("alerts", lambda was: (was[0], pack("alerts", 2, {}, {})), "alert policy: saved state that makes no sense"),
+        ("subject", lambda was: (*was, 3), "subject: saved state that makes no sense"),
+        ("alerts", lambda was: 7, "alerts: saved state that makes no sense"),
         ("sinks", lambda was: was | {"positions": 3}, "positions of the sinks: saved state that makes no sense"),
     ],
 )
