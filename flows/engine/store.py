@@ -153,9 +153,9 @@ def discard_uncommitted(store: Path) -> int:
     return found
 
 
-def replace_states(store: Path, states: Mapping[tuple[str, str], Any], epoch: int) -> None:
-    """Puts states in the place of those that a run would go on from, and removes all others of these keys for good,
-    from the files' free pages too.  epoch: of the checkpoint.  Only while no process works on the store.
+def replace_states(store: Path, checkpoint: Checkpoint, states: Mapping[tuple[str, str], Any]) -> None:
+    """Puts other states in the place of some of a checkpoint, and removes what else there is of these keys for good,
+    from the files' free pages too.  Only while no process works on the store.
     """
     try:
         for path in _files(store):
@@ -164,7 +164,9 @@ def replace_states(store: Path, states: Mapping[tuple[str, str], Any], epoch: in
                 db.execute("BEGIN IMMEDIATE")
                 for (step, key), state in states.items():
                     of_key = "FROM snaps WHERE step_id = ? AND state_key = ?"
-                    latest = db.execute(f"SELECT max(snap_epoch) {of_key} AND snap_epoch < ?", [step, key, epoch])
+                    latest = db.execute(
+                        f"SELECT max(snap_epoch) {of_key} AND snap_epoch < ?", [step, key, checkpoint.epoch]
+                    )
                     ((at,),) = latest.fetchall()
                     db.execute(f"DELETE {of_key} AND snap_epoch IS NOT ?", [step, key, at])
                     change = [dump_plain(state), step, key]

@@ -40,7 +40,7 @@ def forget_in_state(directory: Path, name: str, own: Config) -> Counter[str]:
         found = Counter[str]()
         with reading(str(directory)):
             states, old = _rewritten(directory, checkpoint, name, own, found)
-        replace_states(store, states, checkpoint.epoch)
+        replace_states(store, checkpoint, states)
         for file in old:
             file.unlink()
         about = About(name, own.event.subject)
