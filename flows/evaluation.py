@@ -76,7 +76,6 @@ class Evaluation:
         """The same for people."""
         from rich.console import Group
         from rich.table import Table
-        from rich.text import Text
 
         head = two_columns("Against the simulator's truth")
         head.add_row(
@@ -90,7 +89,7 @@ class Evaluation:
         for title in ("accounts", "found", "median time to detection"):
             campaigns.add_column(title, justify="right")
         for c in self.campaigns:
-            found = Text(str(c.found), "" if c.found else "red")
+            found = f"[red]{c.found}[/]" if not c.found else str(c.found)
             campaigns.add_row(c.name, f"{c.accounts:,}", found, _time(c.detection_s))
         roles = Table("genuine accounts", box=None, padding=(0, 2, 0, 0))
         for title in ("accounts", "alerted", "critical or high"):

@@ -129,7 +129,7 @@ class Summary:
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
-        verdict = "" if self.balanced else "  NOT BALANCED: lines were lost or counted twice"
+        verdict = "" if self.balanced else "  [bold red]NOT BALANCED: lines were lost or counted twice[/]"
         yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
         if self.late * 20 > self.read:
             yield (

@@ -185,14 +185,16 @@ def _get(store: "AlertStore", path: Path, prefix: str) -> dict[str, Any]:
 def _rebuilt(found: "Explanation") -> list["RenderableType"]:
     """What only a replay can say: the whole round, and every feature."""
     from rich.table import Table
-    from rich.text import Text
 
     from flows.report import two_columns
 
     head = two_columns("Rebuilt from the run's input")
-    said = f"{found.tail_probability:.1e}, "
-    other = ("not what was stored", "red"), ": input or configuration have changed"
-    head.add_row("probability", Text.assemble(said, *(["the same to the bit"] if found.reproduced else other)))
+    same = (
+        "the same to the bit"
+        if found.reproduced
+        else "[red]not what was stored[/]: input or configuration have changed"
+    )
+    head.add_row("probability", f"{found.tail_probability:.1e}, {same}")
     head.add_row("rank", f"{found.rank:,} of {found.rows:,} windows in its round")
     for d in found.detectors:
         verdict = (

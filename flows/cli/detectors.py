@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.options import AsJson, print_json, print_text, text_console
-from flows.text import visible
 
 if TYPE_CHECKING:
     from detectors.checks import Check
@@ -32,13 +31,11 @@ def list_detectors(as_json: AsJson = False) -> None:
         print_json([d.to_json() for d in found])
         return
     from rich.table import Table
-    from rich.text import Text
 
     console = text_console()
     for detector in found:
         scope = "one model per cohort" if detector.scope == "cohort" else "one history per subject"
-        title = f"  version {detector.version}, {scope}\n  {detector.summary}"
-        console.print(Text.assemble((detector.type, "bold"), title))
+        console.print(f"[bold]{detector.type}[/]  version {detector.version}, {scope}\n  {detector.summary}")
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
         table.add_column(style="cyan", no_wrap=True)
         table.add_column(style="green", no_wrap=True)
@@ -63,7 +60,7 @@ def check(
 
     Example: [bold]driftnet detectors check driftnet_night_owl/detector.py[/]
     """
-    from rich.text import Text
+    from rich.markup import escape
 
     from detectors.checks import yield_checks
     from detectors.registry import spec_from
@@ -79,8 +76,7 @@ def check(
         print_json([{"check": name, "broken": why} for name, why in found])
     else:
         for name, why in found:
-            fate = ("ok    ", "green") if why is None else ("FAIL  ", "red")
-            print_text(Text.assemble(fate, visible(name if why is None else f"{name}\n      {why}", keep="\n")))
+            print_text(f"[green]ok[/]    {name}" if why is None else f"[red]FAIL[/]  {name}\n      {escape(why)}")
     if any(why is not None for _, why in found):
         raise typer.Exit(1)
 

@@ -11,7 +11,6 @@ from flows.cli import alerts, bench, config, convert, detectors, forget, load, r
 from flows.cli.logs import LogFormat, configure_logs
 from flows.private import make_files_private
 from flows.redaction import hidden
-from flows.text import visible
 from state.errors import DriftnetError
 
 app = typer.Typer(
@@ -68,8 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=arguments)
     except DriftnetError as error:
         sys.stdout.flush()
-        text = visible(hidden(str(error)), keep="\n")
-        sys.stderr.write(f"driftnet: {text}\n")
+        sys.stderr.write(f"driftnet: {hidden(str(error))}\n")
         raise SystemExit(error.exit_code) from None
     except BrokenPipeError:
         # The reader, `head` for example, has seen enough. Python must not complain about it again at exit.

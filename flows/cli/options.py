@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.text import visible
-
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -68,30 +66,17 @@ def print_json(value: Any) -> None:
 
 
 def print_text(*parts: "RenderableType") -> None:
-    """Texts, as they are, and tables on standard output; in full width where that is not a terminal.
-
-    Markup is taken for text: ids and names are in most of what is printed.  What is to look otherwise is a rich.Text.
-    """
-    from rich.text import Text
-
+    """Text and tables on standard output; in full width where that is not a terminal."""
     console = text_console()
     for part in parts:
-        console.print(Text(visible(part, keep="\n")) if isinstance(part, str) else part)
+        console.print(part)
 
 
 def text_console() -> "Console":
-    """Standard output; lines are not cut where it is a file or a pipe.  Texts go through `flows.text.visible`."""
+    """Standard output; lines are not cut where it is a file or a pipe."""
     from rich.console import Console
-    from rich.text import Text
 
-    class PlainConsole(Console):
-        """Rich asks this for every text that is no Text, such as a table's cells."""
-
-        def render_str(self, text: str, **how: Any) -> Text:
-            return super().render_str(visible(text), **how | {"markup": False, "emoji": False})
-
-    wide = not sys.stdout.isatty()
-    return PlainConsole(highlight=False, soft_wrap=wide, width=160 if wide else None)
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
 
 
 def store_note(config: "Config") -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.options import AsJson, load_config, print_json, print_text
-from flows.text import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -177,8 +176,6 @@ def diff(
 
 
 def _described(told: dict[str, Any]) -> list[Any]:
-    from rich.text import Text
-
     groups = _table("key group", "users", "rows waiting", "watermark", "bytes", "open cells")
     for name, group in told["groups"].items():
         cells = ", ".join(f"{window} {n:,}" for window, n in group["windows"].items())
@@ -190,7 +187,7 @@ def _described(told: dict[str, Any]) -> list[Any]:
             sizes = ", ".join(f"{model} {size:,}" for model, size in models.items())
             cohorts.add_row(
                 name, _figure("watermark_us", cohort["watermark_us"]), f"{cohort['rounds_waiting']:,}",
-                f"{cohort['bytes']:,}", Text.assemble((visible(window), "bold"), " ", visible(sizes)),
+                f"{cohort['bytes']:,}", f"[bold]{window}[/] {sizes}",
             )  # fmt: skip
     head = (
         f"epoch {told['epoch']}, {told['read']:,} lines read, {told['alerts']:,} alerts, {told['users']:,} users,"
