@@ -1,12 +1,15 @@
 """`driftnet bench`: measure, compare two commits, keep the history.  Heavy imports happen inside commands."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from bench.quality.asked import Asked
 from bench.results import BenchError
 from bench.runner import DEFAULT, Part, Plan, need_extra
 from bench.runner import run as run_plan
@@ -87,10 +90,64 @@ def run(
     need_extra()
     from bench.report.write import write
 
-    ran = run_plan(_plan(scenarios or [], only or [], everything=everything, smoke=smoke, rounds=rounds))
+    plan = _plan(scenarios or [], only or [], everything=everything, smoke=smoke, rounds=rounds)
+    ran = run_plan(replace(plan, asked=_asked(out)))
     _show(write(ran.table, out), as_json=as_json)
     if ran.failed:
         sys.stderr.write("driftnet bench: some cases failed; their figures are missing\n")
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def quality(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Only scenarios whose id fits, such as 'null-*-41'; can be given more than once.",
+            show_default="all",
+        ),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=366, help="So many days of each.", show_default="seven")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Another configuration than the shipped one."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep-recordings", help="Another configuration then takes seconds, and much disk.")
+    ] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="The sizes of the tests: to see it work, not to quote.")
+    ] = False,
+    out: Out = OUT,
+    as_json: AsJson = False,
+) -> None:
+    """How true the verdicts are: simulated platforms, with and without attackers, day by day.
+
+    A scenario is an attack, a number of users and a seed: [bold]shipped-5000-41[/]. Their results are kept in
+    OUT/quality, and are taken from there while code and configuration are the same: all take hours, and can be
+    interrupted.
+
+    Examples:
+
+      [bold]driftnet bench quality --only 'null-2000-*' --only 'shipped-2000-*'[/]
+
+      [bold]driftnet bench quality --only warm-2000-41 --keep-recordings --set alerts.line=1e-3[/]
+    """
+    need_extra()
+    from bench.quality.scenarios import chosen, ids_in_words
+    from bench.report.write import write
+
+    found = chosen(only or ["*"], smoke=smoke)
+    if not found:
+        raise BenchError(f"no scenario fits {' or '.join(only or [])}; ids are ATTACK-USERS-SEED: {ids_in_words()}")
+    asked = _asked(out, days, settings or (), keep=keep)
+    ran = run_plan(Plan((), smoke=smoke, verdicts=tuple(s.id for s in found), asked=asked))
+    _show(write(ran.table, out), as_json=as_json)
+    if ran.failed:
+        sys.stderr.write("driftnet bench: some scenarios failed; their figures are missing\n")
         raise typer.Exit(FAILED)
 
 
@@ -138,7 +195,7 @@ def compare(
       [bold]driftnet bench compare HEAD WORK test_wire test_windows[/]
 
     Prints Markdown where standard output is no terminal. Exit code 1 when a case got slower by more than the limit, in
-    two measurements, or fails on the second commit only.
+    two measurements, fails on the second commit only, or makes more mistakes there than noise explains.
     """
     need_extra()
     from bench.compare.measure import QUICK, Asked
@@ -183,12 +240,17 @@ def add_history(
     """Append a run as a release.  A release that is there already is refused.
 
     Example: [bold]driftnet bench history add out/bench/summary.json[/]
+
+    Exit code 1 when it was added, but makes more mistakes than noise explains: attackers missed, people accused.
     """
-    from bench.history import FILE, add
+    from bench.history import FILE, add, read, worse_than
 
     path = file or FILE
     added = add(path, summary, release)
     print_text(f"{path}: {added['version']} added")
+    if worse := worse_than(read(path), added):
+        sys.stderr.write("".join(f"driftnet bench: worse: {line}\n" for line in worse))
+        raise typer.Exit(FAILED)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -201,7 +263,12 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(2) from None
 
 
+def _asked(out: Path, days: int | None = None, settings: Sequence[str] = (), *, keep: bool = False) -> Asked:
+    return Asked(str((out / "quality").resolve()), days, tuple(settings), keep)
+
+
 def _plan(scenarios: list[str], only: list[Part], *, everything: bool, smoke: bool, rounds: int | None) -> Plan:
+    from bench.quality.scenarios import chosen
     from bench.scenarios import SCENARIOS
 
     if unknown := [name for name in scenarios if name not in SCENARIOS]:
@@ -211,7 +278,8 @@ def _plan(scenarios: list[str], only: list[Part], *, everything: bool, smoke: bo
     parts = tuple(Part) if everything else tuple(only) or DEFAULT
     if scenarios:
         parts = (Part.SCENARIOS, *(part for part in only if part is not Part.SCENARIOS))
-    return Plan(parts, tuple(scenarios), smoke, rounds)
+    verdicts = tuple(s.id for s in chosen(["*"], smoke=smoke)) if everything else ()
+    return Plan(parts, tuple(scenarios), smoke, rounds, verdicts)
 
 
 def _show(written: "Written", *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from bench.quality.guard import worse
 from bench.report.summary import HEADLINE_SCENARIO
 from bench.report.tables import Column, Table
 from bench.report.units import NONE, number, percent, size, times
@@ -48,10 +49,30 @@ def add(path: Path, summary: Path, version: str | None = None) -> dict[str, Any]
     return dict(found)
 
 
+def worse_than(releases: Sequence[dict[str, Any]], added: dict[str, Any]) -> list[str]:
+    """Scenarios whose verdicts got worse by more than noise since the last release that had them, in words."""
+    found = []
+    for name, now in added.get("verdicts", {}).items():
+        earlier = [
+            line for line in releases if name in line.get("verdicts", {}) and line["version"] != added["version"]
+        ]
+        before = earlier[-1]["verdicts"][name] if earlier else None
+        if before is not None and before["days"] == now["days"]:
+            since = earlier[-1]["version"]
+            found += [f"{name}: {what} since {since}" for what in worse(before["mistakes"], now["mistakes"])]
+    return found
+
+
 def table(releases: Sequence[dict[str, Any]], scenario: str = HEADLINE_SCENARIO) -> Table:
-    """One row per release: the headline figures of a scenario, and the quality."""
+    """One row per release: the headline figures of a scenario, and the quality.
+
+    false per 1,000: false alerts per 1,000 genuine subject-days in all scenarios of `driftnet bench quality`.
+    """
     columns = [Column("release", left=True), Column("date", left=True), Column("commit", left=True)]
-    columns += [Column(t) for t in ("whole, × loads", "events/s", "per user", "peak RSS", "precision", "recall")]
+    columns += [
+        Column(t)
+        for t in ("whole, × loads", "events/s", "per user", "peak RSS", "precision", "recall", "false per 1,000")
+    ]
     columns.append(Column("machine", left=True))
     return Table(f"Releases, {scenario}", columns, [_row(line, scenario) for line in releases])
 
@@ -69,5 +90,12 @@ def _row(line: dict[str, Any], scenario: str) -> list[str]:
         size(figures.get("peak_rss_bytes")),
         percent(quality.get("precision")),
         percent(quality.get("recall")),
+        number(_false_per_1000(line.get("verdicts", {}))),
         line["machine"],
     ]
+
+
+def _false_per_1000(verdicts: dict[str, dict[str, Any]]) -> float | None:
+    """Of all scenarios together."""
+    days = sum(found["genuine_days"] for found in verdicts.values())
+    return 1000 * sum(found["false_alerts"] for found in verdicts.values()) / days if days else None

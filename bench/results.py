@@ -10,7 +10,7 @@ import orjson
 
 from state.errors import DriftnetError
 
-KINDS = ("scenario", "layer", "growth", "others", "quality")
+KINDS = ("scenario", "layer", "growth", "others", "quality", "verdicts")
 """What `extra_info["kind"]` can be."""
 
 
@@ -44,10 +44,14 @@ class Case:
 
     @property
     def cpu_s(self) -> float:
-        """The figure that two commits are compared by: the smallest CPU time of the whole flow, or of the case."""
-        if self.kind == "scenario":
-            return min(self.info["cpu_s"]["whole"])
-        return self.min_s
+        """What two commits are compared by: the smallest CPU time of the whole flow, of a replay, or of the case."""
+        match self.kind:
+            case "scenario":
+                return min(self.info["cpu_s"]["whole"])
+            case "verdicts":
+                return float(self.info["cpu_s"])
+            case _:
+                return self.min_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,12 +13,14 @@ from typing import Any
 
 import orjson
 
+from bench.quality.asked import Asked
 from bench.results import BenchError, merged
 
 ROOT = Path(__file__).parents[1]
 """Where the package `bench` is: a checkout, or site-packages."""
 CASES = ROOT / "bench" / "cases"
 INI = ROOT / "bench" / "runner.ini"
+_VERDICTS = "test_verdicts.py"
 NEEDED = ("pytest", "pytest_benchmark", "pyinstrument", "matplotlib", "jinja2")
 """The modules that the extra `bench` installs."""
 
@@ -38,12 +40,17 @@ DEFAULT = (Part.SCENARIOS, Part.LAYERS, Part.QUALITY)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run.  scenarios: ids, all when empty.  rounds: at least so many; None: as a case thinks right."""
+    """What to run.  scenarios: ids, all when empty.  rounds: at least so many; None: as a case thinks right.
+
+    verdicts: ids of bench.quality.scenarios, none when empty.  asked: how those are measured.
+    """
 
     parts: tuple[Part, ...] = DEFAULT
     scenarios: tuple[str, ...] = ()
     smoke: bool = False
     rounds: int | None = None
+    verdicts: tuple[str, ...] = ()
+    asked: Asked = field(default_factory=Asked)
 
     def batches(self) -> Iterator[tuple[str, list[str]]]:
         """(timer, what pytest is asked for) of each child process.
@@ -51,6 +58,7 @@ class Plan:
         Layers are timed in CPU seconds, which a busy neighbour disturbs less; the other cases take their own figures.
         """
         others = [self._targets(part) for part in Part if part in self.parts and part is not Part.LAYERS]
+        others.append([f"{CASES / _VERDICTS}::test_verdicts[{name}]" for name in self.verdicts])
         if found := [target for targets in others for target in targets]:
             yield "time.perf_counter", found
         if Part.LAYERS in self.parts:
@@ -73,7 +81,7 @@ class Ran:
 
 def layer_files() -> list[str]:
     """The files of cases that belong to no other part."""
-    apart = {f"test_{part}.py" for part in Part}
+    apart = {f"test_{part}.py" for part in Part} | {_VERDICTS}
     return [str(path) for path in sorted(CASES.glob("test_*.py")) if path.name not in apart]
 
 
@@ -94,6 +102,7 @@ def run(plan: Plan) -> Ran:
             # In a checkout the results name its commit, wherever the command was given.
             where = ROOT if is_checkout() else None
             env = environment(str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")]))
+            env |= plan.asked.environment()
             done = subprocess.run([*command, *targets], cwd=where, stdout=sys.stderr, env=env, check=False)
             codes.append(done.returncode)
             if path.exists():

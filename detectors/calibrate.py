@@ -5,7 +5,9 @@ has 24 windows a day has 24 chances.  A probability is then that of a day of a s
 nobody is left out of the sample: a tail that is cut off makes the next rows improbable, and so on.
 
 The body is the conformal rank; beyond it a detector of the whole cohort gets a fitted tail (`detectors.tail`), which
-tells far from very far.  Scores against one's own past keep the rank alone: their tails are heavier than any fit.
+tells far from very far.  Where a window holds a day, that is the tail of the people: attackers who are a group of their
+own beyond them (`detectors.groups`) are no part of it.  Scores against one's own past keep the rank alone: their tails
+are heavier than any fit.
 
 Tables and series have no subjects to count: there each row counts as one, among a sample of all rows before it.
 """
@@ -16,6 +18,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.groups import SETTLED_US, people_among
 from detectors.limits import require
 from detectors.sample import Sample
 from detectors.subject_sample import SubjectSample
@@ -23,7 +26,7 @@ from detectors.tail import Tail, fit_tail, squeeze
 from state.errors import SnapshotError
 from state.order import stable_argsort
 from state.snapshot import pack, unpack
-from state.types import DAY_US, F32, F64, I64, U64
+from state.types import DAY_US, F32, F64, I64, START_OF_TIME_US, U64
 
 _KIND: Final = "calibrator"
 _VERSION: Final = 2
@@ -63,19 +66,33 @@ class CalibrationSpec:
             floor=(0 < self.floor < 1e-3, "above 0 and below 0.001"),
         )
 
-    def build(self, whole_day: bool = True, fitted: bool = True, resume: bytes | None = None) -> "Calibrator":
+    def build(
+        self, whole_day: bool = True, fitted: bool = True, one_mode: bool = True, resume: bytes | None = None
+    ) -> "Calibrator":
         """A calibrator at work.  whole_day: whether a window holds a day.  fitted: whether there is a fitted tail.
+        one_mode: whether people's scores have one, so that a second group is attackers'.
 
         Raises SnapshotError for bytes that do not fit.
         """
         kept: type[_Rows | _Newest | _Largest] = _Rows if self.per == "row" else _Newest if whole_day else _Largest
         if resume is None:
-            return Calibrator(self, kept.empty(self.remember), fitted)
+            return Calibrator(self, kept.empty(self.remember), fitted, one_mode)
         _, meta, arrays = unpack(resume, _KIND, (_VERSION,))
         if (meta["scores"], meta["remember"]) != (kept.name, self.remember):
             saved = f"{meta['scores']}, remember={meta['remember']}"
             raise SnapshotError(f"calibrator: saved {saved}; configured {kept.name}, remember={self.remember}")
-        return Calibrator(self, kept.resume(meta, arrays), fitted)
+        calibrator = Calibrator(self, kept.resume(meta, arrays), fitted, one_mode)
+        calibrator._since_us, calibrator._now_us = meta["since_us"], meta["now_us"]
+        return calibrator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """ordered: (n,) ascending.  above: (n + 1,) how many people are at or above each.  tail: theirs."""
+
+    ordered: F32
+    above: F64
+    tail: Tail | None
 
 
 class _Rows:
@@ -157,11 +174,14 @@ class _Largest:
 class Calibrator:
     """A remembered sample of one detector's scores on one window of one cohort, and the tail fitted to it."""
 
-    def __init__(self, spec: CalibrationSpec, scores: _Rows | _Newest | _Largest, fitted: bool) -> None:
+    def __init__(self, spec: CalibrationSpec, scores: _Rows | _Newest | _Largest, fitted: bool, one_mode: bool) -> None:
         self.spec = spec
         self._scores = scores
         self._fitted = fitted
-        self._known: tuple[F32, Tail | None] | None = None
+        self._tells_groups = fitted and one_mode and isinstance(scores, _Newest)
+        self._since_us = START_OF_TIME_US
+        self._now_us = START_OF_TIME_US
+        self._known: _Fit | None = None
         self._known_version = -1
 
     @property
@@ -177,13 +197,13 @@ class Calibrator:
         """
         if not self.ready or not len(score):
             return np.full(len(score), np.nan)
-        ordered, fit = self._fit()
+        fit = self._fit()
         with np.errstate(over="ignore"):
-            rank = len(ordered) - _below(ordered, score.astype(np.float32))
-        p: F64 = np.asarray((1.0 + rank) / (len(ordered) + 1.0), dtype=np.float64)
-        if fit is not None:
-            beyond = score > fit.start
-            p[beyond] = fit.survival(score[beyond])
+            below = _below(fit.ordered, score.astype(np.float32))
+        p: F64 = (1.0 + fit.above[below]) / (1.0 + fit.above[0])
+        if fit.tail is not None:
+            beyond = score > fit.tail.start
+            p[beyond] = fit.tail.survival(score[beyond])
         p = squeeze(p, self.spec.floor)
         p[np.isnan(score)] = np.nan
         return p
@@ -191,20 +211,27 @@ class Calibrator:
     def learn(self, subject: U64, score: F64, end_us: int, slides: bool = False) -> None:
         """One round's scores, (n,) float64, of these subjects; nan is passed over.  slides: see detectors.base.Rows."""
         known = ~np.isnan(score)
+        self._now_us = end_us
+        if self._since_us == START_OF_TIME_US:
+            self._since_us = end_us
         self._scores.add(subject[known], score[known], end_us, slides)
 
-    def _fit(self) -> tuple[F32, Tail | None]:
+    def _fit(self) -> "_Fit":
         version = self._scores.sample.version
         if self._known is None or self._known_version != version:
-            ordered = self._scores.ordered()
-            fit = fit_tail(ordered, self.spec.tail_share) if self._fitted else None
-            self._known, self._known_version = (ordered, fit), version
+            ordered, share = self._scores.ordered(), self.spec.tail_share
+            settled = self._now_us - self._since_us >= SETTLED_US
+            people = people_among(ordered, share) if settled and self._tells_groups else np.ones(len(ordered))
+            above = np.append(np.cumsum(people[::-1])[::-1], 0.0)
+            self._known = _Fit(ordered, above, fit_tail(ordered, share, people) if self._fitted else None)
+            self._known_version = version
         return self._known
 
     def snapshot(self) -> bytes:
         """The sample; what is computed from it is computed again."""
         meta, arrays = self._scores.sample.state()
-        return pack(_KIND, _VERSION, {**meta, "scores": self._scores.name}, arrays)
+        times = {"since_us": self._since_us, "now_us": self._now_us}
+        return pack(_KIND, _VERSION, {**meta, **times, "scores": self._scores.name}, arrays)
 
 
 def _below(ordered: F32, values: F32) -> I64:

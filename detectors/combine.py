@@ -17,6 +17,15 @@ class Combination(StrEnum):
     """One detector that is sure is enough: for detectors that see different things."""
     GEOMETRIC = "geometric"
     """Several that are fairly sure count more than one: for views of one thing, as of a series at several scales."""
+    AGREEMENT = "agreement"
+    """Harmonic, by weights that grow with what a detector has in common with others (`detectors.weighing`)."""
+    LABELS = "labels"
+    """The same, by labels as far as there are some."""
+
+    @property
+    def weighs(self) -> bool:
+        """Whether weights are learned."""
+        return self in (Combination.AGREEMENT, Combination.LABELS)
 
 
 def combine(p: F64, weights: F64, rule: Combination = Combination.HARMONIC) -> F64:

@@ -16,8 +16,9 @@ from typing import ClassVar, Final
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows, Wave
-from detectors.groups import second_group
+from detectors.groups import GROUPS_MAX, SETTLED_US, second_group
 from detectors.limits import require, require_features
+from detectors.sample import evenly
 from detectors.scaling import log_columns, natural
 from detectors.subject_sample import SubjectSample
 from detectors.tail import Tail, fit_tail, squeeze
@@ -29,8 +30,6 @@ _FEATURE_FLOOR: Final = 1e-6
 """No feature alone is less probable than this: 14 nats."""
 _LARGE: Final = 0.05
 """An attack of this share of the sample hides itself in the tails; the first look is believed."""
-_GROUPS: Final = 6
-"""Groups that are set apart at most."""
 _LOOK_LEVELS: Final = (0.1, 0.4)
 _LOOK_UNIT: Final = 1.03
 """Standard deviations between these levels, for a normal distribution."""
@@ -40,6 +39,8 @@ _MEMORY: Final = 168
 """Fits over which shapes are averaged: a week of hours."""
 _KNOWN: Final = 24
 """Fits after which they are known."""
+_LOOK_ROWS: Final = 1024
+"""Rows of the sample that a first look is taken at."""
 _TOLD: Final = 5
 """Features that a wave is described by."""
 
@@ -63,7 +64,7 @@ class ExtremesSpec(DetectorSpec):
     ready_hours: float = 6.0
     tail_share: float = 0.25
     count_share: float = 0.3
-    settle_hours: float = 16.0
+    settle_hours: float = SETTLED_US / HOUR_US
     floor: float = 5e-5
 
     def __post_init__(self) -> None:
@@ -209,6 +210,11 @@ class Extremes(Detector):
         self._shapes = arrays["shapes"]
 
 
+def _sure(people: F64) -> F64:
+    """Whoever is more likely no person counts little: many who are a little of one would make a heavy tail."""
+    return np.where(people < 0.5, people * people, people)
+
+
 _SIGNS: Final = {Direction.HIGH: (1.0,), Direction.LOW: (-1.0,), Direction.BOTH: (1.0, -1.0)}
 
 
@@ -239,10 +245,12 @@ class _Fit:
         ]
         self.people = np.ones(len(values))
         look = self._first_look()
-        group = second_group(np.sort(look).astype(np.float32), spec.tail_share)
+        order = np.argsort(look, kind="stable")
+        few = evenly(len(order), _LOOK_ROWS, 0)
+        group = second_group(look[order[few]].astype(np.float32), spec.tail_share, strict=True)
         self.large = group is not None and group.share >= _LARGE
         if group is not None and self.large:
-            self.people[np.argsort(look, kind="stable")] = 1.0 - group.belongs
+            self.people[order] = _sure(1.0 - np.interp(np.arange(len(order)), few, group.belongs))
         self._refit()
         if settled or self.large:
             self._set_apart()
@@ -255,14 +263,14 @@ class _Fit:
 
     def _set_apart(self) -> None:
         """Group after group, as long as most are people."""
-        for _ in range(_GROUPS):
+        for _ in range(GROUPS_MAX):
             mine = np.flatnonzero(self.people >= 0.5)
             totals = self.total(self.parts(self.values[mine]))
             order = np.argsort(totals, kind="stable")
             group = second_group(totals[order].astype(np.float32), self._spec.tail_share, self._usual[-1])
             if group is None or len(mine) * (1 - group.share) < 0.5 * len(self.people):
                 return
-            self.people[mine[order]] = 1.0 - group.belongs
+            self.people[mine[order]] = _sure(1.0 - group.belongs)
             self._refit()
 
     def _refit(self) -> None:

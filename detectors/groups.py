@@ -8,21 +8,30 @@ and there is a margin), where hardly any people are in its middle, and while it 
 quarter of the sample, all alike, is taken for people: the body of the sample is then its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from detectors.tail import Tail, fit_tail
-from state.types import F32, F64
+from state.types import F32, F64, HOUR_US
 
+SETTLED_US: Final = 16 * HOUR_US
+"""How old a stream is before small groups are believed: who is there in the first hours is no sample of a day."""
+GROUPS_MAX: Final = 6
+"""Groups that are set apart at most."""
 _STARTS: Final = (0.01, 0.03, 0.08, 0.16, 0.30)
 """Shares of the sample, from the top, that the second group may begin with."""
-_ROUNDS: Final = 12
+_FIRST_STEPS: Final = 4
+_MORE_STEPS: Final = 8
+_PURSUED: Final = 2
+"""Each start is followed for a few steps, the most likely ones to the end."""
 _MARGIN: Final = 3.0
+_STRICT_MARGIN: Final = 12.0
 """Nats by which the mixture must beat what its parameters cost."""
 _SHARE_MAX: Final = 0.5
 _PEOPLE_BEYOND: Final = 0.02
+_STRICT_BEYOND: Final = 0.005
 """At most this share of people lies beyond the middle of the second group."""
 _SPREADS_APART: Final = 1.5
 """Its middle lies so many of its own spreads beyond the start of the people's tail: a few outliers are no hump."""
@@ -42,10 +51,25 @@ class Group:
     belongs: F64
 
 
-def second_group(ordered: F32, tail_share: float, usual: float | None = None) -> Group | None:
+def people_among(ordered: F32, tail_share: float) -> F64:
+    """(n,) float64, P(person) of each score of a sample, (n,) ascending: groups are set apart one after another, the
+    plainest first, as long as most are people.
+    """
+    people = np.ones(len(ordered))
+    for _ in range(GROUPS_MAX):
+        mine = np.flatnonzero(people >= 0.5)
+        group = second_group(ordered[mine], tail_share)
+        if group is None or len(mine) * (1 - group.share) < _SHARE_MAX * len(people):
+            break
+        people[mine] = 1.0 - group.belongs
+    return people
+
+
+def second_group(ordered: F32, tail_share: float, usual: float | None = None, strict: bool = False) -> Group | None:
     """The second group of a sample, (n,) float32 ascending; None where there is none to be sure of.
 
     tail_share: of the people, where their fitted tail begins.  usual: the shape that this tail is known to have.
+    strict: for scores of which people may have several modes, where only what is far beyond them is believed.
     """
     one = fit_tail(ordered, tail_share, usual=usual)
     if one is None:
@@ -53,53 +77,80 @@ def second_group(ordered: F32, tail_share: float, usual: float | None = None) ->
     values = ordered.astype(np.float64)
     cut = int(np.searchsorted(values, one.start, side="right"))
     alone = float(np.log(np.maximum(one.density(values[cut:]), _TINY)).sum()) + cut * np.log(1 - tail_share)
-    best, gain = None, 1.5 * np.log(len(values)) + _MARGIN
-    for start in _STARTS:
-        found = _separate(ordered, values, cut, start, tail_share, usual)
-        if found is not None and found[1] - alone > gain:
-            best, gain = found[0], found[1] - alone
+    sample = _Sample(ordered, values, cut, tail_share, usual)
+    begun = [sample.begin(start) for start in _STARTS]
+    likely = sorted((found for found in begun if found is not None), key=lambda found: -found.likelihood)
+    best, gain = None, 1.5 * np.log(len(values)) + (_STRICT_MARGIN if strict else _MARGIN)
+    for found in map(sample.go_on, likely[:_PURSUED]):
+        believed = found is not None and found.beyond <= (_STRICT_BEYOND if strict else _PEOPLE_BEYOND) and found.apart
+        if found is not None and believed and found.likelihood - alone > gain:
+            best, gain = found.group, found.likelihood - alone
     return best
 
 
-def _separate(
-    ordered: F32, values: F64, cut: int, start: float, tail_share: float, usual: float | None
-) -> tuple[Group, float] | None:
-    """The second group from one start, and the log-likelihood of both; None where they are no two.
-
-    The likelihood counts what lies above `cut` one by one, and all below as one event, as that of one group does.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mixture:
+    """People and a second group.  likelihood: the logarithm of both's.  beyond: the share of people beyond the middle
+    of the group.  apart: whether it is no majority, and lies far enough from where the people's tail begins.
     """
-    n = len(values)
-    first = np.zeros(n)
-    first[n - max(4, int(start * n)) :] = 1.0
-    both: tuple[Tail, Group] | None = None
-    for _ in range(_ROUNDS):
-        both = _step(ordered, values, first if both is None else _belongs(*both, values), tail_share, usual)
-        if both is None:
+
+    people: Tail
+    group: Group
+    likelihood: float
+    beyond: float
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sample:
+    """What a mixture is fitted to.  The likelihood counts what lies above `cut` one by one, and all below as one event,
+    as that of one group does.
+    """
+
+    ordered: F32
+    values: F64
+    cut: int
+    tail_share: float
+    usual: float | None
+
+    def begin(self, share: float) -> _Mixture | None:
+        """From the top `share` as the second group; None where they are no two."""
+        belongs = np.zeros(len(self.values))
+        belongs[len(belongs) - max(4, int(share * len(belongs))) :] = 1.0
+        return self._steps(belongs, _FIRST_STEPS)
+
+    def go_on(self, mixture: _Mixture) -> _Mixture | None:
+        return self._steps(mixture.group.belongs, _MORE_STEPS)
+
+    def _steps(self, belongs: F64, steps: int) -> _Mixture | None:
+        both: tuple[Tail, Group] | None = None
+        for _ in range(steps):
+            both = self._step(belongs)
+            if both is None:
+                return None
+            belongs = _belongs(*both, self.values)
+        assert both is not None
+        people, group = both[0], replace(both[1], belongs=belongs)
+        beyond = float(people.survival(np.array([group.middle]))[0]) if group.middle > people.start else 1.0
+        far = group.middle - people.start >= _SPREADS_APART * group.spread
+        return _Mixture(people, group, self._likelihood(people, group), beyond, far and group.share <= _SHARE_MAX)
+
+    def _step(self, belongs: F64) -> tuple[Tail, Group] | None:
+        """The tail of the people and the second group, given who belongs to it; None where they are no two."""
+        people, mass = fit_tail(self.ordered, self.tail_share, 1.0 - belongs, self.usual), float(belongs.sum())
+        if people is None or mass < 3:
             return None
-    assert both is not None
-    people, group = both
-    belongs = _belongs(people, group, values)
-    beyond = float(people.survival(np.array([group.middle]))[0]) if group.middle > people.start else 1.0
-    apart = group.middle - people.start >= _SPREADS_APART * group.spread
-    if group.share > _SHARE_MAX or beyond > _PEOPLE_BEYOND or not apart:
-        return None
-    tail = values[cut:]
-    mine = np.where(tail >= people.start, people.density(np.maximum(tail, people.start)), 0.0)
-    edge = max(float(values[min(cut, n - 1)]), people.start)
-    below = (1 - group.share) * (1 - float(people.survival(np.array([edge]))[0]))
-    mixed = (1 - group.share) * mine + group.share * _normal(tail, group)
-    likelihood = float(np.log(np.maximum(mixed, _TINY)).sum()) + cut * float(np.log(max(below, _TINY)))
-    return Group(group.share, group.middle, group.spread, belongs), likelihood
+        middle = float((belongs * self.values).sum()) / mass
+        variance = float((belongs * (self.values - middle) ** 2).sum()) / mass
+        return people, Group(mass / len(belongs), middle, max(variance**0.5, 0.5 * people.scale), belongs)
 
-
-def _step(ordered: F32, values: F64, belongs: F64, tail_share: float, usual: float | None) -> tuple[Tail, Group] | None:
-    """The tail of the people and the second group, given who belongs to it; None where they are no two."""
-    people, mass = fit_tail(ordered, tail_share, 1.0 - belongs, usual), float(belongs.sum())
-    if people is None or mass < 3:
-        return None
-    middle = float((belongs * values).sum()) / mass
-    variance = float((belongs * (values - middle) ** 2).sum()) / mass
-    return people, Group(mass / len(values), middle, max(variance**0.5, 0.5 * people.scale), belongs)
+    def _likelihood(self, people: Tail, group: Group) -> float:
+        tail = self.values[self.cut :]
+        mine = np.where(tail >= people.start, people.density(np.maximum(tail, people.start)), 0.0)
+        edge = max(float(self.values[min(self.cut, len(self.values) - 1)]), people.start)
+        below = (1 - group.share) * (1 - float(people.survival(np.array([edge]))[0]))
+        mixed = (1 - group.share) * mine + group.share * _normal(tail, group)
+        return float(np.log(np.maximum(mixed, _TINY)).sum()) + self.cut * float(np.log(max(below, _TINY)))
 
 
 def _belongs(people: Tail, group: Group, values: F64) -> F64:

@@ -122,10 +122,15 @@ class Guard:
         )
         self._off, self.sampled = self.sampled, True
 
-    def faults(self, rows: int = 0) -> list[Fault]:
-        """Those of the round, of so many rows, which is over with this call."""
+    def faults(self, rows: int = 0, whole: bool = True) -> list[Fault]:
+        """Those of the round, of so many rows, which is over with this call.  whole: whether all was asked for that a
+        detector can do; a round in which it was not told to learn says nothing of how it learns.
+        """
         self._look_at_cost(rows)
-        self._failed = self._failed + 1 if any(f.call != "cost" for f in self._faults) else 0
+        if any(f.call != "cost" for f in self._faults):
+            self._failed += 1
+        elif whole:
+            self._failed = 0
         self._off = self._off or self._failed >= _PATIENCE
         told, self._faults = [Fault(f.call, f.detail, self._off) for f in self._faults], []
         return told

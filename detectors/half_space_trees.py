@@ -20,10 +20,14 @@ class HalfSpaceTreesSpec(DetectorSpec):
     """Half-Space Trees on robustly scaled features.
 
     n_trees, height, window_size: as in River.  seed: of the trees.  directed: values on a feature's unsuspicious side
-    count as usual.  scale_rows: rows remembered for medians and inter-quartile ranges.
+    count as usual.  scale_rows: rows remembered for medians and inter-quartile ranges.  reach: inter-quartile ranges
+    from the median to the walls of the cube that is cut, of the first and of the last tree; the others lie between, on
+    a logarithmic scale.  A wide cube wastes its cuts on bounded features, a narrow one loses heavy tails: where nothing
+    is known of the features, trees of many widths see both.
     """
 
     type: ClassVar[str] = "half_space_trees"
+    one_mode: ClassVar[bool] = False
 
     n_trees: int = 25
     height: int = 8
@@ -31,6 +35,7 @@ class HalfSpaceTreesSpec(DetectorSpec):
     seed: int = 1
     directed: bool = True
     scale_rows: int = 512
+    reach: tuple[float, float] = (LIMIT, LIMIT)
 
     def __post_init__(self) -> None:
         require(
@@ -40,6 +45,7 @@ class HalfSpaceTreesSpec(DetectorSpec):
             height=(1 <= self.height <= 15, "1 to 15"),
             window_size=(self.window_size >= 10, "at least 10"),
             scale_rows=(self.scale_rows >= 16, "at least 16"),
+            reach=(0.1 <= self.reach[0] <= self.reach[1] <= 1000, "two numbers, ascending, 0.1 to 1000"),
         )
 
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "HalfSpaceTreesDetector":
@@ -55,8 +61,8 @@ class HalfSpaceTreesDetector(Detector):
     """The twin, its scale and its diet.
 
     Score: -log(path mass / largest mass), a monotone function of River's score with a tail that calibration can fit.
-    Scale: z in inter-quartile ranges, [-5, 5] mapped to [0, 1].  It is renewed at pivots only, and the reference masses
-    are asked on the scale they were counted on.
+    Scale: z in inter-quartile ranges, [-reach, reach] mapped to [0, 1].  It is renewed at pivots only, and reference
+    masses are asked on the scale they were counted on.  What lies beyond a tree's walls falls into the leaf there.
     Diet: a round gives at most one model window of rows, evenly chosen, so that a reference is spread over a whole
     population and not over the last 250 accounts of it; smaller rounds are learned in full, as River would.
     """
@@ -68,6 +74,9 @@ class HalfSpaceTreesDetector(Detector):
         self.features = features
         names = [f.name for f in features]
         self.trees = HalfSpaceTreesTwin(names, spec.n_trees, spec.height, spec.window_size, seed=spec.seed)
+        self.limit = spec.reach[1]
+        if spec.reach[0] < self.limit:
+            self.trees.forest = self.trees.forest.shrunk(np.geomspace(*spec.reach, spec.n_trees) / self.limit)
         self.sample = Sample(len(features), max(spec.scale_rows, spec.window_size))
         self.turn = 0
         self.asking: Scale | None = None
@@ -90,7 +99,7 @@ class HalfSpaceTreesDetector(Detector):
         if self.learning is None:
             if self.sample.count < self.spec.window_size:
                 return
-            self.learning = fit_scale(self.features, self.sample, self.spec.directed)
+            self.learning = self._fit()
         chosen = evenly(len(rows), self.spec.window_size, self.turn)
         self.turn += 1
         # Cut at the pivot: what follows it is counted on the scale of the window it belongs to.
@@ -100,13 +109,20 @@ class HalfSpaceTreesDetector(Detector):
                 self.trees.learn(self.learning.unit(rows.x[part]))
                 if self.trees.counter == 0:
                     self.asking = self.learning
-                    self.learning = fit_scale(self.features, self.sample, self.spec.directed)
+                    self.learning = self._fit()
+
+    def _fit(self) -> Scale:
+        return fit_scale(self.features, self.sample, self.spec.directed, self.limit)
 
     def explain(self, rows: Rows) -> F64:
         """(n, F): the score's drop with one feature at its median (`detectors.scaling.usual_but_for`)."""
         if self.asking is None or not len(rows):
             return np.zeros((len(rows), len(self.features)))
-        return usual_but_for(lambda z: self._score(_unit(z)), self.asking.apply(rows.x))
+        return usual_but_for(lambda z: self._score(self._unit(z)), self.asking.apply(rows.x))
+
+    def _unit(self, z: F64) -> F32:
+        """[-limit, limit] to River's [0, 1]."""
+        return ((z + self.limit) / (2 * self.limit)).astype(np.float32)
 
     def snapshot(self) -> bytes:
         """Counts, scales and the sample; not the trees."""
@@ -119,13 +135,16 @@ class HalfSpaceTreesDetector(Detector):
 
     def _fits(self) -> list[Any]:
         spec = self.spec
-        return [spec.n_trees, spec.height, spec.window_size, spec.seed, [f.name for f in self.features]]
+        widths = list(spec.reach) if spec.reach != (LIMIT, LIMIT) else []
+        return [spec.n_trees, spec.height, spec.window_size, spec.seed, [f.name for f in self.features], *widths]
 
     def resume(self, blob: bytes) -> None:
         """Take back a snapshot.  Raises SnapshotError where trees, windows, seed or features differ."""
         _, meta, arrays = unpack(blob, self.KIND, (self.version,))
         if meta["fits"] != self._fits():
-            saved = f"saved for (trees, height, window, seed, features) {meta['fits']}, configured {self._fits()}"
+            saved = (
+                f"saved for (trees, height, window, seed, features, reach) {meta['fits']}, configured {self._fits()}"
+            )
             raise SnapshotError(f"{self.KIND}: {saved}; start this detector afresh or restore the configuration")
         self.sample = Sample.resume(meta["sample"], arrays)
         self.trees.resume(meta["twin"], arrays)
@@ -135,9 +154,4 @@ class HalfSpaceTreesDetector(Detector):
     def _scale(self, saved: F64) -> Scale | None:
         if not len(saved):
             return None
-        return scale_of(self.features, saved[:, 0].copy(), saved[:, 1].copy(), self.spec.directed)
-
-
-def _unit(z: F64) -> F32:
-    """[-LIMIT, LIMIT] to River's [0, 1]."""
-    return ((z + LIMIT) / (2 * LIMIT)).astype(np.float32)
+        return scale_of(self.features, saved[:, 0].copy(), saved[:, 1].copy(), self.spec.directed, self.limit)

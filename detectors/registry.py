@@ -24,22 +24,28 @@ from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
 from detectors.base import DetectorSpec
 from detectors.baseline import HistoryBaselineSpec
 from detectors.binned_logistic import BinnedLogisticSpec
+from detectors.discord import DiscordSpec
 from detectors.ecod import EcodSpec
 from detectors.extremes import ExtremesSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
+from detectors.isolation_forest import IsolationForestSpec
 from detectors.river_model import RiverModelSpec
 from detectors.rolling import RollingDeviationSpec
 from detectors.rules import RulesSpec
+from detectors.seasonal import SeasonalDeviationSpec
 from state.errors import ConfigError, DriftnetError, PluginError
 
 GROUP: Final = "driftnet.detectors"
 _FILE: Final = ".py"
 BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
     HalfSpaceTreesSpec,
+    IsolationForestSpec,
     ExtremesSpec,
     EcodSpec,
     HistoryBaselineSpec,
     RollingDeviationSpec,
+    SeasonalDeviationSpec,
+    DiscordSpec,
     RulesSpec,
     BinnedLogisticSpec,
     RiverModelSpec,

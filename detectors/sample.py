@@ -79,6 +79,10 @@ class Sample:
         self.version += 1
         self._ordered = None
 
+    def rows(self) -> F32:
+        """(count, width) the rows that can be read, in no order; not to be written to."""
+        return self._data[:, : self.count].T
+
     def ordered(self) -> tuple[F32, I64]:
         """Columns in ascending order (width, count), and how many of each are values, (width,); the rest is nan."""
         if self._ordered is None:

@@ -43,7 +43,7 @@ def _log1p(part: F64) -> F64:
 class Scale:
     """z = (natural value - median) / inter-quartile range, clipped to [low, high], nan to 0, which is "as usual".
 
-    Frozen: a model that has learned on one scale must be asked on the same.  All arrays are (F,).
+    Frozen: a model that has learned on one scale must be asked on the same.  Arrays are (F,).  limit: the largest z.
     """
 
     logs: I64
@@ -51,19 +51,20 @@ class Scale:
     spread: F64
     low: F64
     high: F64
+    limit: float = LIMIT
 
     def apply(self, x: F64) -> F64:
-        """x: (n, F) float64 in original units, nan for no value.  Returns (n, F) float64 in [-LIMIT, LIMIT]."""
+        """x: (n, F) float64 in original units, nan for no value.  Returns (n, F) float64 in [-limit, limit]."""
         out = np.empty((x.shape[1], len(x)))
         for block, z in self._blocks(x):
             out[:, block] = z
         return out.T
 
     def unit(self, x: F64) -> F32:
-        """The same, with [-LIMIT, LIMIT] mapped to [0, 1]; float32."""
+        """The same, with [-limit, limit] mapped to [0, 1]; float32."""
         out = np.empty((x.shape[1], len(x)), np.float32)
         for block, z in self._blocks(x):
-            out[:, block] = (z + LIMIT) / (2 * LIMIT)
+            out[:, block] = (z + self.limit) / (2 * self.limit)
         return out.T
 
     def _blocks(self, x: F64) -> Iterator[tuple[slice, F64]]:
@@ -81,7 +82,7 @@ class Scale:
             yield slice(begin, begin + _BLOCK), z
 
 
-def fit_scale(features: Sequence[FeatureInfo], sample: Sample, directed: bool) -> Scale:
+def fit_scale(features: Sequence[FeatureInfo], sample: Sample, directed: bool, limit: float = LIMIT) -> Scale:
     """The scale of a sample in original units.
 
     directed: the unsuspicious side of a feature counts as usual (a listener who plays little is not odd).  A feature
@@ -97,14 +98,14 @@ def fit_scale(features: Sequence[FeatureInfo], sample: Sample, directed: bool) -
         spread = np.where(spread > 0, spread, np.where(physical > 0, physical, 1.0))
         # Rounding noise around a constant is no deviation.
         floor = np.where(physical > 0, 0.01 * physical, 1e-3 * np.abs(q50))
-    return scale_of(features, np.nan_to_num(q50), np.fmax(np.fmax(spread, floor), 1e-9), directed)
+    return scale_of(features, np.nan_to_num(q50), np.fmax(np.fmax(spread, floor), 1e-9), directed, limit)
 
 
-def scale_of(features: Sequence[FeatureInfo], center: F64, spread: F64, directed: bool) -> Scale:
+def scale_of(features: Sequence[FeatureInfo], center: F64, spread: F64, directed: bool, limit: float = LIMIT) -> Scale:
     """A scale from its numbers, as a snapshot holds them."""
-    low = np.array([0.0 if directed and f.direction is Direction.HIGH else -LIMIT for f in features])
-    high = np.array([0.0 if directed and f.direction is Direction.LOW else LIMIT for f in features])
-    return Scale(log_columns(features), center, spread, low, high)
+    low = np.array([0.0 if directed and f.direction is Direction.HIGH else -limit for f in features])
+    high = np.array([0.0 if directed and f.direction is Direction.LOW else limit for f in features])
+    return Scale(log_columns(features), center, spread, low, high, limit)
 
 
 def usual_but_for(score: Callable[[F64], F64], z: F64) -> F64:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from detectors.features.hashing import mix
 from state.types import DAY_US, F32, F64, I64, U64, Bool
 
+_REFRESH: Final = 16
+"""Small rounds wait until they are one part in so many of what there is."""
 LEAST: Final = 1024
 """Subject-days that earlier days fill up to."""
 
@@ -24,7 +26,18 @@ class SubjectSample:
     Rows of one `add` are of different subjects.  Infinite values count as nan.  version: changes with the content.
     """
 
-    __slots__ = ("_key", "_past", "_past_next", "_past_rows", "_row", "_seen_us", "remember", "version", "width")
+    __slots__ = (
+        "_key",
+        "_past",
+        "_past_next",
+        "_past_rows",
+        "_row",
+        "_seen_us",
+        "_waiting",
+        "remember",
+        "version",
+        "width",
+    )
 
     def __init__(self, width: int, remember: int) -> None:
         self.width = width
@@ -36,6 +49,8 @@ class SubjectSample:
         self._past: F32 = np.empty((width, min(LEAST, remember)), np.float32)
         self._past_rows = 0
         self._past_next = 0
+        self._waiting: list[tuple[U64, F64, int, bool]] = []
+        """Small rounds that are not in yet."""
 
     @property
     def count(self) -> int:
@@ -47,6 +62,7 @@ class SubjectSample:
         """How many were seen in the last 24 hours: counted, or, beyond `remember`, estimated from how densely the
         smallest hashes lie (Bar-Yossef, Jayram, Kumar, Sivakumar & Trevisan 2002; standard error 1 / sqrt(remember)).
         """
+        self._take_in()
         if len(self._key) < self.remember:
             return len(self._key)
         return round((self.remember - 1) * 2.0**64 / float(self._key[-1]))
@@ -72,6 +88,7 @@ class SubjectSample:
 
     def held(self, subject: U64) -> tuple[F64, I64]:
         """(width, n) the rows of these subjects, and (n,) when they were seen; nan and 0 for those that are not in."""
+        self._take_in()
         row, seen_us = np.full((self.width, len(subject)), np.nan), np.zeros(len(subject), np.int64)
         if len(self._key):
             key = mix(subject)
@@ -84,7 +101,19 @@ class SubjectSample:
         """One round: x is (n, width) float64, subject (n,) without repeats, end_us not before that of the last round.
 
         slides: the rows are of a sliding window, so that whoever has none now has nothing to show any more and leaves.
+        Small rounds wait until they are a sixteenth of what there is: what is fitted to the rows is not fitted anew for
+        each of them.
         """
+        self._waiting.append((subject, x, end_us, slides))
+        if _REFRESH * sum(len(who) for who, _, _, _ in self._waiting) >= self.count:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for subject, x, end_us, slides in waiting:
+            self._add(subject, x, end_us, slides)
+
+    def _add(self, subject: U64, x: F64, end_us: int, slides: bool) -> None:
         self._retire(self._seen_us <= end_us - DAY_US)
         few = self.wants(subject)
         if not len(few):
@@ -140,13 +169,16 @@ class SubjectSample:
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Numbers and arrays for `state.snapshot.pack`; `resume` takes them back."""
-        meta = {"remember": self.remember, "version": self.version, "past_next": self._past_next}
+        meta: dict[str, Any] = {"remember": self.remember, "version": self.version, "past_next": self._past_next}
         arrays: dict[str, NDArray[Any]] = {
             "key": self._key,
             "seen_us": self._seen_us,
             "row": self._row,
             "past": self._past[:, : self._past_rows],
+            "waiting": np.concatenate([np.empty((0, self.width)), *(x for _, x, _, _ in self._waiting)]),
+            "waiting_for": np.concatenate([np.empty(0, np.uint64), *(who for who, _, _, _ in self._waiting)]),
         }
+        meta["rounds"] = [[len(who), end_us, slides] for who, _, end_us, slides in self._waiting]
         return meta, arrays
 
     @classmethod
@@ -158,6 +190,11 @@ class SubjectSample:
         sample._past_rows = arrays["past"].shape[1]
         sample._past[:, : sample._past_rows] = arrays["past"]
         sample._past_next, sample.version = int(meta["past_next"]), int(meta["version"])
+        low = 0
+        for rows, end_us, slides in meta["rounds"]:
+            part = slice(low, low + rows)
+            sample._waiting.append((arrays["waiting_for"][part], arrays["waiting"][part], end_us, slides))
+            low += rows
         return sample
 
 

@@ -87,9 +87,7 @@ class Said:
     def observe(self, rows: FeatureRows, verdict: Verdict, _models: WindowModels) -> None:
         """Takes a round, as the population stage has it, before anything is learned from it."""
         for i, name in enumerate(rows.name.tolist()):
-            score = {detector: float(s[i]) for detector, s in verdict.score.items()} | {
-                ALL: -float(verdict.combined[i])
-            }
+            score = {detector: float(s[i]) for detector, s in verdict.score.items()} | {ALL: -float(verdict.p[i])}
             self.rows.append((name, rows.end_us // 1_000_000, rows.x[i], score))
 
     def mean(self, accounts: Sequence[str], after_s: int) -> dict[str, F64]:

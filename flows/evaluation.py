@@ -6,6 +6,7 @@ from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from flows.printing import shown
 from flows.report import two_columns
 
 if TYPE_CHECKING:
@@ -90,12 +91,12 @@ class Evaluation:
             campaigns.add_column(title, justify="right")
         for c in self.campaigns:
             found = f"[red]{c.found}[/]" if not c.found else str(c.found)
-            campaigns.add_row(c.name, f"{c.accounts:,}", found, _time(c.detection_s))
+            campaigns.add_row(shown(c.name), f"{c.accounts:,}", found, _time(c.detection_s))
         roles = Table("genuine accounts", box=None, padding=(0, 2, 0, 0))
         for title in ("accounts", "alerted", "critical or high"):
             roles.add_column(title, justify="right")
         for r in self.roles:
-            roles.add_row(r.name, f"{r.accounts:,}", f"{r.alerted:,}", f"{r.urgent:,}")
+            roles.add_row(shown(r.name), f"{r.accounts:,}", f"{r.alerted:,}", f"{r.urgent:,}")
         return Group(head, "", campaigns, "", roles)
 
 

@@ -22,12 +22,14 @@ class TimeSpec:
 
     out_of_orderness_us: the watermark stays this far behind the largest event time.  allowed_lateness_us: windows wait
     this much longer before they close.  idle_timeout_us: live runs only.  dedup_horizon_us: how long ids are known.
+    ahead_max_us: how far an event may be ahead of its partition before others must bear it out; 0 for any distance.
     """
 
     out_of_orderness_us: int
     allowed_lateness_us: int
     idle_timeout_us: int
     dedup_horizon_us: int
+    ahead_max_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from flows.printing import shown
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
@@ -25,7 +27,7 @@ class Summary:
     and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
     suspected.  control: lines of commands.  evicted, expired: subjects that left, for want of room and after
     `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from the watermark to
-    now where there are any).
+    now where there are any).  notes: partition -> why time does not go by it as usual.
     """
 
     read: int = 0
@@ -49,6 +51,7 @@ class Summary:
     expired: int = 0
     elapsed_s: float = 0.0
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
@@ -99,6 +102,11 @@ class Summary:
         """Whether every line read ended in exactly one place (promise P2)."""
         return self.read == sum(getattr(self, fate) for fate in FATES) + self.open
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether more than half of the lines could not be read: hardly the input that the configuration is about."""
+        return 2 * (self.rejected - self.rejects.get("ahead", 0)) > self.read
+
     def to_json(self) -> dict[str, Any]:
         """All totals as JSON values, with `alerts`, `events_per_s` and `balanced`."""
         derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
@@ -124,12 +132,13 @@ class Summary:
         """The same for people."""
         grid = two_columns("Summary")
         for name, text in self._lines():
-            grid.add_row(name, text)
+            plain = shown(text)
+            grid.add_row(name, plain if self.balanced or name != "events" else f"[bold red]{plain}[/]")
         return grid
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
-        verdict = "" if self.balanced else "  [bold red]NOT BALANCED: lines were lost or counted twice[/]"
+        verdict = "" if self.balanced else "  NOT BALANCED: lines were lost or counted twice"
         yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
         if self.late * 20 > self.read:
             yield (
@@ -141,6 +150,22 @@ class Summary:
             )
         if self.rejects:
             yield "rejected for", listing(self.rejects)
+        if self.unreadable:
+            yield (
+                "unreadable",
+                (
+                    "most lines: is it one JSON object per line, in UTF-8, with the paths that the configuration names?"
+                    " See the rejects stream"
+                ),
+            )
+        if self.rejects.get("ahead"):
+            yield (
+                "events ahead",
+                (
+                    f"{self.rejects['ahead']:,} were dated further ahead than time.ahead_max, and others did not bear"
+                    " them out: clocks that are wrong, or somebody who lies; see the rejects stream"
+                ),
+            )
         if self.detector_faults:
             yield "detectors", f"{listing(self.detector_faults)} rounds in which one failed; see the rejects stream"
         if self.detectors_off:
@@ -160,6 +185,8 @@ class Summary:
             yield "subjects gone", f"{self.expired:,} silent for too long, {self.evicted:,} for want of room"
         if self.lag:
             yield "lag", self.lag_in_words
+        for partition, note in self.notes.items():
+            yield "note", f"{partition}: {note}"
         yield "speed", f"{self.events_per_s:,.0f} events/s, {self.elapsed_s:.1f} s"
 
 

@@ -57,6 +57,10 @@ class SlotColumns:
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._columns[name]
 
+    def fill(self, name: str) -> Any:
+        """What a column's rows begin as."""
+        return self._declare[name][2]
+
     def row(self, slot: int) -> dict[str, Any]:
         """One slot's values by column, as JSON values."""
         return {name: column[slot].tolist() for name, column in self._columns.items() if column.dtype != object}

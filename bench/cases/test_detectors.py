@@ -13,21 +13,28 @@ from detectors.baseline import HistoryBaselineSpec
 from detectors.binned_logistic import BinnedLogisticSpec
 from detectors.checks import FEATURES, World, attacked, ranking
 from detectors.checks.world import lesson
+from detectors.discord import DiscordSpec
 from detectors.ecod import EcodSpec
 from detectors.half_space_trees import HalfSpaceTreesSpec
+from detectors.isolation_forest import IsolationForestSpec
 from detectors.registry import BUILT_IN
 from detectors.river_model import RiverModelSpec
 from detectors.rolling import RollingDeviationSpec
 from detectors.rules import Bound, Rule, RulesSpec
 from detectors.saving import build, whole
+from detectors.seasonal import SeasonalDeviationSpec
 from state.chunks import Bundle
 from state.types import F64
 
 _SPECS: tuple[DetectorSpec, ...] = (
     HalfSpaceTreesSpec(),
+    IsolationForestSpec(),
     EcodSpec(),
     HistoryBaselineSpec(),
     RollingDeviationSpec(),
+    # Of 24 rounds, as many as there are before measuring.
+    SeasonalDeviationSpec(period_hours=2, part_minutes=60, visits=1, warmup=4),
+    DiscordSpec(length=4, ready=4, warmup=4),
     RulesSpec(
         rules=(
             Rule("too_much", "play_time_ratio", above=2.0),

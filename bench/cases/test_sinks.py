@@ -46,7 +46,6 @@ def _score(number: int) -> Record:
         "end": iso(end_us),
         "cohort": "all",
         "tail_probability": 1 / (1 + number),
-        "tail_probability_per_day": None,
         "scores": {"trees": number / 7, "history": number / 3},
         "tails": {"trees": 1 / (2 + number), "history": None},
     }

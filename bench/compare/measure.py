@@ -28,6 +28,8 @@ QUICK = (
     "test_snapshot.py",
     "test_sinks.py::test_sink[sqlite-alerts]",
     "test_sinks.py::test_sink[jsonl-alerts]",
+    "test_verdicts.py::test_verdicts[null-2000-41]",
+    "test_verdicts.py::test_verdicts[shipped-2000-41]",
 )
 """What is compared when nobody says: the flow, and each layer at its usual size; minutes, not hours."""
 Tell = Callable[[str], None]
@@ -64,7 +66,7 @@ class Compared:
 
     @property
     def losses(self) -> list[Pair]:
-        """Cases that got slower, seen twice, or that fail now."""
+        """Cases that got slower, seen twice, that make more mistakes, or that fail now."""
         return [pair for pair in self.pairs if pair.verdict(self.asked.limit) in LOSSES]
 
     @property
@@ -84,6 +86,7 @@ class Compared:
                 "ratio": pair.ratio,
                 "again": pair.again.ratio if pair.again else None,
                 "spread": pair.spread,
+                "mistakes": {"base": dict(pair.base.mistakes), "head": dict(pair.head.mistakes)},
                 "verdict": str(pair.verdict(limit)),
             }
             for pair in self.pairs

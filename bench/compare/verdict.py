@@ -1,11 +1,12 @@
 """What two series of times say: slower, faster, the same, another result, or no comparison at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
 from bench.compare.child import Outcome
+from bench.quality.guard import worse
 from bench.report.tables import Cell, Column, Table, Tone
 from bench.report.units import NONE, duration, percent, times
 from bench.results import spread
@@ -22,15 +23,17 @@ class Verdict(StrEnum):
     SLOWER_OTHER_RESULT = "slower, another result"
     NEW = "fails on the first"
     BROKEN = "fails on the second"
+    WORSE = "more mistakes"
     SKIPPED = "skipped"
 
 
-LOSSES = frozenset({Verdict.SLOWER, Verdict.SLOWER_OTHER_RESULT, Verdict.BROKEN})
+LOSSES = frozenset({Verdict.SLOWER, Verdict.SLOWER_OTHER_RESULT, Verdict.WORSE, Verdict.BROKEN})
 _TONES: dict[Verdict, Tone] = {
     Verdict.FASTER: "good",
     Verdict.SLOWER: "bad",
     Verdict.SLOWER_OTHER_RESULT: "bad",
     Verdict.OTHER_RESULT: "bad",
+    Verdict.WORSE: "bad",
     Verdict.BROKEN: "bad",
     Verdict.NEW: "quiet",
     Verdict.SKIPPED: "quiet",
@@ -39,18 +42,23 @@ _TONES: dict[Verdict, Tone] = {
 
 @dataclass(slots=True)
 class Side:
-    """One commit's runs of one case.  cpu_s: of each turn.  results: what the case said its result was."""
+    """One commit's runs of one case.  cpu_s: of each turn.  results: what the case said its result was.
+
+    mistakes: what a case that judges verdicts counted, by name.
+    """
 
     cpu_s: list[float] = field(default_factory=list)
     results: set[str] = field(default_factory=set)
     failed: str = ""
     skipped: str = ""
+    mistakes: Mapping[str, int] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """One more turn."""
         if outcome.case is not None:
             self.cpu_s.append(outcome.case.cpu_s)
             self.results.add(str(outcome.case.info.get("result")))
+            self.mistakes = outcome.case.info.get("mistakes", {})
         else:
             self.failed = self.failed or outcome.failed or ("" if outcome.skipped else "took no time")
             self.skipped = self.skipped or outcome.skipped
@@ -82,6 +90,11 @@ class Pair:
         """How far the middle turn lies above the smallest, on the noisier side."""
         return None if self.ratio is None else max(spread(self.base.cpu_s), spread(self.head.cpu_s))
 
+    @property
+    def worse(self) -> list[str]:
+        """The mistakes that are more on the second than noise explains, in words."""
+        return worse(self.base.mistakes, self.head.mistakes)
+
     def slower(self, limit: float) -> bool:
         """Whether this measurement alone is a loss past the limit."""
         return self.ratio is not None and self.ratio > 1 + limit
@@ -94,6 +107,8 @@ class Pair:
             return Verdict.NEW
         if self.ratio is None:
             return Verdict.SKIPPED
+        if self.worse:
+            return Verdict.WORSE
         other = len(self.base.results | self.head.results) > 1
         lost = self.slower(limit) and self.again is not None and self.again.slower(limit)
         if other:
@@ -138,6 +153,10 @@ def _time(side: Side) -> str:
 
 
 def _words(pair: Pair, verdict: Verdict) -> str:
-    why = {Verdict.NEW: pair.base.failed, Verdict.BROKEN: pair.head.failed,
-           Verdict.SKIPPED: pair.head.skipped or pair.base.skipped}.get(verdict, "")  # fmt: skip
+    why = {
+        Verdict.NEW: pair.base.failed,
+        Verdict.BROKEN: pair.head.failed,
+        Verdict.SKIPPED: pair.head.skipped or pair.base.skipped,
+        Verdict.WORSE: ", ".join(pair.worse),
+    }.get(verdict, "")
     return f"{verdict}: {why}" if why else str(verdict)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bench.report import verdicts
 from bench.report.growth import curves
 from bench.report.layers import layer_id, ns_per_unit
 from bench.results import Case, Results
@@ -66,6 +67,7 @@ def summary(results: Results) -> dict[str, Any]:
             }
             for case in results.of("quality")
         },
+        "verdicts": verdicts.summary(results.of("verdicts")),
     }
 
 

@@ -13,6 +13,8 @@ from state.snapshot import pack, unpack
 from state.types import DAY_US, HOUR_US
 
 _VERSION: Final = 2
+_SEVERAL: Final = 5
+"""Subjects who are odd together, below which the line does not rise: among thirteen people one is soon the oddest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class PolicySpec:
 
     false_discovery: the share of false ones among a day's alerts that is accepted.  The line is drawn in each round by
     Benjamini & Hochberg 1995 over all subjects of the last 24 hours, between `line` and `candidate_line`: it rises when
-    many are odd, because then few of the odd are people.  0: the line is `line`, always.
+    several are odd, because then few of the odd are people.  0: the line is `line`, always.
     line: a subject whose tail probability of all evidence together is at most this is alerted whoever else is odd:
     without any attack about this share of subjects is alerted on a day.
     candidate_line: the population stage passes on rows at most this improbable; weaker ones are no evidence.
@@ -125,7 +127,8 @@ class AlertPolicy:
        they give one tail probability (`combine`) and so a severity.
     2. A subject at or below the line contends. It is folded (counted as a repeat) when it was alerted less than
        `suppress_us` ago, unless it has reached the worst severity since.
-    3. Contenders take what the budget has left, most improbable first; the last `critical_reserve` of it is for the
+    3. Contenders take what the budget has left, those who were never alerted first, then the most improbable; the last
+       `critical_reserve` of it is for the
        worst severity. Who finds no room is withheld: as long as its evidence lasts it contends in every round.
 
     The result depends on the sequence of rounds, not on the order of the candidates in one. Rounds without candidates
@@ -158,7 +161,7 @@ class AlertPolicy:
         return len(self._waiting)
 
     def round(self, end_us: int, candidates: Iterable[Candidate], subjects: int = 0) -> list[Alert]:
-        """The alerts of one round end, most improbable first.
+        """The alerts of one round end, of those who were never alerted first, the most improbable first.
 
         end_us: later than that of the round before, or equal.  candidates: of all cohorts and windows, in any order.
         subjects: how many were seen in the last 24 hours, candidates or not (for false_discovery).
@@ -231,7 +234,9 @@ class AlertPolicy:
     def _contenders(
         self, end_us: int, strongest: dict[int, Candidate], subjects: int
     ) -> list[tuple[float, int, Candidate]]:
-        """(tail probability of all evidence, subject, strongest window since it contends), most improbable first."""
+        """(tail probability of all evidence, subject, strongest window since it contends): those who were never alerted
+        first, the most improbable first.
+        """
         line = self._line(end_us, subjects)
         found = []
         for subject in (strongest.keys() | self._waiting.keys()) & self._tracks.keys():
@@ -242,7 +247,7 @@ class AlertPolicy:
                 p = self._together(live)
                 if p <= line:
                     found.append((p, subject, min(mine, key=lambda c: c.tail_probability)))
-        return sorted(found, key=lambda f: f[:2])
+        return sorted(found, key=lambda f: (self._tracks[f[1]].alerted_us is not None, *f[:2]))
 
     def _together(self, live: Mapping[str, tuple[float, int, int]]) -> float:
         return combine({window: p for window, (p, _, _) in live.items()}, self._weights)
@@ -255,7 +260,7 @@ class AlertPolicy:
         lives = (track.live(end_us) for track in self._tracks.values())
         ps = sorted(self._together(live) for live in lives if live)
         tests = max(subjects, len(ps), 1)
-        lines = [share * (k + 1) / tests for k, p in enumerate(ps) if p <= share * (k + 1) / tests]
+        lines = [share * k / tests for k, p in enumerate(ps, start=1) if k >= _SEVERAL and p <= share * k / tests]
         return max(self.spec.line, min(self.spec.candidate_line, max(lines, default=0.0)))
 
     def _alert(self, track: _Track, candidate: Candidate, p: float, rank: int, end_us: int, known: bool) -> Alert:
@@ -298,12 +303,16 @@ class AlertPolicy:
         return pack("policy", _VERSION, meta, {})
 
     def _restore(self, blob: bytes) -> None:
-        _, meta, _ = unpack(blob, "policy", reads=(_VERSION,))
+        version, meta, _ = unpack(blob, "policy", reads=(1, _VERSION))
         self._now_us = meta["now_us"]
-        self._spent = {int(at_us): int(n) for at_us, n in meta["spent"]}
         self._counts = Counter(meta["counts"])
-        self._waiting = {c.subject: c for c in map(Candidate.from_json, meta["waiting"])}
         for subject, *values in meta["tracks"]:
-            track = _Track(**dict(zip(meta["fields"], values, strict=True)))
+            known = dict(zip(meta["fields"], values, strict=True))
+            if version == 1:  # its probabilities meant something else; who was alerted stays known
+                known |= {"evidence": {}, "fresh": 0, "first_us": None, "last_us": None, "withheld": False}
+            track = _Track(**known)
             track.evidence = {window: (p, end, until) for window, (p, end, until) in track.evidence.items()}
             self._tracks[subject] = track
+        if version > 1:
+            self._spent = {int(at_us): int(n) for at_us, n in meta["spent"]}
+            self._waiting = {c.subject: c for c in map(Candidate.from_json, meta["waiting"])}

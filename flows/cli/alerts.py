@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.options import AsJson, ConfigFile, StorePath, load_config, print_json, print_text, store_path
+from flows.printing import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from flows.explain import Explanation
     from flows.sinks.store import AlertStore
 
+_ID_WIDTH = 40
+"""Of a longer id the beginning is shown, so that the rest of the line is."""
 app = typer.Typer(no_args_is_help=True, help="Read the alerts in the store.")
 AlertId = Annotated[str, typer.Argument(help="The alert's id; its first digits are enough.")]
 
@@ -40,7 +43,7 @@ def list_alerts(
 
     store = AlertStore(store_path(db, config))
     found = store.list_alerts(
-        severity, subject, _moment_us("--since", since), _moment_us("--until", until), limit or None
+        severity, subject, moment_us("--since", since), moment_us("--until", until), limit or None
     )
     if as_json:
         print_json(found)
@@ -125,18 +128,18 @@ def list_view(alerts: list[dict[str, Any]]) -> "Table":
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("id", "raised", "severity", "subject", "window"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, no_wrap=True, max_width=_ID_WIDTH if title == "subject" else None)
     table.add_column("probability", justify="right", no_wrap=True)
     table.add_column("why")
     for a in alerts:
         table.add_row(
             a["alert_id"],
             _minute(a["raised"]),
-            a["severity"],
-            a["subject"],
-            a["window"],
+            shown(a["severity"]),
+            shown(a["subject"]),
+            shown(a["window"]),
             f"{a['tail_probability']:.1e}",
-            _why(a),
+            shown(_why(a)),
         )
     return table
 
@@ -147,7 +150,7 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
 
     from flows.report import two_columns
 
-    head = two_columns(f"{a['severity']}: {a['subject']}")
+    head = two_columns(f"{shown(a['severity'])}: {shown(a['subject'])}")
     rows = {
         "alert": a["alert_id"],
         "window": f"{a['window']}, {_minute(a['start'])} to {_minute(a['stop'])}, cohort {a['cohort']}",
@@ -163,13 +166,13 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
     }
     for name, text in rows.items():
         if text:
-            head.add_row(name, text)
+            head.add_row(name, shown(text))
     reasons = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("reason", "seen", "usual for this subject", "usual in its cohort", "share", "detector"):
         reasons.add_column(title, justify="left" if title in ("reason", "detector") else "right")
     for r in a["reasons"]:
         seen, own, cohort = (_number(r[key]) for key in ("seen", "typical_own", "typical_cohort"))
-        reasons.add_row(r["feature"], seen, own, cohort, f"{r['share']:.0%}", r["detector"])
+        reasons.add_row(shown(r["feature"]), seen, own, cohort, f"{r['share']:.0%}", shown(r["detector"]))
     return [head, "", reasons]
 
 
@@ -202,17 +205,20 @@ def _rebuilt(found: "Explanation") -> list["RenderableType"]:
             if d.tail_probability is None
             else f"score {_number(d.score)}, probability {d.tail_probability:.1e}"
         )
-        head.add_row(d.detector, verdict)
+        head.add_row(shown(d.detector), verdict)
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("feature")
     for title in ("seen", "usual for this subject", "usual in its cohort", "share"):
         table.add_column(title, justify="right")
     for f in found.features:
-        table.add_row(f.feature, _number(f.seen), _number(f.typical_own), _number(f.typical_cohort), f"{f.share:.0%}")
+        table.add_row(
+            shown(f.feature), _number(f.seen), _number(f.typical_own), _number(f.typical_cohort), f"{f.share:.0%}"
+        )
     return [head, "", table]
 
 
-def _moment_us(option: str, text: str | None) -> int | None:
+def moment_us(option: str, text: str | None) -> int | None:
+    """Microseconds of an option such as "2026-03-02T06:00".  Raises typer.BadParameter."""
     from flows.config.durations import parse_moment_us
 
     if text is None:

@@ -19,6 +19,8 @@ def bench(context: typer.Context) -> None:
 
       [bold]driftnet bench zipf --smoke[/]           one scenario, small
 
+      [bold]driftnet bench quality[/]                how true the verdicts are, day by day
+
       [bold]driftnet bench compare main HEAD[/]      two commits on this machine
 
     [bold]driftnet bench --help[/] shows its commands; they need the extra [bold]bench[/] of the package.

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import print_text
+from flows.printing import shown
 
 app = typer.Typer(no_args_is_help=True, help="Turn well-known public formats into event lines.")
 Input = Annotated[Path, typer.Argument(metavar="INPUT", help="What to read.")]
@@ -89,4 +90,4 @@ def table(
 
 
 def _done(lines: int, out: Path) -> None:
-    print_text(f"{lines:,} lines in {out}")
+    print_text(f"{lines:,} lines in {shown(out)}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import AsJson, load_config, print_json, print_text
+from flows.printing import shown
 
 
 def forget(
@@ -46,5 +47,5 @@ def forget(
         return
     for place, removed in record["removed"].items():
         told = ", ".join(f"{count:,} {kind}" for kind, count in removed.items()) or "nothing of this subject"
-        print_text(f"{place}: {told}")
+        print_text(shown(f"{place}: {told}"))
     print_text(f"on record as {record['audit_id']}")

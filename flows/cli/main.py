@@ -1,6 +1,5 @@
 """The `driftnet` program: commands put together, options for all of them, errors turned into exit codes."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 
 from flows.cli import alerts, bench, config, convert, detectors, forget, load, replay, run, savepoint, score, simulate
 from flows.cli.logs import LogFormat, configure_logs
+from flows.printing import forgive_output
 from flows.private import make_files_private
 from flows.redaction import hidden
 from state.errors import DriftnetError
@@ -19,7 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 well; 1 lines unaccounted for; 2 wrong usage, configuration, input or output; 3 not drained",
+    epilog="Exit codes: 0 well; 1 lines unaccounted for; 2 wrong usage, configuration, input or output; 3 not drained;"
+    " 4 most lines unreadable",
 )
 app.command("run")(run.run)
 app.command("replay")(replay.replay)
@@ -63,13 +64,10 @@ def driftnet(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script.  Always ends in SystemExit; an error of ours is its message, without a traceback."""
+    forgive_output()
     try:
         app(args=arguments)
     except DriftnetError as error:
         sys.stdout.flush()
         sys.stderr.write(f"driftnet: {hidden(str(error))}\n")
         raise SystemExit(error.exit_code) from None
-    except BrokenPipeError:
-        # The reader, `head` for example, has seen enough. Python must not complain about it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.printing import shown
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -87,7 +89,7 @@ def store_note(config: "Config") -> str:
     if path is None:
         return ""
     db = "" if path == DEFAULT_STORE else f" --db {path}"
-    return f"Read the alerts: driftnet alerts list{db}, driftnet alerts show ID{db}"
+    return f"Read the alerts: driftnet alerts list{shown(db)}, driftnet alerts show ID{shown(db)}"
 
 
 def duration_option(option: str, text: str) -> int:

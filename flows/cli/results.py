@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 UNBALANCED = 1
 """Exit code of a run whose counts do not add up."""
+UNREADABLE = 4
+"""Exit code of a run that could read less than half of its lines."""
 
 
 @contextmanager
@@ -58,7 +60,8 @@ def finish(
     as_json: bool,
     where: str = "",
 ) -> None:
-    """Prints the summary and, with a truth, the evaluation.  Raises typer.Exit when lines are unaccounted for.
+    """Prints the summary and, with a truth, the evaluation.  Raises typer.Exit when lines are unaccounted for, or
+    when most of them could not be read.
 
     where: a last line for people.
     """
@@ -76,3 +79,5 @@ def finish(
             print_text("", where)
     if not summary.balanced:
         raise typer.Exit(UNBALANCED)
+    if summary.unreadable:
+        raise typer.Exit(UNREADABLE)

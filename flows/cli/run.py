@@ -131,7 +131,8 @@ def run(
                 aside = {"late": summary.late, "rejected": summary.rejected}
                 counts = {"alerts": summary.alerts} | {name: n for name, n in aside.items() if n}
                 lag = f"lag {summary.lag_in_words}" if summary.lag else ""
-                screen.update(summary.read, fraction, ", ".join(filter(None, (listing(counts), lag))))
+                notes = [f"{partition}: {note}" for partition, note in summary.notes.items()]
+                screen.update(summary.read, fraction, ", ".join(filter(None, (listing(counts), lag, *notes))))
 
             if config is None:
                 _log.info("simulating a day of a platform; `driftnet run --help` says how to run on your events")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.options import AsJson, load_config, print_json, print_text
+from flows.printing import shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,9 +50,9 @@ def create(
         print_json({"path": str(target), "epoch": manifest.epoch, "read": manifest.read, "bytes": manifest.bytes})
     else:
         print_text(
-            f"{target}: epoch {manifest.epoch}, {manifest.read:,} lines read, {manifest.alerts:,} alerts,"
+            f"{shown(target)}: epoch {manifest.epoch}, {manifest.read:,} lines read, {manifest.alerts:,} alerts,"
             f" {manifest.bytes:,} bytes",
-            f"Start from it: driftnet run CONFIG --from-savepoint {target} --state-dir NEW",
+            f"Start from it: driftnet run CONFIG --from-savepoint {shown(target)} --state-dir NEW",
         )
 
 
@@ -80,8 +81,8 @@ def list_savepoints(
     table = _table("name", "created", "epoch", "lines read", "alerts", "bytes", "driftnet")
     for m, path in found:
         figures = (f"{m.epoch:,}", f"{m.read:,}", f"{m.alerts:,}", f"{m.bytes:,}")
-        table.add_row(path.name, m.created, *figures, m.versions["driftnet"])
-    print_text(table if found else f"no savepoints in {folder}")
+        table.add_row(shown(path.name), m.created, *figures, m.versions["driftnet"])
+    print_text(table if found else f"no savepoints in {shown(folder)}")
 
 
 @app.command()
@@ -107,9 +108,9 @@ def verify(where: Where, config: OwnConfig = None, as_json: AsJson = False) -> N
     if as_json:
         print_json({"whole": not wrong, "wrong": wrong})
     elif not wrong:
-        print_text(f"{where} is whole: every file and every chunk was read, {users:,} users")
+        print_text(f"{shown(where)} is whole: every file and every chunk was read, {users:,} users")
     else:
-        print_text(*wrong)
+        print_text(*map(shown, wrong))
     if wrong:
         raise typer.Exit(BROKEN)
 
@@ -148,6 +149,31 @@ def inspect(
         print_text(*_described(told))
 
 
+@app.command("reset-time")
+def reset_time(
+    state_dir: Annotated[Path, typer.Argument(help="The --state-dir of a run that has stopped.", show_default=False)],
+    partition: Annotated[str, typer.Argument(help="As `driftnet savepoint inspect` names it.", show_default=False)],
+    to: Annotated[
+        str | None,
+        typer.Option(help="The moment, e.g. 2026-03-02T06:00; default: where windows are closed.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set the time of a source partition back that is ahead of what is true.
+
+    Windows that are closed stay closed.  Example: [bold]driftnet savepoint reset-time state/ plays/3[/]
+    """
+    from flows.cli.alerts import moment_us
+    from flows.savepoint.reset import reset_time as reset
+
+    done = reset(state_dir, partition, moment_us("--to", to))
+    if as_json:
+        print_json({"partition": partition, "before_us": done.before_us, "after_us": done.after_us})
+    else:
+        was, now = (_figure("watermark_us", us) for us in (done.before_us, done.after_us))
+        print_text(f"{shown(partition)}: was at {was}, is at {now}")
+
+
 @app.command()
 def diff(
     one: Annotated[Path, typer.Argument(help="A savepoint, or a state directory.", show_default=False)],
@@ -172,7 +198,7 @@ def diff(
     for name, (was, now) in found["figures"].items():
         table.add_row(name, _figure(name, was), _figure(name, now))
     print_text(table if found["figures"] else "the state is the same")
-    print_text(*(found["settings"] or ["the settings are the same"]))
+    print_text(*(map(shown, found["settings"]) if found["settings"] else ["the settings are the same"]))
 
 
 def _described(told: dict[str, Any]) -> list[Any]:
@@ -189,11 +215,15 @@ def _described(told: dict[str, Any]) -> list[Any]:
                 name, _figure("watermark_us", cohort["watermark_us"]), f"{cohort['rounds_waiting']:,}",
                 f"{cohort['bytes']:,}", f"[bold]{window}[/] {sizes}",
             )  # fmt: skip
+    partitions = _table("source partition", "watermark", "waiting for others")
+    for name, partition in told["partitions"].items():
+        at = "the end" if partition["done"] else _figure("watermark_us", partition["watermark_us"])
+        partitions.add_row(shown(name), at, f"{partition['waiting']:,}")
     head = (
         f"epoch {told['epoch']}, {told['read']:,} lines read, {told['alerts']:,} alerts, {told['users']:,} users,"
         f" {told['bytes']:,} bytes of chunks"
     )
-    return [head, "", groups, "", cohorts]
+    return [head, "", partitions, "", groups, "", cohorts]
 
 
 def _figure(name: str, value: Any) -> str:
@@ -212,7 +242,8 @@ def _table(*titles: str) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    words = ("", "name", "created", "driftnet", "key group", "cohort", "open cells", "models, bytes", "watermark")
+    long = {"open cells", "models, bytes"}
+    texts = {"", "name", "created", "driftnet", "source partition", "key group", "cohort", "watermark", *long}
     for title in titles:
-        table.add_column(title, justify="left" if title in words else "right", no_wrap=title not in words[-3:-1])
+        table.add_column(title, justify="left" if title in texts else "right", no_wrap=title not in long)
     return table

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.options import AsJson, ConfigFile, Settings, print_json, print_text
+from flows.printing import shown
 
 if TYPE_CHECKING:
     from flows.scoring.prequential import Scores
@@ -46,27 +47,30 @@ def score(
 ) -> None:
     """Score the rows of a table, each before anything is learned from it, and show the oddest.
 
-    By the detectors that are shipped for tables, ECOD and Half-Space Trees, or by a configuration's. Classifiers learn
-    from --label, after they have scored.
+    By the detectors that are shipped for tables, ECOD, isolation forest and Half-Space Trees, or by a configuration's.
+    Classifiers learn from --label, after they have scored. Rows are numbered from 0 as they are in the file.
 
     Example: [bold]driftnet score transactions.csv -f amount,hour --subject card --time when -o scores.csv[/]
     """
-    table = _read(file, (features, label, positive, subject, time), series, shuffle)
+    table, dropped = _read(file, (features, label, positive, subject, time), series, shuffle)
     scores = _scored(table, config, settings, 1 if series else round_rows, series=series)
     if out is not None:
         from flows.scoring.write import write_scores
 
-        write_scores(scores, out)
+        write_scores(table, scores, out)
     oddest = sorted(scores.candidates, key=lambda row: scores.tail_probability[row])[:_SHOWN]
     if as_json:
-        rows = [{"row": row, **scores.candidates[row].to_json()} for row in oddest]
-        print_json({"rows": len(table), "oddest": rows, "drift": scores.drift, "faults": scores.faults})
+        few = [(int(table.number[row]), scores.candidates[row]) for row in oddest]
+        rows = [{"row": at, **c.to_json(), "parts": [part._asdict() for part in c.parts]} for at, c in few]
+        told = {"rows": len(table), "judged": _judged(scores), "left_out": dropped, "oddest": rows}
+        print_json({**told, "drift": scores.drift, "faults": scores.faults})
         return
-    print_text(_oddest(scores, oddest))
+    print_text(*_about(table, scores, dropped), _oddest(table, scores, oddest))
     for event in scores.drift:
-        print_text(f"drift at row {event['row']:,}: {event['what']} {event['name']}, {event['size']:+.2f} sd")
+        at, what = table.number[event["row"]], f"{event['what']} {shown(event['name'])}"
+        print_text(f"drift at row {at:,}: {what}, {event['size']:+.2f} sd")
     for fault in scores.faults:
-        print_text(f"{fault['source']}: {fault['detail']}")
+        print_text(shown(f"{fault['source']}: {fault['detail']}"))
 
 
 def evaluate(
@@ -111,10 +115,12 @@ def evaluate(
     if truth is not None:
         found = evaluation_of_stream(file, truth, subject, label, positive)
     else:
-        table = _read(file, (features, label, positive, subject, time), series, shuffle)
+        table, dropped = _read(file, (features, label, positive, subject, time), series, shuffle)
         changes = None if drifts is None else [_row(text) for text in drifts.split(",") if text.strip()]
         scores = _scored(table, config, settings, 1 if series else round_rows, series=series)
         found = evaluation(table, scores, changes, within, by_subject=by_subject)
+        if not as_json:
+            print_text(*_about(table, scores, dropped))
     if as_json:
         print_json(found.to_json())
     else:
@@ -128,15 +134,42 @@ def _row(text: str) -> int:
         raise typer.BadParameter(f"seen {text!r}, allowed: a row number", param_hint="--drifts") from None
 
 
-def _read(file: Path, names: tuple[str, str, str, str, str], series: bool, shuffle: int | None) -> "Table":
+def _read(
+    file: Path, names: tuple[str, str, str, str, str], series: bool, shuffle: int | None
+) -> tuple["Table", dict[str, str]]:
+    """The table, and the columns that are left out of it: what each is instead of a feature."""
+    from flows.scoring.identifiers import left_out
     from flows.scoring.table import Columns, read_table
 
     features, label, positive, subject, time = names
     wanted = tuple(name.strip() for name in features.split(",") if name.strip())
     table = read_table(file, Columns(wanted, label, subject, time, positive))
+    dropped = {} if wanted or series else left_out(table)
+    table = table.without(dropped)
     if series:
         table = table.as_series()
-    return table if shuffle is None else table.shuffled(shuffle)
+    return (table if shuffle is None else table.shuffled(shuffle)), dropped
+
+
+def _judged(scores: "Scores") -> int:
+    return int((scores.tail_probability >= 0).sum())
+
+
+def _about(table: "Table", scores: "Scores", dropped: dict[str, str]) -> list[str]:
+    """What is to be known before the figures."""
+    told = []
+    if dropped:
+        names = ", ".join(f"{shown(name)} ({what})" for name, what in dropped.items())
+        told.append(f"left out: {names}; --features chooses otherwise")
+    judged = _judged(scores)
+    if not judged:
+        told.append(
+            f"{len(table):,} rows are too few: none was judged, as detectors and their calibration learn from several"
+            " hundred rows first; parameters `ready` of the detectors and calibration.ready say how many"
+        )
+    elif judged < len(table) / 2:
+        told.append(f"only {judged:,} of {len(table):,} rows were judged; the others were learned from first")
+    return told
 
 
 def _scored(
@@ -156,7 +189,7 @@ def _scored(
         return score_table(job, table, round_rows, lambda rows: progress.update(task, completed=rows))
 
 
-def _oddest(scores: "Scores", rows: list[int]) -> Any:
+def _oddest(table: "Table", scores: "Scores", rows: list[int]) -> Any:
     from rich.table import Table as Grid
 
     grid = Grid("row", box=None, padding=(0, 2, 0, 0))
@@ -165,5 +198,5 @@ def _oddest(scores: "Scores", rows: list[int]) -> Any:
     for row in rows:
         reasons = scores.candidates[row].reasons[:3]
         told = ", ".join(f"{r.feature} {r.seen:.4g} ({r.share:.0%})" for r in reasons)
-        grid.add_row(f"{row:,}", f"{scores.tail_probability[row]:.2g}", told)
+        grid.add_row(f"{table.number[row]:,}", f"{scores.tail_probability[row]:.2g}", shown(told))
     return grid

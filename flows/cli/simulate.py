@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import AsJson, ConfigFile, Settings, load_config, print_json, print_text
+from flows.printing import shown
 
 
 def simulate(
@@ -69,5 +70,7 @@ def simulate(
     print_text(
         f"{written.lines:,} lines: {written.events:,} events, {written.duplicates:,} duplicates, {bad:,} broken lines"
     )
-    print_text(*(f"  {path}" for path in [*files["parts"], files["truth"]]))
-    print_text(f"Replay them: driftnet replay {directory}/part-*.jsonl* --per-file --truth {files['truth']}")
+    print_text(*(f"  {shown(path)}" for path in [*files["parts"], files["truth"]]))
+    print_text(
+        f"Replay them: driftnet replay {shown(directory)}/part-*.jsonl* --per-file --truth {shown(files['truth'])}"
+    )

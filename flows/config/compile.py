@@ -70,6 +70,7 @@ class Compiler:
                 config.time.allowed_lateness,
                 config.time.idle_timeout,
                 config.time.dedup_horizon,
+                config.time.ahead_max,
             ),
             state=StateSpec(config.state.capacity, config.state.ttl, config.state.rows_per_pane_max),
             sequences=derived,
@@ -120,6 +121,7 @@ class Compiler:
             line_bytes_max=event.max_line_bytes,
             time_min_us=event.time_min,
             time_max_us=event.time_max,
+            subject_chars_max=event.max_subject_chars,
         )
 
     def _cohorts(self, schema: Schema) -> CohortSpec:

@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -38,9 +38,14 @@ def loads(toml: str, name: str = "text") -> "Config":
     return check(layers_of(toml, name))
 
 
-def layers_of(toml: str, name: str) -> Layers:
-    """The layers that `loads` checks, unchecked.  Raises ConfigError for what is not TOML."""
+def layers_of(toml: str, name: str, read_as: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None) -> Layers:
+    """The layers that `loads` checks, unchecked.  Raises ConfigError for what is not TOML.
+
+    read_as: what the text's table becomes first.
+    """
     user = _layer(toml, name)
+    if read_as is not None:
+        user = Layer(name, read_as(user.table), user.lines)
     return Layers((user,) if _extends_nothing(user) else (_shipped(), user))
 
 

@@ -18,7 +18,7 @@ from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
 from flows.job import LabelSpec, LearningSpec
 from state.schema import Kind
-from state.types import DAY_US, HOUR_US, SECOND_US
+from state.types import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
     from flows.job import Job
@@ -74,7 +74,8 @@ class JobConfig(Section):
     cohorts: CohortsConfig | None = Field(None, description="absent: one population for all")
     combination: Combination = Field(
         Combination.HARMONIC,
-        description="of probabilities: harmonic (one detector that is sure is enough), geometric (several that agree)",
+        description="of probabilities: harmonic (one detector that is sure is enough), geometric (several that agree),"
+        " agreement (harmonic, less of detectors that nobody agrees with), labels (the same, and by labels that come)",
     )
 
 
@@ -127,6 +128,7 @@ class EventConfig(Section):
     )
     time: EventTimeConfig = Field(EventTimeConfig(path=("event_time",)), description="when it happened")
     subject: JsonPath = Field(("user_id",), description="JSON path of the subject's id, the key of the stream")
+    max_subject_chars: int = Field(512, ge=1, description="a line with a longer subject's id is rejected: it is kept")
     max_line_bytes: int = Field(65_536, ge=64, description="a longer line is rejected unread")
     time_min: Moment = Field(946_684_800_000_000, description="an earlier event is rejected")
     time_max: Moment = Field(4_102_444_800_000_000, description="an event at or after this is rejected")
@@ -154,6 +156,11 @@ class TimeConfig(Section):
         30 * SECOND_US, description="the watermark stays this far behind the newest event"
     )
     allowed_lateness: Duration = Field(0, description="windows wait this much longer before they close")
+    ahead_max: Duration = Field(
+        2 * MINUTE_US,
+        description="an event further ahead of its partition, or of the clock of a live run, moves no time until others"
+        " bear it out; 0s for any distance",
+    )
     idle_timeout: Duration = Field(
         30 * SECOND_US, description="live runs: a silent partition stops holding the others up"
     )

@@ -5,6 +5,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from flows.config.layers import Key, Layers
+from flows.config.removed import REMOVED
 from flows.config.section import did_you_mean
 from flows.redaction import hidden, shown
 from state.errors import ConfigError
@@ -21,6 +22,8 @@ def message(layers: Layers, key: Key, seen: object, allowed: str, hint: str = ""
     if len(text) > _SEEN_MAX:
         text = f"{text[:_SEEN_MAX]}..."
     dotted = ".".join(key) or "the file"
+    if key in REMOVED:
+        return f"{layers.place(key)}: {dotted}: seen {text}, which is of an earlier version: {REMOVED[key]}"
     return f"{layers.place(key)}: {dotted}: seen {text}, allowed: {allowed}" + (f"; {hint}" if hint else "")
 
 

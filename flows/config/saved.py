@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from detectors.registry import BUILT_IN
 from detectors.river_objects import is_river
 from flows.config.load import check, layers_of
+from flows.config.removed import without_removed
 from state.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ _WHERE_IT_BEGINS = ("start", "until")
 
 
 def load_saved(toml: str, where: str, own: "Config", inputs: Collection[str] | None = None) -> "Config":
-    """The configuration in a text that anybody may have written.
+    """The configuration in a text that anybody may have written, perhaps a run of an earlier version.
 
     own: the operator's configuration.  inputs: files that the operator names beside it; None where no source is opened.
     Raises ConfigError, before anything of it is imported or opened, when the text names code or inputs that neither
     names.
     """
-    layers = layers_of(toml, where)
+    layers = layers_of(toml, where, without_removed)
     table = layers.merged()
     known = set(_code(own.to_table()))
     if unknown := [what for what in dict.fromkeys(_code(table)) if what not in known]:

@@ -23,6 +23,7 @@ from flows.engine.shutdown import DrainTimeoutError, Stop
 from flows.engine.store import discard_uncommitted, latest_execution
 from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
+from flows.printing import forgive_output
 from state.errors import DriftnetError, SnapshotError
 
 _TICK_S: Final = 0.2
@@ -30,6 +31,8 @@ _GRACE_S: Final = 5.0
 _ORPHAN_S: Final = 15.0
 """How long a process whose parent is gone may drain at most; the next run waits longer than this for its lock."""
 _ORPHANED: Final = 4
+_TOGETHER_S: Final = 2.0
+"""Who sends a signal to all processes reaches them within this time."""
 
 Hold = Callable[[int], AbstractContextManager[None]]
 """Takes a process's lock on the state directory, by its index."""
@@ -105,7 +108,13 @@ class Cluster:
         statuses = {index: Status() for index in range(len(connections))}
         open_connections = dict(enumerate(connections))
         asked = False
+        signalled: tuple[int, float] | None = None
         while open_connections:
+            if signalled is not None and not asked and time.monotonic() - signalled[1] > _TOGETHER_S:
+                raise WorkerError(
+                    f"process {signalled[0]} of the run was ended by a signal, which it alone got; all others were"
+                    " stopped. To stop a run, signal the process that started the others"
+                )
             if stop.is_set() and not asked:
                 asked = True
                 for connection in open_connections.values():
@@ -122,6 +131,8 @@ class Cluster:
                     case ("done", Status() as status):
                         statuses[index] = status
                         del open_connections[index]
+                    case ("signalled", None):
+                        signalled = signalled or (index, time.monotonic())
                     case ("error", BaseException() as error):
                         raise error
                     case _:
@@ -161,9 +172,13 @@ def _member(
     plan: Plan, store: Path | None, hold: Hold | None, addresses: list[str], index: int, connection: Connection
 ) -> None:
     """The main function of a child process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent says what it means
-    stop, lock = Stop(), threading.Lock()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    forgive_output()
+    # A terminal, or a service manager, sends them to all: the parent says what they mean. SIGTERM may be meant for this
+    # process alone, which cannot stop alone: the others would wait for it for ever.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop, lock, signalled = Stop(), threading.Lock(), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: signalled.set())
 
     def send(kind: str, what: Any) -> None:
         with lock, suppress(OSError):
@@ -178,7 +193,12 @@ def _member(
             time.sleep(min(plan.options.drain_s, _ORPHAN_S))
             os._exit(_ORPHANED)
 
+    def tell_of_signal() -> None:
+        signalled.wait()
+        send("signalled", None)
+
     threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=tell_of_signal, daemon=True).start()
     first = FirstError(also=lambda where, error: send("error", _portable(where, error)))
     try:
         with hold(index) if hold is not None else nullcontext():

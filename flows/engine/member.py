@@ -12,6 +12,7 @@ from flows.engine.monitor import Monitor, Status
 from flows.engine.pace import Pace
 from flows.engine.plan import Plan
 from flows.engine.recovery import RECOVERY_ERRORS, chunks_beside, recovery_config
+from flows.engine.rendezvous import meet
 from flows.engine.shutdown import Stop
 from flows.engine.topology import dataflow
 from flows.engine.watch import FirstError
@@ -51,6 +52,8 @@ def run_member(
     # What exists now lives as long as the run: keep the cyclic collector from walking it again and again.
     gc.freeze()
     try:
+        if len(addresses) > 1 and not _met(addresses, process, stop):
+            return context.monitor.status
         # Not run_main, though there may be one worker only: here the main thread is free to take signals at once, and
         # an error comes without a Rust backtrace.
         cluster_main(  # type: ignore[no-untyped-call]
@@ -73,6 +76,16 @@ def run_member(
     if first.error is not None:
         raise first.error
     return context.monitor.status
+
+
+def _met(addresses: Sequence[str], process: int, stop: Stop) -> bool:
+    try:
+        return meet(addresses, process, stop.is_set)
+    except OSError as error:
+        raise SnapshotError(
+            f"cannot listen on {addresses[0]} for the other processes: {error.strerror}; is the address this host's,"
+            " and its port free?"
+        ) from error
 
 
 def build_pace(plan: Plan, *, clustered: bool) -> Pace:

@@ -17,15 +17,18 @@ class Status:
     """One process's part of the picture.
 
     counts: totals of the job's life, in the process that has the sinks.  elapsed_s: time that earlier runs took.
-    open_rows: rows in open panes, by key group, once the run has stopped.  bytes: partition -> (read, all), None when
+    open_rows: rows in open panes, by key group, and rows that wait for others, by source partition, once the run has
+    stopped.  bytes: partition -> (read, all), None when
     the size is unknown.  lag: partition -> (records, seconds) behind those who write, where that is known.
+    notes: partition -> why time does not go by it as usual.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     elapsed_s: float = 0.0
-    open_rows: dict[int, int] = field(default_factory=dict)
+    open_rows: dict[int | str, int] = field(default_factory=dict)
     bytes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 class Monitor:
@@ -52,9 +55,16 @@ class Monitor:
         self.status.bytes[partition.name] = None if size is None or done is None else (done, size)
         self.tick()
 
-    def open_rows(self, group: int, rows: int) -> None:
-        """The run stops, with so many rows in a key group's open panes."""
-        self.status.open_rows[group] = rows
+    def note(self, partition: str, what: str | None) -> None:
+        """Why time does not go by a partition as usual; None for as usual."""
+        self.status.notes.pop(partition, None)
+        if what is not None:
+            self.status.notes[partition] = what
+        self.tick()
+
+    def open_rows(self, where: int | str, rows: int) -> None:
+        """The run stops, with so many rows in a key group's open panes, or before the end of a source partition."""
+        self.status.open_rows[where] = rows
 
     def finish(self) -> None:
         """The sinks were closed: publishes the last totals."""
@@ -72,15 +82,21 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
     """The processes' statuses as one.  While the run goes on, what has no fate yet counts as open."""
     counts: dict[str, int] = {}
     lag: dict[str, tuple[int, float]] = {}
+    notes: dict[str, str] = {}
     opened = 0
     for status in statuses:
         counts |= status.counts
         lag |= status.lag
+        notes |= status.notes
         elapsed_s += status.elapsed_s
         opened += sum(status.open_rows.values())
     if running:
         opened = counts.get("read", 0) - sum(counts.get(fate, 0) for fate in FATES)
-    return replace(Summary.of_counts(counts | {"open": opened}, elapsed_s), lag=dict(sorted(lag.items())))
+    return replace(
+        Summary.of_counts(counts | {"open": opened}, elapsed_s),
+        lag=dict(sorted(lag.items())),
+        notes=dict(sorted(notes.items())),
+    )
 
 
 def fraction(statuses: Iterable[Status]) -> float | None:

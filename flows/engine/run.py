@@ -12,12 +12,13 @@ from typing import Final
 from flows.engine.clock import watching_clock
 from flows.engine.cluster import Cluster
 from flows.engine.growth import Growth
+from flows.engine.hosts import shared
 from flows.engine.member import run_member
 from flows.engine.monitor import Progress, Status, fraction, summary
 from flows.engine.plan import Plan
 from flows.engine.recovery import locked_state
 from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
-from flows.engine.store import discard_uncommitted, read_checkpoint, sink_state
+from flows.engine.store import discard_uncommitted, latest_execution, read_checkpoint, sink_state
 from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
 from flows.report import Summary
@@ -61,6 +62,10 @@ def execute(plan: Plan, progress: Progress | None = None, growth: Growth | None 
             stack.enter_context(watching_clock(lambda by_s: _clock_set_back(by_s, plan)))
             stack.enter_context(stopping_on_signals(stop, drain_s=options.drain_s, too_late=lambda: _end(plan)))
             statuses = [_run_here(plan, store, stop, tell)]
+        if options.addresses and store is not None:
+            (mine,) = statuses
+            hosts = len(options.addresses)
+            statuses = shared(store.parent, latest_execution(store), options.index, hosts, mine)
         if growth is not None and stop.signalled:
             growth.found = ()
     return summary(statuses, time.monotonic() - started_s, running=False)

@@ -9,7 +9,12 @@ from typing import Final
 
 from state.errors import DriftnetError
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _heeded() -> tuple[signal.Signals, ...]:
+    """Those that ask a run to stop.  Who starts a run so that hanging up is ignored (nohup) means it."""
+    return tuple(s for s in _SIGNALS if s != signal.SIGHUP or signal.getsignal(s) != signal.SIG_IGN)
 
 
 class DrainTimeoutError(DriftnetError):
@@ -30,6 +35,7 @@ class Stop:
     def __init__(self) -> None:
         self._event = threading.Event()
         self.signalled = False
+        self._demanded = False
         self.is_set = self._event.is_set
         self.set = self._event.set
         self.wait = self._event.wait
@@ -40,13 +46,17 @@ class Stop:
         drain_s: float = 0.0,
         too_late: Callable[[], None] | None = None,
     ) -> None:
-        """Lets SIGINT and SIGTERM set the request; another one ends the process as if nobody had caught it.
+        """Lets SIGINT, SIGTERM and SIGHUP set the request; another one ends the process as if nobody had caught it, but
+        for SIGHUP, which service managers send right after SIGTERM.
 
         at_once: called before that, for what must not be left behind.  too_late: called drain_s after the first signal,
         in a thread of its own.  Only the main thread may call this.
         """
 
         def handle(signum: int, _: FrameType | None) -> None:
+            # Those that are sent together come in any order: hanging up is never the one that does not wait.
+            insists = self._demanded and signum != signal.SIGHUP
+            self._demanded |= signum != signal.SIGHUP
             if not self.signalled:
                 self.signalled = True
                 self.set()
@@ -54,13 +64,14 @@ class Stop:
                     timer = threading.Timer(drain_s, too_late)
                     timer.daemon = True
                     timer.start()
+            if not insists:
                 return
             if at_once is not None:
                 at_once()
             signal.signal(signum, signal.SIG_DFL)
             signal.raise_signal(signum)
 
-        for signum in _SIGNALS:
+        for signum in _heeded():
             signal.signal(signum, handle)
 
 
@@ -75,7 +86,7 @@ def stopping_on_signals(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+    before = {signum: signal.getsignal(signum) for signum in _heeded()}
     over = threading.Event()
 
     def unless_over() -> None:

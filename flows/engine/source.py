@@ -1,5 +1,6 @@
 """Source partitions inside Bytewax: read, ingest, route."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,8 +13,10 @@ from flows.engine.stages import IngestOperator, Item, Routed
 from flows.engine.watch import Watch
 from flows.operators.messages import Output
 from flows.sources.base import Partition, Source
+from state.errors import SourceError
 from state.snapshot import reading
 
+_log: Final = logging.getLogger("driftnet.engine")
 _NAP: Final = timedelta(milliseconds=25)
 _LIVE_NAP: Final = timedelta(milliseconds=100)
 """How long a live input is left alone that has given little: what comes meanwhile costs one read, and not many.
@@ -60,15 +63,19 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         self._watch = watch
         self._reader = reader
         self._ingest = ingest
-        self._done = done
+        self._done = self._ended_before = done
         self._nap = False
         self._saved: Any = None
+        self._said: str | None = None
         if not done:
             context.pace.join(reader.name, ingest.watermark_us, awaited=ingest.awaited)
 
     def next_batch(self) -> list[Item]:
         if self._done or (self._context.durable and self._context.stop.is_set()):
+            with self._watch:
+                self._look_behind_the_end()
             self._context.pace.leave(self._reader.name)
+            self._context.monitor.open_rows(self._reader.name, 0 if self._done else self._ingest.rows_waiting)
             raise StopIteration
         with self._watch:
             return [_addressed(routed) for routed in self._next()]
@@ -78,24 +85,74 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         self._nap = False
         if self._context.stop.is_set():
             return self._finish()
-        if pace.is_ahead(name):
+        slowest = pace.waits_for(name)
+        if slowest is not None:
+            self._nap = pace.is_live
+            if pace.is_live:
+                self._say(f"held back, because it is ahead of {slowest}, for which all windows wait")
             return ()
         lines = self._reader.read(self._context.batch_lines)
         self._context.monitor.partition(self._reader, self._ingest.watermark_us)
         if lines is None:
+            if self._context.durable and self._context.stop.is_set():
+                return ()  # the run pauses: the next one will see whether this was the end
             return self._finish()
         self._nap = len(lines.lines) < self._context.batch_lines // 8 if pace.is_live else not lines.lines
+        before, routed = self._ingest.accepted, list[Routed]()
         if lines.lines:
-            routed = self._ingest.process(lines)
-            pace.heard(name, self._ingest.watermark_us)
-            return routed
-        if not lines.idle:
+            routed += self._ingest.process(lines, pace.now_us)
+        elif not lines.idle:
+            self._say("its source cannot be asked whether there is more; windows wait for it")
             pace.heard(name, self._ingest.watermark_us)
             return ()
+        # By rows, not by lines: a partition of nothing but lines that do not count says nothing about time.
+        if self._ingest.accepted > before:
+            pace.heard(name, self._ingest.watermark_us)
+            self._say(None)
+            return routed
+        return [*routed, *self._silent(bool(lines.lines))]
+
+    def _silent(self, gives_lines: bool) -> Sequence[Routed]:
+        """Nothing came that counts: after a while the others go on without this partition.
+
+        gives_lines: whether there are lines, which are rejected, late, or ahead.
+        """
+        name, pace = self._reader.name, self._context.pace
+        if pace.now_us is None or not pace.is_silent(name):
+            return ()
+        self._say("none of its lines count; windows no longer wait for it" if gives_lines else None)
+        if self._ingest.rows_waiting:
+            routed = self._ingest.silence(pace.now_us)
+            pace.moved(name, self._ingest.watermark_us)
+            if routed:
+                return routed
         watermark_us = pace.idle_watermark_us(name)
         if watermark_us is None or watermark_us <= self._ingest.watermark_us:
             return ()
         return self._ingest.advance(watermark_us)
+
+    def _say(self, what: str | None) -> None:
+        """Why time does not go by this partition as usual; None for as usual."""
+        if what != self._said:
+            self._said = what
+            self._context.monitor.note(self._reader.name, what)
+            if what is not None:
+                _log.warning("%s: %s", self._reader.name, what)
+
+    def _look_behind_the_end(self) -> None:
+        """A partition whose end was told in an earlier run has ended for good: all windows are closed.  Raises
+        SourceError when there is more, which nobody would read.
+        """
+        if not self._ended_before or self._context.stop.is_set():
+            return
+        more = self._reader.read(1)
+        if more is not None and more.lines:
+            raise SourceError(
+                f"{self._reader.name}: its end was reached in an earlier run, which closed all windows, and there is"
+                f" more now ({more.source} from {more.offsets[0]}), which would not be read; start in an empty state"
+                " directory to read all of it"
+            )
+        _log.info("%s: read to its end in an earlier run, and there is nothing new", self._reader.name)
 
     def _finish(self) -> Sequence[Routed]:
         self._done = True

@@ -46,7 +46,19 @@ class IngestOperator(Protocol):
     @property
     def watermark_us(self) -> int: ...
 
-    def process(self, lines: Lines, /) -> Sequence[Routed]: ...
+    @property
+    def accepted(self) -> int:
+        """Rows that moved time, or could have, since the start of this run."""
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows that were read and have no fate yet."""
+
+    def process(self, lines: Lines, now_us: int | None = None, /) -> Sequence[Routed]:
+        """now_us: the wall clock, in a live run."""
+
+    def silence(self, now_us: int, /) -> Sequence[Routed]:
+        """A live partition has given nothing for a while."""
 
     def advance(self, watermark_us: int, /) -> Sequence[Routed]:
         """Moves the watermark without a line: time has passed on an idle partition."""

@@ -13,6 +13,7 @@ from flows.engine.plan import Plan
 from flows.engine.shutdown import Stop
 from flows.engine.topology import dataflow
 from flows.engine.watch import log_error
+from flows.printing import forgive_output
 from flows.report import FATES
 
 _log: Final = logging.getLogger("driftnet.engine")
@@ -26,6 +27,7 @@ def standalone(plan: Plan) -> Dataflow:
     Must be called in the main thread.
     """
     started_s = time.monotonic()
+    forgive_output()
 
     def log_status(status: Status) -> None:
         if status.counts:

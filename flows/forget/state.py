@@ -11,6 +11,7 @@ from flows.engine.lock import held_by_run
 from flows.engine.recovery import chunk_folder, chunks_beside
 from flows.engine.store import Checkpoint, discard_uncommitted, read_checkpoint, replace_states, sink_state
 from flows.forget.records import About, forget_in_lines
+from flows.operators.told import forget_first
 from flows.savepoint.look import place_of, saved_job
 from flows.savepoint.manifest import describe, is_savepoint, require_whole
 from flows.worker import JobStages
@@ -66,6 +67,12 @@ def _rewritten(
     waiting = 0
     for (step_id, key), state in checkpoint.states.items():
         step = step_id.rpartition(".")[2]
+        if step == "ingest" and state:
+            ingest, ahead = forget_first(job, key, state["ingest"], subject)
+            states[step_id, key] = state | {"ingest": ingest}
+            found["ingest.rows"] += ahead
+            waiting += ahead
+            continue
         if step not in builders or not state or (step == "subject" and state[0] != group):
             continue
         who, root = state
@@ -82,7 +89,7 @@ def _rewritten(
             states[step_id, key] = who, operator.snapshot(fresh)
     for where, state in checkpoint.states.items() if waiting else ():
         if where[0].rpartition(".")[2] == "sinks":
-            # They were accepted, and have come out of their panes now: the lines read still add up.
+            # They were accepted, and have come out of where they waited: the lines read still add up.
             counts = state["counts"]
             states[where] = state | {"counts": counts | {"accepted": counts.get("accepted", 0) + waiting}}
     return states, old

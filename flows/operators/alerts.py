@@ -23,11 +23,13 @@ class AlertOperator:
         self._saved = Latest()
         policy: bytes | None = None
         if resume is not None:
-            _, meta, arrays = unpack(resume.root, "alerts", (_VERSION,))
+            version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
             self._rounds.watermarks.restore(meta["watermarks"])
             self._rounds.watermark_us = meta["watermark_us"]
-            self._subjects |= {name: [(end, n) for end, n in told] for name, told in meta["subjects"].items()}
-            for candidate in map(Candidate.from_json, meta["waiting"]):
+            told_of = meta.get("subjects", {})
+            self._subjects |= {name: [(end, n) for end, n in told] for name, told in told_of.items()}
+            # Probabilities of version 1 meant something else: its evidence is not evidence here.
+            for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
                 self._rounds.add(candidate.end_us, candidate)
             refs = resume.chunks.refs(arrays["policy"])
             policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]

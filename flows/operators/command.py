@@ -15,6 +15,9 @@ from state.errors import DriftnetError
 _OF_USE: Final = ("weight", "cost_us", "memory_bytes")
 """What may change while the detector keeps what it has learned."""
 
+_OF_CODE: Final = ("path", "params", "steps")
+"""What says which code runs: for the configuration alone, because anybody may have written the command."""
+
 
 class CommandError(DriftnetError):
     """A command that cannot be obeyed."""
@@ -35,8 +38,10 @@ def tuned(use: DetectorUse, settings: dict[str, Any]) -> tuple[DetectorUse, dict
         names = {field.name for field in fields(spec)}
         name = key if key in names else f"{key}_us"
         if name not in names:
-            known = ", ".join([*_OF_USE, *sorted(n.removesuffix("_us") for n in names)])
+            known = ", ".join([*_OF_USE, *sorted(n.removesuffix("_us") for n in names if n not in _OF_CODE)])
             raise CommandError(f"no setting {key!r}; there are: {known}")
+        if key in _OF_CODE:
+            raise CommandError(f"{key}: which code runs is set in the configuration; change it and start again")
         if use.spec.scope is Scope.SUBJECT:
             raise CommandError(
                 f"{key}: what {use.name} knows of each subject goes by it; change the configuration and start again"
@@ -45,8 +50,8 @@ def tuned(use: DetectorUse, settings: dict[str, Any]) -> tuple[DetectorUse, dict
         fitting = parse_duration(key, value) if name != key else _fitting(key, value, before[key])
         try:
             use = replace(use, spec=replace(spec, **{name: fitting}))
-        except (TypeError, ValueError, DriftnetError) as error:
-            raise CommandError(f"{key}: {error}") from error
+        except Exception as error:  # a plug-in's specification may raise anything
+            raise CommandError(f"{key}: {str(error) or type(error).__name__}") from error
     if not use.weight > 0:
         raise CommandError(f"weight: seen {use.weight}, allowed: more than 0; pause or disable the detector instead")
     return use, before

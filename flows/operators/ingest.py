@@ -1,36 +1,53 @@
 """The first stage, one per source partition: lines to rows, lateness, routing to key groups."""
 
-import base64
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import starmap
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from detectors.alerting.alert import iso
 from flows.job import Job
+from flows.operators.aside import Line, dead_letter, late_records
 from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.shares import ShareWatch
 from flows.sources.base import Lines
 from flows.wire.decode import Decoded, Decoder
-from flows.wire.reject import Reject
+from flows.wire.reject import Reason, Reject
+from state.ahead import AheadBound, Verdicts
 from state.batch import MicroBatch
 from state.keygroup import key_group
 from state.snapshot import pack, unpack
-from state.types import END_OF_TIME_US, I64, SECOND_US, Bool
+from state.types import END_OF_TIME_US, I64, SECOND_US
 from state.watermark import PartitionClock
 
-RAW_BYTES_MAX: Final = 65_536
-"""How much of a rejected line the dead-letter stream keeps."""
-_KIND: Final = "ingest"
-_VERSION: Final = 1
+KIND: Final = "ingest"
+_VERSION: Final = 2
+VERSIONS: Final = (1, _VERSION)
+"""Of snapshots that can be read."""
+_NOTHING: Final = Lines((), (), "")
 
 Emitted = tuple[int, GroupInput] | Output
 """A message with its key group, or a record for an output stream."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Events that are far ahead, in the order of their arrival: their lines, and the rows that these gave."""
+
+    lines: list[Line]
+    batch: MicroBatch
 
 
 class Ingest:
     """Decodes a partition's lines, sets bad and late ones aside, and sends the rest to their key groups.
 
     A group hears from the partition when it gets rows, and every group whenever the watermark lets a pane close.
+    Events that are far ahead of the partition wait here until others decide about them (state.ahead).
     """
 
     awaited: ClassVar[bool] = True
@@ -42,43 +59,103 @@ class Ingest:
         self._columns = job.columns
         self._decoder = Decoder(job.wire)
         self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
+        self._ahead_us = job.time.ahead_max_us
+        self._ahead = AheadBound(self._ahead_us, job.time.out_of_orderness_us)
+        self._waiting = Waiting([], self._decoder.decode([], self._columns).batch)
+        self._shares = ShareWatch(partition)
         self._told_us = self._clock.closed_us
         self.read = self.late = self.rejected = 0
+        self.accepted = 0
+        """Rows on time, in this run."""
         if resume is not None:
-            _, meta, _ = unpack(resume, _KIND, (_VERSION,))
-            self._clock.advance(meta["watermark_us"])
-            self._told_us = meta["told_us"]
-            self.read, self.late, self.rejected = meta["read"], meta["late"], meta["rejected"]
+            self._restore(resume)
 
     @property
     def watermark_us(self) -> int:
         """How far the partition has come in event time."""
         return self._clock.watermark_us
 
-    def process(self, lines: Lines) -> list[Emitted]:
+    @property
+    def rows_waiting(self) -> int:
+        """Events that are far ahead, and have no fate yet."""
+        return self._ahead.waiting
+
+    def process(self, lines: Lines, now_us: int | None = None) -> list[Emitted]:
         """Rows to their groups; bad and late lines to their streams; counts of what was read, late and rejected.
 
-        Rejected lines are counted together, and by reason as in "rejected.not_json".
+        Rejected lines are counted together, and by reason as in "rejected.not_json".  now_us: the wall clock, in a live
+        run.
         """
         if not lines.lines:
             return []
         decoded = self._decode(lines)
-        before_us = self._clock.before(decoded.batch.event_time_us)
-        late = self._clock.observe(decoded.batch.event_time_us)
-        late_count = int(np.count_nonzero(late))
-        on_time = decoded.batch.take(~late) if late_count else decoded.batch
-        emitted: list[Emitted] = list(self._send(on_time))
-        if decoded.rejects:
-            emitted.append(Output(Stream.REJECTS, [dead_letter(lines, reject) for reject in decoded.rejects]))
-        if late_count:
-            emitted.append(Output(Stream.LATE, _late_records(lines, decoded.batch, decoded.row, before_us, late)))
-        counts = {"read": len(lines.lines), "late": late_count, "rejected": len(decoded.rejects)}
-        self.read += counts["read"]
-        self.late += counts["late"]
-        self.rejected += counts["rejected"]
-        reasons = Counter(f"rejected.{reject.reason.value}" for reject in decoded.rejects)
-        emitted.append(Output(Stream.COUNTS, [counts | reasons]))
-        return emitted
+        batch, row = decoded.batch, decoded.row
+        verdicts = self._ahead.judge(batch.event_time_us, batch.subject, lambda i: len(lines.lines[row[i]]), now_us)
+        return self._judged(lines, decoded, verdicts)
+
+    def silence(self, now_us: int) -> list[Emitted]:
+        """A live partition has been silent: what waits, and is not ahead of the wall clock, is true."""
+        return self._settled(self._ahead.silence(now_us))
+
+    def advance(self, watermark_us: int) -> list[Emitted]:
+        """Moves the watermark without rows: what wall-clock time does to an idle partition of a live run."""
+        self._clock.advance(watermark_us)
+        return self._settled(self._ahead.advance(self._clock.largest_us)) + list(self._send(None))
+
+    def finish(self) -> list[Emitted]:
+        """Tells all groups that nothing follows, and where it ended; lines that came nevertheless would all be late."""
+        out = self._settled(self._ahead.finish())
+        last_us = self._clock.largest_us
+        faults = self._shares.finish(last_us)
+        out += [Output(Stream.DRIFT, faults)] * bool(faults)
+        self._clock.advance(END_OF_TIME_US)
+        self._ahead.advance(END_OF_TIME_US)
+        return out + [(group, replace(message, last_us=last_us)) for group, message in self._send(None)]
+
+    def forget(self, subject: int) -> None:
+        """Drops the events of one subject that wait.  subject: the hash of its id."""
+        stay = np.flatnonzero(self._waiting.batch.subject != np.uint64(subject))
+        self._waiting = Waiting([self._waiting.lines[i] for i in stay.tolist()], self._waiting.batch.take(stay))
+        self._ahead.keep(stay.tolist())
+        self._ahead.forget(subject)
+
+    def snapshot(self) -> bytes:
+        """What `resume` takes."""
+        waiting = self._waiting.lines
+        meta: dict[str, Any] = {
+            "watermark_us": self.watermark_us,
+            "told_us": self._told_us,
+            "read": self.read,
+            "late": self.late,
+            "rejected": self.rejected,
+            "ahead": self._ahead.state(),
+            "shares": self._shares.state(),
+            "sources": [line.source for line in waiting],
+        }
+        arrays: dict[str, NDArray[Any]] = {
+            "offsets": np.array([line.offset for line in waiting], np.int64),
+            "sizes": np.array([len(line.raw) for line in waiting], np.int64),
+            "text": np.frombuffer(b"".join(line.raw for line in waiting), np.uint8),
+        }
+        return pack(KIND, _VERSION, meta, arrays)
+
+    def _restore(self, saved: bytes) -> None:
+        version, meta, arrays = unpack(saved, KIND, VERSIONS)
+        self._clock.advance(meta["watermark_us"])
+        self._told_us = meta["told_us"]
+        self.read, self.late, self.rejected = meta["read"], meta["late"], meta["rejected"]
+        self._ahead.reached_us = self._clock.largest_us
+        if version == 1:
+            return
+        self._shares = ShareWatch(self._partition, meta["shares"])
+        ends = np.cumsum(arrays["sizes"]).tolist()
+        text = arrays["text"].tobytes()
+        raw = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        batch = self._decoder.decode(raw, self._columns).batch
+        self._waiting = Waiting(
+            list(starmap(Line, zip(meta["sources"], arrays["offsets"].tolist(), raw, strict=True))), batch
+        )
+        self._ahead.restore(meta["ahead"], batch.event_time_us, batch.subject, [len(line) for line in raw])
 
     def _decode(self, lines: Lines) -> Decoded:
         """Decodes what the source did not refuse itself."""
@@ -90,23 +167,63 @@ class Ingest:
         rejects += [Reject(row, *why) for row, why in lines.refused.items()]
         return Decoded(rest.batch, at[rest.row], sorted(rejects, key=lambda reject: reject.row))
 
-    def advance(self, watermark_us: int) -> list[Emitted]:
-        """Moves the watermark without rows: what wall-clock time does to an idle partition of a live run."""
-        return list(self._advanced(watermark_us))
+    def _settled(self, verdicts: Verdicts) -> list[Emitted]:
+        """Verdicts on events that waited, without a line that decided them."""
+        if not (verdicts.accepted or verdicts.refused):
+            return []
+        return self._judged(_NOTHING, self._decoder.decode((), self._columns), verdicts)
 
-    def finish(self) -> list[Emitted]:
-        """Tells all groups that nothing follows, and where it ended; lines that came nevertheless would all be late."""
-        last_us = self._clock.largest_us
-        return [(group, replace(message, last_us=last_us)) for group, message in self._advanced(END_OF_TIME_US)]
+    def _judged(self, lines: Lines, decoded: Decoded, verdicts: Verdicts | None) -> list[Emitted]:
+        """What follows from the verdicts.  None: all rows of these lines count, in their order."""
+        pool = _Pool(self._waiting, lines, decoded)
+        batch, at, order = decoded.batch, decoded.row, np.arange(len(decoded.row))
+        rejects = [(pool.of_line(r.row), r.reason, r.detail) for r in decoded.rejects]
+        refused_at = np.zeros(0, np.int64)
+        if verdicts is not None:
+            order = np.array(verdicts.accepted, np.int64)
+            batch, at = pool.batch.take(order), pool.line_that_decided(verdicts.accepted_at)
+            refused_at = pool.line_that_decided(verdicts.refused_at)
+            rejects += [self._refused(pool, position, reached_us) for position, reached_us in verdicts.refused]
+            held = np.array(verdicts.held, np.int64)
+            self._waiting = Waiting([pool.line(i) for i in verdicts.held], pool.batch.take(held))
+        reached_us, before_us = self._clock.largest_us, self._clock.before(batch.event_time_us)
+        late = self._clock.observe(batch.event_time_us)
+        late_count = int(np.count_nonzero(late))
+        self.accepted += len(batch) - late_count
+        out: list[Emitted] = list(self._send(batch.take(~late) if late_count else batch))
+        if rejects:
+            out.append(Output(Stream.REJECTS, [dead_letter(*reject) for reject in rejects]))
+        if late_count:
+            late_lines = [pool.line(i) for i in order[late].tolist()]
+            out.append(Output(Stream.LATE, late_records(late_lines, batch.take(late), before_us[late])))
+        fates = {
+            "rejected": np.array([r.row for r in decoded.rejects], np.int64),
+            "ahead": refused_at,
+            "late": at[late],
+        }
+        faults = self._shares.add(len(lines.lines), fates, at, batch.event_time_us, reached_us)
+        if faults:
+            out.append(Output(Stream.DRIFT, faults))
+        return [*out, self._counted(len(lines.lines), late_count, [reason for _, reason, _ in rejects])]
 
-    def _advanced(self, watermark_us: int) -> list[tuple[int, GroupInput]]:
-        self._clock.advance(watermark_us)
-        return self._send(None)
+    def _refused(self, pool: "_Pool", position: int, reached_us: int) -> tuple[Line, Reason, str]:
+        """A line whose time others did not bear out.  reached_us: of the partition at that moment."""
+        time_us = int(pool.batch.event_time_us[position])
+        detail = f"found {iso(time_us)}, which no others bore out"
+        if reached_us > 0:
+            ahead_s = (time_us - reached_us) / SECOND_US
+            detail = (
+                f"found {iso(time_us)}, {ahead_s:,.0f} s ahead of all others of {self._partition} until then; expected"
+                f" at most {self._ahead_us / SECOND_US:,.0f} s (time.ahead_max), or more that bear it out"
+            )
+        return pool.line(position), Reason.AHEAD, detail
 
-    def snapshot(self) -> bytes:
-        """What `resume` takes."""
-        counts = {"read": self.read, "late": self.late, "rejected": self.rejected}
-        return pack(_KIND, _VERSION, {"watermark_us": self.watermark_us, "told_us": self._told_us, **counts}, {})
+    def _counted(self, read: int, late: int, reasons: Sequence[Reason]) -> Output:
+        self.read += read
+        self.late += late
+        self.rejected += len(reasons)
+        by_reason = Counter(f"rejected.{reason.value}" for reason in reasons)
+        return Output(Stream.COUNTS, [{"read": read, "late": late, "rejected": len(reasons)} | by_reason])
 
     def _send(self, batch: MicroBatch | None) -> list[tuple[int, GroupInput]]:
         parts = _split(batch, self._groups) if batch else {}
@@ -116,6 +233,35 @@ class Ingest:
         return [(g, GroupInput(self._partition, self.watermark_us, parts.get(g))) for g in groups]
 
 
+class _Pool:
+    """Rows that waited and rows of new lines, under the positions that verdicts have."""
+
+    def __init__(self, waiting: Waiting, lines: Lines, decoded: Decoded) -> None:
+        self._waiting = waiting
+        self._lines = lines
+        self._decoded = decoded
+
+    @cached_property
+    def batch(self) -> MicroBatch:
+        """All of them."""
+        return MicroBatch.concat([self._waiting.batch, self._decoded.batch])
+
+    def of_line(self, row: int) -> Line:
+        """row: among the new lines."""
+        return Line(self._lines.source, int(self._lines.offsets[row]), self._lines.lines[row])
+
+    def line(self, position: int) -> Line:
+        waited = self._waiting.lines
+        if position < len(waited):
+            return waited[position]
+        return self.of_line(int(self._decoded.row[position - len(waited)]))
+
+    def line_that_decided(self, rows: list[int]) -> I64:
+        """The new lines of these new rows; 0 where there are none."""
+        at = np.array(rows, np.int64)
+        return self._decoded.row[at] if len(self._decoded.row) else at
+
+
 def _split(batch: MicroBatch, groups: int) -> dict[int, MicroBatch]:
     """The rows of each key group that has any, in their order."""
     group = key_group(batch.subject, groups)
@@ -123,40 +269,3 @@ def _split(batch: MicroBatch, groups: int) -> dict[int, MicroBatch]:
     ends = np.cumsum(np.bincount(group, minlength=groups)).tolist()
     rows = batch.take(order)
     return {g: rows.take(slice(a, b)) for g, (a, b) in enumerate(zip([0, *ends], ends, strict=False)) if a < b}
-
-
-def dead_letter(lines: Lines, reject: Reject) -> dict[str, Any]:
-    """The record of a rejected line: where it stands, why, and what it says."""
-    line = lines.lines[reject.row]
-    head = {"source": lines.source, "offset": int(lines.offsets[reject.row])}
-    return head | {"reason": reject.reason.value, "detail": reject.detail, **_raw(line), "raw_bytes": len(line)}
-
-
-def _late_records(lines: Lines, batch: MicroBatch, row: I64, before_us: I64, late: Bool) -> list[dict[str, Any]]:
-    """lateness_s: how far the partition's watermark was past the event."""
-    late_batch = batch.take(late)
-    behind_s = (before_us[late] - late_batch.event_time_us) / SECOND_US
-    times = np.datetime_as_string(late_batch.event_time_us.view("datetime64[us]"), timezone="UTC")
-    return [
-        {
-            "source": lines.source,
-            "offset": int(lines.offsets[at]),
-            "lateness_s": lateness_s,
-            "event_time": str(time),
-            "subject": subject,
-            **_raw(lines.lines[at]),
-        }
-        for at, lateness_s, time, subject in zip(
-            row[late].tolist(), behind_s.tolist(), times, late_batch.subject_name, strict=True
-        )
-    ]
-
-
-def _raw(line: bytes) -> dict[str, str]:
-    """The line's beginning as text, or in base64 where it is not UTF-8."""
-    try:
-        return {"raw": line[:RAW_BYTES_MAX].decode()}
-    except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data" and len(line) > RAW_BYTES_MAX:  # the cut went through a character
-            return {"raw": line[: error.start].decode()}
-        return {"raw": base64.b64encode(line[:RAW_BYTES_MAX]).decode(), "raw_encoding": "base64"}

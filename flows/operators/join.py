@@ -13,7 +13,7 @@ from state.chunks import Chunks, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
 from state.types import F64, I64, U64, Bool
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 @dataclass(slots=True)
@@ -166,5 +166,7 @@ def _pack(block: _Block) -> bytes:
 
 
 def _unpack(blob: bytes) -> _Block:
-    _, meta, arrays = unpack(blob, "labelled", (_VERSION,))
+    version, meta, arrays = unpack(blob, "labelled", (1, _VERSION))
+    if version == 1:  # what p was called
+        arrays["p"] = arrays["per_day"]
     return _Block(meta["end_us"], *(arrays[name] for name in _ARRAYS))

@@ -12,8 +12,9 @@ from detectors.base import Detector, FeatureInfo, Rows, Scope, Wave
 from detectors.calibrate import Calibrator
 from detectors.guard import SAMPLED, Guard
 from flows.job import DetectorUse, Job
-from flows.operators.command import tuned
+from flows.operators.command import CommandError, tuned
 from flows.operators.messages import OwnVerdict
+from flows.operators.rehearsal import rehearse
 from flows.wire.told import Command
 from state.types import F64, I64
 from state.windows import WindowSpec
@@ -132,28 +133,50 @@ class Model:
             return rows
         return rows.only(self.columns)
 
-    def obey(self, command: Command, job: Job) -> tuple[dict[str, Any], dict[str, Any], bool]:
-        """Settings before and after the command, and whether it forgot what it knew.
-
-        Raises CommandError; then nothing has changed.
-        """
+    def prepare(self, command: Command, job: Job) -> "Change":
+        """What the command will do, all of it ready.  Raises CommandError; nothing has changed yet."""
         if command.verb == "tune":
             use, before = tuned(self.use, command.settings)
             cold = use.spec != self.use.spec
-            self.use, self.tuned = use, self.tuned | command.settings
-            self.guard = Guard(use.budget_s, self.guard.state(), use.cost_us)
-            after = command.settings
+            if cold:
+                rehearse(use.spec, self.infos, use.memory_bytes)
+            guard = Guard(use.budget_s, self.guard.state(), use.cost_us)
+            change = Change(before, command.settings, use, self.tuned | command.settings, guard, self.paused, cold)
         else:
+            cold, paused = command.verb == "disable", command.verb != "resume"
+            # One that had failed too often is given another chance.
+            guard = self.guard if paused else Guard(self.use.budget_s, cost_us=self.use.cost_us)
             before = {"paused": self.paused, "off": self.guard.off}
-            cold = command.verb == "disable"
-            self.paused = command.verb != "resume"
-            if not self.paused:  # one that had failed too often is given another chance
-                self.guard = Guard(self.use.budget_s, cost_us=self.use.cost_us)
-            after = {"paused": self.paused, "off": self.guard.off}
+            change = Change(before, {"paused": paused, "off": guard.off}, self.use, self.tuned, guard, paused, cold)
         if cold:
-            fresh = self.build_successor(job)
-            self.detector, self.calibrator = fresh.detector, fresh.calibrator
-        return before, after, cold
+            try:
+                change.fresh = build(job, change.use, self.window, self.columns, self.infos)
+            except Exception as error:
+                raise CommandError(f"{self.use.name} cannot be built: {type(error).__name__}: {error}") from error
+        return change
+
+    def take(self, change: "Change") -> None:
+        """Does what was prepared."""
+        self.use, self.tuned, self.guard, self.paused = change.use, change.tuned, change.guard, change.paused
+        if change.fresh is not None:
+            self.detector, self.calibrator = change.fresh.detector, change.fresh.calibrator
+
+
+@dataclass(slots=True)
+class Change:
+    """What a command does to a detector.
+
+    before, after: the settings that it changes.  cold: it forgets what it knew.  fresh: what takes its place then.
+    """
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    use: DetectorUse
+    tuned: dict[str, Any]
+    guard: Guard
+    paused: bool
+    cold: bool
+    fresh: Model | None = None
 
 
 def build(
@@ -169,7 +192,7 @@ def build(
     calibrator: Calibrator | None = None
     if use.spec.calibrated:
         fitted = use.spec.scope is Scope.COHORT or job.calibration.per == "row"
-        calibrator = job.calibration.build(window.holds_day, fitted, saved.get("calibrator"))
+        calibrator = job.calibration.build(window.holds_day, fitted, use.spec.one_mode, saved.get("calibrator"))
     return Model(use, window, columns, infos, detector, calibrator, Guard(use.budget_s, cost_us=use.cost_us))
 
 

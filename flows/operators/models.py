@@ -1,5 +1,6 @@
 """The models of one window of one cohort: score, calibrate, combine, then learn."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -7,22 +8,24 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.base import Rows
-from detectors.combine import combine
+from detectors.combine import Combination, combine
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.monitors import DriftMonitors
 from detectors.drift.waves import Waves
 from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
+from detectors.weighing import Weighing
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
 from flows.operators.command import CommandError, tuned
 from flows.operators.messages import OwnVerdict
-from flows.operators.model import Model, build, saved_frames
+from flows.operators.model import Change, Model, build, saved_frames
 from flows.operators.trial import Trial
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
 from state.types import F64, START_OF_TIME_US, Bool
 
+_log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
 _COMPARABLE_ROWS: Final = 64
 """Rows of a round that are enough to say what is usual in it."""
@@ -57,6 +60,13 @@ class WindowModels:
                 chosen = [i for i, f in enumerate(self.features) if not use.features or f.name in use.features]
                 infos = tuple(self.features[i] for i in chosen)
                 self._models.append(build(job, use, self.window, np.array(chosen, np.int64), infos))
+        self._learned = tuple(m.use.name for m in self._models if not m.use.spec.declared)
+        """Detectors that are combined; what is declared comes on top."""
+        self._weighing = (
+            Weighing(self._learned, by_labels=job.combination is Combination.LABELS)
+            if job.combination.weighs and self._learned
+            else None
+        )
         self._successors: dict[str, Model] = {}
         self._trials: dict[str, Trial] = {}
         self._successor_rounds = 0
@@ -79,15 +89,20 @@ class WindowModels:
         tail = {m.use.name: m.tail(score[m.use.name]) for m in self._models}
         if not tail:
             return Verdict(np.full(len(rows), np.nan), score, tail)
-        learned = [m.use for m in self._models if not m.use.spec.declared]
         p = np.full(len(rows), np.nan)
-        if learned:
-            weights = np.array([use.weight for use in learned])
-            p = combine(np.stack([tail[use.name] for use in learned]), weights, self._job.combination)
+        if self._learned:
+            weights = np.array([m.use.weight for m in self._models if not m.use.spec.declared])
+            if self._weighing is not None:
+                weights = weights * self._weighing.weights()
+            p = combine(self._of_learned(tail), weights, self._job.combination)
         # What is declared to be all but impossible comes on top: so rare that it costs the others nothing.
         return Verdict(
             np.fmin.reduce([p, *(tail[m.use.name] for m in self._models if m.use.spec.declared)]), score, tail
         )
+
+    def _of_learned(self, told: dict[str, F64]) -> F64:
+        """(k, n) what the learned detectors said, of all that was told."""
+        return np.stack([told[name] for name in self._learned])
 
     def learn(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> list[DriftEvent]:
         """Watches the round for drift, then learns from it, unless frozen.  keep: the rows that detectors hear."""
@@ -99,6 +114,10 @@ class WindowModels:
             self._react(event)
         if rows.end_us < self._frozen_until_us:
             return events
+        if self._weighing is not None:
+            self._weighing.learn(self._of_learned(verdict.tail))
+            if rows.label is not None:
+                self._weighing.learn_labels(self._of_learned(verdict.score), rows.label)
         rows = self._unmuted(rows)
         kept = rows if keep.all() else rows.pick(np.flatnonzero(keep))
         self.profile.learn(kept.x)
@@ -124,34 +143,40 @@ class WindowModels:
         return any(m.use.name == detector for m in self._models)
 
     @property
-    def predictors(self) -> tuple[str, ...]:
-        """Detectors that learn from labels."""
-        return tuple(m.use.name for m in self._models if m.use.spec.uses_labels)
+    def asked_again(self) -> tuple[str, ...]:
+        """Detectors whose scores are compared with labels that come later."""
+        weighed = self._learned if self._job.combination is Combination.LABELS else ()
+        return tuple(m.use.name for m in self._models if m.use.spec.uses_labels or m.use.name in weighed)
 
     def teach(self, rows: Rows, score: dict[str, F64]) -> list[DriftEvent]:
-        """Learns from rows whose labels have come; score: predictor -> (n,), what it said of them in their time."""
+        """Learns from rows whose labels have come; score: detector -> (n,), what it said of them in their time."""
         learners = [m for m in self._models if m.use.spec.uses_labels]
         errors = {m.use.name: m.errors(rows, score[m.use.name]) for m in learners}
         events = self._monitors.update_errors(rows.end_us, errors)
         for event in events:
             self._react(event)
         if rows.end_us >= self._frozen_until_us:
+            if self._weighing is not None and rows.label is not None and score.keys() >= set(self._learned):
+                self._weighing.learn_labels(self._of_learned(score), rows.label)
             rows = self._unmuted(rows)
             for model in learners:
                 model.take_lesson(rows)
         return events
 
-    def obey(self, command: Command) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Settings before and after the command.  Raises CommandError; then nothing has changed."""
+    def prepare(self, command: Command) -> tuple[Model, Change]:
+        """What the command will do to which detector.  Raises CommandError; nothing has changed yet."""
         model = next((m for m in self._models if m.use.name == command.detector), None)
         if model is None:
             known = ", ".join(m.use.name for m in self._models) or "none"
             raise CommandError(f"no detector {command.detector!r} here; there are: {known}")
-        before, after, cold = model.obey(command, self._job)
-        if cold:
+        return model, model.prepare(command, self._job)
+
+    def take(self, model: Model, change: Change) -> None:
+        """Does what was prepared."""
+        model.take(change)
+        if change.cold:
             self._successors.pop(model.use.name, None)
             self._trials.pop(model.use.name, None)
-        return before, after
 
     def _react(self, event: DriftEvent) -> None:
         match event.reaction:
@@ -237,6 +262,8 @@ class WindowModels:
     def frames(self) -> dict[str, bytes]:
         """The state as named frames, for a snapshot."""
         out = {"profile": self.profile.snapshot(), "drift": self._monitors.snapshot()}
+        if self._weighing is not None:
+            out["weighing"] = self._weighing.snapshot()
         out |= saved_frames("model", self._models)
         out |= saved_frames("successor", list(self._successors.values()))
         meta: dict[str, Any] = {
@@ -267,15 +294,22 @@ class WindowModels:
         for use, model in self._uses():
             commanded = saved.get(use.name)
             if commanded is not None and commanded["configured"] == detector_settings(use):
-                model.paused, model.tuned = commanded["paused"], commanded["tuned"]
-                model.use, _ = tuned(use, model.tuned)
+                model.paused = commanded["paused"]
+                try:
+                    model.use, _ = tuned(use, commanded["tuned"])
+                except CommandError as error:  # an earlier build allowed more
+                    _log.warning("%s goes on as it is configured, not as it was tuned: %s", use.name, error)
+                else:
+                    model.tuned = commanded["tuned"]
 
     def restore(self, frames: dict[str, bytes]) -> None:
         """Takes what `frames` gave.  What is new, or has other settings than were saved, starts cold."""
-        _, meta, _ = unpack(frames["meta"], "models", (_VERSION,))
+        version, meta, _ = unpack(frames["meta"], "models", (1, _VERSION))
         self._command_again(meta.get("commanded", {}))
         known = {m.use.name for m in self._models if meta["settings"].get(m.use.name) == detector_settings(m.use)}
-        kinds = {"detector"} | ({"calibrator"} if meta["calibration"] == settings_of(self._job.calibration) else set())
+        # Calibration of version 1 left the odd out: it starts cold.
+        same = version > 1 and meta["calibration"] == settings_of(self._job.calibration)
+        kinds = {"detector"} | ({"calibrator"} if same else set())
         saved = {
             (kind, name): {part: frames[f"{kind}.{name}.{part}"] for part in kinds if f"{kind}.{name}.{part}" in frames}
             for kind in ("model", "successor")
@@ -283,8 +317,10 @@ class WindowModels:
         }
         self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
         self._muted_until_us = meta.get("muted_until_us", {})  # not in the first savepoints
-        self._waves = Waves(self._job.drift, self._cohort, self.name, meta["waves"])
+        self._waves = Waves(self._job.drift, self._cohort, self.name, meta.get("waves", {}))
         self.profile = PopulationProfile(self.features, resume=frames["profile"])
+        if self._weighing is not None and "weighing" in frames and known.issuperset(self._learned):
+            self._weighing.restore(frames["weighing"])
         if meta["drift"] == settings_of(self._job.drift):
             self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known)
         self._successors = {

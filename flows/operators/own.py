@@ -16,7 +16,7 @@ from flows.operators.messages import OwnVerdict
 from state.chunks import Chunks, Saved
 from state.errors import DetectorError
 from state.snapshot import pack_frames, unpack_frames
-from state.types import I64
+from state.types import F64, I64
 from state.windows import WindowKind
 
 _VERSION: Final = 1
@@ -48,17 +48,20 @@ class OwnDetectors:
             detector, guard, n = self._detectors[use.name], self._guards[use.name], len(rows)
             at = np.arange(n) if not guard.sampled else np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0)
             seen = rows if len(at) == n else rows.pick(at)
-            view = replace(seen, x=seen.x[:, chosen])
+            view = seen if len(chosen) == width else replace(seen, x=seen.x[:, chosen])
             k, f = len(at), len(chosen)
-            score, typical, share = np.full(n, np.nan), np.full((n, width), np.nan), np.zeros((n, width))
-            cells = np.ix_(at, chosen)
-            score[at] = guard.array("score", partial(detector.score, view), (k,), np.nan)
-            typical[cells] = guard.array("typical", partial(detector.typical, view), (k, f), np.nan)
-            share[cells] = guard.array("explain", partial(detector.explain, view), (k, f), 0.0)
-            if self._is_new(rows.end_us):
+            score = guard.array("score", partial(detector.score, view), (k,), np.nan)
+            typical = guard.array("typical", partial(detector.typical, view), (k, f), np.nan)
+            share = guard.array("explain", partial(detector.explain, view), (k, f), 0.0)
+            new = self._is_new(rows.end_us)
+            if new:
                 guard.tell("learn", partial(detector.learn, view))
+            if (k, f) != (n, width):
+                cells = np.ix_(at, chosen)
+                score = _spread(score, at, (n,), np.nan)
+                typical, share = _spread(typical, cells, (n, width), np.nan), _spread(share, cells, (n, width), 0.0)
             verdicts[use.name] = OwnVerdict(score, typical, share)
-            self._faults += [(use.name, fault) for fault in guard.faults(n)]
+            self._faults += [(use.name, fault) for fault in guard.faults(n, whole=new)]
         return verdicts
 
     def _is_new(self, end_us: int) -> bool:
@@ -126,3 +129,10 @@ class OwnDetectors:
                 )
             self._detectors[use.name] = detector
             self._guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)
+
+
+def _spread(values: F64, at: Any, shape: tuple[int, ...], otherwise: float) -> F64:
+    """An array of this shape that holds values at these places."""
+    out = np.full(shape, otherwise)
+    out[at] = values
+    return out

@@ -47,7 +47,7 @@ class PopulationOperator:
         """Who came in the last 24 hours."""
         waits = job.labels
         self._joins = {
-            name: LabelJoin(name, models.predictors, waits.wait_us, waits.rows_max)
+            name: LabelJoin(name, models.asked_again, waits.wait_us, waits.rows_max)
             for name, models in self._models.items()
             if waits is not None
         }
@@ -119,8 +119,12 @@ class PopulationOperator:
         after: dict[str, Any] = {}
         refused = ""
         try:
-            for name in windows or list(self._models)[:1]:
-                before, after = self._models[name].obey(command)
+            # First everything that can go wrong, in all windows; then nothing of it can.
+            names = windows or list(self._models)[:1]
+            prepared = {name: self._models[name].prepare(command) for name in names}
+            for name, (model, change) in prepared.items():
+                self._models[name].take(model, change)
+                before, after = change.before, change.after
         except CommandError as error:
             refused = str(error)
         return Output(Stream.AUDIT, [audit_record(command, self._cohort, windows, before, after, refused)])
@@ -248,7 +252,7 @@ class PopulationOperator:
         return rows + sum(map(len, self._joins.values()))
 
     def snapshot(self, chunks: Chunks) -> bytes:
-        """The root frame of the state: models, quarantine and the rounds that wait for other groups."""
+        """The root frame of the state: models and the rounds that wait for other groups."""
         frames = {
             f"{window}/{name}": frame
             for window, models in self._models.items()
@@ -276,11 +280,12 @@ class PopulationOperator:
         return pack("population", _VERSION, meta, arrays)
 
     def _restore(self, saved: Saved) -> None:
-        _, meta, arrays = unpack(saved.root, "population", (_VERSION,))
+        version, meta, arrays = unpack(saved.root, "population", (1, _VERSION))
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
-        self._heard = {window: Lately(meta["heard"].get(window)) for window in self._models}
-        self._seen = SubjectSample.resume(meta["seen"], {n.removeprefix("seen/"): a for n, a in arrays.items()})
+        self._heard = {window: Lately(meta.get("heard", {}).get(window)) for window in self._models}
+        if version > 1:
+            self._seen = SubjectSample.resume(meta["seen"], {n.removeprefix("seen/"): a for n, a in arrays.items()})
         frames = self._saved_frames.get(saved.chunks, meta["frames"], saved.chunks.refs(arrays["frames"]))
         for window, models in self._models.items():
             prefix = f"{window}/"

@@ -45,16 +45,21 @@ class SubjectOperator:
         self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._windows]
         self._closing = Closing(job, group)
         self._closed_us = START_OF_TIME_US
+        self._boundary_us = START_OF_TIME_US
+        """Where something closed last: unlike `_closed_us` a function of the rows alone."""
         self._last_us = START_OF_TIME_US
         self._told: list[Label | Command] = []
         """What takes effect at boundaries to come."""
+        self._counted = self._totals()
+        """Totals as they were told; a pane may fold rows, and find duplicates, long before it closes."""
         if resume is not None:
             self._restore(resume)
 
     @property
     def rows_waiting(self) -> int:
-        """Rows in panes that are still open."""
-        return self._log.rows
+        """Rows in panes that are still open, with those of them that were folded or dropped and are not counted yet."""
+        totals = self._totals()
+        return self._log.rows + sum(totals[name] - self._counted[name] for name in ("capped", "duplicate"))
 
     def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Output]:
         """Files the rows; when the watermark lets panes close, emits one message to every cohort."""
@@ -92,13 +97,14 @@ class SubjectOperator:
         return [Output(Stream.LATE, records), Output(Stream.COUNTS, [{"late": len(records)}])]
 
     def _advance(self, limit_us: int) -> list[tuple[str, CohortInput] | Output]:
-        before = self._totals()
         accepted = 0
         while (boundary_us := self._next_boundary()) is not None and boundary_us <= limit_us:
             accepted += self._close(boundary_us, limit_us)
         self._closed_us = limit_us
         rows = self._closing.take()
-        counts = {name: total - before[name] for name, total in self._totals().items()}
+        totals = self._totals()
+        counts = {name: total - self._counted[name] for name, total in totals.items()}
+        self._counted = totals
         # Rows beyond the budget were taken from the log before their pane closed.
         counts["accepted"] = accepted + counts["capped"]
         for closed in (r for of_cohort in rows.values() for r in of_cohort):
@@ -132,9 +138,9 @@ class SubjectOperator:
             window = assembling.step(boundary_us, pane)
             if window is not None and (limit_us < END_OF_TIME_US or self._tells(boundary_us, assembling.spec.slide_us)):
                 self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
-        if boundary_us // HOUR_US != self._closed_us // HOUR_US:
+        if boundary_us // HOUR_US != self._boundary_us // HOUR_US:
             self._counting.expire(boundary_us)
-        self._closed_us = boundary_us
+        self._boundary_us = self._closed_us = boundary_us
         return accepted
 
     def _tells(self, boundary_us: int, slide_us: int) -> bool:
@@ -190,8 +196,10 @@ class SubjectOperator:
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
         meta = {
             "closed_us": self._closed_us,
+            "boundary_us": self._boundary_us,
             "last_us": self._last_us,
             "watermarks": self._watermarks.state(),
+            "counted": self._counted,
             **told_state(self._told),
         }
         return pack_frames("subject", _VERSION, meta, frames)
@@ -199,11 +207,13 @@ class SubjectOperator:
     def _restore(self, saved: Saved) -> None:
         meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))
         self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
+        self._boundary_us = meta.get("boundary_us", self._closed_us)
         self._watermarks.restore(meta["watermarks"])
         self._told = told_from(meta)
         self._log.restore(frames["log"], saved.chunks)
         self._counting.restore(frames, saved.chunks)
         for assembling in self._assemblers:
             assembling.restore(frames[f"window.{assembling.spec.name}"], saved.chunks)
+        self._counted = meta.get("counted", self._totals())
         own = {n.removeprefix("own."): root for n, root in frames.items() if n.startswith("own.")}
         self._closing.restore(own, saved.chunks)

@@ -20,6 +20,7 @@ from flows.job import Job
 from flows.operators.alerts import AlertOperator
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
+from flows.operators.told import describe_first
 from flows.savepoint.manifest import is_savepoint, require_whole
 from flows.worker import CONFIG_NOTE, JobStages
 from state.chunks import Saved
@@ -59,6 +60,10 @@ class Look:
                 for name, operator in sorted(self.cohorts.items())
             },
             "policy": self.alerts.describe() if self.alerts else {},
+            "partitions": {
+                name: describe_first(state["ingest"]) | {"done": state["done"]}
+                for name, state in sorted(self.checkpoint.of_step("ingest").items())
+            },
         }
 
     def look_up(self, user: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import orjson
 from detectors.drift.event import Watch
 from detectors.quality import DriftQuality, Ranking, drift_quality, rank_quality
 from flows.convert.files import read_lines
+from flows.printing import shown
 from flows.scoring.prequential import Scores
 from flows.scoring.table import Table
 from state.errors import SourceError
@@ -52,7 +53,12 @@ class Evaluation:
             for name, r in self.rankings.items():
                 cost = f"{self.us_per_row[name]:.1f}" if name in self.us_per_row else "-"
                 grid.add_row(
-                    name, _number(r.roc_auc), _number(r.average_precision), cost, f"{r.rows:,}", f"{r.positives:,}"
+                    shown(name),
+                    _number(r.roc_auc),
+                    _number(r.average_precision),
+                    cost,
+                    f"{r.rows:,}",
+                    f"{r.positives:,}",
                 )
             told.append(grid)
         if self.drift:
@@ -113,7 +119,7 @@ def evaluation_of_stream(scores: Path, truth: Path, subject: str, label: str, po
             who = record["subject"]
             if who not in known:
                 continue
-            odd = {**record["scores"], ALL: record["tail_probability_per_day"]}
+            odd = {**record["scores"], ALL: record["tail_probability"]}
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise SourceError(f"{scores}:{number}: not a record of scores: {error!r}") from None
         mine = best.setdefault(who, {})

@@ -1,6 +1,6 @@
 """Tables: CSV, parquet and numpy files as columns of numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ class Table:
 
     x: (n, F) float64, nan for no value.  features: their names.  label: (n,) float64 in {0, 1}, nan for unknown, None
     without labels.  subject: (n,) whose row it is, None where rows are nobody's.  time_us: (n,) int64 ascending, None
-    without a time.
+    without a time.  numbers: (n,) int64, where in the file each row was, from 0; None for rows in that order.
     """
 
     x: F64
@@ -28,9 +28,20 @@ class Table:
     label: F64 | None = None
     subject: Values | None = None
     time_us: I64 | None = None
+    numbers: I64 | None = None
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def number(self) -> I64:
+        """(n,) int64, where in the file each row was, from 0."""
+        return np.arange(len(self)) if self.numbers is None else self.numbers
+
+    def without(self, features: Collection[str]) -> "Table":
+        """The same rows without these features."""
+        stay = [i for i, name in enumerate(self.features) if name not in features]
+        return replace(self, x=self.x[:, stay], features=tuple(self.features[i] for i in stay))
 
     def as_series(self) -> "Table":
         """The same rows, all of one subject."""
@@ -52,6 +63,7 @@ class Table:
             None if self.label is None else self.label[rows],
             None if self.subject is None else self.subject[rows],
             None if self.time_us is None else self.time_us[rows],
+            self.number[rows],
         )
 
 

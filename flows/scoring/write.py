@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from flows.scoring.prequential import Scores
+from flows.scoring.table import Table
 from state.errors import SinkError
 
 
-def write_scores(scores: Scores, path: Path) -> None:
-    """Columns: tail_probability, and NAME and NAME.tail per detector; empty for "not yet".
+def write_scores(table: Table, scores: Scores, path: Path) -> None:
+    """Columns: row, its number in the file, from 0; tail_probability; NAME and NAME.tail per detector; empty for "not
+    yet".
 
     path: .csv or .parquet.  Raises SinkError for another name, and when it cannot be written.
     """
@@ -19,14 +21,14 @@ def write_scores(scores: Scores, path: Path) -> None:
         from pyarrow import csv, parquet
     except ImportError:
         raise SinkError(f"{path}: writing tables needs pyarrow: pip install 'driftnet[parquet]'") from None
-    columns: dict[str, Any] = {"tail_probability": scores.tail_probability}
+    columns: dict[str, Any] = {"row": table.number, "tail_probability": scores.tail_probability}
     for name in scores.score:
         columns |= {name: scores.score[name], f"{name}.tail": scores.tail[name]}
-    table = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+    out = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
     try:
         if path.suffix == ".csv":
-            csv.write_csv(table, path)
+            csv.write_csv(out, path)
         else:
-            parquet.write_table(table, path)
+            parquet.write_table(out, path)
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error}") from None

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
+from flows.printing import printable
 from flows.sinks.base import Record
 from state.errors import SinkError
 
@@ -22,7 +23,7 @@ class ConsoleWriter:
 
     def write(self, records: list[Record]) -> None:
         try:
-            self._out.writelines(_printable(self._line(record)) + "\n" for record in records)
+            self._out.writelines(printable(self._line(record)) + "\n" for record in records)
         except OSError as error:
             raise SinkError(f"console sink: {self._to} is gone: {error.strerror}; send the stream elsewhere") from error
 
@@ -99,8 +100,3 @@ def _minute(iso: str) -> str:
 
 def _number(value: Any) -> str:
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def _printable(text: str) -> str:
-    """Ids come from outside: control characters could rewrite the terminal's screen."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

@@ -2,13 +2,18 @@
 
 import glob
 import gzip
+import os
+import re
 import zlib
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
+
+from xxhash import xxh3_64_hexdigest
 
 from flows.sources.base import Lines, Unwatched
 from flows.sources.split import LineSplitter
@@ -18,6 +23,9 @@ SUFFIXES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".js
 """What counts as an event file in a directory; a file that is named itself, or by a pattern, may be called anything."""
 _BLOCK_BYTES: Final = 1 << 18
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_KNOWN_BYTES: Final = 4096
+_PACKED_BYTES: Final = 32
+"""Of a file, to know it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +33,10 @@ class FilesSpec:
     """Files as a source.
 
     paths: files, directories (their event files, not those of folders inside) and patterns (* ? [] **), each sorted by
-    name, in the order given.  partitions: "sequence" reads all files one after the other as one partition called
-    `name` (days that follow each other); "per_file" makes each file a partition, called by its path (files written side
-    by side).  line_bytes_max: of a longer line only the beginning is read.
+    name, numbers in them as numbers (day-2 before day-10), in the order given.  partitions: "sequence" reads all files
+    one after the other as one partition called `name` (days that follow each other); "per_file" makes each file a
+    partition, called by its path (files written side by side).  line_bytes_max: of a longer line only the beginning is
+    read.
     """
 
     paths: tuple[str, ...]
@@ -52,16 +61,25 @@ class FilesSpec:
 
 
 class Position(TypedDict):
-    """Where a reader stands: `skip` lines after line `line`, which begins at byte `byte` of the unpacked `file`."""
+    """Where a reader stands: `skip` lines after line `line`, which begins at byte `byte` of the unpacked `file`.
+
+    seen, digest: bytes that had been read, and a hash of the first and the last of them, to know the file again; not in
+    the first savepoints.
+    """
 
     file: str
     byte: int
     line: int
     skip: int
+    seen: NotRequired[int]
+    digest: NotRequired[str]
 
 
 class FilesPartition(Unwatched):
-    """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path."""
+    """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path.
+
+    A byte order mark at the beginning of a file is no part of its first line.
+    """
 
     def __init__(self, name: str, files: Sequence[str], line_bytes_max: int = 65_536) -> None:
         self.name = name
@@ -97,7 +115,11 @@ class FilesPartition(Unwatched):
     def position(self) -> Position:
         """The next line to read."""
         line, byte = self._begins[0]
-        return Position(file=self._files[self._index], byte=byte, line=line, skip=self._next_line - line)
+        file = self._files[self._index]
+        place = Position(file=file, byte=byte, line=line, skip=self._next_line - line)
+        seen = self._fed_bytes
+        digest = _digest(file, seen) if self._raw is None else _digest_of(self._raw.fileno(), seen)
+        return place if digest is None else Position(**place, seen=seen, digest=digest)
 
     def seek(self, position: Position) -> None:
         """Goes to a `position()`; a .gz file is unpacked again up to it.  Raises SourceError when it is not there."""
@@ -106,6 +128,11 @@ class FilesPartition(Unwatched):
             raise SourceError(
                 f"{self.name}: the saved position is in {file!r}, which is not among the {len(self._files)} input files"
                 " any more; bring it back, or start without the saved state"
+            )
+        if position.get("digest") not in (None, _digest(file, position.get("seen", 0))):
+            raise SourceError(
+                f"{file}: what was read of it is not there any more; was it replaced? Bring it back, or give the new"
+                " one another name"
             )
         self._enter(self._files.index(file), position["byte"], position["line"])
         self._gather(skip)
@@ -163,7 +190,8 @@ class FilesPartition(Unwatched):
         line = self._next_line + len(self._lines)
         if self._begins[-1][0] < line:
             self._begins.append((line, self._fed_bytes - self._splitter.tail_bytes))
-        self._lines += self._splitter.feed(block) if block else self._splitter.finish()
+        text = block if self._fed_bytes else block.removeprefix(BOM_UTF8)
+        self._lines += self._splitter.feed(text) if block else self._splitter.finish()
         self._fed_bytes += len(block)
         if not block:
             self._ended = True
@@ -184,16 +212,43 @@ def _expand(path: str) -> list[str]:
     place = Path(path)
     if place.is_dir():
         here = (f for f in place.iterdir() if f.name.endswith(SUFFIXES) and f.name[0] != "." and f.is_file())
-        if files := sorted(map(str, here)):
+        if files := sorted(map(str, here), key=_in_order):
             return files
         raise SourceError(f"{path}: no event files here, looked for *{', *'.join(SUFFIXES)}; {_there(place)}")
     if place.exists():
         return [path]
     # Path.glob takes no absolute patterns.
-    if files := sorted(f for f in glob.glob(path, recursive=True) if Path(f).is_file()):  # noqa: PTH207
+    if files := sorted((f for f in glob.glob(path, recursive=True) if Path(f).is_file()), key=_in_order):  # noqa: PTH207
         return files
     looked = "no file matches this pattern" if glob.has_magic(path) else "no such file or directory"
     raise SourceError(f"{path}: {looked}; {_there(place.parent)}")
+
+
+def _in_order(file: str) -> tuple[list[tuple[str, int]], str]:
+    """For sorting: numbers in names as numbers."""
+    parts = re.split(r"([0-9]+)", file)
+    return [(text, int(number)) for text, number in zip(parts[::2], [*parts[1::2], 0], strict=True)], file
+
+
+def _digest(file: str, seen: int) -> str | None:
+    try:
+        with Path(file).open("rb") as raw:
+            return _digest_of(raw.fileno(), seen)
+    except OSError:
+        return None
+
+
+def _digest_of(number: int, seen: int) -> str | None:
+    """Of the first and last of so many bytes of an open file; of a packed one, of its first.  None for none."""
+    if not seen:
+        return None
+    try:
+        if os.pread(number, len(_GZIP_MAGIC), 0) == _GZIP_MAGIC:
+            return xxh3_64_hexdigest(os.pread(number, _PACKED_BYTES, 0))
+        size = min(_KNOWN_BYTES, seen)
+        return xxh3_64_hexdigest(os.pread(number, size, 0) + os.pread(number, size, seen - size))
+    except OSError:  # a pipe by name
+        return None
 
 
 def _there(directory: Path) -> str:

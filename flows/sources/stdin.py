@@ -2,6 +2,7 @@
 
 import os
 import selectors
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +48,7 @@ class PipePartition(Unwatched):
         self._splitter = LineSplitter(line_bytes_max)
         self._waiting: list[bytes] = []
         self._next_line = 0
+        self._begins = True
         self._ended = False
         self._selector = selectors.SelectSelector()  # the others refuse ordinary files: driftnet replay - < events
         self._selector.register(fd, selectors.EVENT_READ)
@@ -82,4 +84,8 @@ class PipePartition(Unwatched):
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be read: {error}") from error
         self._ended = not block
+        if self._begins:
+            self._begins, block = False, block.removeprefix(BOM_UTF8)
+            if not block and not self._ended:
+                return []
         return self._splitter.feed(block) if block else self._splitter.finish()

@@ -76,14 +76,15 @@ class Converter(ABC):
 
 
 class IdConverter(Converter):
-    """Text or an integer to its hash."""
+    """Text or an integer to its hash.  chars_max: of a text, for those who keep it."""
 
     dtype = np.uint64
     default = absent = ""
 
-    def __init__(self, path: Path, required: bool) -> None:
+    def __init__(self, path: Path, required: bool, chars_max: int = sys.maxsize) -> None:
         super().__init__(path, required)
         self.types = self._or_null(str, int)
+        self._chars_max = chars_max
 
     def piece(self, values: Cells) -> IdPiece:
         return id_piece(values)
@@ -94,6 +95,9 @@ class IdConverter(Converter):
 
     def _why(self, value: Any) -> Why | None:
         if type(value) is str:
+            if len(value) > self._chars_max:
+                why = f"{self._where}: found an id of {len(value):,} characters, expected at most {self._chars_max:,}"
+                return Reason.TOO_LONG, why
             empty = self.required and value == ""
             return (Reason.MISSING_FIELD, f"{self._where}: absent or empty") if empty else None
         if type(value) is int:

@@ -70,7 +70,11 @@ class _Plan:
         fields = [f for f in spec.fields if columns is None or f.column.name in columns]
         self._names = [f.column.name for f in fields]
         self._has_id = bool(spec.event_id)
-        self._converters: list[Converter] = [event_time_converter(spec), IdConverter(spec.subject, required=True)]
+        self._subject_chars_max = spec.subject_chars_max
+        self._converters: list[Converter] = [
+            event_time_converter(spec),
+            IdConverter(spec.subject, required=True, chars_max=spec.subject_chars_max),
+        ]
         if self._has_id:
             self._converters.append(IdConverter(spec.event_id, required=True))
         self._converters += map(field_converter, fields)
@@ -87,6 +91,8 @@ class _Plan:
             array, is_unfit = converter.column(parts) if parts else (np.empty(0, converter.dtype), unfit)
             arrays.append(array)
             unfit |= is_unfit
+        if max(map(len, names), default=0) > self._subject_chars_max:
+            unfit |= np.fromiter(map(len, names), np.int64, len(names)) > self._subject_chars_max
         if not self._has_id:
             arrays.insert(_KEY, hash_lines([lines[row] for row in rows.tolist()] if bad else lines))
         arrays.append(np.fromiter(names, np.object_, len(names)))

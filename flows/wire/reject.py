@@ -25,6 +25,8 @@ class Reason(StrEnum):
     """A value of another type than the column's, or a text that is not a time."""
     OUT_OF_RANGE = "out_of_range"
     TIME_OUT_OF_RANGE = "time_out_of_range"
+    AHEAD = "ahead"
+    """A time further ahead of its partition than `time.ahead_max`, which others did not bear out."""
     TOO_LONG = "too_long"
     INVALID_UTF8 = "invalid_utf8"
     """Bytes that are not UTF-8, or an escaped half of a surrogate pair."""

@@ -39,7 +39,8 @@ class WireSpec:
 
     event_id: path of the event's id, unique per subject (text or integer); empty where the stream has none.
     event_time: path of the event time in time_unit, at least time_min_us, below time_max_us.
-    subject: path of the subject's id (text or integer).  line_bytes_max: a longer line is rejected unread.
+    subject: path of the subject's id (text or integer), of at most subject_chars_max characters: its text is kept.
+    line_bytes_max: a longer line is rejected unread.
     """
 
     fields: tuple[FieldSpec, ...]
@@ -50,6 +51,7 @@ class WireSpec:
     line_bytes_max: int = 65_536
     time_min_us: int = 946_684_800_000_000
     time_max_us: int = 4_102_444_800_000_000
+    subject_chars_max: int = 512
 
     def schema(self) -> Schema:
         """The columns that a decoded batch has beside the system columns."""

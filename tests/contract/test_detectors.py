@@ -4,14 +4,19 @@ import pytest
 
 from detectors.base import DetectorSpec
 from detectors.checks import Check, yield_checks
+from detectors.discord import DiscordSpec
 from detectors.registry import BUILT_IN, detector_types
 from detectors.river_model import Part, RiverModelSpec
 from detectors.rules import Bound, Rule, RulesSpec
+from detectors.seasonal import SeasonalDeviationSpec
 
 SPECS: dict[str, DetectorSpec] = {
     # The defaults of "rules" are no rules; those of "river" cost 0.1 ms a row.
     "rules": RulesSpec((Rule("faster_than_time", "play_time_ratio", above=1.5, unless=(Bound("plays", below=5.0),)),)),
     "river": RiverModelSpec(params=(("n_random_cuts", 5), ("seed", 1)), learn_rows_max=64),
+    # The kit's subjects have a few dozen hours of past.
+    "seasonal_deviation": SeasonalDeviationSpec(period_hours=2, part_minutes=60, visits=1, short_rows=1.0, warmup=4),
+    "discord": DiscordSpec(length=2, ready=1, neighbours=1, short_rows=1.0, warmup=4),
 }
 
 

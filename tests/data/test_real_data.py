@@ -179,7 +179,7 @@ def test_a_change_of_labels_alone_is_found_in_the_errors_alone(tmp_path: Path, n
     """Each change of P(y|x) within 1,000 rows by the error monitor, no false alarm, feature monitors silent."""
     path = real(f"drift/{name}.csv.gz")
     (tmp_path / "judge.toml").write_text(
-        "[detectors]\nextremes = false\npopulation = false\n[detectors.judge]\ntype = 'river'\n"
+        "[detectors]\nextremes = false\nisolation = false\npopulation = false\n[detectors.judge]\ntype = 'river'\n"
         "params = { path = 'river.linear_model.LogisticRegression', params = {}, scaled = false, warmup = 64,"
         " steps = [{ path = 'river.preprocessing.StandardScaler' }] }\n"
     )

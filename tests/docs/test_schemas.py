@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import orjson
 import pytest
 
@@ -55,6 +56,15 @@ def test_drift_event_is_as_documented() -> None:
     for watch in Watch:
         event = DriftEvent(watch, "plays", "free", "w1h", "adwin", 60, 50, 1.0, 2.0, 3.0, Reaction.NOTIFY)
         validator("drift").validate(event.to_record())
+
+
+def test_share_of_bad_lines_is_as_documented() -> None:
+    """And an event of the input's lines."""
+    from flows.operators.shares import ShareWatch
+
+    watch, nothing = ShareWatch("plays/0"), np.zeros(0, np.int64)
+    (event,) = watch.add(1000, {"late": np.arange(300)}, nothing, nothing, 10**15)
+    validator("drift").validate(event)
 
 
 def test_late_event_of_a_key_group_is_as_documented() -> None:

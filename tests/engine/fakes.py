@@ -93,10 +93,12 @@ class _Json:
 
 
 class Ingest(_Json):
-    """Number n goes to group n % GROUPS, and moves the watermark to n - BEHIND."""
+    """Number n goes to group n % GROUPS, and moves the watermark to n - BEHIND; other lines are read and count not."""
 
     kept = ("watermark_us", "ends")
     awaited = True
+    rows_waiting = 0
+    accepted = 0
 
     def __init__(self, name: str, *, resume: bytes | None) -> None:
         self.name = name
@@ -104,9 +106,15 @@ class Ingest(_Json):
         self.ends = 0
         self._restore(resume)
 
-    def process(self, lines: Lines) -> list[tuple[int, GroupInput] | Output]:
-        numbers = [int(line) for line in lines.lines]
+    def silence(self, now_us: int) -> list[tuple[int, GroupInput] | Output]:
+        return []
+
+    def process(self, lines: Lines, now_us: int | None = None) -> list[tuple[int, GroupInput] | Output]:
+        numbers = [int(line) for line in lines.lines if line.isdigit()]
+        if not numbers:
+            return []
         self.watermark_us = numbers[-1] - BEHIND
+        self.accepted += len(numbers)
         groups = [[n for n in numbers if n % GROUPS == group] for group in range(GROUPS)]
         counts = Output(Stream.COUNTS, [{"read": len(numbers)}])
         return [counts, *((g, self._message(part)) for g, part in enumerate(groups))]

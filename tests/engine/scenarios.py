@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -38,6 +39,10 @@ cohorts = { column = "offline" }
 w5m = { size = "15m" }
 w1h = { slide = "15m" }
 w24h = { size = "3h", slide = "1h" }
+[detectors.extremes.params]
+ready = 64
+ready_hours = 0
+settle_hours = 1
 [calibration]
 remember = 256
 ready = 64
@@ -122,7 +127,9 @@ class Scenario:
 
 def _platform_lines(**settings: Any) -> list[bytes]:
     platform = Platform(
-        SimulationSpec(users=250, start_us=_EVENING_US, duration_us=7 * HOUR_US, partitions=1, **settings)
+        SimulationSpec(
+            users=250, active_share=0.7, start_us=_EVENING_US, duration_us=7 * HOUR_US, partitions=1, **settings
+        )
     )
     return [line for piece in platform.lines(platform.partitions()[0]) for line in piece]
 
@@ -149,10 +156,31 @@ def _card_lines() -> list[bytes]:
     return lines
 
 
+def _ahead_lines() -> list[bytes]:
+    """Cards whose clocks are ahead, from the first line on; one sends hundreds.  An hour in which nobody pays."""
+    lines: list[bytes] = []
+    rng = random.Random(11)
+    for i, line in enumerate(_card_lines()):
+        event = json.loads(line)
+        event["at"]["s"] += 3600 * (i >= 2500)
+        liars = 300 if i == 1500 else int(i % 97 == 0)
+        for k in range(liars):
+            at = {"s": event["at"]["s"] + rng.choice([300, 3600, 86_400, 10**9])}
+            liar = event | {
+                "tx": f"ahead{i}-{k}",
+                "at": at,
+                "card": "liar" if liars > 1 else f"card{rng.randrange(40)}",
+            }
+            lines.append(json.dumps(liar).encode())
+        lines.append(json.dumps(event).encode())
+    return lines
+
+
 SCENARIOS = {
     "in_order": Scenario(_PLATFORM, partial(_platform_lines, disorder_us=0, duplicate_share=0.0), "user_id"),
     "troubled": Scenario(_PLATFORM, _troubled_lines, "user_id", late=True),
     "hot_card": Scenario(_CARDS, _card_lines, "card"),
+    "clocks_ahead": Scenario(_CARDS, _ahead_lines, "card", late=True),
 }
 
 
@@ -208,6 +236,8 @@ def told(directory: Path, summary: Summary) -> Told:
     # Late and bad lines say which file they came from; where that file lies is not the point.
     here = str(directory.parent)
     texts = {s.value: (directory / f"{s}.jsonl").read_text().replace(here, "") for s in STREAMS}
+    # So is the id of an event about a file's lines, which goes by the file.
+    texts["drift"] = re.sub('"event_id":"[0-9a-f]*","what":"lines"', '"what":"lines"', texts["drift"])
     return {stream: sorted(text.splitlines()) for stream, text in texts.items()}, totals
 
 

@@ -10,7 +10,7 @@ import pytest
 from detectors.ecod import EcodSpec
 from flows.engine.plan import Options
 from flows.engine.store import read_checkpoint, sink_state
-from flows.job import DetectorUse, Job, LearningSpec
+from flows.job import DetectorUse, Job
 from state.errors import SnapshotError
 from tests.engine.interrupted import run_cluster_until, run_until
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
@@ -20,8 +20,7 @@ NAME = "hot_card"
 
 @cache
 def job() -> Job:
-    """Nothing is left out of learning, so that no detector depends on what another one says."""
-    return replace(SCENARIOS[NAME].job(), learning=LearningSpec(exclude_line=0.0))
+    return SCENARIOS[NAME].job()
 
 
 @pytest.fixture(scope="module")

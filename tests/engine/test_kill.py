@@ -102,9 +102,9 @@ def wait_for(process: "subprocess.Popen[str]", word: str) -> str:
 
 
 @pytest.mark.parametrize("options", ['{"workers": 1, "live": true}', '{"processes": 2, "live": true}'])
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_first_signal_drains(tmp_path: Path, options: str, signum: signal.Signals) -> None:
-    """A first SIGTERM or SIGINT ends the run in good order: all that was read is written, the exit code is 0."""
+    """A first signal ends the run in good order: all that was read is written, the exit code is 0."""
     process = start(tmp_path / "out", '{"partitions": 2, "live": true}', options)
     wait_for(process, "read 200")
     process.send_signal(signum)
@@ -113,6 +113,34 @@ def test_first_signal_drains(tmp_path: Path, options: str, signum: signal.Signal
     assert process.returncode == 0
     assert [line for line in errors.splitlines() if "retrying" not in line] == []  # processes wait for each other
     assert sorted(found(tmp_path / "out")) == sorted(expected(Numbers(2)))
+
+
+def test_hanging_up_is_ignored_where_it_was_ignored_before(tmp_path: Path) -> None:
+    """A run that was started with nohup outlives its terminal, and SIGTERM stops it."""
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start(tmp_path / "out", '{"partitions": 2, "live": true}', '{"processes": 2, "live": true}')
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+    wait_for(process, "read 200")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1.0)
+    assert process.poll() is None
+    process.terminate()
+    assert '"balanced": true' in wait_for(process, "summary")
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_hanging_up_after_a_first_signal_kills_nothing(tmp_path: Path) -> None:
+    """Service managers send SIGHUP right behind SIGTERM."""
+    process = start(tmp_path / "out", '{"partitions": 2, "live": true}', '{"live": true}')
+    wait_for(process, "read 200")
+    process.terminate()
+    process.send_signal(signal.SIGHUP)
+    assert '"balanced": true' in wait_for(process, "summary")
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("options", ['{"workers": 1}', '{"processes": 2}'])

@@ -46,6 +46,23 @@ def test_scenario_is_worth_comparing(reference: Reference, name: str) -> None:
         assert len({json.loads(record)["reason"] for record in records["rejects"]}) >= 8
     if name == "hot_card":
         assert totals["evicted"] > 100
+    if name == "clocks_ahead":
+        assert totals["rejects"]["ahead"] > 350
+        assert totals["late"] == 0
+        assert totals["drift"]["lines"] == 1
+
+
+def test_clocks_ahead_change_no_alert(reference: Reference, tmp_path: Path) -> None:
+    """Without the lines that are ahead there are the same alerts, and what remains of the others is the same."""
+    source = write_files("clocks_ahead", 1, tmp_path)
+    file = Path(source.paths[0])
+    kept = [line for line in file.read_bytes().splitlines() if b'"ahead' not in line]
+    file.write_bytes(b"\n".join(kept))
+    clean = run_local(job_of("clocks_ahead"), source, tmp_path / "out", 8192)
+    found = reference("clocks_ahead", 1)
+    assert len(clean[0]["alerts"]) >= 10
+    assert clean[0]["alerts"] == found[0]["alerts"]
+    assert clean[1]["accepted"] == found[1]["accepted"] == len(kept)
 
 
 @pytest.mark.parametrize("name", [n for n, s in SCENARIOS.items() if not s.late])

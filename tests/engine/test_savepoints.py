@@ -20,6 +20,7 @@ from flows.savepoint.compare import compare
 from flows.savepoint.copy import create, start
 from flows.savepoint.look import opened
 from flows.savepoint.manifest import damaged, read
+from flows.savepoint.reset import reset_time
 from flows.sources.base import Lines, Partition, Source
 from flows.worker import CONFIG_NOTE
 from state.errors import SnapshotError
@@ -204,3 +205,34 @@ def test_the_difference_is_told(tmp_path: Path, half: Path) -> None:
     before, after = found["figures"]["read"]
     assert before < after
     assert any(name.endswith("watermark_us") for name in found["figures"])
+
+
+def test_a_partition_is_set_back(tmp_path: Path, half: Path, reference: Told) -> None:
+    """As far as windows are closed, and no further; the run goes on from there, and says what it would have said."""
+    with opened(half) as look:
+        told = look.describe()
+        times = {name: partition["watermark_us"] for name, partition in told["partitions"].items()}
+        closed_us = max(operator._closed_us for operator in look.subjects.values())
+    ahead = max(times, key=lambda name: times[name])
+    done = reset_time(half, ahead)
+    assert (done.before_us, done.after_us) == (times[ahead], closed_us)
+    with opened(half) as look:
+        now = look.describe()["partitions"]
+    assert {name: p["watermark_us"] for name, p in now.items()} == times | {ahead: closed_us}
+    source = write_files(NAME, 2, tmp_path)
+    same(run_bytewax(job(), source, tmp_path / "out", options(half)), reference)
+
+
+def test_what_cannot_be_set_back_is_refused(half: Path) -> None:
+    """An unknown partition, a time before closed windows, a time that is no step back: nothing is changed."""
+    with opened(half) as look:
+        name, partition = next(iter(look.describe()["partitions"].items()))
+    for of, to_us, said in (
+        ("nobody", None, "no source partition 'nobody'; there are "),
+        (name, 1, "windows are closed up to "),
+        (name, partition["watermark_us"], "which is not after"),
+    ):
+        with pytest.raises(SnapshotError, match=said):
+            reset_time(half, of, to_us)
+    with opened(half) as look:
+        assert look.describe()["partitions"][name] == partition

@@ -4,13 +4,16 @@ import fcntl
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from flows.engine.lock import held_by_run
@@ -118,6 +121,47 @@ def test_it_gives_up_and_says_so(tmp_path: Path) -> None:
         pass
 
 
+def children_of(process: "subprocess.Popen[str]") -> list[int]:
+    """The processes of a run, without the one that multiprocessing keeps for itself."""
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # one that has just ended
+            found += [child.pid] * ("spawn_main" in " ".join(child.cmdline()))
+    return found
+
+
+@pytest.mark.parametrize("restarts", [0, 3])
+def test_a_signal_to_one_process_is_its_death(tmp_path: Path, restarts: int) -> None:
+    """It cannot stop alone: the run ends, or starts again, as after any death."""
+    options = {
+        "processes": 2, "live": True, "state_dir": str(tmp_path / "state"), "epoch_s": 0.1,
+        "restarts": {"most": restarts, "pause_s": 0.01},
+    }  # fmt: skip
+    process = start(tmp_path / "out", '{"partitions": 2, "live": true}', json.dumps(options))
+    wait_for(process, "read 200")
+    first = children_of(process)
+    os.kill(first[1], signal.SIGTERM)
+    if restarts:
+        while not (again := children_of(process)) or set(again) & set(first):
+            time.sleep(0.05)
+        process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert "was ended by a signal, which it alone got" in errors
+    assert process.returncode == (0 if restarts else 2)
+
+
+def test_a_signal_to_all_processes_drains(tmp_path: Path) -> None:
+    """Whoever signals a whole group, as service managers do, gets an orderly end."""
+    options = {"processes": 2, "live": True, "state_dir": str(tmp_path / "state")}
+    process = start(tmp_path / "out", '{"partitions": 2, "live": true}', json.dumps(options))
+    wait_for(process, "read 200")
+    for pid in (*children_of(process), process.pid):
+        os.kill(pid, signal.SIGTERM)
+    assert '"balanced": true' in wait_for(process, "summary")
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, "signal" in errors) == (0, False)
+
+
 def test_members_follow_their_supervisor(tmp_path: Path) -> None:
     """When the parent is killed its processes stop by themselves, after a last checkpoint; the next run waits for that,
     and nothing is lost or repeated.
@@ -165,6 +209,25 @@ def test_draining_has_a_bound(tmp_path: Path, processes: int) -> None:
     assert "--drain-timeout" in errors
     with held_by_run(tmp_path / "state", patience_s=1.0):
         pass
+
+
+def test_hosts_that_stop_account_for_all_rows_together(tmp_path: Path) -> None:
+    """Each host knows a part; each tells all of it, and no line is missing."""
+    options: dict[str, Any] = {
+        "addresses": [f"127.0.0.1:{port}" for port in _free_ports(2)], "live": True,
+        "state_dir": str(tmp_path / "state"), "epoch_s": 0.1,
+    }  # fmt: skip
+    source = '{"partitions": 2, "live": true}'
+    hosts = [start(tmp_path / "out", source, json.dumps(options | {"index": index})) for index in (0, 1)]
+    while not (tmp_path / "out").exists() or len(found(tmp_path / "out")) < 100:
+        time.sleep(0.1)
+    time.sleep(1.0)
+    for host in hosts:
+        host.terminate()
+    summaries = [json.loads(wait_for(host, "summary").partition(" ")[2]) for host in hosts]
+    for host in hosts:
+        host.communicate(timeout=30)
+    assert [(s["read"], s["balanced"]) for s in summaries] == [(200, True)] * 2
 
 
 def _is_locked(file: Path) -> bool:

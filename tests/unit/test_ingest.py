@@ -1,16 +1,19 @@
 """The ingest stage: decoding, lateness, routing, watermarks."""
 
 import base64
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import orjson
 import pytest
+from xxhash import xxh3_64_intdigest
 
 from flows.job import Job, TimeSpec
 from flows.operators.ingest import Emitted, Ingest
 from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.told import forget_first
 from flows.sources.base import Lines
 from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
@@ -183,3 +186,102 @@ def test_late_lines_behind_refused_ones_keep_their_offsets() -> None:
     given = Lines([b"", event(1), event(101)], range(7, 10), "plays/0", {0: (Reason.TOMBSTONE, "no value, key none")})
     (late,) = records(ingest.process(given), Stream.LATE)
     assert (late["offset"], late["raw"]) == (8, event(1).decode())
+
+
+def far(groups: int = 4) -> Job:
+    """As `job`, with a bound of a minute ahead."""
+    plain = job(groups)
+    plain.time = replace(plain.time, ahead_max_us=60 * SECOND_US)  # type: ignore[misc]
+    return plain
+
+
+def people(start: int, n: int) -> list[bytes]:
+    """One event a second, of one user after the other."""
+    return [event(start + i, f"u{i % 9}", ms=i) for i in range(n)]
+
+
+def rows_of(emitted: list[Emitted]) -> int:
+    return sum(len(m[1].batch) for m in emitted if isinstance(m, tuple) and m[1].batch is not None)
+
+
+def test_an_event_ahead_is_set_aside_and_moves_nothing() -> None:
+    """Its line is a dead letter that says how far ahead it was; the watermark is that of the others."""
+    ingest, day = Ingest(far(), "p"), 86_400
+    emitted = ingest.process(lines(*people(0, 40), event(day, "liar"), *people(40, 40)))
+    (record,) = records(emitted, Stream.REJECTS)
+    assert (record["offset"], record["reason"], record["raw"]) == (40, "ahead", event(day, "liar").decode())
+    assert "86,356 s ahead of all others of p" in record["detail"]  # a majority of nine had spoken by second 44
+    assert ingest.watermark_us == (T0 + 79 - 5) * SECOND_US
+    assert rows_of(emitted) == 80
+    assert records(emitted, Stream.COUNTS) == [{"read": 81, "late": 0, "rejected": 1, "rejected.ahead": 1}]
+
+
+@pytest.mark.parametrize("stop", [20, 41, 44, 60])
+def test_events_that_wait_survive_a_restart(stop: int) -> None:
+    """Behind a gap, before it, and while those wait that came after it: saved and restored, the rest is the same."""
+    texts = [*people(0, 40), event(86_400, "liar"), *people(7200, 40)]
+    ingest, twin = Ingest(far(), "p"), Ingest(far(), "p")
+    first = lines(*texts[:stop])
+    assert repr(ingest.process(first)) == repr(twin.process(first))
+    saved = ingest.snapshot()
+    ingest = Ingest(far(), "p", saved)
+    assert ingest.snapshot() == saved
+    assert ingest.rows_waiting == twin.rows_waiting == {20: 0, 41: 1, 44: 4, 60: 0}[stop]
+    rest = lines(*texts[stop:], start=stop)
+    ours, theirs = ingest.process(rest) + ingest.finish(), twin.process(rest) + twin.finish()
+    assert repr(ours) == repr(theirs)
+    assert (ingest.read, ingest.late, ingest.rejected) == (81, 0, 1)
+
+
+def test_a_subject_is_forgotten_among_those_that_wait() -> None:
+    """Its lines and the hash of its id are gone; the others' wait on, and come out as if it had never been there."""
+    day = 86_400
+    ahead = [event(day, "liar"), event(day, "ann"), event(day + 1, "liar")]
+    ingest = Ingest(far(), "p")
+    ingest.process(lines(event(0, "liar"), *people(1, 40), *ahead))
+    assert ingest.rows_waiting == 3
+    liar = xxh3_64_intdigest(b"liar")
+    assert str(liar).encode() in ingest.snapshot()
+    saved, events = forget_first(far(), "p", ingest.snapshot(), liar)
+    assert events == 2
+    assert b"liar" not in saved
+    assert str(liar).encode() not in saved
+    other = Ingest(far(), "p", saved)
+    assert other.rows_waiting == 1
+    assert rows_of(other.process(lines(*people(day + 2, 40), start=44)) + other.finish()) == 41
+
+
+def test_a_silent_live_partition_lets_go_what_waits() -> None:
+    """One user alone is believed when nobody else speaks, up to the wall clock."""
+    ingest, now_us = Ingest(far(), "p"), (T0 + 100) * SECOND_US
+    assert rows_of(ingest.process(lines(event(50)), now_us)) == 0
+    assert ingest.rows_waiting == 1
+    assert rows_of(ingest.silence(now_us)) == 1
+    assert ingest.watermark_us == (T0 + 45) * SECOND_US
+    ingest.process(lines(event(5000)), now_us)
+    assert ingest.silence(now_us) == []
+
+
+@pytest.mark.parametrize("size", [1, 7, 5000])
+def test_a_share_of_bad_lines_is_a_fault_of_the_data(size: int) -> None:
+    """One record per kind when a block of 1,000 lines passes the line, by the numbers of lines alone."""
+    good = people(0, 3000)
+    texts = good[:1500] + [b"{"] * 600 + good[1500:2400] + [event(-5000, "u1")] * 1000 + good[2400:]
+    ingest = Ingest(far(), "p")
+    emitted: list[Emitted] = []
+    for start in range(0, len(texts), size):
+        emitted += ingest.process(lines(*texts[start : start + size], start=start))
+    found = records(emitted + ingest.finish(), Stream.DRIFT)
+    assert [(r["name"], r["cause"], r["evidence"]) for r in found] == [
+        ("rejected in p", "data_fault", "500 of 1,000 lines of p were rejected"),
+        ("late in p", "data_fault", "1,000 of 1,000 lines of p were late"),
+    ]
+    assert found[0]["at"] == "2023-11-14T22:38:19.000000Z"
+
+
+def test_a_short_input_of_nothing_but_bad_lines_is_told_at_its_end() -> None:
+    """Fewer lines than a block: what there is decides, from 50 lines on."""
+    for n, told in ((49, 0), (50, 1)):
+        ingest = Ingest(far(), "p")
+        ingest.process(lines(*[b"\xff\xfe{"] * n))
+        assert len(records(ingest.finish(), Stream.DRIFT)) == told

@@ -1,9 +1,11 @@
 """The subject stage's own late records."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import orjson
+import pytest
 
 from flows.config import loads
 from flows.operators.ingest import Ingest
@@ -12,7 +14,8 @@ from flows.operators.subject import SubjectOperator
 from flows.sinks import SqliteSink, open_sink
 from flows.sinks.sqlite import open_read_only
 from flows.sources.base import Lines
-from state.types import HOUR_US, SECOND_US
+from state.chunks import Bundle
+from state.types import END_OF_TIME_US, HOUR_US, SECOND_US
 
 T0_MS = 1_772_409_600_000
 
@@ -37,7 +40,9 @@ def test_late_rows_of_one_user_and_moment_stay_apart(tmp_path: Path) -> None:
     job = loads(CONFIG).job()
     events = [{"event_id": name, "user_id": "ann", "event_time": T0_MS} for name in ("a", "b")]
     lines = Lines([orjson.dumps(e) for e in events], range(2), "events.jsonl")
-    batch = next(m[1].batch for m in Ingest(job, "p").process(lines) if isinstance(m, tuple))
+    ingest = Ingest(job, "p")
+    sent = [*ingest.process(lines), *ingest.finish()]  # one subject alone is believed at the end
+    batch = next(m[1].batch for m in sent if isinstance(m, tuple))
     subjects = SubjectOperator(job, 0, ("p",))
     after_us = T0_MS * 1000 + HOUR_US
     subjects.process(GroupInput("p", after_us, None))
@@ -51,3 +56,27 @@ def test_late_rows_of_one_user_and_moment_stay_apart(tmp_path: Path) -> None:
     sink.close()
     with open_read_only(str(tmp_path / "late.db")) as db:
         assert db.execute("SELECT count(*) FROM late").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: bool) -> None:
+    """One user with a thousand rows in a pane that keeps sixteen: each has one fate, or is open, at every moment."""
+    job = loads(CONFIG + '[state]\nrows_per_pane_max = 16\n[time]\nahead_max = "0s"\n').job()
+    ingest, subjects = Ingest(job, "p"), SubjectOperator(job, 0, ("p",))
+    counted: Counter[str] = Counter()
+    for start in range(0, 2000, 100):
+        texts = [
+            {"event_id": f"e{i % 1000}", "user_id": "ann", "event_time": T0_MS + i} for i in range(start, start + 100)
+        ]
+        lines = Lines([orjson.dumps(e) for e in texts], range(100), "events.jsonl")
+        for group, message in (m for m in ingest.process(lines) if isinstance(m, tuple)):
+            for item in subjects.process(message) if group == 0 or message.batch is not None else ():
+                if isinstance(item, Output) and item.stream is Stream.COUNTS:
+                    counted.update(item.records[0])
+        if restart:
+            subjects = SubjectOperator(job, 0, ("p",), Bundle.open(Bundle.of(subjects)))
+        assert counted["accepted"] + counted["duplicate"] + subjects.rows_waiting == start + 100
+    for item in subjects.process(GroupInput("p", END_OF_TIME_US)):
+        if isinstance(item, Output) and item.stream is Stream.COUNTS:
+            counted.update(item.records[0])
+    assert (counted["accepted"], counted["duplicate"], subjects.rows_waiting) == (1000, 1000, 0)

@@ -235,6 +235,13 @@ def test_a_false_discovery_target_draws_the_line() -> None:
     assert len(policy(false_discovery=0.1, **(lines | {"line": 1e-3})).round(T0, weak[:5], 10_000)) == 5
 
 
+def test_the_line_does_not_rise_for_a_few() -> None:
+    """Among thirteen people four at 1e-3 are no attack, whatever the target says; five are."""
+    lines = {"line": 1e-7, "candidate_line": 1e-2, "false_discovery": 0.1}
+    for odd, alerted in ((4, 0), (5, 5)):
+        assert len(policy(**lines).round(T0, [candidate(i, 1e-3) for i in range(odd)], 13)) == alerted
+
+
 def test_the_line_never_rises_above_the_candidate_line() -> None:
     """However many are odd."""
     lines = {"line": 1e-7, "candidate_line": 1e-3, "budget_per_day": 10_000}

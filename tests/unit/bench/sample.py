@@ -37,6 +37,7 @@ def sample(**machine: Any) -> dict[str, Any]:
         *(_scenario(rng, name, *found) for name, found in _SCENARIOS.items()),
         *_layers(rng),
         _quality(),
+        *_verdicts(),
         *_growth(rng),
         *_others(rng),
     ]
@@ -197,6 +198,82 @@ def _quality() -> dict[str, Any]:
             "campaigns": campaigns,
         },
     )
+
+
+def _verdicts() -> list[dict[str, Any]]:
+    return [_judged("null", 41, 0.0), _judged("shipped", 31, 1.0), _judged("warm", 42, 1.0)]
+
+
+def _judged(attack: str, seed: int, attackers: float) -> dict[str, Any]:
+    """Three days of 2,000 users of whom 50 attack: 40 are found at once, all but one later; two people are accused."""
+    acting = [50 * (attackers > 0) * (day > 1 or attack != "warm") for day in (1, 2, 3)]
+    found = [max(0, n - lost) for n, lost in zip(acting, (10, 4, 1), strict=True)]
+    levels = [{"level": level, "share": level if level != 1e-3 else 0.004} for level in (1e-1, 1e-2, 1e-3, 2e-4)]
+    days = [
+        {
+            "genuine": 1_000,
+            "true": n,
+            "false": 2 * (day == 0),
+            "false_per_1000": 2.0 * (day == 0),
+            "precision": n / (n + 2 * (day == 0)) if n or not day else None,
+            "acting": acting[day],
+            "found": n,
+            "recall": n / acting[day] if acting[day] else None,
+            "calibration": levels,
+            "baseline": {"precision": 0.5, "recall": 0.4},
+        }
+        for day, n in enumerate(found)
+    ]
+    point = {
+        "false_discovery": 0.0,
+        "line": 1e-3,
+        "alerts": 60,
+        "false_per_1000": 1.5,
+        "precision": 0.9,
+        "recall": 0.95,
+    }
+    curve = [point | {"median_ttd_s": {"loop_bot": 28_800.0}, "slowest_s": 28_800.0}]
+    info = {
+        "kind": "verdicts",
+        "result": "0",
+        "scenario": f"{attack}-2000-{seed}",
+        "attack": attack,
+        "attackers": attackers,
+        "attack_day": 2 if attack == "warm" else 1,
+        "users": 2_000,
+        "seed": seed,
+        "tuned": seed < 40,
+        "budget": 60,
+        "false_discovery": 0.03,
+        "line": 2e-4,
+        "cpu_s": 7.5,
+        "days": days,
+        "alerts": sum(found) + 2,
+        "false_alerts": 2,
+        "genuine_days": 3_000,
+        "false_per_1000": 2 / 3,
+        "worst_false_per_1000": 2.0,
+        "precision": sum(found) / (sum(found) + 2),
+        "recall": 0.98 if attackers else None,
+        "attackers_acting": acting[-1],
+        "missed": acting[-1] - found[-1],
+        "false_share": 0.02,
+        "calibration": levels,
+        "campaigns": [{"name": "loop_bot", "accounts": 50, "found": 49, "median_ttd_s": 40_000.0}] * (attackers > 0),
+        "roles": [
+            {"name": "super_fan", "accounts": 8, "alerted": 1},
+            {"name": "person", "accounts": 1_000, "alerted": 1},
+        ],
+        "withheld": 3,
+        "released": 1,
+        "waves": [
+            {"at": "2026-03-02T08:00:00.000000Z", "day": 1, "share": 0.14, "after_h": 1.5 if attackers else None}
+        ],
+        "drift": {"wave": 1},
+        "curve": curve * (attack == "warm"),
+        "mistakes": {"false alerts": 2, "missed on the first day": 10 * (attackers > 0), "missed": int(attackers > 0)},
+    }
+    return case(f"test_verdicts[{attack}-2000-{seed}]", [9.0], info, "test_verdicts.py")
 
 
 def _growth(rng: np.random.Generator) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ def test_driftnet_hands_over(capfd: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     out = capfd.readouterr().out
     assert "driftnet bench [OPTIONS] COMMAND" in out
-    for command in ("run", "report", "compare", "history"):
+    for command in ("run", "quality", "report", "compare", "history"):
         assert f" {command} " in out
 
 
@@ -79,6 +79,8 @@ def test_a_missing_extra_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch,
         (("--all", "--only", "growth"), "exclude each other"),
         (("--only", "speed"), "scenarios"),
         (("--rounds", "0"), "rounds"),
+        (("quality", "--only", "none-*"), "ids are ATTACK-USERS-SEED: null, tenth, shipped"),
+        (("quality", "--days", "0"), "days"),
         (("report", "none.json"), "none.json"),
     ],
 )
@@ -101,9 +103,9 @@ def test_layers_are_timed_in_cpu_seconds() -> None:
     assert dict(Plan((Part.SCENARIOS,), ("zipf",)).batches()) == {
         wall: [str(runner.CASES / "test_scenarios.py::test_scenario[zipf]")]
     }
-    everything = [Path(target) for _, targets in Plan(tuple(Part)).batches() for target in targets]
+    everything = [Path(target) for _, targets in Plan(tuple(Part), verdicts=("one",)).batches() for target in targets]
     assert sorted(everything) == sorted(set(everything))
-    assert {path.name for path in everything} >= {path.name for path in runner.CASES.glob("test_*.py")}
+    assert {path.name.partition("::")[0] for path in everything} == {p.name for p in runner.CASES.glob("test_*.py")}
     assert Part.GROWTH not in DEFAULT
 
 
@@ -162,3 +164,20 @@ def test_json_for_programs(bench: Bench, cases: Path) -> None:
     again = json.loads(bench("report", "out/bench/results.json", "--out", "again", "--json").out)
     assert first == again
     assert list(first["layers"]) == ["tiny: fine"]
+
+
+def test_quality_is_kept_and_told(bench: Bench, tmp_path: Path) -> None:
+    """A scenario at its smoke size with other settings: tables, a report, and a result that is not measured twice."""
+    command = ("quality", "--smoke", "--only", "shipped-*", "--set", "alerts.line=1e-3", "--out", "here")
+    done = bench(*command)
+    assert done.code == 0, done.err
+    assert "[1/1] verdicts: verdicts[shipped-600-31]" in done.err
+    for words in ("By scenario", "shipped, 600", "31, tuned on", "p ≤ 0.01", "By kind of campaign"):
+        assert words in done.out
+    (kept,) = (tmp_path / "here" / "quality").iterdir()
+    table = json.loads(kept.read_text())
+    assert table["figures"]["line"] == 1e-3
+    kept.write_text(json.dumps(table | {"figures": table["figures"] | {"withheld": 7_777}}))
+    assert "7,777" in bench(*command).out
+    summary = json.loads((tmp_path / "here" / "summary.json").read_text())
+    assert summary["verdicts"]["shipped-600-31"]["mistakes"]["missed"] == table["figures"]["missed"]

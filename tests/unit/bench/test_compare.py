@@ -302,6 +302,30 @@ def test_a_result_that_changes_from_turn_to_turn() -> None:
     assert Pair("c", _side(1.0), head).verdict(0.2) is Verdict.OTHER_RESULT
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ({"false alerts": 2, "missed": 1}, {"false alerts": 8, "missed": 1}, Verdict.OTHER_RESULT),
+        ({"false alerts": 2, "missed": 1}, {"false alerts": 9, "missed": 1}, Verdict.WORSE),
+        ({"false alerts": 0, "missed": 1}, {"false alerts": 0, "missed": 8}, Verdict.WORSE),
+        ({"false alerts": 90, "missed": 9}, {"false alerts": 0, "missed": 0}, Verdict.OTHER_RESULT),
+        ({}, {"false alerts": 90}, Verdict.OTHER_RESULT),
+    ],
+)
+def test_more_mistakes_are_a_loss(before: dict[str, int], after: dict[str, int], verdict: Verdict) -> None:
+    """A count that rises by more than two standard deviations of a difference of counts; fewer are no loss."""
+    sides = [Side(), Side()]
+    for side, found, result in zip(sides, (before, after), "ab", strict=True):
+        info = {"kind": "verdicts", "cpu_s": 1.0, "result": result, "mistakes": found}
+        side.add(Outcome(Case("c", "c", 60.0, 60.0, info)))
+        assert side.cpu_s == [1.0]
+    pair = Pair("case", *sides)
+    assert pair.verdict(0.2) is verdict
+    if verdict is Verdict.WORSE:
+        (words,) = pair.worse
+        assert words in table([pair], ("a", "b"), 0.2).markdown()
+
+
 def test_scenarios_are_compared_by_the_whole_flow() -> None:
     """Of a scenario the smallest CPU time of the whole flow counts, not how long the case took."""
     side = Side()

@@ -44,6 +44,23 @@ def test_a_release_is_measured_once(bench: Bench, run: Path) -> None:
     assert [line["version"] for line in history.read(run.parent / "history.jsonl")] == ["0.2.0", "0.3.0"]
 
 
+def test_more_mistakes_than_before_are_told(bench: Bench, run: Path) -> None:
+    """A release is added all the same; noise passes, a rise beyond it ends with 1, with scenario and counts."""
+    assert bench("history", "add", run, "--file", "history.jsonl").code == 0
+    figures = json.loads(run.read_text())
+    shipped = figures["verdicts"]["shipped-2000-31"]["mistakes"]
+    shipped["false alerts"] = 8
+    run.write_text(json.dumps(figures))
+    assert bench("history", "add", run, "--release", "0.3.0", "--file", "history.jsonl").code == 0
+    shipped["false alerts"] = 22
+    run.write_text(json.dumps(figures))
+    done = bench("history", "add", run, "--release", "0.4.0", "--file", "history.jsonl")
+    assert done.code == 1
+    assert "worse: shipped-2000-31: false alerts 8 → 22 since 0.3.0" in done.err
+    assert len(history.read(run.parent / "history.jsonl")) == 3
+    assert "0.667" in bench("history", "--file", "history.jsonl").out
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

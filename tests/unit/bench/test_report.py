@@ -78,7 +78,7 @@ def test_the_page_needs_nothing_else(html: str) -> None:
 
 def test_the_page_has_every_part(html: str) -> None:
     """All sections, plots with their captions, the flame graph's data, the machine, the versions."""
-    for name in ("speed", "stages", "latency", "state", "quality", "others", "layers", "growth", "machine"):
+    for name in ("speed", "stages", "latency", "state", "quality", "verdicts", "others", "layers", "growth", "machine"):
         assert f'<section id="{name}">' in html
         assert f'href="#{name}"' in html
     assert html.count("<svg") == html.count("<figure aria-label=") == 5
@@ -94,6 +94,7 @@ def test_the_page_has_every_part(html: str) -> None:
     [
         ("scenario", {"speed", "stages", "latency", "state"}),
         ("quality", {"quality"}),
+        ("verdicts", {"verdicts"}),
         ("others", {"others"}),
         ("layer", {"layers"}),
         ("growth", {"growth"}),
@@ -113,6 +114,25 @@ def test_the_headline_is_about_the_canonical_scenario(results: Results) -> None:
     assert found["CPU of orjson.loads alone, whole flow, zipf"] == "2.40 ×"
     assert found["precision and recall at the alert budget"] == "94 % · 98 %"
     assert found["costs that grow too fast: detectors"] == "1"
+
+
+def test_verdicts_say_what_is_wrong(found: list[Section]) -> None:
+    """Seeds that were tuned on are marked; false alerts and waves without an attack are red, and a probability that is
+    reached four times as often as it says; with attackers there is a day by day, and warm ones have their curve.
+    """
+    (section,) = [s for s in found if s.id == "verdicts"]
+    whole, calibration, days, kinds, roles, curve = section.tables
+    null, shipped, warm = whole.cells
+    assert [c.text for c in (null[1], shipped[1], warm[1])] == ["41", "31, tuned on", "42"]
+    assert [c.text for c in null if c.tone == "bad"] == ["2.0", "day 1, no attack"]
+    assert [c.text for c in shipped if c.tone == "bad"] == []
+    assert shipped[-1].text == "1 h 30 min, 14 %"
+    assert {c.text for row in calibration.cells for c in row if c.tone == "bad"} == {"0.40 %"}
+    assert [row[2].text for row in days.cells] == ["1", "2", "3"] * 3
+    assert [row[7].text for row in days.cells[3:]] == ["95.2 %", "100.0 %", "100.0 %", "0.0 %", "100.0 %", "100.0 %"]
+    assert [row[2].text for row in kinds.cells] == ["49/50, 11 h 07 min"] * 2
+    assert roles.cells[0][2:] == [Cell("1/1,000"), Cell("1/8")]
+    assert [c.text for c in curve.cells[0]][:6] == ["0.001", NONE, "1.50", "90.0 %", "95.0 %", "8 h 00 min"]
 
 
 def test_growth_worse_than_expected_is_red(results: Results, found: list[Section]) -> None:

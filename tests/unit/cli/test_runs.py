@@ -159,3 +159,17 @@ def test_unknown_alerts_and_stores(cli: Cli, small: Path, simulated: Path) -> No
     done = cli("alerts", "list", "--config", small, "--db", "other.db")
     assert done.code == 2
     assert "other.db" in done.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
+def test_an_input_that_cannot_be_read_is_no_success(cli: Cli, tmp_path: Path, encoding: str) -> None:
+    """Another encoding, a JSON array: an exit code of its own, a word about it, and a record in the drift stream."""
+    events = [{"event_id": f"e{i}", "event_time": 1_772_409_600_000, "user_id": "u"} for i in range(200)]
+    text = json.dumps(events, indent=1) if encoding == "utf-8" else "\n".join(map(json.dumps, events))
+    (tmp_path / "events.jsonl").write_text(text, encoding=encoding)
+    drift = f'sinks.drift=[{{ kind = "jsonl", path = "{tmp_path}/drift.jsonl" }}]'
+    done = cli("replay", tmp_path / "events.jsonl", "--set", drift)
+    assert done.code == 4
+    assert "in UTF-8" in done.out
+    (record,) = map(json.loads, (tmp_path / "drift.jsonl").read_text().splitlines())
+    assert (record["cause"], record["name"].partition(" ")[0]) == ("data_fault", "rejected")

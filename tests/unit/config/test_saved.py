@@ -119,3 +119,13 @@ def test_named_files(own: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     toml = f'[sources.main]\nkind = "files"\npaths = ["{tmp_path}/a.jsonl"]\n'
     assert load_saved(toml, "saved", own, ["a.jsonl"]).sources["main"].kind == "files"
+
+
+def test_keys_of_earlier_versions(own: Config) -> None:
+    """They mean nothing any more, and excuse nothing."""
+    earlier = "[learning]\nquarantine = '1h'\n"
+    with pytest.raises(ConfigError, match="quarantine"):
+        loads(earlier)
+    assert load_saved(earlier, "saved", own).to_table() == own.to_table()
+    with pytest.raises(ConfigError, match="names code"):
+        load_saved(earlier + saved('type = "somebodys_plugin"'), "saved", own)

@@ -52,10 +52,10 @@ def test_probabilities_are_right_within_a_factor_of_three_down_to_a_thousandth(n
 
 
 def test_nobody_counts_twice() -> None:
-    """A subject that comes with a high score in each of 50 rounds is one of 1,000, not one in twenty rows."""
+    """A subject that comes with a high score in each of 100 rounds is one of 1,000, not one in eleven rows."""
     made = CalibrationSpec().build()
     made.learn(who(1000), np.zeros(1000), HOUR_US)
-    for turn in range(2, 52):
+    for turn in range(2, 102):
         made.learn(who(1, 999), np.array([9.0]), turn * MINUTE_US + HOUR_US)
     assert made.tail(np.array([9.0]))[0] == pytest.approx(2 / 1001)
 

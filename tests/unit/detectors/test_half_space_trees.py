@@ -130,3 +130,29 @@ def test_impossible_settings_are_refused(bad: dict[str, int]) -> None:
         HalfSpaceTreesSpec(**bad)
     with pytest.raises(ConfigError, match="at least one"):
         SPEC.build(())
+
+
+def test_trees_of_many_widths() -> None:
+    """The first tree cuts the narrow cube only, the last one the wide one; each keeps the order of its cuts."""
+    names = tuple(FeatureInfo(name, Direction.BOTH) for name in "ab")
+    wide = HalfSpaceTreesSpec(n_trees=9, height=5, reach=(1.0, 100.0)).build(names).trees.forest
+    plain = HalfSpaceTreesSpec(n_trees=9, height=5).build(names).trees.forest
+    for cuts, whole in zip(wide.threshold, plain.threshold, strict=True):
+        z, unit = (cuts.reshape(9, -1) - 0.5) * 200.0, whole.reshape(9, -1) - 0.5
+        assert np.abs(z[0]).max() <= 1.0
+        np.testing.assert_allclose(z, unit * 2.0 * np.geomspace(1.0, 100.0, 9)[:, None], atol=1e-9)
+    with pytest.raises(ConfigError, match=r"half_space_trees\.reach: seen \(5\.0, 1\.0\), allowed: two numbers, asc"):
+        HalfSpaceTreesSpec(reach=(5.0, 1.0))
+
+
+def test_a_wide_cube_sees_how_far() -> None:
+    """Beyond five inter-quartile ranges all is one to the default; with a wide cube a hundred are odder than ten."""
+    rng = np.random.default_rng(5)
+    far = rows_of(np.array([[10.0], [100.0]]))
+    for reach, told in (((5.0, 5.0), False), ((1.0, 200.0), True)):
+        detector = HalfSpaceTreesSpec(reach=reach).build((FeatureInfo("a", Direction.BOTH),))
+        x = rng.standard_t(1.5, size=(2000, 1))
+        for part in np.array_split(x, 20):
+            detector.learn(rows_of(part))
+        near, further = detector.score(far)
+        assert bool(further > near) == told

@@ -32,21 +32,31 @@ def test_leader_waits_for_the_slowest() -> None:
     """A partition more than the lead ahead waits; the slowest never does; nobody waits for one that has ended."""
     pace = pace_of(Clock())
     pace.heard("a", 1000)
-    assert pace.is_ahead("a")
-    assert not pace.is_ahead("b")
+    assert pace.waits_for("a") == "b"
+    assert pace.waits_for("b") is None
     pace.heard("b", 900)
-    assert not pace.is_ahead("a")
+    assert pace.waits_for("a") is None
     pace.heard("a", 1001)
-    assert pace.is_ahead("a")
+    assert pace.waits_for("a") == "b"
     pace.leave("b")
-    assert not pace.is_ahead("a")
+    assert pace.waits_for("a") is None
 
 
-def test_live_partitions_do_not_wait() -> None:
-    """Live partitions are read as they come: one that is ahead may be ahead because the other is silent."""
-    pace = pace_of(Clock(), idle_s=30)
-    pace.heard("a", 10_000)
-    assert not pace.is_ahead("a")
+def test_live_partitions_wait_for_active_ones_alone() -> None:
+    """One that is days ahead would only fill memory; one that is ahead of a silent one has nobody to wait for."""
+    clock, ahead_us = Clock(), 30 * SECOND_US + 100
+    pace = pace_of(clock, idle_s=30)
+    pace.join("labels", START_OF_TIME_US, awaited=False)
+    pace.heard("a", 1000 + ahead_us + 1)
+    assert pace.waits_for("a") is None  # b has not begun
+    pace.heard("b", 1000)
+    assert (pace.waits_for("a"), pace.waits_for("b"), pace.waits_for("labels")) == ("b", None, None)
+    pace.heard("b", 1001)
+    assert pace.waits_for("a") is None
+    pace.heard("a", 10**15)
+    assert pace.waits_for("a") == "b"
+    clock.now_us += 30 * SECOND_US
+    assert pace.waits_for("a") is None
 
 
 def test_bounded_partition_is_never_idle() -> None:
@@ -92,8 +102,20 @@ def test_all_silent_time_goes_on_from_the_last_row() -> None:
     pace.heard("a", 5_000)
     clock.now_us += 10 * SECOND_US
     pace.heard("b", 9_000)
-    clock.now_us += 40 * SECOND_US
+    clock.now_us += 20 * SECOND_US
+    assert pace.idle_watermark_us("a") == 9_000
+    clock.now_us += 20 * SECOND_US
     assert pace.idle_watermark_us("a") == pace.idle_watermark_us("b") == 9_000 + 40 * SECOND_US
+
+
+def test_a_partition_ahead_takes_no_other_with_it() -> None:
+    """When all fall silent together, time goes on from the slowest of them."""
+    clock = Clock()
+    pace = pace_of(clock, idle_s=30)
+    pace.heard("a", 5_000)
+    pace.heard("b", 5_000 + 86_400 * SECOND_US)
+    clock.now_us += 40 * SECOND_US
+    assert pace.idle_watermark_us("a") == pace.idle_watermark_us("b") == 5_000 + 40 * SECOND_US
 
 
 def test_first_row_is_waited_for() -> None:
@@ -129,7 +151,7 @@ def test_what_people_tell_is_never_waited_for() -> None:
 
 
 def test_time_of_labels_is_not_that_of_events() -> None:
-    """When all events are silent, time goes on from the last of them, whatever people tell meanwhile."""
+    """When all events are silent, time goes on from them, whatever people tell meanwhile."""
     clock = Clock()
     pace = pace_of(clock, idle_s=30)
     pace.join("labels", START_OF_TIME_US, awaited=False)
@@ -137,8 +159,8 @@ def test_time_of_labels_is_not_that_of_events() -> None:
     pace.heard("b", 500)
     clock.now_us += 100 * SECOND_US
     pace.heard("labels", WALL_US)
-    assert pace.idle_watermark_us("a") == 7000 + 100 * SECOND_US
-    assert pace.idle_watermark_us("labels") == 7000 + 100 * SECOND_US
+    assert pace.idle_watermark_us("a") == 500 + 100 * SECOND_US
+    assert pace.idle_watermark_us("labels") == 500 + 100 * SECOND_US
 
 
 def test_only_labels_are_left() -> None:

@@ -19,7 +19,7 @@ from flows.engine.stages import SubjectStage
 from flows.engine.watch import FirstError, Watch
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
-from state.errors import SnapshotError
+from state.errors import SnapshotError, SourceError
 from state.types import END_OF_TIME_US, START_OF_TIME_US
 from tests.engine.fakes import GROUPS, FileSink, Numbers, plan, stages
 
@@ -69,6 +69,30 @@ class TestSource:
         assert sorted(numbers) == list(range(10, 20))
         assert resumed.snapshot()["position"] == 20
 
+    def test_what_came_after_the_end_is_not_passed_over(self) -> None:
+        """The end closed all windows: more lines in a later run are an error that says so, none are none."""
+        opened, _ = partition(Numbers(count=10))
+        for _ in range(2):
+            opened.next_batch()
+        saved = opened.snapshot()
+        grown, _ = partition(Numbers(count=12), resume=saved)
+        with pytest.raises(SourceError, match=r"p0: its end was reached in an earlier run.*p0 from 10"):
+            grown.next_batch()
+
+    def test_an_end_that_meets_a_stop_is_no_end(self) -> None:
+        """A run that pauses leaves it to the next one to see the end: a pipe may be written to again."""
+        opened, context = partition(Numbers(count=10))
+        opened.next_batch()
+
+        def nothing_and_stop(_: int) -> None:
+            context.stop.set()
+
+        opened._reader.read = nothing_and_stop  # type: ignore[method-assign]
+        assert opened.next_batch() == []
+        with pytest.raises(StopIteration):
+            opened.next_batch()
+        assert opened.snapshot()["done"] is False
+
     def test_stop_pauses_when_durable(self) -> None:
         """After a stop a durable partition ends without a watermark, and is not done."""
         opened, context = partition(Numbers(count=20))
@@ -113,6 +137,31 @@ class TestSource:
         context.pace.join("p1", START_OF_TIME_US)
         assert opened.next_batch() == []
         assert opened.next_awake() is not None
+
+    def test_lines_that_do_not_count_are_silence(self) -> None:
+        """A partition of nothing but unreadable lines moves with time, and it is said why."""
+        opened, context = partition(Numbers(count=10, live=True), context_of(("p0",), idle_us=0))
+        opened.next_batch()
+        before = opened._ingest.watermark_us
+        opened._reader.read = lambda _: Lines((b"?",), (0,), "p0")  # type: ignore[method-assign]
+        assert min(watermarks(opened.next_batch())) > before
+        assert summary([context.monitor.status], 1.0, running=True).notes == {
+            "p0": "none of its lines count; windows no longer wait for it"
+        }
+
+    def test_a_live_partition_far_ahead_is_held_back(self) -> None:
+        """It is not read while an active one is behind, which is said; then it goes on, and nothing is said."""
+        opened, context = partition(Numbers(count=100, live=True), context_of(("p0",), idle_us=10**12))
+        context.pace.join("p1", -(10**13))
+        opened.next_batch()
+        assert opened.next_batch() == []
+        assert opened._reader.position() == 10
+        assert opened.next_awake() is not None
+        (note,) = context.monitor.status.notes.values()
+        assert note == "held back, because it is ahead of p1, for which all windows wait"
+        context.pace.heard("p1", 0)
+        assert opened.next_batch() != []
+        assert not context.monitor.status.notes
 
     def test_source_is_told_what_is_saved(self) -> None:
         """A position is told when the next one is taken, for then it is on the disk; the last one at the end."""

@@ -10,7 +10,7 @@ import pytest
 
 from examples import evaluate_anomalies, evaluate_cards, evaluate_listening
 from examples.evaluate_cards import Transactions, WindowScores, auc, card_precision, of_all, of_smallest
-from examples.evaluate_nab import Series, alarms, benchmark, scored
+from examples.evaluate_nab import Series, alarms, benchmark, halves, scored
 
 HOUR = 3_600_000
 
@@ -162,7 +162,7 @@ def test_a_series_is_scored_row_by_row() -> None:
     rng = np.random.default_rng(3)
     value = rng.normal(size=900) + 6.0 * (np.arange(900) >= 700)
     series = Series("s", np.arange(900, dtype=np.int64) * 300_000_000, value, ((690, 710),))
-    found = np.flatnonzero(scored(series, 0.02, 225) > 3.0)
+    found = np.flatnonzero(scored(series, 0.001, 225) > 6.0)
     assert any(700 <= row <= 712 for row in found)
 
 
@@ -181,3 +181,14 @@ def test_tables_beside_river(
     assert "1_made" in out
     assert out.count(" / ") >= 4
     assert "Together better than River on" in out
+
+
+def test_nab_halves_are_fixed_by_names_and_balanced_by_folders() -> None:
+    """Each series is in one of them, whatever order they come in; folders are split evenly."""
+    series = [Series(f"{folder}/{i}.csv", np.arange(3), np.zeros(3), ()) for folder in "ab" for i in range(5)]
+    first, second = halves(series)
+    assert sorted(first + second) == list(range(10))
+    for folder in "ab":
+        assert sum(series[i].name.startswith(folder) for i in first) == 3
+    turned = series[::-1]
+    assert {turned[i].name for i in halves(turned)[0]} == {series[i].name for i in first}

@@ -1,5 +1,6 @@
 """A table through the flow's models: in rounds, with nothing known in advance."""
 
+import json
 from io import StringIO
 from pathlib import Path
 
@@ -56,11 +57,11 @@ def test_the_shipped_detectors_find_what_is_far_out() -> None:
     """Without a configuration, each alone and together, with what they cost."""
     table = made()
     found = evaluation(table, scored(table))
-    assert list(found.rankings) == ["extremes", "population", ALL]
+    assert list(found.rankings) == ["extremes", "isolation", "population", ALL]
     for ranking in found.rankings.values():
         assert ranking.roc_auc is not None
         assert ranking.roc_auc > 0.97
-    assert set(found.us_per_row) == {"extremes", "population"}
+    assert set(found.us_per_row) == {"extremes", "isolation", "population"}
 
 
 def test_what_comes_later_changes_nothing(config: Path) -> None:
@@ -103,11 +104,14 @@ def test_subjects_are_ranked_by_their_oddest_row() -> None:
 def test_the_scores_of_a_run_against_a_truth_by_subject(tmp_path: Path) -> None:
     """Each subject counts with its oddest window; strangers are left out; a column that is not there is named."""
     (tmp_path / "scores.jsonl").write_text(
-        '{"subject":"u1","window":"w","scores":{"d":1.5},"tail_probability_per_day":0.5}\n'
-        '{"subject":"u1","window":"w","scores":{"d":3.0},"tail_probability_per_day":0.01}\n'
-        '{"subject":"u2","window":"w","scores":{"d":2.0},"tail_probability_per_day":null}\n'
-        '{"subject":"stranger","window":"w","scores":{"d":9.0},"tail_probability_per_day":0.001}\n'
+        '{"subject":"u1","window":"w","scores":{"d":1.5},"tail_probability":0.5}\n'
+        '{"subject":"u1","window":"w","scores":{"d":3.0},"tail_probability":0.01}\n'
+        '{"subject":"u2","window":"w","scores":{"d":2.0},"tail_probability":null}\n'
+        '{"subject":"stranger","window":"w","scores":{"d":9.0},"tail_probability":0.001}\n'
     )
+    schema = json.loads((Path(__file__).parents[3] / "docs/schemas/score.json").read_text())
+    for line in (tmp_path / "scores.jsonl").read_text().splitlines():
+        assert json.loads(line).keys() <= schema["properties"].keys()  # as a run writes them
     (tmp_path / "truth.csv").write_text("u1,-1\nu2,1\n")
     found = evaluation_of_stream(tmp_path / "scores.jsonl", tmp_path / "truth.csv", "0", "1", "-1")
     assert found.rankings["d on w"].roc_auc == 1.0

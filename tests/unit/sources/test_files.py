@@ -94,7 +94,7 @@ def test_a_position_in_a_file_that_is_gone_or_shorter_is_an_error(tmp_path: Path
     ):
         FilesPartition("p", [write(tmp_path / "b.jsonl", "1")]).seek(position)
     write(tmp_path / "a.jsonl", end="")
-    with pytest.raises(SourceError, match=r"a\.jsonl: ends \d lines? before the saved position; was it replaced\?"):
+    with pytest.raises(SourceError, match=r"a\.jsonl: what was read of it is not there any more; was it replaced\?"):
         FilesPartition("p", [file]).seek(position)
 
 
@@ -168,3 +168,53 @@ def test_over_long_lines_are_cut_to_one_byte_too_many(tmp_path: Path) -> None:
     file = write(tmp_path / "a.jsonl", "a" * 8, "b" * 50, "c")
     lines = read_all(FilesPartition("p", [file], line_bytes_max=10))
     assert lines == [(file, 0, b"a" * 8), (file, 1, b"b" * 11), (file, 2, b"c")]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_file_that_was_replaced_is_not_gone_on_with(tmp_path: Path, name: str) -> None:
+    """Also by a larger one; a file that only grew is the same file."""
+    lines = [f"{i}" for i in range(1000)]
+    for stop in (3, 500, 1000):
+        partition = FilesPartition("p", [write(tmp_path / name, *lines)])
+        partition.read(stop)
+        position = json.loads(json.dumps(partition.position()))
+        partition.close()
+        if name.endswith("l"):
+            write(tmp_path / name, *lines, "new", "lines")
+            again = FilesPartition("p", [str(tmp_path / name)])
+            again.seek(position)
+            assert [line for _, _, line in read_all(again)][-1] == b"lines"
+        (tmp_path / name).unlink()
+        other = [f"9{i}" for i in range(2000)]
+        replaced = FilesPartition("p", [write(tmp_path / name, *other)])
+        with pytest.raises(SourceError, match="was it replaced"):
+            replaced.seek(position)
+
+
+def test_numbers_in_names_sort_as_numbers(tmp_path: Path) -> None:
+    """In directories and patterns; a name without numbers, and numbers with zeros before them, as people expect."""
+    names = ["day-1", "day-2", "day-9", "day-10", "day-11", "day-100", "day", "night-1", "day-02"]
+    for name in names:
+        write(tmp_path / f"{name}.jsonl", name)
+    expected = ["day-1", "day-02", "day-2", "day-9", "day-10", "day-11", "day-100", "day", "night-1"]
+    for path in (tmp_path, tmp_path / "*.jsonl"):
+        assert [Path(file).stem for file in FilesSpec((str(path),)).files()] == expected
+
+
+def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:
+    """At the beginning of each file; anywhere else it is what it is."""
+    files = []
+    for name in ("a.jsonl", "b.jsonl"):
+        files.append(str(tmp_path / name))
+        Path(files[-1]).write_bytes(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo\nthree\n")
+    expected = [b"one", b"\xef\xbb\xbftwo", b"three"] * 2
+    assert [line for _, _, line in read_all(FilesPartition("p", files))] == expected
+    for stop in range(6):
+        first = FilesPartition("p", files)
+        for _ in range(stop):
+            first.read(1)
+        position = first.position()
+        first.close()
+        again = FilesPartition("p", files)
+        again.seek(position)
+        assert [line for _, _, line in read_all(again)] == expected[stop:]

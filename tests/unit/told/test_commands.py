@@ -1,14 +1,20 @@
 """Commands to detectors, in the population stage: what they change, what is put on record, what survives."""
 
-from dataclasses import replace
-from typing import Any
+import os
+import signal
+import time
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from detectors.ecod import EcodSpec
+from detectors.base import FeatureInfo
+from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverModelSpec
 from flows.job import Job
+from flows.operators.command import CommandError
 from flows.operators.messages import CohortInput, FeatureRows, Output, Stream
 from flows.operators.population import PopulationOperator
 from flows.wire.told import Command
@@ -135,7 +141,7 @@ def test_parameter_starts_cold() -> None:
         (command("tune", weight=0), "more than 0"),
         (command("tune", weight="x"), "weight: seen 'x', allowed: a value like 1.0"),
         (command("tune", remember=-5), "remember"),
-        (command("tune", "model", path="os.system"), "seen a text, allowed: numbers, durations, true and false"),
+        (command("tune", "model", path="os.system"), "path: which code runs is set in the configuration"),
         (command("tune", "model", target="count"), "seen a text, allowed: numbers, durations, true and false"),
         (command("tune", "model", params=3), "params"),
         (command("tune", "model", steps=True), "steps"),
@@ -150,6 +156,97 @@ def test_refused(given: Command, said: str) -> None:
     assert record["outcome"] == "refused"
     assert said in record["detail"]
     assert (cohort.weight(), cohort.learned()) == (1.0, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Wild(EcodSpec):
+    """Goes wrong in a way of its own for each value of `remember`."""
+
+    type: ClassVar[str] = "wild"
+
+    def __post_init__(self) -> None:
+        if self.remember == 60:
+            raise ZeroDivisionError("sixty")
+
+    def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Ecod:
+        match self.remember:
+            case 61:
+                raise RecursionError
+            case 62:
+                np.ones(1 << 31, np.uint8)
+            case 63:
+                time.sleep(60.0)
+            case 65:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case 66:
+                raise SystemExit(3)
+            case 67 if os.getpid() == MAIN:
+                raise OSError("only here")
+        return EcodSpec.build(self, features, resume)
+
+
+MAIN = os.getpid()
+WILD: Job = replace(JOB, detectors=(*JOB.detectors, replace(ECOD, spec=Wild(remember=64, ready=4))))
+
+
+@pytest.mark.parametrize(
+    ("remember", "said"),
+    [
+        (60, "remember: sixty"),
+        (61, "RecursionError"),
+        (62, "it needs more than 512 MiB"),
+        (63, "it took longer than 0.5 s"),
+        (65, "was killed"),
+        (66, "SystemExit: 3"),
+        (67, "only here"),
+    ],
+)
+def test_whatever_a_command_leads_to_it_is_refused(remember: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too much memory or time, anything that is raised, even a death: on record, and nothing has changed."""
+    monkeypatch.setattr("flows.operators.rehearsal.SECONDS", 0.5 if remember == 63 else 10.0)
+    cohort = Cohort(WILD)
+    cohort.play()
+    (record,) = cohort.play(command("tune", remember=remember, weight=3))
+    assert (record["outcome"], record["before"], record["after"]) == ("refused", {}, {})
+    assert said in record["detail"]
+    assert (cohort.weight(), cohort.learned()) == (1.0, 12)
+    cohort.again()
+    cohort.play()
+    assert cohort.learned() > 12
+
+
+def test_a_state_larger_than_allowed_is_refused() -> None:
+    """memory_bytes counts before the detector is changed."""
+    cohort = Cohort()
+    cohort.play()
+    (record,) = cohort.play(command("tune", memory_bytes=100, ready=2))
+    assert "allowed 100 (memory_bytes)" in record["detail"]
+    assert cohort.learned() == 12
+
+
+def test_which_code_runs_is_no_setting() -> None:
+    """A command cannot name a module that is imported."""
+    river = replace(JOB.detectors[0], name="ecod", spec=RiverModelSpec(warmup=4))
+    cohort = Cohort(replace(JOB, detectors=(*JOB.detectors, river)))
+    cohort.play()
+    (record,) = cohort.play(command("tune", path="river.anomaly.HalfSpaceTrees"))
+    assert (record["outcome"], record["detail"]) == (
+        "refused",
+        "path: which code runs is set in the configuration; change it and start again",
+    )
+
+
+def test_refused_in_one_window_it_changes_no_other() -> None:
+    """A command is obeyed in all windows that have the detector, or in none."""
+    two = (*JOB.windows, replace(JOB.windows[0], window=replace(JOB.windows[0].window, name="w2")))
+    both = replace(WILD.detectors[-1], windows=("w5m", "w2"), spec=Wild(remember=64, ready=4))
+    cohort = Cohort(replace(WILD, windows=two, detectors=(*JOB.detectors, both)))
+    cohort.play()
+    model = cohort.operator._models["w2"]
+    with patch.object(model, "prepare", side_effect=CommandError("not here")):
+        (record,) = cohort.play(command("tune", remember=32))
+    assert (record["outcome"], record["windows"]) == ("refused", ["w5m", "w2"])
+    assert cohort.learned() == 12
 
 
 def test_survives() -> None:

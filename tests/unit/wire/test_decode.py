@@ -118,9 +118,23 @@ def test_a_bad_line_is_rejected_with_its_reason_and_costs_no_other(bad: bytes, r
     assert all(decoded.batch[name].tolist() == values.tolist() for name, values in alone.columns.items())
 
 
+@pytest.mark.parametrize("letter", ["x", "\u00e4"])
+def test_a_subject_whose_id_is_too_long_is_rejected(letter: str) -> None:
+    """Its text is kept as long as it is known, so it is bounded, in characters; ids that are hashed at once are not."""
+    spec = replace(SPEC, subject_chars_max=20, line_bytes_max=65_536)
+    decoded = decode(line(user=letter * 20), line(user=letter * 21), line(track={"id": letter * 30}), spec=spec)
+    assert decoded.row.tolist() == [0, 2]
+    assert [(r.row, r.reason) for r in decoded.rejects] == [(1, Reason.TOO_LONG)]
+    assert "an id of 21 characters, expected at most 20" in decoded.rejects[0].detail
+
+
 def test_every_reason_is_met_above() -> None:
-    """The table of bad lines leaves no reason out but those that sources give."""
-    assert {reason for _, reason in BAD.values()} == set(Reason) - {Reason.TOMBSTONE, Reason.UNDECODABLE}
+    """The table of bad lines leaves no reason out but those that sources and other lines give."""
+    assert {reason for _, reason in BAD.values()} == set(Reason) - {
+        Reason.TOMBSTONE,
+        Reason.UNDECODABLE,
+        Reason.AHEAD,
+    }
 
 
 def test_nesting_beyond_the_parser_is_a_reason_of_its_own() -> None:

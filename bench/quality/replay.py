@@ -1,0 +1,61 @@
+"""Replay: recorded rows through the population stage, and what it found through the alert policy."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from bench.quality.record import Recording
+from flows.job import Job
+from flows.operators.alerts import AlertOperator
+from flows.operators.messages import Output, PolicyInput, Stream
+from flows.operators.population import PopulationOperator, RoundObserver
+
+
+@dataclass(slots=True)
+class Found:
+    """What a replay gave: records of alerts and drift events, in their order, and counts."""
+
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    drift: list[dict[str, Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, output: Output) -> None:
+        """One more output of an operator."""
+        match output.stream:
+            case Stream.ALERTS:
+                self.alerts += output.records
+            case Stream.DRIFT:
+                self.drift += output.records
+            case Stream.COUNTS:
+                for counts in output.records:
+                    self.counts.update(counts)
+
+    @property
+    def digest(self) -> str:
+        """Of all alerts and drift events, in 16 hexadecimal digits."""
+        return blake2b(orjson.dumps([self.alerts, self.drift]), digest_size=8).hexdigest()
+
+
+def judge(recording: Recording, job: Job, observer: RoundObserver | None = None) -> Iterator[PolicyInput | Output]:
+    """The population stage: what it sends and tells, in its order.  job: may differ from the recorded one in whatever
+    comes after the subject stage.
+    """
+    cohorts = {name: PopulationOperator(job, name) for name in job.cohorts.names}
+    for operator in cohorts.values():
+        operator.observer = observer
+    for cohort, message in recording.messages():
+        yield from cohorts[cohort].process(message)
+
+
+def alert(judged: Iterable[PolicyInput | Output], job: Job) -> Found:
+    """The alert stage, and all that was told before it."""
+    policy = AlertOperator(job)
+    found = Found()
+    for message in judged:
+        for output in [message] if isinstance(message, Output) else policy.process(message):
+            found.add(output)
+    return found

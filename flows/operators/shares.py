@@ -1,0 +1,117 @@
+"""What share of a source partition's lines is late, rejected or set aside: a fault of whoever sends them."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from detectors.alerting.alert import iso, stable_id
+from detectors.drift.cause import Cause
+from detectors.drift.event import Reaction
+from state.types import I64, START_OF_TIME_US
+
+_log: Final = logging.getLogger("driftnet.input")
+
+BLOCK: Final = 1_000
+"""Lines that a share is taken of."""
+LINE: Final = 0.2
+"""A share from here on is told; once, until it has been below half of it."""
+_LEAST: Final = 50
+"""Lines of the last block, which the end of the input cuts short."""
+_SPREAD: Final = 0.1
+"""Standard deviation that shares are measured in."""
+
+
+class ShareWatch:
+    """Counts lines in blocks, by their numbers, so that it does not matter how they were read.
+
+    partition: whose lines.  before: saved `state()`, None for a new one.
+    """
+
+    def __init__(self, partition: str, before: dict[str, Any] | None = None) -> None:
+        self._partition = partition
+        saved = before or {"lines": 0, "counts": {}, "shares": {}, "told": [], "since_us": START_OF_TIME_US}
+        self._lines: int = saved["lines"]
+        self._counts: dict[str, int] = dict(saved["counts"])
+        self._shares: dict[str, float] = dict(saved["shares"])
+        """Of the block before."""
+        self._told: set[str] = set(saved["told"])
+        self._since_us: int = saved["since_us"]
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "lines": self._lines,
+            "counts": self._counts,
+            "shares": self._shares,
+            "told": sorted(self._told),
+            "since_us": self._since_us,
+        }
+
+    def add(
+        self, lines: int, fates: Mapping[str, I64], row: I64, time_us: I64, reached_us: int
+    ) -> list[dict[str, Any]]:
+        """Counts lines, and gives the records of the drift stream that follow.
+
+        fates: name -> positions, among these lines, of those that ended so.  row, time_us: positions of those that
+        moved time, ascending, and when they were.  reached_us: largest event time before.
+        """
+        events: list[dict[str, Any]] = []
+        start = 0
+        while lines - start >= BLOCK - self._lines:
+            stop = start + BLOCK - self._lines
+            self._count(fates, start, stop)
+            self._lines = BLOCK
+            until = int(np.searchsorted(row, stop))
+            events += self._close(max(reached_us, int(time_us[:until].max(initial=START_OF_TIME_US))))
+            start = stop
+        self._count(fates, start, lines)
+        self._lines += lines - start
+        return events
+
+    def finish(self, reached_us: int) -> list[dict[str, Any]]:
+        """The last block, as long as it is."""
+        return self._close(reached_us) if self._lines >= _LEAST else []
+
+    def _count(self, fates: Mapping[str, I64], start: int, stop: int) -> None:
+        for name, at in fates.items():
+            found = int(np.count_nonzero((at >= start) & (at < stop)))
+            if found:
+                self._counts[name] = self._counts.get(name, 0) + found
+
+    def _close(self, at_us: int) -> list[dict[str, Any]]:
+        shares = {name: count / self._lines for name, count in self._counts.items()}
+        events = [
+            self._record(name, share, at_us)
+            for name, share in sorted(shares.items())
+            if share >= LINE and name not in self._told
+        ]
+        self._told = {name for name in {*self._told, *shares} if shares.get(name, 0.0) >= self._keeps(name)}
+        self._lines, self._counts, self._shares, self._since_us = 0, {}, shares, at_us
+        return events
+
+    def _keeps(self, name: str) -> float:
+        return LINE / 2 if name in self._told else LINE
+
+    def _record(self, name: str, share: float, at_us: int) -> dict[str, Any]:
+        """As `detectors.drift.event.DriftEvent.to_record`; 1970 where no event had been read yet."""
+        evidence = f"{self._counts[name]:,} of {self._lines:,} lines of {self._partition} were {name}"
+        _log.warning("%s: see the %s stream", evidence, "late" if name == "late" else "rejects")
+        before, about = self._shares.get(name, 0.0), f"{name} in {self._partition}"
+        return {
+            "event_id": stable_id("lines", about, "", "", at_us),
+            "what": "lines",
+            "name": about,
+            "cohort": "",
+            "window": "",
+            "monitor": "share",
+            "at": iso(max(at_us, 0)),
+            "since": iso(max(self._since_us, 0)),
+            "before": before,
+            "after": share,
+            "size": (share - before) / _SPREAD,
+            "reaction": str(Reaction.NOTIFY),
+            "cause": str(Cause.DATA_FAULT),
+            "evidence": evidence,
+        }
