@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -42,10 +43,13 @@ class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
             reader = self._sources[for_part].open(for_part)
             if resume_state is None:
                 return LinePartition(self._context, watch, reader, self._context.stages.ingest(for_part, resume=None))
-            with reading(f"partition {for_part}"):
+            with reading(f"partition {for_part}"), ExitStack() as unless_it_starts:
+                unless_it_starts.callback(reader.close)
                 reader.seek(resume_state["position"])
                 ingest = self._context.stages.ingest(for_part, resume=resume_state["ingest"])
-                return LinePartition(self._context, watch, reader, ingest, resume_state["done"])
+                partition = LinePartition(self._context, watch, reader, ingest, resume_state["done"])
+                unless_it_starts.pop_all()
+                return partition
 
 
 class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
