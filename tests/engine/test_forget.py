@@ -11,8 +11,11 @@ from flows.forget.state import forget_in_state
 from flows.savepoint.copy import create
 from flows.savepoint.look import opened
 from flows.savepoint.manifest import damaged, read
+from flows.sources.files import FilesSpec
+from flows.worker import CONFIG_NOTE
 from state.errors import SnapshotError
-from tests.engine.scenarios import Told, run_bytewax, write_files
+from tests.engine.interrupted import run_until
+from tests.engine.scenarios import Told, lines_of, run_bytewax, write_files
 from tests.engine.test_savepoints import NAME, config, half, job, options, reference  # noqa: F401 - fixtures
 
 HASH = xxh3_64_intdigest(b"hot").to_bytes(8, "little")
@@ -100,3 +103,29 @@ def test_not_while_a_run_uses_it(half: Path) -> None:  # noqa: F811
     """It would write what it knows again."""
     with held_by_run(half), pytest.raises(SnapshotError, match="another run is using it; stop that one first"):
         forget_in_state(half, "hot", config())
+
+
+def test_what_waits_because_it_is_dated_ahead(tmp_path: Path) -> None:
+    """It goes too, and every line is still accounted for."""
+    lines = [line.replace(b'"hot"', b'"card1"') for line in lines_of(NAME)[:600]]
+    later = [
+        b'{"tx": %d, "at": {"s": 1800000000}, "card": "%s", "amount": 1}' % p for p in ((-1, b"hot"), (-2, b"cold"))
+    ]
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\n".join([*lines[:398], *later, *lines[398:]]))
+    source, state = FilesSpec((str(file),), "per_file"), tmp_path / "state"
+    run_until(2, job(), source, tmp_path / "out", options(state))
+    (state / CONFIG_NOTE).write_text(config().to_toml())
+
+    def waiting() -> list[int]:
+        with opened(state, config()) as look:
+            return [partition["waiting"] for partition in look.describe()["partitions"].values()]
+
+    assert waiting() == [2]
+    assert holding(state, b"hot")
+    found = forget_in_state(state, "hot", config())
+    assert (found["ingest.rows"], waiting()) == (1, [1])
+    assert holding(state, b"hot") == []
+    assert holding(state, b"cold")
+    _, totals = run_bytewax(job(), source, tmp_path / "out", options(state))
+    assert (totals["read"], totals["balanced"]) == (602, True)
