@@ -19,7 +19,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 find_python = for p in $(or $(PYTHON),python3.12 python3.11 python3 python); do \
 	if "$$p" -c '$(FITS)' >/dev/null 2>&1; then echo "$$p"; break; fi; done
 
-.PHONY: help run test test-kafka check fmt docs bench chaos lock clean
+.PHONY: help run test test-kafka check fmt docs bench chaos lock bill clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,14 +54,17 @@ bench: $(STAMP) ## Measure scenarios, layers, quality; write a report (ARGS="zip
 chaos: $(STAMP) ## Kill runs 500 times at seeded places and compare what they say (ARGS="--kills 50 --seed 7")
 	@$(BIN)/python -m tests.simulation.chaos $(ARGS)
 
-lock: ## Choose new versions: rewrite requirements.lock (LOCK_PYTHON: a Python 3.11)
+lock: ## Choose new versions: rewrite requirements.lock; then make bill (LOCK_PYTHON: a Python 3.11)
 	@$(LOCK_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 		echo "A lock made on 3.12 can hold versions that 3.11 cannot install: make lock LOCK_PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@$(LOCK_PYTHON) -m venv --clear $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools
-	@rm -f requirements.lock && $(VENV)/lock/bin/pip-compile --quiet --all-extras --strip-extras --allow-unsafe \
+	@rm -f requirements.lock && $(VENV)/lock/bin/pip-compile --quiet --all-extras --strip-extras --allow-unsafe --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-header --no-annotate \
 		--output-file requirements.lock pyproject.toml
 	@sed -i '/^#/d; /^$$/d' requirements.lock
+
+bill: $(STAMP) ## Write what the image installs: deploy/requirements.lock, deploy/sbom.cdx.json, NOTICE
+	@$(BIN)/python deploy/bill.py
 
 clean: ## Remove the environment and all caches
 	@rm -rf $(VENV) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks

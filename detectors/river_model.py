@@ -4,7 +4,6 @@ It costs what River costs (10 to 400 us a row), row by row.  Detectors that run 
 """
 
 import importlib
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from river.compose import Pipeline
 
 from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
 from detectors.limits import require, require_features
+from detectors.river_objects import from_bytes, is_river, to_bytes
 from detectors.sample import Sample, evenly
 from detectors.scaling import LIMIT, Scale, fit_scale, scale_of, usual_but_for
 from state.errors import ConfigError, DetectorError, SnapshotError
@@ -87,6 +87,11 @@ class RiverModelSpec(DetectorSpec):
         return model
 
     @cached_property
+    def imports(self) -> tuple[str, ...]:
+        """Import paths of classes that are not River's."""
+        return tuple(path for path in _paths((Part(self.path, self.params), *self.steps)) if not is_river(path))
+
+    @cached_property
     def uses_labels(self) -> bool:
         """Whether it is a classifier."""
         return isinstance(_last(self.model()), Classifier)
@@ -118,6 +123,16 @@ def _construct(part: Part) -> Any:
         return kind(**params)
     except Exception as error:
         raise ConfigError(f"river: {part.path} does not accept {params}: {error}") from error
+
+
+def _paths(value: Value) -> Iterator[str]:
+    if isinstance(value, Part):
+        yield value.path
+        for _, inner in value.params:
+            yield from _paths(inner)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _paths(part)
 
 
 def _argument(value: Value) -> Any:
@@ -152,7 +167,7 @@ class RiverDetector(Detector):
         self.features = features
         self.names = [f.name for f in features]
         # A pickle tells shared texts from equal ones: from here on it is as it would be after a restart.
-        self.model = pickle.loads(pickle.dumps(model, protocol=5))  # noqa: S301
+        self.model = self._read(to_bytes(model))
         self.classifies = isinstance(_last(model), Classifier)
         self.learned = 0
         self.labels = [0, 0]
@@ -242,11 +257,14 @@ class RiverDetector(Detector):
         """A pickle of the model in a frame that names River's version, beside the scale."""
         sample, arrays = self.sample.state()
         scale = np.empty((2, 0)) if self.scale is None else np.stack([self.scale.center, self.scale.spread])
-        model = np.frombuffer(pickle.dumps(self.model, protocol=5), np.uint8)
+        model = np.frombuffer(to_bytes(self.model), np.uint8)
         meta = {
             "sample": sample, "learned": self.learned, "labels": self.labels, "turn": self.turn, "fits": self._fits(),
         }  # fmt: skip
         return pack(self.KIND, self.version, meta, {**arrays, "scale": scale, "model": model})
+
+    def _read(self, blob: bytes) -> Any:
+        return from_bytes(blob, f"river: {self.spec.path}", self.spec.imports)
 
     def _fits(self) -> list[Any]:
         spec = self.spec
@@ -263,9 +281,7 @@ class RiverDetector(Detector):
             what = "(River version, path, params, features)"
             saved = f"saved for {what} {meta['fits']}, this build has {self._fits()}"
             raise SnapshotError(f"river: {saved}; resume with the saved ones, or start this detector afresh and replay")
-        with _river("restoring the model", raises=SnapshotError):
-            # The frame's checksum and River's version were checked; the bytes are our own snapshot.
-            self.model = pickle.loads(arrays["model"].tobytes())  # noqa: S301
+        self.model = self._read(arrays["model"].tobytes())
         self.sample = Sample.resume(meta["sample"], arrays)
         self.learned, self.turn, self.labels = int(meta["learned"]), int(meta["turn"]), meta.get("labels", [0, 0])
         if arrays["scale"].size:

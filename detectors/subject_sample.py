@@ -149,6 +149,11 @@ class SubjectSample:
                 self._keep(self._row[:, gone])
             self._leave(gone)
 
+    def forget(self, subject: U64) -> None:
+        """These subjects leave, and are not kept as of an earlier day."""
+        self._leave(np.isin(self._key, mix(subject)))
+        self.version += 1
+
     def _leave(self, gone: Bool) -> None:
         stay = ~gone
         self._key, self._seen_us, self._row = self._key[stay], self._seen_us[stay], self._row[:, stay]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import msgspec
+
 from flows.config.endpoints import FilesConfig, SourceConfig, SqliteConfig
 from flows.config.kafka import KafkaConfig
 from flows.config.models import Config
@@ -16,7 +18,7 @@ from flows.operators.messages import Stream
 from flows.sinks import Sink, SinkSpec, open_sink
 from flows.sources.base import Partition, Source
 from flows.version import driftnet_version
-from state.errors import ConfigError
+from state.errors import ConfigError, SnapshotError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Assembly:
 
         file: where that is kept, so that a second start begins where the first one did.  Raises SourceError.
         """
-        known: dict[str, Any] = json.loads(file.read_text()) if file is not None and file.exists() else {}
+        known = _starts(file) if file is not None and file.exists() else {}
         sources = dict(self.config.sources)
         for name, table in sources.items():
             if isinstance(table, KafkaConfig):
@@ -160,6 +162,24 @@ class Assembly:
         )
         for path in dict.fromkeys(s.path for s in self.config.sinks.alerts if isinstance(s, SqliteConfig)):
             record_run(path, run)
+
+
+_Start = str | int | dict[str, int] | None
+
+
+class _Pinned(msgspec.Struct, forbid_unknown_fields=True):
+    """Where a source begins and ends; nothing else of it is taken from a file beside the state."""
+
+    start: _Start
+    until: _Start
+
+
+def _starts(file: Path) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=dict[str, _Pinned])
+    except (OSError, msgspec.MsgspecError) as error:
+        raise SnapshotError(f"{file} is damaged ({error}); start from a savepoint, or in an empty directory") from error
+    return {name: {"start": pinned.start, "until": pinned.until} for name, pinned in found.items()}
 
 
 def _absolute(source: Any) -> Any:

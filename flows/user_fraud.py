@@ -19,9 +19,11 @@ def flow() -> "Dataflow":
     from flows.config import load
     from flows.engine.plan import Options
     from flows.engine.standalone import standalone
+    from flows.private import make_files_private
     from flows.worker import plan
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    make_files_private()
     config = load(os.environ.get("DRIFTNET_CONFIG") or None)
     assembly = Assembly(config)
     planned = plan(assembly, Options(live=config.is_live))

@@ -19,6 +19,7 @@ from flows.operators.subject import SubjectOperator
 from flows.operators.told import Told, first_stage
 from flows.report import Summary
 from state.chunks import Saved
+from state.snapshot import reading
 
 CONFIG_NOTE: Final = "config.toml"
 """The effective configuration, in the state directory."""
@@ -39,19 +40,23 @@ class JobStages:
 
     def ingest(self, partition: str, /, *, resume: bytes | None) -> Ingest | Told:
         """The first stage of one source partition."""
-        return first_stage(self.job, partition, self.reads.get(partition, "events"), resume)
+        with reading(f"partition {partition}"):
+            return first_stage(self.job, partition, self.reads.get(partition, "events"), resume)
 
     def subject(self, group: int, /, *, resume: Saved | None) -> SubjectOperator:
         """The subject stage of one key group."""
-        return SubjectOperator(self.job, group, self.partitions, resume)
+        with reading(f"key group {group}"):
+            return SubjectOperator(self.job, group, self.partitions, resume)
 
     def population(self, cohort: str, /, *, resume: Saved | None) -> PopulationOperator:
         """The population stage of one cohort."""
-        return PopulationOperator(self.job, cohort, resume)
+        with reading(f"cohort {cohort}"):
+            return PopulationOperator(self.job, cohort, resume)
 
     def alerts(self, _: None, /, *, resume: Saved | None) -> AlertOperator:
         """The alert policy."""
-        return AlertOperator(self.job, resume)
+        with reading("alert policy"):
+            return AlertOperator(self.job, resume)
 
     def stages(self) -> Stages:
         """All of them, as the engine takes them."""

@@ -144,6 +144,16 @@ class AheadBound:
             self._decide(max(row.time_us for row in self._held), verdicts, None)
         return self._end(verdicts)
 
+    def keep(self, stay: Sequence[int]) -> None:
+        """Of the rows that wait, only some go on waiting.  stay: which, counted in the order of their arrival."""
+        self._held = [self._held[i] for i in stay]
+        self._count()
+
+    def forget(self, subject: int) -> None:
+        """What one subject has said about where time is no longer counts."""
+        self._lately = deque((who for who in self._lately if who != subject), LATELY)
+        self._against.pop(subject, None)
+
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as JSON values, without the rows that wait."""
         return {

@@ -32,6 +32,9 @@ class Assembler(Protocol):
     def drop(self, slots: I64) -> None:
         """Forgets these subjects, whose slots will be given to others."""
 
+    def condense(self) -> None:
+        """Has the next snapshot hold what is open now, and nothing of how it came about."""
+
     def cells(self) -> list[Cells]:
         """All that is open, for people to look at."""
 
@@ -87,6 +90,9 @@ class GridAssembler:
         self._filling = [left for cells in self._filling if len(left := cells.without(slots))]
         self._ring = deque((end, left) for end, cells in self._ring if len(left := cells.without(slots)))
         self._merged = None
+
+    def condense(self) -> None:
+        """It never holds anything else."""
 
     def cells(self) -> list[Cells]:
         return [*(cells for _, cells in self._ring), *self._filling]
@@ -175,6 +181,9 @@ class SessionAssembler:
             self._steps.append(_Step(dropped=slots))
         if self._open is not None:
             self._open = self._open.without(slots)
+
+    def condense(self) -> None:
+        self._steps = None
 
     def cells(self) -> list[Cells]:
         return [] if self._open is None else [self._open]

@@ -151,6 +151,20 @@ class PaneLog:
         key = np.uint64(subject)
         return sum(int((part.subject == key).sum()) for pane in self._panes.values() for part in pane.parts)
 
+    def forget(self, subject: int) -> int:
+        """Drops what waits of one subject, and returns how many rows that were."""
+        key, before = np.uint64(subject), self.rows
+        for number, pane in list(self._panes.items()):
+            parts = [part.take(part.subject != key) for part in pane.parts]
+            self.rows -= sum(map(len, pane.parts)) - sum(map(len, parts))
+            pane.parts = [part for part in parts if len(part)]
+            pane.pieces, pane.written = Pieces(), 0
+            if pane.folded is not None:
+                pane.folded = pane.folded.without(np.array([key]).view(np.int64))
+            if not pane.parts:
+                del self._panes[number]
+        return before - self.rows
+
     def close(self, end_us: int) -> Closed | None:
         """Takes out the pane that ends there; None when it is empty."""
         pane = self._panes.pop(end_us // self.pane_us - 1, None)

@@ -124,6 +124,14 @@ class SlotTable:
             self._release(gone)
         return gone
 
+    def leave(self, key: int) -> I64:
+        """Frees one subject's slot: that, or none."""
+        slot = self.find(key)
+        gone = np.array([] if slot is None else [slot], np.int64)
+        if len(gone):
+            self._release(gone)
+        return gone
+
     def _evict(self, count: int, keep: I64) -> I64:
         idle = self._who["live"][: self.size].copy()
         idle[keep] = False

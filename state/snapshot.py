@@ -3,20 +3,23 @@
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from state.errors import SnapshotError, SnapshotVersionError
+from state.errors import DriftnetError, SnapshotError, SnapshotVersionError
 
 _MAGIC: Final = b"DRFT"
 _HEAD: Final = struct.Struct("<4sHIQI")
 """magic, version, bytes of contents table, bytes of body, crc32 of table and body."""
 _LONG: Final = 4096
 """A longer table is compressed: it is text that repeats itself."""
+_TABLE_BYTES_MAX: Final = 1 << 28
+"""Unpacked; the largest ones, of alert policies with all their subjects, have some tens of MiB."""
 
 
 def pack(kind: str, version: int, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
@@ -53,23 +56,51 @@ def unpack(blob: bytes, kind: str, reads: tuple[int, ...]) -> tuple[int, dict[st
         raise SnapshotError(f"{kind}: torn snapshot: {len(blob)} bytes, expected {_HEAD.size + table_size + body_size}")
     if zlib.crc32(memoryview(blob)[_HEAD.size :]) != crc:
         raise SnapshotError(f"{kind}: corrupted snapshot: the checksum does not match; restore an older one")
-    table = blob[_HEAD.size : _HEAD.size + table_size]
-    contents = json.loads(table if table[:1] == b"{" else zlib.decompress(table))
-    if contents["kind"] != kind:
-        raise SnapshotError(f"expected a snapshot of {kind!r}, found one of {contents['kind']!r}")
-    if version not in reads:
-        raise SnapshotVersionError(kind, version, reads)
-    arrays: dict[str, NDArray[Any]] = {}
-    offset = _HEAD.size + table_size
-    for entry in contents["arrays"]:
-        shape = tuple(entry["shape"])
-        chunk = blob[offset : offset + entry["size"]]
-        dtype = np.dtype(entry["dtype"])
-        arrays[entry["name"]] = (
-            _texts(chunk, shape) if dtype.hasobject else np.frombuffer(chunk, dtype).reshape(shape).copy()
-        )
-        offset += entry["size"]
-    return version, contents["meta"], arrays
+    with reading(kind):
+        contents = _contents(blob[_HEAD.size : _HEAD.size + table_size])
+        if contents["kind"] != kind:
+            raise SnapshotError(f"expected a snapshot of {kind!r}, found one of {contents['kind']!r}")
+        if version not in reads:
+            raise SnapshotVersionError(kind, version, reads)
+        arrays: dict[str, NDArray[Any]] = {}
+        offset = _HEAD.size + table_size
+        for entry in contents["arrays"]:
+            arrays[entry["name"]] = _array(blob[offset : offset + entry["size"]], entry)
+            offset += entry["size"]
+        return version, contents["meta"], arrays
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Around the use of saved state: whatever it makes go wrong is a SnapshotError.
+
+    A checksum says that bytes are as somebody wrote them, not that they make sense.
+    """
+    try:
+        yield
+    except DriftnetError:
+        raise
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+            ValueError, zlib.error) as error:  # fmt: skip
+        raise SnapshotError(
+            f"{what}: saved state that makes no sense ({type(error).__name__}: {error}); use another savepoint, or"
+            " start in an empty directory"
+        ) from error
+
+
+def _contents(table: bytes) -> Any:
+    if table[:1] == b"{":
+        return json.loads(table)
+    unpacking = zlib.decompressobj()
+    text = unpacking.decompress(table, _TABLE_BYTES_MAX)
+    if not unpacking.eof:
+        raise ValueError(f"a table of contents of more than {_TABLE_BYTES_MAX:,} bytes, or a torn one")
+    return json.loads(text)
+
+
+def _array(chunk: bytes, entry: Mapping[str, Any]) -> NDArray[Any]:
+    dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
+    return _texts(chunk, shape) if dtype.hasobject else np.frombuffer(chunk, dtype).reshape(shape).copy()
 
 
 def pack_frames(kind: str, version: int, meta: dict[str, Any], frames: Mapping[str, bytes]) -> bytes:

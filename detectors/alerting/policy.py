@@ -286,6 +286,10 @@ class AlertPolicy:
             del self._tracks[subject]
             self._waiting.pop(subject, None)
 
+    def forget(self, subject: int) -> None:
+        """Drops all that is known of one subject, if anything is."""
+        self._forget([subject] if subject in self._tracks else [])
+
     def snapshot(self) -> bytes:
         """The whole state; `PolicySpec.build(..., resume=...)` takes it back."""
         meta = {

@@ -73,7 +73,7 @@ class ErrorMonitor:
         return Rise(int(end_us[at + 1]), float(first_wrong[at] / first_n[at]), float(rest_wrong[at] / rest_n[at]))
 
     def state(self) -> tuple[Any, list[list[int]]]:
-        """The ADWIN, which can be pickled, and the rest as JSON values."""
+        """The ADWIN, and the rest as JSON values."""
         return self._window, list(self._rounds)
 
     def restore(self, window: Any, rest: list[list[int]]) -> None:

@@ -1,6 +1,5 @@
 """Drift monitors of one window of one cohort.  See DriftSpec."""
 
-import pickle
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.reference import SHARE_UNIT_MAX, Reference
 from detectors.drift.spec import DriftSpec
 from detectors.drift.summary import Summary, summarise
+from detectors.river_objects import from_bytes, to_bytes
 from state.snapshot import pack, unpack
 from state.types import F64, I64, MINUTE_US, Bool
 from state.windows import WindowKind, WindowSpec
@@ -276,7 +276,7 @@ class DriftMonitors:
             "river": _RIVER, "series": [s.key for s in self._series], "errors": rest, "causes": self._causes.state(),
         }  # fmt: skip
         pickled = {"tests": self._tests, "windows": {name: window for name, (window, _) in errors.items()}}
-        objects = {name: np.frombuffer(pickle.dumps(what), np.uint8) for name, what in pickled.items()}
+        objects = {name: np.frombuffer(to_bytes(what), np.uint8) for name, what in pickled.items()}
         return pack("drift", 2, meta, self._arrays() | objects)
 
     def restore(self, blob: bytes, new_detectors: AbstractSet[str] = frozenset()) -> None:
@@ -293,7 +293,7 @@ class DriftMonitors:
             array[..., now] = saved[name][..., then]
         # Another River may misread the pickles silently: the tests then start empty, the references stay.
         if meta["river"] == _RIVER:
-            tests = pickle.loads(saved["tests"].tobytes())  # noqa: S301 - our own frame, checksummed
+            tests = from_bytes(saved["tests"].tobytes(), "drift tests")
             for i, j in same:
                 self._tests[i] = tests[j]
         if version > 1:  # v1 knew no errors and no causes
@@ -303,7 +303,7 @@ class DriftMonitors:
     def _restore_errors(
         self, meta: Mapping[str, Any], saved: Mapping[str, NDArray[Any]], new_detectors: AbstractSet[str]
     ) -> None:
-        windows = pickle.loads(saved["windows"].tobytes()) if meta["river"] == _RIVER else {}  # noqa: S301 - as above
+        windows = from_bytes(saved["windows"].tobytes(), "drift tests") if meta["river"] == _RIVER else {}
         for name, monitor in self._errors.items():
             if name in meta["errors"] and name not in new_detectors:
                 monitor.restore(windows.get(name), meta["errors"][name])

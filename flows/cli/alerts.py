@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, ConfigFile, StorePath, print_json, print_text, store_path
+from flows.cli.options import AsJson, ConfigFile, StorePath, load_config, print_json, print_text, store_path
 from flows.printing import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
     from flows.explain import Explanation
     from flows.sinks.store import AlertStore
@@ -50,24 +51,7 @@ def list_alerts(
     if not found:
         print_text("no alerts")
         return
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("id", "raised", "severity", "subject", "window"):
-        table.add_column(title, no_wrap=True, max_width=_ID_WIDTH if title == "subject" else None)
-    table.add_column("probability", justify="right", no_wrap=True)
-    table.add_column("why")
-    for a in found:
-        table.add_row(
-            a["alert_id"],
-            _minute(a["raised"]),
-            shown(a["severity"]),
-            shown(a["subject"]),
-            shown(a["window"]),
-            f"{a['tail_probability']:.1e}",
-            shown(_why(a)),
-        )
-    print_text(table)
+    print_text(list_view(found))
 
 
 @app.command()
@@ -86,14 +70,30 @@ def show(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, as_
         print_text(*alert_view(found))
 
 
-def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def explain(
+    alert_id: AlertId,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="A file, directory or pattern that the run read, as it was named then."),
+    ] = None,
+    db: StorePath = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Rebuild the state behind an alert by replaying its run up to that window, and show how it came about.
 
-    The run's input must still be where it was.  Example: [bold]driftnet explain 3fa9[/]
+    The run's input must still be where it was; and it is only opened where you name it too, in a configuration or with
+    --input, as is code that detectors load: a store may come from anybody.
+
+    Examples:
+
+      [bold]driftnet explain 3fa9 --config fraud.toml[/]
+
+      [bold]driftnet explain 3fa9 --input day1.jsonl.gz --input day2.jsonl.gz[/]
     """
     from flows.assemble import Assembly
     from flows.cli.display import display, event_time
-    from flows.config.load import load_saved
+    from flows.config.saved import load_saved
     from flows.explain import explain as rebuild
     from flows.sinks.store import AlertStore
     from state.errors import SourceError
@@ -106,7 +106,7 @@ def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, 
         raise SourceError(
             f"store {path}: the run that raised alert {alert['alert_id']} is not recorded; nothing to replay"
         )
-    then = load_saved(run.config, f"the configuration of run {run.run_id}")
+    then = load_saved(run.config, f"the configuration of run {run.run_id}", load_config(config), inputs or ())
     with display(quiet=as_json) as screen:
         partitions, reads = Assembly(then).inputs()
         found = rebuild(
@@ -120,6 +120,28 @@ def explain(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, 
         print_json(found.to_json())
     else:
         print_text(*alert_view(alert), "", *_rebuilt(found))
+
+
+def list_view(alerts: list[dict[str, Any]]) -> "Table":
+    """Alert records for people, a line each."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("id", "raised", "severity", "subject", "window"):
+        table.add_column(title, no_wrap=True, max_width=_ID_WIDTH if title == "subject" else None)
+    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column("why")
+    for a in alerts:
+        table.add_row(
+            a["alert_id"],
+            _minute(a["raised"]),
+            shown(a["severity"]),
+            shown(a["subject"]),
+            shown(a["window"]),
+            f"{a['tail_probability']:.1e}",
+            shown(_why(a)),
+        )
+    return table
 
 
 def alert_view(a: dict[str, Any]) -> list["RenderableType"]:

@@ -67,14 +67,26 @@ def table(
     out: Output,
     columns: Annotated[str, typer.Option(help="Names by commas, for a file without a header.")] = "",
     sort_by: Annotated[str, typer.Option(help="The column whose order the lines have, a time for example.")] = "",
+    text: Annotated[str, typer.Option(help="Columns by commas that are text, whatever they look like.")] = "",
+    numbers: Annotated[str, typer.Option(help="Columns by commas that are numbers, though 5.50 prints as 5.5.")] = "",
+    separator: Annotated[str, typer.Option(help="What is between columns, one character.")] = ",",
 ) -> None:
     """Any CSV, a line per row with the columns' names, for examples/posts.toml and examples/ratings.toml.
+
+    A column becomes numbers only where every text in it is what that number prints as: ids stay as they are.
 
     Example: [bold]driftnet convert table ratings.csv.gz ratings.jsonl --columns source,target,rating,time[/]
     """
     from flows.convert import convert_table
 
-    _done(convert_table(source, out, tuple(name for name in columns.split(",") if name), sort_by), out)
+    if len(separator) != 1:
+        raise typer.BadParameter(f"seen {separator!r}, allowed: one character", param_hint="--separator")
+    lists = (tuple(name for name in names.split(",") if name) for names in (columns, text, numbers))
+    named, texts, as_numbers = lists
+    done = convert_table(source, out, named, sort_by, texts, as_numbers, separator)
+    _done(done.lines, out)
+    for name, odd in done.kept.items():
+        print_text(f"{name} stays text: {odd!r} would not print as it stands; as numbers: --numbers {name}")
 
 
 def _done(lines: int, out: Path) -> None:

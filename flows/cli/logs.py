@@ -5,6 +5,8 @@ import sys
 from enum import StrEnum
 from typing import Any
 
+from flows.redaction import hidden
+
 
 class LogFormat(StrEnum):
     """How logs look."""
@@ -35,7 +37,7 @@ class _Lazy(logging.StreamHandler[Any]):
     def format(self, record: logging.LogRecord) -> str:
         if self.formatter is None:
             self.formatter = _formatter(self._form)
-        return super().format(record)
+        return hidden(super().format(record))
 
 
 def _formatter(form: LogFormat) -> logging.Formatter:

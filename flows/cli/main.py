@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import alerts, bench, config, convert, detectors, load, replay, run, savepoint, score, simulate
+from flows.cli import alerts, bench, config, convert, detectors, forget, load, replay, run, savepoint, score, simulate
 from flows.cli.logs import LogFormat, configure_logs
 from flows.printing import forgive_output
+from flows.private import make_files_private
+from flows.redaction import hidden
 from state.errors import DriftnetError
 
 app = typer.Typer(
@@ -25,6 +27,7 @@ app.command("replay")(replay.replay)
 app.command("load")(load.load)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(alerts.explain)
+app.command("forget")(forget.forget)
 app.command("score")(score.score)
 app.command("evaluate")(score.evaluate)
 app.command("bench", add_help_option=False, context_settings=bench.FORWARD)(bench.bench)
@@ -56,6 +59,7 @@ def driftnet(
     Start with [bold]driftnet run[/], which simulates a day of a streaming platform and finds the fraud in it.
     """
     configure_logs(log_format, verbose=verbose)
+    make_files_private()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,5 +69,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=arguments)
     except DriftnetError as error:
         sys.stdout.flush()
-        sys.stderr.write(f"driftnet: {error}\n")
+        sys.stderr.write(f"driftnet: {hidden(str(error))}\n")
         raise SystemExit(error.exit_code) from None

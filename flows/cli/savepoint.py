@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, print_json, print_text
+from flows.cli.options import AsJson, load_config, print_json, print_text
 from flows.printing import shown
 
 if TYPE_CHECKING:
@@ -16,6 +16,16 @@ StateDir = Annotated[
     Path, typer.Argument(help="The --state-dir of a run, which may go on meanwhile.", show_default=False)
 ]
 Where = Annotated[Path, typer.Argument(help="A savepoint, or a state directory.", show_default=False)]
+OwnConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Your configuration, where detectors are files, plug-ins or import paths: what is saved may load no"
+        " code but what that names.",
+        show_default=False,
+    ),
+]
 BROKEN = 1
 
 
@@ -76,22 +86,24 @@ def list_savepoints(
 
 
 @app.command()
-def verify(where: Where, as_json: AsJson = False) -> None:
+def verify(where: Where, config: OwnConfig = None, as_json: AsJson = False) -> None:
     """Check that a savepoint is as it was written and that all of it can be read.  Exit code 1 when it is not.
 
     Example: [bold]driftnet savepoint verify state/savepoints/before-upgrade[/]
     """
     from flows.savepoint.look import opened
-    from flows.savepoint.manifest import NAME, damaged, read
-    from state.errors import DriftnetError
+    from flows.savepoint.manifest import damaged, is_savepoint, read
+    from state.errors import SnapshotError
 
+    own = load_config(config)
     wrong: list[str] = []
-    if (where / NAME).exists():
-        wrong = list(damaged(where, read(where)))
     try:
-        with opened(where) as look:
-            users = look.describe()["users"]
-    except DriftnetError as error:
+        # What is damaged is not looked into.
+        wrong += damaged(where, read(where)) if is_savepoint(where) else ()
+        if not wrong:
+            with opened(where, own) as look:
+                users = look.describe()["users"]
+    except SnapshotError as error:
         wrong.append(str(error))
     if as_json:
         print_json({"whole": not wrong, "wrong": wrong})
@@ -109,6 +121,7 @@ def inspect(
     user: Annotated[
         str | None, typer.Option("--user", "-u", help="What is known of this user.", show_default=False)
     ] = None,
+    config: OwnConfig = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what saved state holds, by key group and cohort, or what it knows of one user.
@@ -122,7 +135,7 @@ def inspect(
     from flows.savepoint.look import opened
     from state.errors import SnapshotError
 
-    with opened(where) as look:
+    with opened(where, load_config(config)) as look:
         if user is None:
             told = look.describe()
         else:
@@ -165,6 +178,7 @@ def reset_time(
 def diff(
     one: Annotated[Path, typer.Argument(help="A savepoint, or a state directory.", show_default=False)],
     other: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
+    config: OwnConfig = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what changed between two: users, bytes, windows, models, watermarks, settings.
@@ -174,7 +188,8 @@ def diff(
     from flows.savepoint.compare import compare
     from flows.savepoint.look import opened
 
-    with opened(one) as before, opened(other) as after:
+    own = load_config(config)
+    with opened(one, own) as before, opened(other, own) as after:
         found = compare(before, after)
     if as_json:
         print_json(found)

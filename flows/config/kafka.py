@@ -1,6 +1,8 @@
 """Kafka as a source and as a sink: tables, and the specs they stand for."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
@@ -8,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, mo
 from flows.config.durations import Duration, parse_moment_us
 from flows.config.section import Section, SourceSection, problem
 from flows.kafka.connection import Connection, Value, redacted
+from flows.kafka.properties import CLIENT, REGISTRY, instead
 from state.types import MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ def _plain(value: object) -> object:
     which is to win over quoted keys.
     """
     if not isinstance(value, dict):
-        raise problem(value, 'a table such as { "security.protocol" = "SASL_SSL" }')
+        raise problem(f"a {type(value).__name__}", 'a table such as { "security.protocol" = "SASL_SSL" }')
     found = dict(_flat(value))
     for key, each in found.items():
         if not isinstance(each, Value):  # without its value, which may be a secret
@@ -77,19 +80,34 @@ def _flat(table: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _ours(value: dict[str, Value]) -> dict[str, Value]:
+    _known(value, CLIENT)
     for key in value:
         if key in ("bootstrap.servers", "metadata.broker.list", "group.id", "enable.auto.commit", "transactional.id"):
             raise problem(f"the property {key!r}", "properties that Driftnet does not set itself", key)
     return value
 
 
-Client = Annotated[
-    dict[str, Value], BeforeValidator(_plain), AfterValidator(_ours), PlainSerializer(redacted, return_type=dict)
-]
+def _known(value: dict[str, Value], known: AbstractSet[str]) -> dict[str, Value]:
+    for key in value:
+        if key not in known:
+            hint = instead(key, known)
+            raise problem(f"the property {key!r}", "properties that the client knows", key, hint)
+    return value
+
+
+_shown = PlainSerializer(redacted, return_type=dict)
+Client = Annotated[dict[str, Value], BeforeValidator(_plain), AfterValidator(_ours), _shown]
+Registry = Annotated[dict[str, Value], BeforeValidator(_plain), AfterValidator(partial(_known, known=REGISTRY)), _shown]
+
+
+def _hosts(value: str) -> str:
+    if "@" in value:
+        raise problem("a text with an @", 'host:port; users and passwords are properties of client, "sasl.username"')
+    return value
 
 
 class _Cluster(Section):
-    brokers: str = Field(
+    brokers: Annotated[str, AfterValidator(_hosts)] = Field(
         "localhost:9092", min_length=1, description='host:port of one or more, separated by commas, or "${NAME}"'
     )
     client: Client = Field(
@@ -121,7 +139,7 @@ class KafkaConfig(_Cluster, SourceSection):
         "fail", description="when retention has deleted the offset to go on from: fail, or go on there"
     )
     format: Literal["json", "avro", "protobuf"] = Field("json", description="of values: json, avro or protobuf")
-    registry: Client = Field(
+    registry: Registry = Field(
         {}, repr=False, description="avro: properties of the schema registry's client, at least url"
     )
     descriptor: str = Field("", description="protobuf: file of a descriptor set, with all imports")

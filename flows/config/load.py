@@ -3,13 +3,13 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.config.layers import Key, Layer, Layers, line_numbers
-from flows.config.removed import without_removed
+from flows.redaction import hidden
 from state.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,19 +30,23 @@ def load(
     environ: os.environ if None.  settings: "section.key=value".
     Raises ConfigError naming file, line, key, what was seen and what is allowed.
     """
-    return _checked(read(path, os.environ if environ is None else environ, settings))
+    return check(read(path, os.environ if environ is None else environ, settings))
 
 
 def loads(toml: str, name: str = "text") -> "Config":
     """Like `load`, of text; for tests and tools.  The environment has no say."""
+    return check(layers_of(toml, name))
+
+
+def layers_of(toml: str, name: str, read_as: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None) -> Layers:
+    """The layers that `loads` checks, unchecked.  Raises ConfigError for what is not TOML.
+
+    read_as: what the text's table becomes first.
+    """
     user = _layer(toml, name)
-    return _checked(Layers((user,) if _extends_nothing(user) else (_shipped(), user)))
-
-
-def load_saved(toml: str, name: str) -> "Config":
-    """A whole configuration as a run wrote it down, perhaps one of an earlier version; the environment has no say."""
-    layer = _layer(toml, name)
-    return _checked(Layers((Layer(name, without_removed(layer.table), layer.lines),)))
+    if read_as is not None:
+        user = Layer(name, read_as(user.table), user.lines)
+    return Layers((user,) if _extends_nothing(user) else (_shipped(), user))
 
 
 def load_table(
@@ -54,7 +58,7 @@ def load_table(
 ) -> "Config":
     """Like `load`, on top of what is shipped for tables or series (TABLE, SERIES) and what the columns say."""
     layers = [_shipped(shipped), Layer("the table's columns", columns), *([] if path is None else [_file(Path(path))])]
-    return _checked(_with_keys(layers, environ, settings))
+    return check(_with_keys(layers, environ, settings))
 
 
 def read(path: Path | str | None, environ: Mapping[str, str], settings: Sequence[str] = ()) -> Layers:
@@ -71,7 +75,8 @@ def _with_keys(layers: Sequence[Layer], environ: Mapping[str, str], settings: Se
     return Layers((*layers, *_environment(environ, below), *(_setting(text, below) for text in settings)))
 
 
-def _checked(layers: Layers) -> "Config":
+def check(layers: Layers) -> "Config":
+    """The configuration that these layers make up.  Raises ConfigError."""
     from pydantic import ValidationError
 
     from flows.config.models import Config
@@ -133,8 +138,8 @@ def _environment(environ: Mapping[str, str], below: Mapping[str, Any]) -> list[L
 def _setting(text: str, below: Mapping[str, Any]) -> Layer:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text}: seen {text!r}, allowed: KEY=VALUE, such as alerts.budget_per_day=50")
-    return _single(f"--set {text}", _spelled(tuple(key.strip().split(".")), below), value)
+        raise ConfigError(f"--set: seen {hidden(text)!r}, allowed: KEY=VALUE, such as alerts.budget_per_day=50")
+    return _single(f"--set {key.strip()}", _spelled(tuple(key.strip().split(".")), below), value)
 
 
 def _single(name: str, key: Key, text: str) -> Layer:

@@ -7,14 +7,18 @@ from pydantic import ValidationError
 from flows.config.layers import Key, Layers
 from flows.config.removed import REMOVED
 from flows.config.section import did_you_mean
+from flows.redaction import hidden, shown
 from state.errors import ConfigError
 
 _SEEN_MAX: Final = 120
+_OF_CLIENTS: Final = frozenset({"client", "registry"})
 
 
 def message(layers: Layers, key: Key, seen: object, allowed: str, hint: str = "") -> str:
     """One line: `fraud.toml:12: windows.w1h.slide: seen '7m', allowed: ...; did you mean ...?`"""
-    text = seen if isinstance(seen, str) and seen.startswith(("the key", "nothing")) else repr(seen)
+    words = isinstance(seen, str) and seen.startswith(("the key", "the property", "nothing", "a text with"))
+    name = "" if not key or _OF_CLIENTS.intersection(key) else key[-1]  # what is said of clients are words of ours
+    text = str(seen) if words else hidden(repr(shown(seen, name)))
     if len(text) > _SEEN_MAX:
         text = f"{text[:_SEEN_MAX]}..."
     dotted = ".".join(key) or "the file"
@@ -36,7 +40,8 @@ def _entry(entry: dict[str, Any], layers: Layers) -> str:
         return message(layers, (*key, *context["key"]), context["seen"], context["allowed"], context["hint"])
     if entry["type"] == "missing":
         return message(layers, key, "nothing", "a value; this key is needed")
-    seen = entry["input"]
+    # Who mistypes a name or a quote among a client's properties has a secret there too.
+    seen = f"a {type(entry['input']).__name__}" if _OF_CLIENTS.intersection(key) else entry["input"]
     words = [
         word for word in str(context.get("expected", context.get("expected_tags", ""))).split("'") if word.strip(" ,or")
     ]

@@ -14,10 +14,10 @@ Record = dict[str, Any]
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 text with their ends.  Raises SourceError."""
+    """The lines of a UTF-8 text with their ends, without a byte order mark.  Raises SourceError."""
     opened: Callable[..., IO[str]] = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8", newline="") as lines:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as lines:
             yield from lines
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: cannot be read: {error}") from None

@@ -1,8 +1,8 @@
 """The processes of a run on this machine: started, stopped and mourned together."""
 
+import copy
 import multiprocessing
 import os
-import pickle
 import signal
 import socket
 import threading
@@ -210,9 +210,9 @@ def _member(
 
 
 def _portable(where: str, error: BaseException) -> BaseException:
-    """The error as the parent can raise it: itself if it is ours and can be pickled, else its text."""
+    """The error as the parent can raise it: itself if it is ours and can be made again, else its text."""
     if isinstance(error, DriftnetError):
         with suppress(Exception):
-            return pickle.loads(pickle.dumps(error))  # noqa: S301
+            return copy.deepcopy(error)
         return DriftnetError(str(error))
     return WorkerError(f"{where}: {type(error).__name__}: {error}")

@@ -11,6 +11,7 @@ from flows.operators.messages import Output
 from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
 from state.segments import Segments
+from state.snapshot import reading
 
 Who = TypeVar("Who")
 Op = TypeVar("Op", bound=Operator[Any, Any])
@@ -54,7 +55,9 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
         self._at_eof = at_eof
         self._operator: Op | None = None
         if resume is not None:
-            self._start(*resume)
+            with Watch(step, report), reading(step):
+                who, root = resume
+            self._start(who, root)
 
     def on_batch(self, values: list[tuple[Who, Any]]) -> tuple[list[Item | Output], bool]:
         emitted: list[Item | Output] = []

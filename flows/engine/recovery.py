@@ -1,5 +1,6 @@
 """The state directory: ours to lock, and to check that what is saved there belongs to this job."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,11 +21,14 @@ from flows.engine.lock import deleting, held_by_run
 from flows.engine.shape import check_shape
 from flows.engine.stages import Stages
 from flows.engine.store import PARTS
+from flows.filesystem import network_type
+from flows.private import close_directory
 from state.errors import CheckpointError, SnapshotError
 from state.segments import Segments
 
 RECOVERY_ERRORS: Final = (InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError)
 """What Bytewax says of a store that it cannot go on from."""
+_log: Final = logging.getLogger("driftnet.engine")
 _STORE: Final = "store"
 _CHUNKS: Final = "chunks"
 
@@ -40,6 +44,14 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], hos
     with ExitStack() as stack:
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            close_directory(directory)
+            if kind := network_type(directory):
+                _log.warning(
+                    "state directory %s is on a network file system (%s), which SQLite does not support: one host with"
+                    " a disk of its own is safe; for several see docs/deployment.md",
+                    directory,
+                    kind,
+                )
             stack.enter_context(held_by_run(directory, host))
             if host:
                 _wait_for(directory / _STORE)
@@ -76,10 +88,15 @@ def chunks_beside(store: Path) -> Callable[[str, Any], Segments]:
     """(step, who) -> the chunks of that operator's snapshots, beside Bytewax's recovery store, which has the roots."""
 
     def chunks_of(step: str, who: Any) -> Segments:
-        name = step if who is None else f"{step}-{quote(str(who), safe='')}"
-        return Segments(store.with_name(_CHUNKS) / name, deleting=lambda: deleting(store.parent))
+        return Segments(chunk_folder(store, step, who), deleting=lambda: deleting(store.parent))
 
     return chunks_of
+
+
+def chunk_folder(store: Path, step: str, who: Any) -> Path:
+    """Where the chunks of one operator are."""
+    name = step if who is None else f"{step}-{quote(str(who), safe='')}"
+    return store.with_name(_CHUNKS) / name
 
 
 def _store(directory: Path) -> Path:

@@ -11,6 +11,8 @@ from flows.layout import Settings
 from state.errors import SnapshotError
 
 _log: Final = logging.getLogger("driftnet.engine")
+SHAPE: Final = "shape.json"
+"""The file, in a state directory."""
 _FORMAT: Final = 1
 _DEFAULT: Final = "as by default"
 
@@ -28,9 +30,9 @@ def check_shape(directory: Path, stages: Stages, partitions: Sequence[str], *, n
         "replaceable": stages.replaceable,
         "partitions": list(partitions),
     }
-    file = directory / "shape.json"
+    file = directory / SHAPE
     if file.exists():
-        saved = _read_shape(file)
+        saved = read_shape(file)
         _refuse_others(directory, saved, shape)
         for name, change in changes(saved["replaceable"], stages.replaceable).items():
             what = "its state is dropped" if name not in stages.replaceable else "it starts cold"
@@ -42,17 +44,42 @@ def check_shape(directory: Path, stages: Stages, partitions: Sequence[str], *, n
     fresh.replace(file)
 
 
-def _read_shape(file: Path) -> dict[str, Any]:
+def read_shape(file: Path) -> dict[str, Any]:
+    """What was noted.  Raises SnapshotError for a file that is not as `check_shape` writes it."""
+    damaged = f"{file} is damaged (%s); start from a savepoint, or in an empty directory"
     try:
-        saved: dict[str, Any] = json.loads(file.read_text())
-    except ValueError as error:
-        raise SnapshotError(f"{file} is damaged ({error}); start from a savepoint, or in an empty directory") from error
+        saved = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise SnapshotError(damaged % error) from error
+    if not isinstance(saved, dict):
+        raise SnapshotError(damaged % "not a table")
     if saved.get("format") != _FORMAT:
         raise SnapshotError(
             f"{file}: state of format {saved.get('format')!r}, this build reads {_FORMAT}; run the build that wrote it,"
             " or start in an empty directory"
         )
+    for name, what in _PARTS.items():
+        if not what(saved.get(name)):
+            raise SnapshotError(damaged % f"{name} is not what it should be")
     return saved
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _tables(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
+
+
+_PARTS: Final = {
+    "key_groups": lambda value: type(value) is int,
+    "cohorts": _texts,
+    "layout": _tables,
+    "replaceable": _tables,
+    "partitions": _texts,
+}
+"""Name -> whether a value is of its kind."""
 
 
 def _refuse_others(directory: Path, saved: dict[str, Any], shape: dict[str, Any]) -> None:

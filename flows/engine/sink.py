@@ -13,6 +13,7 @@ from flows.engine.watch import Watch
 from flows.operators.messages import Output, Stream
 from flows.outputs import Outputs
 from flows.sinks.base import Sink
+from state.snapshot import reading
 
 _PART: Final = "main"
 
@@ -42,7 +43,7 @@ class OutputSink(FixedPartitionedSink[Output, dict[str, Any]]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "OutputPartition":
         watch = Watch(f"{step_id} {for_part}", self._context.report)
-        with watch:
+        with watch, reading("positions of the sinks"):
             resumed = resume_state or self._beginning()
             return OutputPartition(self._openers, self._context.monitor, watch, resumed | self._moved(resumed))
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from flows.engine.watch import Watch
 from flows.operators.messages import Output
 from flows.sources.base import Partition, Source
 from state.errors import SourceError
+from state.snapshot import reading
 
 _log: Final = logging.getLogger("driftnet.engine")
 _NAP: Final = timedelta(milliseconds=25)
@@ -41,9 +43,13 @@ class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
             reader = self._sources[for_part].open(for_part)
             if resume_state is None:
                 return LinePartition(self._context, watch, reader, self._context.stages.ingest(for_part, resume=None))
-            reader.seek(resume_state["position"])
-            ingest = self._context.stages.ingest(for_part, resume=resume_state["ingest"])
-            return LinePartition(self._context, watch, reader, ingest, resume_state["done"])
+            with reading(f"partition {for_part}"), ExitStack() as unless_it_starts:
+                unless_it_starts.callback(reader.close)
+                reader.seek(resume_state["position"])
+                ingest = self._context.stages.ingest(for_part, resume=resume_state["ingest"])
+                partition = LinePartition(self._context, watch, reader, ingest, resume_state["done"])
+                unless_it_starts.pop_all()
+                return partition
 
 
 class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):

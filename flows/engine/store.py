@@ -4,19 +4,21 @@ Not for a process in which a dataflow runs on the store: Bytewax brings an SQLit
 closes a file, the locks that the other has on it are gone (POSIX).
 """
 
-import pickle
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from state.errors import CheckpointError, SnapshotError
+from state.pickles import dump_plain, load_plain
 
 PARTS: Final = 4
 """Files of a store, for its whole life: more of them resume faster, each costs some milliseconds per epoch."""
+_TABLES: Final = ("commits", "exs", "fronts", "parts", "snaps")
+"""What Bytewax makes in each; triggers and views would be somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +36,34 @@ class Checkpoint:
         return {key: state for (name, key), state in self.states.items() if name.split(".")[-1] == step}
 
 
-def read_checkpoint(store: Path) -> Checkpoint | None:
-    """None when nothing is committed yet.  Raises SnapshotError for files that cannot be read.
+def read_checkpoint(store: Path, *, frozen: bool = False) -> Checkpoint | None:
+    """None when nothing is committed yet.
+
+    frozen: nobody has the files open, as those of a savepoint; then none is made beside them.  Raises SnapshotError for
+    files that cannot be read, and for rows that are not plain values: Bytewax would run what they say.
 
     Epochs: a worker writes at the end of an epoch which one it begins; the cluster goes on from the least of them.
     """
     with ExitStack() as stack:
-        parts = [stack.enter_context(closing(_open(path))) for path in _files(store)]
-        try:
+        parts = [stack.enter_context(closing(_open(path, frozen=frozen))) for path in _files(store)]
+        with _reading(store):
             epoch = _resume_epoch(parts)
-            if epoch is None:
-                return None
-            states = dict(_states(parts, epoch))
-            if not states:
-                return None
-        except (sqlite3.Error, pickle.UnpicklingError, EOFError) as error:
-            raise SnapshotError(
-                f"recovery store {store}: cannot be read: {error}; start from a savepoint, or in an empty directory"
-            ) from error
-    return Checkpoint(epoch, states)
+            states = _states(parts, epoch) if epoch is not None else {}
+    return Checkpoint(epoch, states) if epoch is not None and states else None
+
+
+@contextmanager
+def _reading(store: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise SnapshotError(
+            f"recovery store {store}: cannot be read: {error}; start from a savepoint, or in an empty directory"
+        ) from error
+    except SnapshotError as error:
+        raise SnapshotError(
+            f"recovery store {store}: {error}; start from a savepoint, or in an empty directory"
+        ) from error
 
 
 def sink_state(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -69,8 +80,9 @@ def copy_store(store: Path, target: Path, tries: int = 20) -> Checkpoint:
     for _ in range(tries):
         with ExitStack() as stack:
             parts = {path.name: stack.enter_context(closing(_open(path))) for path in _files(store)}
-            epoch = _resume_epoch(list(parts.values()))
-            states = {} if epoch is None else dict(_states(list(parts.values()), epoch))
+            with _reading(store):
+                epoch = _resume_epoch(list(parts.values()))
+                states = {} if epoch is None else _states(list(parts.values()), epoch)
             if epoch is None or not states:
                 raise SnapshotError(f"recovery store {store}: nothing is saved yet; wait for the first checkpoint")
             commits = [c for db in parts.values() for (c,) in db.execute("SELECT commit_epoch FROM commits")]
@@ -100,13 +112,18 @@ def _files(store: Path) -> list[Path]:
     return expected
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, *, frozen: bool = False) -> sqlite3.Connection:
+    how = "immutable=1" if frozen else "mode=ro"
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0, isolation_level=None)
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=10.0, isolation_level=None)
+        db.execute("PRAGMA trusted_schema=OFF")
         db.execute("BEGIN")
         ((found,),) = db.execute("PRAGMA quick_check(1)")  # from here on the connection sees one moment
         if found != "ok":
-            raise sqlite3.DatabaseError(found)
+            raise sqlite3.DatabaseError(" ".join(found.split()))
+        there = {name: kind for kind, name in db.execute("SELECT type, name FROM sqlite_schema WHERE type <> 'index'")}
+        if there != dict.fromkeys(_TABLES, "table"):
+            raise sqlite3.DatabaseError(f"has {', '.join(sorted(there)) or 'no tables'}, expected {', '.join(_TABLES)}")
     except sqlite3.Error as error:
         raise SnapshotError(
             f"recovery store {path}: {error}; put the file back as it was, start from a savepoint, or in an empty"
@@ -122,7 +139,7 @@ def discard_uncommitted(store: Path) -> int:
     do in one of them its old row is not replaced: once that epoch is committed the row would be taken for the key's
     state, although it knows of lines that are read again.  Only while no process works on the store.
     """
-    with ExitStack() as stack:
+    with ExitStack() as stack, _reading(store):
         epoch = _resume_epoch([stack.enter_context(closing(_open(path))) for path in _files(store)])
     if epoch is None:
         return 0
@@ -137,17 +154,26 @@ def discard_uncommitted(store: Path) -> int:
 
 
 def replace_states(store: Path, checkpoint: Checkpoint, states: Mapping[tuple[str, str], Any]) -> None:
-    """Puts other states in the place of some of a checkpoint.  Only while no process works on the store."""
+    """Puts other states in the place of some of a checkpoint, and removes what else there is of these keys for good,
+    from the files' free pages too.  Only while no process works on the store.
+    """
     try:
         for path in _files(store):
-            with closing(sqlite3.connect(path, timeout=10.0)) as db, db:
+            with closing(sqlite3.connect(path, timeout=10.0, isolation_level=None)) as db:
+                db.execute("PRAGMA secure_delete=ON")
+                db.execute("BEGIN IMMEDIATE")
                 for (step, key), state in states.items():
-                    of_key = "step_id = ?2 AND state_key = ?3"
-                    latest = f"SELECT max(snap_epoch) FROM snaps WHERE {of_key} AND snap_epoch < ?4"
-                    db.execute(
-                        f"UPDATE snaps SET ser_change = ?1 WHERE {of_key} AND snap_epoch = ({latest})",
-                        [pickle.dumps(state), step, key, checkpoint.epoch],
+                    of_key = "FROM snaps WHERE step_id = ? AND state_key = ?"
+                    latest = db.execute(
+                        f"SELECT max(snap_epoch) {of_key} AND snap_epoch < ?", [step, key, checkpoint.epoch]
                     )
+                    ((at,),) = latest.fetchall()
+                    db.execute(f"DELETE {of_key} AND snap_epoch IS NOT ?", [step, key, at])
+                    change = [dump_plain(state), step, key]
+                    db.execute("UPDATE snaps SET ser_change = ? WHERE step_id = ? AND state_key = ?", change)
+                db.execute("COMMIT")
+                db.execute("VACUUM")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
         raise CheckpointError(f"recovery store {store} cannot be written: {error}; make it writable") from error
 
@@ -175,12 +201,13 @@ def _resume_epoch(parts: list[sqlite3.Connection]) -> int | None:
     return min(fronts) if len(fronts) == workers else resumed
 
 
-def _states(parts: list[sqlite3.Connection], epoch: int) -> Iterator[tuple[tuple[str, str], Any]]:
-    query = """
-        SELECT step_id, state_key, ser_change, max(snap_epoch) FROM snaps
-        WHERE snap_epoch < ? GROUP BY step_id, state_key
-    """
+def _states(parts: list[sqlite3.Connection], epoch: int) -> dict[tuple[str, str], Any]:
+    """All rows are looked at, also those that do not count: which ones Bytewax reads is its own affair."""
+    query = "SELECT step_id, state_key, snap_epoch, ser_change FROM snaps ORDER BY snap_epoch"
+    found: dict[tuple[str, str], Any] = {}
     for db in parts:
-        for step, key, change, _ in db.execute(query, [epoch]):
-            if change is not None:
-                yield (step, key), pickle.loads(change)  # noqa: S301 - what our own snapshot() gave
+        for step, key, saved, change in db.execute(query):
+            state = None if change is None else load_plain(change, f"{step}, key {key!r}, epoch {saved}")
+            if saved < epoch:
+                found[step, key] = state
+    return {where: state for where, state in found.items() if state is not None}

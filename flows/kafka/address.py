@@ -4,9 +4,10 @@ import re
 from typing import Final, NamedTuple
 
 from flows.kafka.connection import Connection, Value
+from flows.redaction import hidden
 from state.errors import ConfigError
 
-_FORM: Final = re.compile(r"kafka://([^/\s]+:\d+(?:,[^/\s]+:\d+)*)/([A-Za-z0-9._-]+)")
+_FORM: Final = re.compile(r"kafka://([^/\s@]+:\d+(?:,[^/\s@]+:\d+)*)/([A-Za-z0-9._-]+)")
 
 
 class Topic(NamedTuple):
@@ -20,5 +21,5 @@ def parse_topic(text: str, properties: tuple[tuple[str, Value], ...] = ()) -> To
     """The topic of "kafka://host:port,host:port/topic".  Raises ConfigError."""
     found = _FORM.fullmatch(text)
     if found is None:
-        raise ConfigError(f"seen {text!r}, allowed: kafka://host:port/topic, or several host:port with commas")
+        raise ConfigError(f"seen {hidden(text)!r}, allowed: kafka://host:port/topic, or several host:port with commas")
     return Topic(Connection(found[1], properties), found[2])

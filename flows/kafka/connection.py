@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from flows.redaction import REDACTED, hidden, is_secret, remember, shown
 from state.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 Value = str | int | float | bool
-REDACTED: Final = "[redacted]"
-_SECRET: Final = re.compile(r"password|secret|\.pem$|token|oauthbearer\.config|user\.info", re.IGNORECASE)
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_USER_INFO: Final = re.compile(r"://([^/\s@]+)@")
 _log: Final = logging.getLogger("driftnet.kafka.client")
 """The client's own lines, several a second while something is wrong; what they mean is said by those who use it."""
 _log.setLevel(logging.CRITICAL)
@@ -29,21 +29,26 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Value]]] = {
 
 def redacted(properties: Mapping[str, Value]) -> dict[str, Value]:
     """The properties as they may be shown: a secret that is not a mere "${VARIABLE}" is replaced."""
-    return {
-        key: REDACTED if _SECRET.search(key) and not _VARIABLE.fullmatch(str(value)) else value
-        for key, value in properties.items()
-    }
+    return {key: value if _VARIABLE.fullmatch(str(value)) else shown(value, key) for key, value in properties.items()}
 
 
 def expanded(properties: Mapping[str, Value]) -> dict[str, Value]:
-    """The properties with each "${NAME}" replaced by the environment variable.  Raises ConfigError for an unset one."""
-    return {key: _expand(key, value) if isinstance(value, str) else value for key, value in properties.items()}
+    """The properties with each "${NAME}" replaced by the environment variable.  Raises ConfigError for an unset one.
+
+    What is a secret by its name, or came from the environment, is one from now on, whoever prints it.
+    """
+    found = {key: _expand(key, value) if isinstance(value, str) else value for key, value in properties.items()}
+    for key, value in found.items():
+        if is_secret(key) or value != properties[key]:
+            for part in (str(value), *_USER_INFO.findall(str(value))):
+                remember(part)
+    return found
 
 
 def _expand(key: str, text: str) -> str:
-    if text == REDACTED:
+    if REDACTED in text:
         raise ConfigError(
-            f"{key}: seen {REDACTED!r}, which stands where a secret was not written down;"
+            f"{key}: seen {text!r}, where {REDACTED} stands where a secret was not written down;"
             f' give it as "${{NAME}}" and set that environment variable, so that saved configurations can be run again'
         )
 
@@ -106,7 +111,9 @@ class Connection:
             return kind(settings | {"bootstrap.servers": self.address}, logger=_log)
         except (KafkaException, TypeError, ValueError) as error:
             reason = error.args[0].str() if isinstance(error, KafkaException) else error
-            raise ConfigError(f"Kafka at {self.address}: the client's properties do not fit: {reason}") from error
+            raise ConfigError(
+                hidden(f"Kafka at {self.address}: the client's properties do not fit: {reason}")
+            ) from None
 
 
 def require_kafka() -> None:

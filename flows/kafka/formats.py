@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from flows.kafka.connection import Value, expanded, redacted
+from flows.redaction import hidden
 from state.errors import ConfigError, SourceError
 
 _MAGIC: Final = b"\0"
@@ -83,11 +84,11 @@ class Avro:
             from confluent_kafka.schema_registry import SchemaRegistryClient
         except ImportError as error:
             raise ConfigError(f'format "avro" needs more packages ({error}): pip install "driftnet[avro]"') from error
-        self._url = registry.get("url", "")
+        self._url = hidden(str(registry.get("url", "")))
         try:
             self._registry = SchemaRegistryClient(expanded(registry))
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"registry: {error}") from error
+            raise ConfigError(f"registry: {hidden(str(error))}") from None
         self._parse, self._read = fastavro.parse_schema, fastavro.schemaless_reader
         self._schemas: dict[bytes, Any] = {}
 
@@ -122,9 +123,9 @@ class Avro:
             except Exception as error:  # the client's HTTP library has errors of its own
                 reason = error
         raise SourceError(
-            f"schema registry {self._url}: no schema with id {number} after {_TRIES} tries: {reason};"
+            f"schema registry {self._url}: no schema with id {number} after {_TRIES} tries: {hidden(str(reason))};"
             " nothing is lost, the run goes on from its last checkpoint"
-        ) from reason
+        ) from None
 
 
 class Protobuf:

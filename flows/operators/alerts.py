@@ -64,6 +64,13 @@ class AlertOperator:
             told.pop(0)
         return told[0][1] if told and told[0][0] <= end_us else 0
 
+    def forget(self, subject: int) -> int:
+        """Drops all that is known of one subject; how many of its candidates waited."""
+        before = sum(map(len, self._rounds.waiting.values()))
+        self._rounds.filter(lambda candidate: None if candidate.subject == subject else candidate)
+        self._policy.forget(subject)
+        return before - sum(map(len, self._rounds.waiting.values()))
+
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values."""
         return {"watermark_us": self._rounds.watermark_us, "policy_bytes": len(self._policy.snapshot())}

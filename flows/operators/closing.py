@@ -9,7 +9,7 @@ import numpy as np
 from detectors.base import Rows
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import FeatureRows, Output, OwnVerdict
+from flows.operators.messages import FeatureRows, Output
 from flows.operators.own import OwnDetectors
 from state.cells import Cells
 from state.chunks import Chunks
@@ -115,7 +115,7 @@ class Closing:
             return
         code = np.where(due.cohort < 0, len(self._cohorts) - 1, due.cohort)
         for cohort in np.unique(code).tolist():
-            self._rows[self._cohorts[cohort]].append(_take(rows, np.flatnonzero(code == cohort)))
+            self._rows[self._cohorts[cohort]].append(rows.take(np.flatnonzero(code == cohort)))
 
     def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
         """The root frames of the own-history detectors' state, by window and detector."""
@@ -143,18 +143,3 @@ def _batches(due: list[_Due]) -> list[list[_Due]]:
         batches[-1].append(window)
         rows += len(window.cells)
     return batches
-
-
-def _take(rows: FeatureRows, at: I64) -> FeatureRows:
-    own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in rows.own.items()}
-    return FeatureRows(
-        rows.window,
-        rows.end_us,
-        rows.group,
-        rows.subject[at],
-        rows.name[at],
-        rows.start_us[at],
-        rows.stop_us[at],
-        rows.x[at],
-        own,
-    )

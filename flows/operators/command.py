@@ -69,6 +69,10 @@ def _fitting(key: str, value: Any, before: Any) -> Any:
     """The value, of the type that it replaces."""
     if isinstance(before, float) and type(value) in (int, float):
         return float(value)
+    if isinstance(before, str):  # import paths and files are texts too
+        raise CommandError(
+            f"{key}: seen a text, allowed: numbers, durations, true and false; texts are the configuration's"
+        )
     if type(value) is not type(before):
         raise CommandError(f"{key}: seen {value!r}, allowed: a value like {before!r}")
     return value

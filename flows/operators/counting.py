@@ -79,6 +79,10 @@ class Counting:
         """Lets those subjects go that were silent for too long."""
         self._forget(self.slots.expire(boundary_us))
 
+    def forget(self, subject: int) -> None:
+        """Lets one subject go.  subject: the hash of its id."""
+        self._forget(self.slots.leave(subject))
+
     def _forget(self, slots: I64) -> None:
         if len(slots):
             self._sequences.carry.reset(slots)

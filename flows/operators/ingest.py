@@ -112,6 +112,13 @@ class Ingest:
         self._ahead.advance(END_OF_TIME_US)
         return out + [(group, replace(message, last_us=last_us)) for group, message in self._send(None)]
 
+    def forget(self, subject: int) -> None:
+        """Drops the events of one subject that wait.  subject: the hash of its id."""
+        stay = np.flatnonzero(self._waiting.batch.subject != np.uint64(subject))
+        self._waiting = Waiting([self._waiting.lines[i] for i in stay.tolist()], self._waiting.batch.take(stay))
+        self._ahead.keep(stay.tolist())
+        self._ahead.forget(subject)
+
     def snapshot(self) -> bytes:
         """What `resume` takes."""
         waiting = self._waiting.lines

@@ -120,6 +120,15 @@ class LabelJoin:
         score = column("score")
         return Lesson(rows, {name: score[:, i] for i, name in enumerate(self._detectors)}, column("p"))
 
+    def forget(self, subject: int) -> None:
+        """Drops the rows of one subject."""
+        for i, block in enumerate(self._blocks):
+            stay = np.flatnonzero(block.subject != np.uint64(subject))
+            if len(stay) < len(block):
+                self._rows -= len(block) - len(stay)
+                self._blocks[i] = _Block(block.end_us, *(getattr(block, name)[stay] for name in _ARRAYS))
+                self._open[i] = self._open[i][stay]
+
     def snapshot(self, chunks: Chunks) -> tuple[dict[str, Any], dict[str, Any]]:
         """Meta and arrays for the root frame; the rows are chunks of their own, written once."""
         marks = np.packbits(np.concatenate(self._open)) if self._open else np.empty(0, np.uint8)

@@ -30,6 +30,11 @@ class Lately:
         latest = np.append(run_starts(everybody[order])[1:], len(order)) - 1
         self._subject, self._until_us = everybody[order[latest]], until[order[latest]]
 
+    def forget(self, subject: int) -> None:
+        """Lets one go."""
+        stay = self._subject != np.uint64(subject)
+        self._subject, self._until_us = self._subject[stay], self._until_us[stay]
+
     def holds(self, subject: U64) -> Bool:
         """Which of these are held.  subject: (n,) ascending, as the rows of a round are."""
         held = np.zeros(len(subject), np.bool_)

@@ -45,6 +45,14 @@ class FeatureRows:
     def __len__(self) -> int:
         return len(self.subject)
 
+    def take(self, at: I64) -> "FeatureRows":
+        """Some of the rows.  at: their positions."""
+        own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in self.own.items()}
+        label = None if self.label is None else self.label[at]
+        times = self.start_us[at], self.stop_us[at]
+        head = self.window, self.end_us, self.group
+        return FeatureRows(*head, self.subject[at], self.name[at], *times, self.x[at], own, label)
+
 
 @dataclass(slots=True)
 class OwnVerdict:

@@ -233,6 +233,24 @@ class PopulationOperator:
             },
         }
 
+    def forget(self, subject: int) -> int:
+        """Drops the rows and labels of one subject, and returns how many waited.
+
+        What models have learned stays: sums, quantiles and samples of feature values under the hash of an id.
+        """
+        before = self._waiting()
+        self._rounds.filter(lambda item: _without(item, subject))
+        for heard in self._heard.values():
+            heard.forget(subject)
+        for join in self._joins.values():
+            join.forget(subject)
+        self._seen.forget(np.array([subject], np.uint64))
+        return before - self._waiting()
+
+    def _waiting(self) -> int:
+        rows = sum(len(r) for items in self._rounds.waiting.values() for r in items if isinstance(r, FeatureRows))
+        return rows + sum(map(len, self._joins.values()))
+
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state: models and the rounds that wait for other groups."""
         frames = {
@@ -282,6 +300,14 @@ class PopulationOperator:
         self._saved_rows.know(waiting, refs)
         for rows in waiting:
             self._rounds.add(rows.end_us, rows)
+
+
+def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
+    if isinstance(item, Label):
+        return None if item.subject == subject else item
+    if isinstance(item, FeatureRows) and len(stay := np.flatnonzero(item.subject != np.uint64(subject))) < len(item):
+        return item.take(stay) if len(stay) else None
+    return item
 
 
 def _concat(parts: list[FeatureRows]) -> FeatureRows:

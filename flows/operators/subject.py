@@ -177,6 +177,18 @@ class SubjectOperator:
             "own_history": self._closing.row(slot),
         }
 
+    def forget(self, subject: int) -> int:
+        """Drops all that is known of one subject, and returns how many rows of it were waiting.
+
+        What stays are event ids for deduplication, which are hashes of their own.
+        """
+        waiting = self._log.forget(subject)
+        self._counting.forget(subject)
+        for assembling in self._assemblers:
+            assembling.condense()
+        self._told = [item for item in self._told if not (isinstance(item, Label) and item.subject == subject)]
+        return waiting
+
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""
         frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}

@@ -159,6 +159,12 @@ class Told:
         """Tells all groups that nothing follows."""
         return self._left() + self.advance(END_OF_TIME_US)
 
+    def forget(self, subject: int) -> None:
+        """Drops the labels of one subject that wait.  subject: the hash of its id."""
+        stay = [i for i, (_, line) in enumerate(self._waiting) if not _is_label_of(subject, line)]
+        self._waiting = [self._waiting[i] for i in stay]
+        self._ahead.keep(stay)
+
     def snapshot(self) -> bytes:
         """What `resume` takes."""
         waiting = [
@@ -207,6 +213,24 @@ def set_back(saved: bytes, watermark_us: int) -> bytes:
     kind, version, meta, arrays = _opened(saved)
     meta |= {name: min(meta[name], watermark_us) for name in ("watermark_us", "told_us")}
     return pack(kind, version, meta, arrays)
+
+
+def forget_first(job: Job, partition: str, saved: bytes, subject: int) -> tuple[bytes, int]:
+    """A snapshot of either without what waits of one subject, and how many events that were."""
+    # Lines that wait say themselves whether they are labels.
+    reads = "events" if _opened(saved)[0] == INGEST_KIND else "labels"
+    stage = first_stage(job, partition, reads, saved)
+    before = stage.rows_waiting
+    stage.forget(subject)
+    return stage.snapshot(), before - stage.rows_waiting
+
+
+def _is_label_of(subject: int, line: Line) -> bool:
+    try:
+        _, label = read_label(line.raw)
+    except BadLineError:
+        return False
+    return label.subject == subject
 
 
 def _opened(saved: bytes) -> tuple[str, int, dict[str, Any], dict[str, Any]]:

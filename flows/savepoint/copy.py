@@ -10,7 +10,8 @@ import orjson
 
 from flows.engine.lock import copying
 from flows.engine.store import copy_store, read_checkpoint, sink_state
-from flows.savepoint.manifest import NAME, Manifest, damaged, describe, read
+from flows.private import close_directory
+from flows.savepoint.manifest import NAME, Manifest, describe, read, require_whole
 from state.errors import SnapshotError
 
 SINKS: Final = "sinks.json"
@@ -39,6 +40,7 @@ def create(state_dir: Path, target: Path) -> Manifest:
             checkpoint = copy_store(state_dir / _STORE, fresh / _STORE)
             shutil.copytree(state_dir, fresh, ignore=_LEFT_OUT, dirs_exist_ok=True)
         (fresh / NAME).unlink(missing_ok=True)
+        close_directory(fresh)
         manifest = describe(fresh, checkpoint.epoch, sink_state(checkpoint).get("counts", {}))
         manifest.write(fresh)
         fresh.rename(target)
@@ -62,15 +64,16 @@ def start(savepoint: Path, state_dir: Path, positions: Callable[[], Mapping[str,
             f"state directory {state_dir} has state of its own: to go on from it leave out --from-savepoint; to start"
             f" from {savepoint} name an empty one"
         )
-    if lines := list(damaged(savepoint, manifest)):
-        raise SnapshotError(f"savepoint {savepoint} is damaged: {'; '.join(lines)}; use another one")
+    require_whole(savepoint)
     fresh = state_dir.with_name(f"{state_dir.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(savepoint, fresh)
+    for name in (NAME, *manifest.files):
+        (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(savepoint / name, fresh / name)
     if positions is None:
         (fresh / SINKS).unlink(missing_ok=True)
     else:
-        checkpoint = read_checkpoint(fresh / _STORE)
+        checkpoint = read_checkpoint(fresh / _STORE, frozen=True)
         assert checkpoint is not None
         saved = sink_state(checkpoint).get("positions", {})
         moved = {"instead_of": saved, "now": {**saved, **positions()}}

@@ -7,23 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from xxhash import xxh3_64_intdigest
 
-from flows.config.load import load_saved
+from flows.config.load import load
+from flows.config.models import Config
+from flows.config.saved import load_saved
 from flows.engine.lock import copying
 from flows.engine.recovery import chunks_beside
+from flows.engine.shape import SHAPE, read_shape
 from flows.engine.store import Checkpoint, read_checkpoint, sink_state
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import describe_first
-from flows.savepoint.manifest import NAME
+from flows.savepoint.manifest import is_savepoint, require_whole
 from flows.worker import CONFIG_NOTE, JobStages
 from state.chunks import Saved
 from state.errors import SnapshotError
 from state.keygroup import key_group
+from state.snapshot import reading
 
 
 @dataclass
@@ -65,25 +68,29 @@ class Look:
 
     def look_up(self, user: str) -> dict[str, Any] | None:
         """What is known of one user, by the id as events have it; None when nothing is."""
-        subject = xxh3_64_intdigest(user.encode()) or 1
-        group = int(key_group(np.array([subject], np.uint64), self.job.key_groups)[0])
+        subject, group = place_of(user, self.job)
         operator = self.subjects.get(group)
         found = operator.look_up(subject) if operator else None
         return None if found is None else {"user": user, "key_group": group} | found
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[Look]:
+def opened(directory: Path, own: Config | None = None) -> Iterator[Look]:
     """A savepoint, or a state directory, also of a run that goes on.  Reads everything, so that damage is found.
 
-    Raises SnapshotError for what cannot be read.
+    own: the operator's configuration, the shipped one if None: what is saved may load no code but what that names.
+    Raises SnapshotError for what cannot be read, ConfigError for a saved configuration that names other code.
     """
-    is_copy = (directory / NAME).exists()
+    is_copy = is_savepoint(directory)
+    if is_copy:
+        require_whole(directory)
     with nullcontext() if is_copy else copying(_existing(directory)):
-        checkpoint = read_checkpoint(directory / "store")
+        checkpoint = read_checkpoint(directory / "store", frozen=is_copy)
         if checkpoint is None:
             raise SnapshotError(f"{directory}: nothing is saved there yet")
-        yield _built(directory, checkpoint)
+        with reading(str(directory)):
+            look = _built(directory, checkpoint, own or load(environ={}))
+        yield look
 
 
 def _existing(directory: Path) -> Path:
@@ -92,12 +99,26 @@ def _existing(directory: Path) -> Path:
     return directory
 
 
-def _built(directory: Path, checkpoint: Checkpoint) -> Look:
+def saved_job(directory: Path, own: Config) -> tuple[Job, dict[str, Any]]:
+    """The job whose state is in a directory, and its shape.  own: as for `opened`.  Raises what that does."""
     config = directory / CONFIG_NOTE
-    if not config.exists():
-        raise SnapshotError(f"{config} is missing: without the configuration the state cannot be read")
-    shape = orjson.loads((directory / "shape.json").read_bytes())
-    look = Look(load_saved(config.read_text(encoding="utf-8"), str(config)).job(), checkpoint, shape)
+    try:
+        toml = config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SnapshotError(f"{config}: without the configuration the state cannot be read: {error}") from None
+    shape = read_shape(directory / SHAPE)
+    return load_saved(toml, str(config), own).job(), shape
+
+
+def place_of(user: str, job: Job) -> tuple[int, int]:
+    """The hash of a user's id, as events have it, and its key group."""
+    subject = xxh3_64_intdigest(user.encode()) or 1
+    return subject, int(key_group(np.array([subject], np.uint64), job.key_groups)[0])
+
+
+def _built(directory: Path, checkpoint: Checkpoint, own: Config) -> Look:
+    job, shape = saved_job(directory, own)
+    look = Look(job, checkpoint, shape)
     stages = JobStages(look.job, tuple(shape["partitions"]))
     chunks_of = chunks_beside(directory / "store")
     for step, states in ((s, checkpoint.of_step(s)) for s in ("subject", "population", "alerts")):
@@ -110,6 +131,6 @@ def _built(directory: Path, checkpoint: Checkpoint) -> Look:
                     look.cohorts[who] = stages.population(who, resume=saved)
                 case _:
                     look.alerts = stages.alerts(who, resume=saved)
-    for folder in (directory / "chunks").iterdir():
+    for folder in (directory / "chunks").glob("*/"):
         look.bytes[folder.name] = sum(file.stat().st_size for file in folder.iterdir())
     return look

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from flows.filesystem import network_type
 from flows.sinks.base import BufferedSink, Patience, Record
 from state.errors import SinkError
 
@@ -45,8 +46,14 @@ def _ddl(version: int) -> Iterator[str]:
 def connect(path: str) -> sqlite3.Connection:
     """A connection to the store, made if there is none; autocommit, write-ahead log, every commit on the disk.
 
-    Raises SinkError for a path that cannot be written, a file that is no Driftnet store, and a newer schema.
+    Raises SinkError for a path that cannot be written, one on a network file system, a file that is no Driftnet store,
+    and a newer schema.
     """
+    if kind := network_type(path):
+        raise SinkError(
+            f"SQLite store {path} is on a network file system ({kind}), where SQLite loses data; choose a path on a"
+            " disk of this machine, or a JSON Lines file or a topic of Kafka instead"
+        )
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         # One second of SQLite's own waiting per attempt; threads: Bytewax may build and run a sink on different ones.
@@ -120,7 +127,7 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         self._run_id = run_id
         self._sent = 0
         marks = ", ".join("?" * (len(self._columns) + 3))
-        self._insert = f"INSERT OR REPLACE INTO {stream} VALUES ({marks})"
+        self._insert = f"INSERT OR REPLACE INTO {stream} VALUES ({marks})"  # noqa: S608 - a key of COLUMNS
         self._db = connect(path)
 
     def _encode(self, records: list[Record]) -> list[tuple[Any, ...]]:

@@ -3,8 +3,10 @@
 import sqlite3
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
+import numpy as np
 import orjson
 
 from detectors.alerting.alert import iso
@@ -28,6 +30,54 @@ class Run:
     version: str
     config: str
     sources: str
+
+
+Moment = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d")]
+
+
+class _Reason(msgspec.Struct):
+    feature: str
+    seen: float | None
+    typical_own: float | None
+    typical_cohort: float | None
+    share: float
+    detector: str
+
+
+class _Evidence(msgspec.Struct):
+    window: str
+    end: Moment
+    tail_probability: float
+
+
+class _Said(msgspec.Struct):
+    detector: str
+    version: int
+    tail_probability: float
+
+
+class _Alert(msgspec.Struct):
+    """What is shown of an alert's record: a store may come from anybody."""
+
+    alert_id: str
+    severity: str
+    subject: str
+    cohort: str
+    window: str
+    start: Moment
+    stop: Moment
+    end: Moment
+    raised: Moment
+    first: Moment
+    tail_probability: float
+    window_tail_probability: float
+    rules: list[str]
+    evidence: list[_Evidence]
+    detectors: list[_Said]
+    suppressed_repeats: int
+    reasons: list[_Reason]
+    job: str
+    config_digest: str
 
 
 def record_run(path: str, run: Run) -> None:
@@ -74,7 +124,8 @@ class AlertStore:
         where = " WHERE " + " AND ".join(test for test, _ in tests) if tests else ""
         order = " ORDER BY raised DESC, tail_probability, id LIMIT ?"
         values = [*(value for _, value in tests), -1 if limit is None else limit]
-        return [orjson.loads(r) for (r,) in self._rows(f"SELECT record FROM alerts{where}{order}", values)]
+        query = f"SELECT record FROM alerts{where}{order}"  # noqa: S608 - of the texts above
+        return [self._alert(text) for (text,) in self._rows(query, values)]
 
     def get(self, prefix: str) -> Record | None:
         """The alert whose id starts so; None when there is none.  Raises SinkError when there are several."""
@@ -85,33 +136,47 @@ class AlertStore:
             raise SinkError(
                 f"alert id {prefix!r} is not unique: {found}{', ...' if len(rows) > 3 else ''}; give more digits"
             )
-        return orjson.loads(rows[0][1]) if rows else None
+        return self._alert(rows[0][1]) if rows else None
+
+    def _alert(self, text: Any) -> Record:
+        """An alert's record.  Raises SinkError for what no run wrote."""
+        try:
+            record: Record = orjson.loads(text)
+            msgspec.convert(record, _Alert)
+            np.datetime64(record["end"].removesuffix("Z"), "us")
+        except (TypeError, ValueError) as error:
+            raise SinkError(f"SQLite store {self._path}: has an alert that no run wrote: {error}") from None
+        return record
 
     def records(self, stream: str, limit: int | None = 100) -> list[Record]:
         """Records of a stream (a key of COLUMNS), last stored first."""
         if stream not in COLUMNS:
             raise SinkError(f"store {self._path}: no stream {stream!r}; there are: {', '.join(COLUMNS)}")
-        query = f"SELECT record FROM {stream} ORDER BY rowid DESC LIMIT ?"
+        query = f"SELECT record FROM {stream} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - a key of COLUMNS
         return [orjson.loads(r) for (r,) in self._rows(query, [-1 if limit is None else limit])]
 
     def counts(self) -> dict[str, int]:
         """Rows by stream, and of alerts by severity: {"alerts": 3, "alerts.high": 2, ..., "runs": 1}."""
         there = {name for (name,) in self._rows("SELECT name FROM sqlite_master", [])}  # older stores have no audit
         tables = [t for t in (*COLUMNS, "runs") if t in there]
-        out = {t: self._rows(f"SELECT count(*) FROM {t}", [])[0][0] for t in tables}
+        out = {t: self._rows(f"SELECT count(*) FROM {t}", [])[0][0] for t in tables}  # noqa: S608 - keys of COLUMNS
         by_severity = self._rows("SELECT severity, count(*) FROM alerts GROUP BY severity ORDER BY severity", [])
         return out | {f"alerts.{severity}": n for severity, n in by_severity}
 
     def runs(self) -> list[Run]:
         """All runs, latest first."""
-        return [Run(*row) for row in self._rows(f"SELECT {_RUN} FROM runs ORDER BY started DESC, rowid DESC", [])]
+        query = f"SELECT {_RUN} FROM runs ORDER BY started DESC, rowid DESC"  # noqa: S608 - fields of Run
+        rows = self._rows(query, [])
+        if not all(isinstance(value, str) for row in rows for value in row):
+            raise SinkError(f"SQLite store {self._path}: has a run that was not written by one")
+        return [Run(*row) for row in rows]
 
     def run_of(self, alert_id: str) -> Run | None:
         """The run that stored this alert last, else the latest of the same configuration, else None."""
         rows = self._rows("SELECT run_id, record FROM alerts WHERE id = ?", [alert_id])
         if not rows:
             return None
-        digest = orjson.loads(rows[0][1])["config_digest"]
+        digest = self._alert(rows[0][1])["config_digest"]
         runs = self.runs()
         return next((r for r in runs if r.run_id == rows[0][0]), next((r for r in runs if r.digest == digest), None))
 

@@ -129,6 +129,8 @@ def _read(decode: Callable[[bytes], Line], line: bytes) -> Line:
     except msgspec.ValidationError as error:
         missing = "missing required" in str(error)
         raise BadLineError((Reason.MISSING_FIELD if missing else Reason.WRONG_TYPE, str(error))) from error
+    except UnicodeError as error:
+        raise BadLineError((Reason.INVALID_UTF8, str(error))) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadLineError((Reason.NOT_JSON, str(error))) from error
 
@@ -136,6 +138,8 @@ def _read(decode: Callable[[bytes], Line], line: bytes) -> Line:
 def _time_us(name: str, value: Time) -> int:
     try:
         found = iso_us(value) if isinstance(value, str) else numeric_us(value, "ms")
+    except OverflowError:
+        raise BadLineError((Reason.TIME_OUT_OF_RANGE, f"{name}: found {value}")) from None
     except ValueError as error:
         raise BadLineError((Reason.WRONG_TYPE, f"{name}: {error}")) from error
     if not 0 <= found < END_OF_TIME_US // 2:

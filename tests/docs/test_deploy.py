@@ -1,17 +1,27 @@
 """deploy/: the files can be read, and say what the program understands."""
 
+import configparser
+import json
+import os
 import re
 import shlex
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.utils import canonicalize_name
 from typer.main import get_command
 
+from flows.assemble import Assembly
 from flows.cli.main import app
 from flows.config import load, loads
 from flows.config.durations import parse_duration_us
+from flows.engine.plan import Options
+from flows.worker import work
+from tests.property.test_strangers import JOB
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -27,15 +37,31 @@ def kubernetes() -> dict[str, Any]:
     return {doc["kind"]: doc for doc in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
 
 
+def pod() -> dict[str, Any]:
+    return kubernetes()["StatefulSet"]["spec"]["template"]["spec"]  # type: ignore[no-any-return]
+
+
+def container() -> dict[str, Any]:
+    (found,) = pod()["containers"]
+    return found  # type: ignore[no-any-return]
+
+
+def unit() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(DEPLOY / "driftnet.service")
+    return parser
+
+
 def commands() -> list[list[str]]:
     """What is run in each of them."""
-    (container,) = kubernetes()["StatefulSet"]["spec"]["template"]["spec"]["containers"]
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["driftnet"]["command"]
     (image,) = re.findall(r"^CMD (\[.*\])$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
-    return [container["args"], compose, yaml.safe_load(image)]
+    words = shlex.split(unit()["Service"]["ExecStart"])
+    return [container()["args"], compose, yaml.safe_load(image), words[words.index("run") :]]
 
 
-@pytest.mark.parametrize("command", commands(), ids=["kubernetes", "compose", "image"])
+@pytest.mark.parametrize("command", commands(), ids=["kubernetes", "compose", "image", "systemd"])
 def test_options_exist(command: list[str]) -> None:
     """Every option that is used is one of `driftnet run`, and there is a state directory."""
     used = {word for word in command if word.startswith("--")}
@@ -44,14 +70,13 @@ def test_options_exist(command: list[str]) -> None:
     assert "--state-dir" in used
 
 
-def test_configurations_can_run() -> None:
-    """Both configurations compile."""
-    for config, sources in (
-        (load(DEPLOY / "fraud.toml", environ={}), ["events", "labels", "control"]),
-        (loads(kubernetes()["ConfigMap"]["data"]["fraud.toml"], "fraud.toml"), ["events"]),
-    ):
-        assert config.job().detectors
-        assert list(config.sources) == sources
+def test_the_configuration_can_run() -> None:
+    """It compiles; Kubernetes and compose take the same file."""
+    config = load(DEPLOY / "fraud.toml", environ={})
+    assert config.job().detectors
+    assert list(config.sources) == ["events", "labels", "control"]
+    (generated,) = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())["configMapGenerator"]
+    assert generated == {"name": "driftnet", "files": ["fraud.toml"]}
 
 
 def test_every_topic_is_made() -> None:
@@ -79,29 +104,72 @@ def test_the_load_can_run() -> None:
 
 def test_there_is_time_to_drain() -> None:
     """Whoever stops it waits for longer than --drain-timeout."""
-    pod = kubernetes()["StatefulSet"]["spec"]["template"]["spec"]
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["driftnet"]
+    kubernetes_, _, _, systemd = commands()
     for grace_us, command in (
-        (pod["terminationGracePeriodSeconds"] * 1_000_000, pod["containers"][0]["args"]),
+        (pod()["terminationGracePeriodSeconds"] * 1_000_000, kubernetes_),
         (parse_duration_us(compose["stop_grace_period"]), compose["command"]),
+        (parse_duration_us(unit()["Service"]["TimeoutStopSec"]), systemd),
     ):
         assert grace_us > parse_duration_us(command[command.index("--drain-timeout") + 1])
 
 
-def test_pods_find_each_other() -> None:
-    """As many addresses as replicas, by the names that a StatefulSet gives, on the port that is open."""
-    found = kubernetes()
-    spec = found["StatefulSet"]["spec"]
-    (container,) = spec["template"]["spec"]["containers"]
-    environment = {e["name"]: e for e in container["env"]}
-    name, service = found["StatefulSet"]["metadata"]["name"], spec["serviceName"]
-    (port,) = found["Service"]["spec"]["ports"]
-    addresses = environment["DRIFTNET_ADDRESSES"]["value"].split(",")
-    assert addresses == [f"{name}-{i}.{service}:{port['port']}" for i in range(spec["replicas"])]
-    assert environment["DRIFTNET_INDEX"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
-    assert container["ports"][0]["containerPort"] == port["port"]
-    assert found["Service"]["spec"]["clusterIP"] in (None, "None")
-    assert found["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteMany"]
+def test_one_pod_with_a_volume_of_its_own() -> None:
+    """SQLite is not put on a file system of several hosts; a change waits for somebody; nobody evicts it unasked."""
+    spec = kubernetes()["StatefulSet"]["spec"]
+    assert (spec["replicas"], spec["updateStrategy"]) == (1, {"type": "OnDelete"})
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    assert spec["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    assert kubernetes()["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 0
+    labels = spec["template"]["metadata"]["labels"]
+    selectors = [kubernetes()[kind]["spec"] for kind in ("PodDisruptionBudget", "StatefulSet")]
+    assert [s["selector"]["matchLabels"] for s in selectors] == [labels] * 2
+    assert kubernetes()["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
+
+
+def test_every_mount_has_a_volume() -> None:
+    """And what is written lies on one: the rest of the file system is read-only."""
+    volumes = {volume["name"] for volume in pod()["volumes"]} | {"state"}
+    mounts = {mount["mountPath"]: mount["name"] for mount in container()["volumeMounts"]}
+    assert set(mounts.values()) == volumes
+    assert container()["securityContext"]["readOnlyRootFilesystem"] is True
+    args = container()["args"]
+    state = args[args.index("--state-dir") + 1]
+    written = [state, *(s.path for s in load(DEPLOY / "fraud.toml", environ={}).sinks.alerts if s.kind == "sqlite")]
+    assert all(any(path.startswith(f"{mount}/") for mount in mounts) for path in written)
+    assert Path(args[1]).parent.as_posix() in mounts
+
+
+def test_nobody_is_root() -> None:
+    """No privileges, no token, no connection from outside."""
+    assert pod()["securityContext"]["runAsNonRoot"] is True
+    assert container()["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container()["securityContext"]["allowPrivilegeEscalation"] is False
+    assert pod()["automountServiceAccountToken"] is False
+    assert kubernetes()["NetworkPolicy"]["spec"]["ingress"] == []
+    assert container()["resources"]["limits"].keys() == {"memory"}
+    assert unit()["Service"]["NoNewPrivileges"] == "yes"
+
+
+def test_variables_are_set() -> None:
+    """Those that the configuration reads."""
+    read = set(re.findall(r"\$\{(\w+)\}", (DEPLOY / "fraud.toml").read_text())) - {"KAFKA_PASSWORD"}
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["driftnet"]["environment"]
+    assert read <= {variable["name"] for variable in container()["env"]}
+    assert read <= set(compose)
+
+
+@pytest.mark.parametrize(("age_min", "alive"), [(0, True), (20, False)])
+def test_the_probes_find_a_run_that_hangs(tmp_path: Path, age_min: int, alive: bool) -> None:
+    """One whose recovery store was not written to for ten minutes."""
+    state = tmp_path / "job"
+    work(Assembly(loads(JOB)), Options(state_dir=state))
+    for file in (state / "store").iterdir():
+        os.utime(file, (time.time() - age_min * 60,) * 2)
+    for probe in ("livenessProbe", "startupProbe"):
+        command = [word.replace("/state/job", str(state)) for word in container()[probe]["exec"]["command"]]
+        assert (subprocess.run(command, check=False).returncode == 0) is alive
 
 
 def test_the_image_copies_what_is_installed() -> None:
@@ -110,4 +178,28 @@ def test_the_image_copies_what_is_installed() -> None:
     lines = re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE)
     copied = {word for line in lines for word in shlex.split(line)[:-1]}
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert packages | {"pyproject.toml", "requirements.lock", "README.md", "LICENSE"} == copied
+    files = {"pyproject.toml", "README.md", "LICENSE", "NOTICE", "deploy/requirements.lock", "deploy/sbom.cdx.json"}
+    assert packages | files == copied
+
+
+def test_every_package_has_hashes() -> None:
+    """In both locks; the image's is a part of the other one."""
+    entries = [
+        re.findall(r"^[A-Za-z0-9].*(?:\n    .*)*", file.read_text(), re.MULTILINE)
+        for file in (ROOT / "requirements.lock", DEPLOY / "requirements.lock")
+    ]
+    assert set(entries[1]) < set(entries[0])
+    assert all("--hash=sha256:" in entry for entry in entries[0])
+
+
+def test_the_bill_of_materials() -> None:
+    """It names what the image's lock names, and so does NOTICE; each with a license."""
+    bill = json.loads((DEPLOY / "sbom.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    named = {(c["name"], c["version"]): c["licenses"][0]["license"]["name"] for c in bill["components"]}
+    lock = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (DEPLOY / "requirements.lock").read_text(), re.MULTILINE))
+    assert set(named) == {(canonicalize_name(name), version) for name, version in lock.items()}
+    assert {"bytewax", "river", "numpy", "confluent-kafka"} <= {name for name, _ in named}
+    assert all(named.values())
+    noted = re.findall(r"^- (\S+) (\S+): (.+)$", (ROOT / "NOTICE").read_text(), re.MULTILINE)
+    assert {(name, version): text for name, version, text in noted} == named

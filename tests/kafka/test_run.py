@@ -286,6 +286,9 @@ def test_explain(job: Job) -> None:
     (alert,) = job.records("alerts")
     command = [sys.executable, "-m", "flows.cli", "explain", alert["alert_id"], "--db", "kept.db", "--json"]
     done = subprocess.run(command, cwd=job.place, capture_output=True, text=True, check=False, timeout=60)
+    assert "sources.main is not a source of your own configuration; nothing was opened" in done.stderr
+    command += ["--config", "job.toml"]
+    done = subprocess.run(command, cwd=job.place, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert orjson.loads(done.stdout)["reproduced"] is True
 

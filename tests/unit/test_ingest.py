@@ -8,10 +8,12 @@ from typing import Any, cast
 import numpy as np
 import orjson
 import pytest
+from xxhash import xxh3_64_intdigest
 
 from flows.job import Job, TimeSpec
 from flows.operators.ingest import Emitted, Ingest
 from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.told import forget_first
 from flows.sources.base import Lines
 from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
@@ -229,6 +231,24 @@ def test_events_that_wait_survive_a_restart(stop: int) -> None:
     ours, theirs = ingest.process(rest) + ingest.finish(), twin.process(rest) + twin.finish()
     assert repr(ours) == repr(theirs)
     assert (ingest.read, ingest.late, ingest.rejected) == (81, 0, 1)
+
+
+def test_a_subject_is_forgotten_among_those_that_wait() -> None:
+    """Its lines and the hash of its id are gone; the others' wait on, and come out as if it had never been there."""
+    day = 86_400
+    ahead = [event(day, "liar"), event(day, "ann"), event(day + 1, "liar")]
+    ingest = Ingest(far(), "p")
+    ingest.process(lines(event(0, "liar"), *people(1, 40), *ahead))
+    assert ingest.rows_waiting == 3
+    liar = xxh3_64_intdigest(b"liar")
+    assert str(liar).encode() in ingest.snapshot()
+    saved, events = forget_first(far(), "p", ingest.snapshot(), liar)
+    assert events == 2
+    assert b"liar" not in saved
+    assert str(liar).encode() not in saved
+    other = Ingest(far(), "p", saved)
+    assert other.rows_waiting == 1
+    assert rows_of(other.process(lines(*people(day + 2, 40), start=44)) + other.finish()) == 41
 
 
 def test_a_silent_live_partition_lets_go_what_waits() -> None:

@@ -138,10 +138,12 @@ def test_alerts_list_show_and_explain(cli: Cli, small: Path, simulated: Path) ->
     assert one["subject"] in shown.out
     assert all(r["feature"] in shown.out for r in one["reasons"])
     assert _alerts(cli("alerts", "show", one["alert_id"], "--json")) == one  # type: ignore[comparison-overlap]
-    explained = cli("explain", one["alert_id"])
+    named = ("--input", simulated / "part-*.jsonl")
+    assert "names input that you did not" in cli("explain", one["alert_id"]).err
+    explained = cli("explain", one["alert_id"], *named)
     assert explained.code == 0, explained.err
     assert "the same to the bit" in explained.out
-    assert json.loads(cli("explain", one["alert_id"], "--json").out)["reproduced"] is True
+    assert json.loads(cli("explain", one["alert_id"], "--json", *named).out)["reproduced"] is True
 
 
 def test_unknown_alerts_and_stores(cli: Cli, small: Path, simulated: Path) -> None:

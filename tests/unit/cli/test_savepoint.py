@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flows.savepoint.manifest import describe as described
 from tests.unit.cli.conftest import Cli
 
 
@@ -81,3 +82,81 @@ def test_options_that_do_not_fit(cli: Cli, small: Path, arguments: tuple[str, ..
     done = cli("run", small, *arguments)
     assert done.code == 2
     assert message in " ".join(done.err.replace("│", " ").split())
+
+
+def test_what_was_added_is_not_taken_along(cli: Cli, small: Path, ran: Path) -> None:
+    """A file or a link that the manifest does not have is damage, also where all checksums are right."""
+    cli("savepoint", "create", "state", "elsewhere/copy")
+    copy = Path("elsewhere/copy")
+    (copy / "extra.json").write_text("{}")
+    (copy / "link").symlink_to("/etc/passwd")
+    done = cli("savepoint", "verify", copy)
+    assert done.code == 1
+    assert done.out == "extra.json does not belong there\nlink is a link\n"
+    done = cli("run", small, "--from-savepoint", copy, "--state-dir", "state2")
+    assert done.code == 2
+    assert "is damaged: extra.json does not belong there; link is a link; use another one" in done.err
+    assert not Path("state2").exists()
+
+
+def test_a_path_out_of_it(cli: Cli, ran: Path) -> None:
+    """A manifest that names other files of this machine has none of them looked at."""
+    cli("savepoint", "create", "state", "elsewhere/copy")
+    manifest = Path("elsewhere/copy/savepoint.json")
+    table = json.loads(manifest.read_text())
+    table["files"] |= {"../../small.toml": [1, "x"], "/etc/passwd": [1, "x"]}
+    manifest.write_text(json.dumps(table))
+    assert cli("savepoint", "verify", "elsewhere/copy").out == (
+        "'../../small.toml' lies outside\n'/etc/passwd' lies outside\n"
+    )
+
+
+def test_a_detector_file_is_not_loaded(cli: Cli, ran: Path) -> None:
+    """Whoever wrote the savepoint wrote its checksums; what it names is loaded where our own configuration has it."""
+    cli("savepoint", "create", "state", "elsewhere/copy")
+    Path("evil.py").write_text("from pathlib import Path\nPath('loaded').touch()\n")
+    copy = Path("elsewhere/copy")
+    config = copy / "config.toml"
+    config.write_text(config.read_text().replace('type = "ecod"', 'type = "evil.py"'))
+    described(copy, 1, {}).write(copy)
+    for command in ("verify", "inspect", "diff"):
+        done = cli("savepoint", command, copy, *[copy] * (command == "diff"))
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert "names code that your own configuration does not" in done.err
+        assert not Path("loaded").exists()
+    Path("ours.toml").write_text('[detectors.mine]\ntype = "evil.py"\n')
+    assert "expected one subclass of DetectorSpec" in cli("savepoint", "verify", copy, "--config", "ours.toml").err
+    assert Path("loaded").exists()
+
+
+def test_seals(cli: Cli, small: Path, ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a key in the environment nothing without that key's seal is read; without one nothing changes."""
+    key = "0123456789abcdef0123456789abcdef"
+    cli("savepoint", "create", "state", "elsewhere/open")
+    monkeypatch.setenv("DRIFTNET_STATE_KEY", key)
+    cli("savepoint", "create", "state", "elsewhere/sealed")
+    assert "is whole" in cli("savepoint", "verify", "elsewhere/sealed").out
+    assert "was written without a key" in cli("savepoint", "verify", "elsewhere/open").out
+    done = cli("run", small, "--from-savepoint", "elsewhere/open", "--state-dir", "state2")
+    assert "was written without a key, and DRIFTNET_STATE_KEY is set" in done.err
+    monkeypatch.setenv("DRIFTNET_STATE_KEY", key.upper())
+    assert "was not written with the key in DRIFTNET_STATE_KEY" in cli("savepoint", "inspect", "elsewhere/sealed").err
+    monkeypatch.setenv("DRIFTNET_STATE_KEY", key)
+    sealed = Path("elsewhere/sealed")
+    config = sealed / "config.toml"
+    config.write_text(f"{config.read_text()}\n# changed\n")
+    table = json.loads((sealed / "savepoint.json").read_text())
+    table["files"]["config.toml"] = described(sealed, 1, {}).files["config.toml"]
+    (sealed / "savepoint.json").write_text(json.dumps(table))
+    assert "or was changed since" in cli("savepoint", "inspect", sealed).err
+    monkeypatch.delenv("DRIFTNET_STATE_KEY")
+    assert "is whole" in cli("savepoint", "verify", sealed).out
+    monkeypatch.setenv("DRIFTNET_STATE_KEY", "short")
+    assert "DRIFTNET_STATE_KEY: seen 5 bytes, allowed: at least 16" in cli("savepoint", "inspect", sealed).err
+
+
+def test_a_run_that_was_started_from_one_is_no_savepoint(cli: Cli, small: Path, ran: Path) -> None:
+    """Its state has moved on from the checksums that came with it, and can be looked into all the same."""
+    cli("savepoint", "create", "state", "first")
+    cli("run", small, "--from-savepoint", "state/savepoints/first", "--state-dir", "state2", "--json")
+    assert "is whole" in cli("savepoint", "verify", "state2").out

@@ -50,8 +50,8 @@ def test_ids_are_shown_as_they_are(cli: Cli) -> None:
     for alert in found:
         name = alert["subject"].replace("\x1b", "?").replace("\n", "?")
         assert f"  {name[:39]}" in listed.out
-        for command in ("alerts show", "explain"):
-            shown = cli(*command.split(), alert["alert_id"], "--db", "alerts.db")
+        for command in (["alerts", "show"], ["explain", "--input", "events[[]1].jsonl"]):
+            shown = cli(*command, alert["alert_id"], "--db", "alerts.db")
             assert shown.code == 0, shown.err
             assert f"critical: {name[:80]}" in shown.out
             assert "many[/]" in shown.out

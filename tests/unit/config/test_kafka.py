@@ -72,7 +72,16 @@ def test_one_topic_needs_no_brackets() -> None:
         ("topics = []", "topics: seen []"),
         ('client = { "group.id" = "x" }', "properties that Driftnet does not set itself"),
         ('client = { "sasl.password" = ["hunter2"] }', "seen 'a list', allowed: a text"),
-        ('client = "sasl"', "client: seen 'sasl', allowed: a table such as"),
+        ('client = "hunter2"', "client: seen 'a str', allowed: a table such as"),
+        (
+            'client = { "sasl.pasword" = "hunter2" }',
+            "allowed: properties that the client knows; did you mean 'sasl.pas",
+        ),
+        ('client = { "sasl.jaas.config" = "hunter2" }', "that is Java's: give sasl.username and sasl.password"),
+        ('client = { "sasl.jaas.config" = ["hunter2"] }', "seen 'a list', allowed: a text"),
+        ('registry = { url = "http://h", pasword = "hunter2" }', "seen the property 'pasword', allowed: properties"),
+        ('registry = "http://ann:hunter2@h"', "registry: seen 'a str'"),
+        ('brokers = "ann:hunter2@kafka:9092"', "brokers: seen a text with an @, allowed: host:port"),
     ],
 )
 def test_mistakes(key: str, said: str) -> None:

@@ -133,7 +133,7 @@ def test_environment_and_settings_are_named_in_errors() -> None:
     """An error in a variable or a setting names it instead of a file."""
     with pytest.raises(ConfigError, match=r"^environment variable DRIFTNET_JOB__SEED: job.seed: seen 'x'"):
         load(None, {"DRIFTNET_JOB__SEED": "x"})
-    with pytest.raises(ConfigError, match=r"^--set job.seed=x: job.seed: seen 'x'"):
+    with pytest.raises(ConfigError, match=r"^--set job.seed: job.seed: seen 'x'"):
         load(None, {}, ["job.seed=x"])
     with pytest.raises(ConfigError, match="KEY=VALUE"):
         load(None, {}, ["job.seed"])

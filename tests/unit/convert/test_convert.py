@@ -258,7 +258,7 @@ def test_any_csv(tmp_path: Path) -> None:
     """
     source, out = tmp_path / "t.csv", tmp_path / "t.jsonl"
     source.write_text("when,id,ok,x\n2,1e5,true,\n1,ab,false,2.5\n")
-    assert convert_table(source, out, sort_by="when") == 2
+    assert convert_table(source, out, sort_by="when").lines == 2
     assert [json.loads(line) for line in out.read_bytes().splitlines()] == [
         {"when": 1, "id": "ab", "ok": False, "x": 2.5},
         {"when": 2, "id": "1e5", "ok": True},
@@ -269,5 +269,72 @@ def test_any_csv(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no column 'c'; there are a, b"):
         convert_table(source, out, ("a", "b"), "c")
     source.write_text("a,b\n1,2\n1,2,3\n")
-    with pytest.raises(SourceError, match="row 2 has other columns than a, b"):
+    with pytest.raises(SourceError, match="row 2 has 3 columns, expected a, b"):
         convert_table(source, out)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["007", "7"],
+        ["+4915112345678", "4915112345678"],
+        ["1_0", "10"],
+        ["\u0661\u0662", "12"],
+        ["nan", "1.5"],
+        ["inf", "1"],
+        ["1e5", "100000"],
+        ["9007199254740993", "1.5"],
+        ["99999999999999999999", "1"],
+        ["9" * 5000, "1"],
+        ["-0", "0"],
+        [" 1", "1"],
+        ["5.50", "5.5"],
+    ],
+)
+def test_ids_stay_as_they_are(tmp_path: Path, texts: list[str]) -> None:
+    """What would print otherwise is text, and so is its whole column."""
+    (tmp_path / "t.csv").write_text("id,n\n" + "".join(f"{text},{i}\n" for i, text in enumerate(texts)))
+    convert_table(tmp_path / "t.csv", tmp_path / "o.jsonl")
+    found = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert found == [{"id": text, "n": i} for i, text in enumerate(texts)]
+
+
+def test_numbers(tmp_path: Path) -> None:
+    """What prints as it stands is a number, integers beside fractions too; --text and --numbers have the last word."""
+    (tmp_path / "t.csv").write_text("\ufeffa,b,c,d\n1,1.5,5.50,7\n-20,3,,7\n9007199254740992,1e+16,6.00,7\n")
+    done = convert_table(tmp_path / "t.csv", tmp_path / "o.jsonl", text=("d",))
+    assert done == (3, {"c": "5.50"})
+    first, second, _ = (json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines())
+    assert first == {"a": 1, "b": 1.5, "c": "5.50", "d": "7"}
+    assert second == {"a": -20, "b": 3, "d": "7"}
+    convert_table(tmp_path / "t.csv", tmp_path / "o.jsonl", numbers=("c",))
+    assert json.loads((tmp_path / "o.jsonl").read_text().splitlines()[0])["c"] == 5.5
+
+
+@pytest.mark.parametrize(
+    ("text", "how", "said"),
+    [
+        ("id,at\na,1\nb,\n", {"sort_by": "at"}, "row 2 has nothing in 'at'"),
+        ("id,id\na,b\n", {}, "two columns are called 'id'"),
+        ("id;at\na;1\n", {}, "seen one column, 'id;at'.*--separator"),
+        ("id,at\na\n", {}, "row 1 has 1 columns, expected id, at"),
+        ("id\n" + "x" * (1 << 24) + "y\n", {}, "cannot be read as CSV: field larger"),
+        ("id\na\n", {"text": ("x",)}, "no column 'x'; there are id"),
+        ("n\n1\nx\n", {"numbers": ("n",)}, "column 'n' has 'x', expected numbers"),
+        ("n\n9007199254740993\n", {"numbers": ("n",)}, "expected numbers of at most"),
+    ],
+)
+def test_tables_that_are_not(tmp_path: Path, text: str, how: dict[str, Any], said: str) -> None:
+    """One line says what and where."""
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(SourceError, match=said):
+        convert_table(tmp_path / "t.csv", tmp_path / "o.jsonl", **how)
+
+
+def test_long_cells_and_other_separators(tmp_path: Path) -> None:
+    """A cell may be as long as a page; semicolons are asked for."""
+    (tmp_path / "t.csv").write_text("id;text\n1;" + "x" * 200_000 + "\n")
+    assert convert_table(tmp_path / "t.csv", tmp_path / "o.jsonl", separator=";").lines == 1
+    assert len(json.loads((tmp_path / "o.jsonl").read_text())["text"]) == 200_000
+    (tmp_path / "empty.csv").write_text("")
+    assert convert_table(tmp_path / "empty.csv", tmp_path / "o.jsonl") == (0, {})

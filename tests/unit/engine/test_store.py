@@ -9,6 +9,8 @@ import pytest
 from bytewax.recovery import init_db_dir
 
 from flows.engine.store import PARTS, discard_uncommitted, latest_execution, read_checkpoint
+from state.errors import SnapshotError
+from tests.unit.state.test_pickles import Touches
 
 Row = tuple[object, ...]
 
@@ -54,6 +56,34 @@ def test_where_bytewax_goes_on(tmp_path: Path, fronts: list[Row], epoch: int) ->
     checkpoint = read_checkpoint(store(tmp_path, [(2, 1, 1), (3, 2, 6)], fronts, [("a", 1, 1)]))
     assert checkpoint is not None
     assert checkpoint.epoch == epoch
+
+
+@pytest.mark.parametrize("epoch", [1, 5, 99], ids=["old", "the latest", "never committed"])
+def test_a_row_that_would_run_something_is_refused(tmp_path: Path, epoch: int) -> None:
+    """Whichever row it is in: Bytewax, which reads rows without a list of what they may name, is not started on it."""
+    rows: list[Row] = [("a", 3, 1), ("b", epoch, Touches(tmp_path / "made"))]
+    place = store(tmp_path, [(0, 1, 1)], [(0, 0, 6)], rows)
+    with pytest.raises(SnapshotError, match=rf"f.s, key 'b', epoch {epoch}: holds .*, expected plain values only"):
+        read_checkpoint(place)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("CREATE TRIGGER t AFTER DELETE ON snaps BEGIN DELETE FROM exs; END", "commits, exs, fronts, parts, snaps, t"),
+        ("CREATE VIEW snaps2 AS SELECT 1", "snaps2, expected"),
+        ("DROP TABLE snaps", "has commits, exs, fronts, parts, expected"),
+    ],
+)
+def test_tables_of_somebody_else(tmp_path: Path, statement: str, message: str) -> None:
+    """A store has Bytewax's tables, nothing that acts by itself, and nothing missing."""
+    place = store(tmp_path, [(0, 1, 1)], [(0, 0, 6)], [("a", 3, 1)])
+    with closing(sqlite3.connect(place / "part-2.sqlite3")) as db, db:
+        db.execute(statement)
+    for use in (read_checkpoint, discard_uncommitted, latest_execution):
+        with pytest.raises(SnapshotError, match=message):
+            use(place)
 
 
 def test_a_store_that_nobody_used(tmp_path: Path) -> None:

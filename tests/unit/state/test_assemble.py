@@ -6,6 +6,7 @@ import pytest
 from state.assemble import Assembler, assembler
 from state.cells import Cells, Tables, merge, table_keys, tables_of
 from state.chunks import Bundle
+from state.snapshot import unpack
 from state.windows import WindowKind, WindowSpec
 
 PANE = 10
@@ -111,3 +112,27 @@ def test_merging_is_associative() -> None:
     assert left.tables.key.tolist() == once.tables.key.tolist()
     assert left.tables.count.tolist() == once.tables.count.tolist()
     assert once.tables.count.sum() == 7
+
+
+@pytest.mark.parametrize("kind", [WindowKind.TUMBLING, WindowKind.SESSION])
+def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
+    """Sessions are saved as steps from how they once were: one that is dropped would be in there."""
+    spec = WindowSpec("w", kind, 40) if kind is WindowKind.TUMBLING else WindowSpec("w", kind, gap_us=20, max_us=1000)
+    a = assembler(spec, PANE)
+    a.step(10, pane(*((slot, 4) for slot in range(1, 30))))
+    a.snapshot(Bundle())
+    a.step(20, pane((1, 13), (30, 15)))
+    a.drop(np.array([2]))
+    a.condense()
+
+    class Kept(Bundle):
+        def cells(self) -> list[int]:
+            found = (unpack(frame, "cells", (1,))[2] for frame in self._frames)
+            return sorted({slot for arrays in found for slot in arrays["cells.slot"].tolist()})
+
+    chunks = Kept()
+    root = a.snapshot(chunks)
+    assert set(chunks.cells()) == {1, *range(3, 31)}
+    again = assembler(spec, PANE)
+    again.restore(root, chunks)
+    assert sorted(int(s) for c in again.cells() for s in c.slot) == sorted(int(s) for c in a.cells() for s in c.slot)

@@ -4,11 +4,12 @@ import json
 from typing import Any, cast
 
 import pytest
+from xxhash import xxh3_64_intdigest
 
 from flows.config import loads
 from flows.operators.ingest import Emitted
 from flows.operators.messages import Output, Stream
-from flows.operators.told import Told
+from flows.operators.told import Told, forget_first
 from flows.sources.base import Lines
 from state.types import MINUTE_US
 
@@ -69,3 +70,15 @@ def test_what_a_bounded_run_left_is_told_in_a_live_one() -> None:
     assert effects(told.process(lines(label(NOON_US)))) == []
     told = Told(JOB, "p", "labels", told.snapshot())
     assert len(effects(told.silence(NOON_US))) == 1
+
+
+@pytest.mark.parametrize("reads", ["labels", "control"])
+def test_a_subject_is_forgotten_among_those_that_wait(reads: str) -> None:
+    """Its labels go; those of others, and commands, wait on."""
+    told = Told(JOB, "p", reads)
+    mine, other = (label(NOON_US), label(NOON_US, "bob")) if reads == "labels" else (pause(NOON_US),) * 2
+    assert effects(told.process(lines(mine))) == []
+    saved, events = forget_first(JOB, "p", told.snapshot(), xxh3_64_intdigest(b"ann"))
+    assert events == 0
+    told = Told(JOB, "p", reads, saved)
+    assert len(effects(told.process(lines(other)) + told.finish())) == (1 if reads == "labels" else 2)

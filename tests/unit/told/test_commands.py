@@ -22,7 +22,8 @@ from state.chunks import Bundle
 from tests.unit.test_population import FIVE, JOB
 
 ECOD = replace(JOB.detectors[0], name="ecod", spec=EcodSpec(remember=64, ready=4))
-TWO: Job = replace(JOB, detectors=(*JOB.detectors, ECOD))
+MODEL = replace(JOB.detectors[0], name="model", spec=RiverModelSpec())
+TWO: Job = replace(JOB, detectors=(*JOB.detectors, ECOD, MODEL))
 
 
 class Cohort:
@@ -135,11 +136,15 @@ def test_parameter_starts_cold() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (command("pause", "nobody"), "no detector 'nobody' here; there are: impossible, ecod"),
+        (command("pause", "nobody"), "no detector 'nobody' here; there are: impossible, ecod, model"),
         (command("tune", colour="red"), "no setting 'colour'; there are: weight, cost_us, memory_bytes, "),
         (command("tune", weight=0), "more than 0"),
         (command("tune", weight="x"), "weight: seen 'x', allowed: a value like 1.0"),
         (command("tune", remember=-5), "remember"),
+        (command("tune", "model", path="os.system"), "path: which code runs is set in the configuration"),
+        (command("tune", "model", target="count"), "seen a text, allowed: numbers, durations, true and false"),
+        (command("tune", "model", params=3), "params"),
+        (command("tune", "model", steps=True), "steps"),
         (command("tune", remember=2.5), "a value like 64"),
     ],
 )

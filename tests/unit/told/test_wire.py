@@ -92,6 +92,21 @@ def test_subject_beyond_64_bits() -> None:
         read_label(b'{"subject": %d, "label": 1, "at": 1}' % (1 << 70))
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"subject": "\xff", "label": 1, "at": 1}', "invalid_utf8"),
+        (b'{"subject": "a", "label": 1, "at": 1e308}', "time_out_of_range"),
+        (b'{"subject": "a", "label": 1, "at": 1, "until": -1e308}', "time_out_of_range"),
+    ],
+)
+def test_what_no_decoder_expects(line: bytes, reason: str) -> None:
+    """Broken text inside, and a number beyond all times, are bad lines like any other."""
+    with pytest.raises(BadLineError) as caught:
+        read_label(line)
+    assert caught.value.why[0] == reason
+
+
 @pytest.mark.parametrize("line", [b"", b"{", b"[1]", b'"x"', b"\xff"])
 def test_no_object(line: bytes) -> None:
     """Lines that are no JSON object are refused as such."""

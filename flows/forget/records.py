@@ -1,0 +1,109 @@
+"""One subject out of the records that a run has written: stores, JSON Lines files, dead letters among them."""
+
+import base64
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from flows.sinks.sqlite import COLUMNS, check_schema
+from state.errors import SinkError
+
+_SHORT: Final = 4
+"""An id of fewer characters is looked for between quotes only, in lines that have none where it belongs."""
+
+
+class About:
+    """Whether a record is about a subject.
+
+    name: the subject's id.  path: where events have it.  Records of dead letters hold lines as they came: one that has
+    an id counts by that, in one that has none where it belongs the id's text is enough.
+    """
+
+    def __init__(self, name: str, path: Sequence[str]) -> None:
+        self._name = name
+        self._path = tuple(path)
+        quoted = re.escape(orjson.dumps(name).decode())
+        bare = rf"|(?<!\w){re.escape(name)}(?!\w)" if len(name) >= _SHORT else ""
+        self._text = re.compile(quoted + bare)
+
+    def __call__(self, record: Any) -> bool:
+        if not isinstance(record, dict):
+            return False
+        if "subject" in record and not isinstance(record.get("subject"), dict):
+            return str(record["subject"]) == self._name
+        raw = record.get("raw")
+        if isinstance(raw, str):
+            return self._raw(base64.b64decode(raw).decode(errors="replace") if "raw_encoding" in record else raw)
+        return False
+
+    def _raw(self, line: str) -> bool:
+        value = _parsed(line)
+        for part in self._path:
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, str | int):
+            return str(value) == self._name
+        return self._text.search(line) is not None
+
+
+def forget_in_store(path: Path, about: About, record: dict[str, Any]) -> Counter[str]:
+    """What was removed from a SQLite store, by table; the record of it goes to the table audit.
+
+    Raises SinkError for a file that is no store, and one that cannot be written.
+    """
+    found: Counter[str] = Counter()
+    try:
+        with closing(sqlite3.connect(path, timeout=10.0, isolation_level=None)) as db:
+            check_schema(db, str(path))
+            there = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            db.execute("PRAGMA secure_delete=ON")
+            db.execute("BEGIN IMMEDIATE")
+            for table in sorted(there & set(COLUMNS) - {"audit"}):
+                rows = db.execute(f"SELECT rowid, record FROM {table}")  # noqa: S608 - a key of COLUMNS
+                gone = [(row,) for row, text in rows if about(_parsed(text))]
+                db.executemany(f"DELETE FROM {table} WHERE rowid = ?", gone)  # noqa: S608 - a key of COLUMNS
+                found[table] += len(gone)
+            if "audit" in there:
+                told = orjson.dumps(record | {"removed": +found}).decode()
+                columns = [record.get(column, "") for column in COLUMNS["audit"]]
+                values = [record["audit_id"], "", *columns, told]
+                db.execute(f"INSERT INTO audit VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608
+            db.execute("COMMIT")
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise SinkError(f"SQLite store {path}: cannot be written: {error}; stop what writes to it") from error
+    return found
+
+
+def forget_in_lines(path: Path, about: About) -> int:
+    """How many lines of a JSON Lines file were removed.
+
+    A line's place stays, as spaces, which readers of JSON Lines skip: a run goes on in the file at a saved position.
+    """
+    found: list[tuple[int, int]] = []
+    try:
+        with path.open("r+b") as file:
+            at = 0
+            for line in file:
+                if about(_parsed(line)):
+                    found.append((at, len(line.rstrip(b"\r\n"))))
+                at += len(line)
+            for at, length in found:
+                file.seek(at)
+                file.write(b" " * length)
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
+    return len(found)
+
+
+def _parsed(text: str | bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,95 @@
+"""One subject out of a state directory that no run uses, or out of a savepoint."""
+
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flows.config.models import Config
+from flows.engine.lock import held_by_run
+from flows.engine.recovery import chunk_folder, chunks_beside
+from flows.engine.store import Checkpoint, discard_uncommitted, read_checkpoint, replace_states, sink_state
+from flows.forget.records import About, forget_in_lines
+from flows.operators.told import forget_first
+from flows.savepoint.look import place_of, saved_job
+from flows.savepoint.manifest import describe, is_savepoint, require_whole
+from flows.worker import JobStages
+from state.chunks import Saved
+from state.segments import Segments
+from state.snapshot import reading
+
+State = dict[tuple[str, str], Any]
+
+
+def forget_in_state(directory: Path, name: str, own: Config) -> Counter[str]:
+    """What was removed, by kind; from the files of records beside the state too.
+
+    name: the id as events have it.  own: as of `flows.savepoint.look.opened`.
+
+    New files are written beside the old ones, rows that refer to them replace the old rows, then the old files go:
+    where it was cut off in between, it can be done again.  A savepoint's manifest is written anew, with the same date.
+    Raises SnapshotError when a run uses the directory, and what `opened` does.
+    """
+    store = directory / "store"
+    manifest = require_whole(directory) if is_savepoint(directory) else None
+    with nullcontext() if manifest else held_by_run(directory):
+        discard_uncommitted(store)
+        checkpoint = read_checkpoint(store)
+        if checkpoint is None:
+            return Counter()
+        found = Counter[str]()
+        with reading(str(directory)):
+            states, old = _rewritten(directory, checkpoint, name, own, found)
+        replace_states(store, checkpoint, states)
+        for file in old:
+            file.unlink()
+        about = About(name, own.event.subject)
+        for file in sorted(directory.glob("*.jsonl")):
+            found[f"lines of {file.name}"] += forget_in_lines(file, about)
+        if manifest:
+            fresh = describe(directory, checkpoint.epoch, sink_state(checkpoint).get("counts", {}))
+            replace(fresh, created=manifest.created, versions=manifest.versions).write(directory)
+    return found
+
+
+def _rewritten(
+    directory: Path, checkpoint: Checkpoint, name: str, own: Config, found: Counter[str]
+) -> tuple[State, list[Path]]:
+    """Rows that know nothing of the subject, and the files that only the old ones need."""
+    job, shape = saved_job(directory, own)
+    subject, group = place_of(name, job)
+    stages = JobStages(job, tuple(shape["partitions"]))
+    builders: dict[str, Any] = {"subject": stages.subject, "population": stages.population, "alerts": stages.alerts}
+    chunks_of = chunks_beside(directory / "store")
+    states: State = {}
+    old: list[Path] = []
+    waiting = 0
+    for (step_id, key), state in checkpoint.states.items():
+        step = step_id.rpartition(".")[2]
+        if step == "ingest" and state:
+            ingest, ahead = forget_first(job, key, state["ingest"], subject)
+            states[step_id, key] = state | {"ingest": ingest}
+            found["ingest.rows"] += ahead
+            waiting += ahead
+            continue
+        if step not in builders or not state or (step == "subject" and state[0] != group):
+            continue
+        who, root = state
+        operator = builders[step](who, resume=Saved(root, chunks_of(step, who)))
+        if step == "subject":
+            found["users"] += operator.look_up(subject) is not None
+        removed = operator.forget(subject)
+        waiting += removed if step == "subject" else 0
+        found[f"{step}.rows"] += removed
+        folder = chunk_folder(directory / "store", step, who)
+        old += folder.glob("*.seg")
+        fresh = Segments(folder, deleting=lambda: nullcontext(False))
+        with fresh.writing():
+            states[step_id, key] = who, operator.snapshot(fresh)
+    for where, state in checkpoint.states.items() if waiting else ():
+        if where[0].rpartition(".")[2] == "sinks":
+            # They were accepted, and have come out of where they waited: the lines read still add up.
+            counts = state["counts"]
+            states[where] = state | {"counts": counts | {"accepted": counts.get("accepted", 0) + waiting}}
+    return states, old

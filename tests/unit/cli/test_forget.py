@@ -1,0 +1,100 @@
+"""`driftnet forget`, in everything that a run leaves behind."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flows.forget.records import About, forget_in_lines
+from tests.unit.cli.conftest import SMALL, Cli
+
+BAD = """[sources.main]
+bad_line_share = 0.05"""
+SINKS = """[sinks]
+rejects = [{ kind = "jsonl", path = "rejects.jsonl" }, { kind = "sqlite", path = "driftnet.db" }]
+scores = { kind = "sqlite", path = "driftnet.db" }
+late = { kind = "jsonl", path = "late.jsonl" }"""
+EVERYWHERE = ("state", "driftnet.db", "rejects.jsonl", "late.jsonl")
+
+
+def holding(text: bytes) -> list[str]:
+    """Files of the current directory that have these bytes."""
+    return [str(file) for file in sorted(Path().rglob("*")) if file.is_file() and text in file.read_bytes()]
+
+
+@pytest.fixture
+def ran(cli: Cli, tmp_path: Path) -> str:
+    """A run with state, a savepoint, a store and dead letters; the subject of its first alert."""
+    config = tmp_path / "job.toml"
+    config.write_text(SMALL.replace("[sources.main]", BAD).replace("[sinks]", SINKS))
+    assert cli("run", config, "--state-dir", "state", "--json").code == 0
+    cli("savepoint", "create", "state", "first")
+    return str(json.loads(cli("alerts", "list", "--json").out)[0]["subject"])
+
+
+def test_everywhere(cli: Cli, ran: str) -> None:
+    """It is in no file afterwards, the others are in all of them, and it is on record by whom and why."""
+    others = json.loads(cli("alerts", "list", "--limit", "0", "--json").out)
+    assert {"driftnet.db", "state/alerts-seen.jsonl"} <= set(holding(ran.encode()))
+    done = cli("forget", ran, *EVERYWHERE, "--by", "ann", "--reason", "request 4711", "--json")
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    assert holding(ran.encode()) == []
+    assert record["removed"]["state"]["users"] == 1
+    assert record["removed"]["state/savepoints/first"]["users"] == 1
+    assert record["removed"]["driftnet.db"]["alerts"] >= 1
+    left = json.loads(cli("alerts", "list", "--limit", "0", "--json").out)
+    assert left == [alert for alert in others if alert["subject"] != ran]
+    (kept,) = map(json.loads, Path("state/forgotten.jsonl").read_text().splitlines())
+    assert (kept["by"], kept["reason"], kept["audit_id"]) == ("ann", "request 4711", record["audit_id"])
+    with closing(sqlite3.connect("driftnet.db")) as db:
+        ((command, text),) = db.execute("SELECT command, record FROM audit")
+    assert (command, json.loads(text)["subject_digest"]) == ("forget", record["subject_digest"])
+    assert "is whole" in cli("savepoint", "verify", "state/savepoints/first").out
+    again = cli("run", "job.toml", "--state-dir", "state", "--json")
+    assert again.code == 0, again.err
+    again = cli("forget", ran, *EVERYWHERE, "--by", "ann")
+    assert "driftnet.db: nothing of this subject" in again.out
+    assert "state: nothing of this subject" in again.out
+
+
+def test_dead_letters(tmp_path: Path) -> None:
+    """Lines that can be read count by the id's place; of others its text is enough; offsets stay as they were."""
+    raws = [
+        '{"user_id": "ann", "x": 1}',
+        '{"user_id": "annabel", "x": "ann"}',
+        '{"user_id": "ann", broken',
+        "user=ann;x",
+        "joanna;annabel",
+    ]
+    lines = [
+        *(json.dumps({"reason": "not_json", "raw": raw}) for raw in raws),
+        '{"subject": "ann"}',
+        '{"subject": "x"}',
+        "no",
+    ]
+    file = tmp_path / "rejects.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    size = file.stat().st_size
+    assert forget_in_lines(file, About("ann", ("user_id",))) == 3
+    after = file.read_text().split("\n")
+    assert file.stat().st_size == size
+    assert [len(line) for line in after[:-1]] == [len(line) for line in lines]
+    gone = [i for i, line in enumerate(after[:-1]) if line != lines[i]]
+    assert gone == [0, 2, 5]
+    assert not after[0].strip()
+    assert forget_in_lines(file, About("joanna", ("user_id",))) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [("nowhere", "seen neither a state directory nor a file"), ("x.txt", "begins")]
+)
+def test_other_places(cli: Cli, ran: str, place: str, said: str) -> None:
+    """Nothing is changed before all places are known."""
+    Path("x.txt").write_text("text")
+    done = cli("forget", ran, "state", place, "--by", "ann")
+    assert done.code == 2
+    assert said in done.err
+    assert not Path("state/forgotten.jsonl").exists()
