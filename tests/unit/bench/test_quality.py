@@ -178,10 +178,10 @@ def test_the_table() -> None:
     """Ids are unique and can be chosen by pattern; the budget follows the users, but for large attacks."""
     ids = [s.id for s in TABLE]
     assert len(set(ids)) == len(ids) == 7 * 3 * 7
-    assert [s.id for s in chosen(["null-*-41", "warm-2000-31"], smoke=False)] == [
-        "null-2000-41",
-        "null-5000-41",
-        "null-20000-41",
+    assert [s.id for s in chosen(["null-*-42", "warm-2000-31"], smoke=False)] == [
+        "null-2000-42",
+        "null-5000-42",
+        "null-20000-42",
         "warm-2000-31",
     ]
     by_id = {s.id: s for s in TABLE}
@@ -195,4 +195,4 @@ def test_the_table() -> None:
         3,
         7 * DAY_US,
     )
-    assert by_id["ten-2000-41"].config.job().policy.budget_per_day == 3000
+    assert by_id["ten-2000-42"].config.job().policy.budget_per_day == 3000
