@@ -64,6 +64,7 @@ _FEATURES = (
     FeatureDecl("active_hours", FeatureKind.ACTIVE_HOURS, where=_PLAYS),
     FeatureDecl("time_ratio", FeatureKind.TIME_RATIO, "ms_played", where=_PLAYS),
     FeatureDecl("age_min", FeatureKind.AGE_MIN, sequence="age_days"),
+    FeatureDecl("per_active_hour", FeatureKind.PER_ACTIVE_HOUR, where=_PLAYS),
     FeatureDecl("per_age_day", FeatureKind.PER_AGE_DAY, where=_PLAYS, sequence="age_days"),
 )
 

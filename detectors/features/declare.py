@@ -77,6 +77,7 @@ class FeatureKind(StrEnum):
     GAP_CV = "gap_cv"
     GAP_TOP_SHARE = "gap_top_share"
     ACTIVE_HOURS = "active_hours"
+    PER_ACTIVE_HOUR = "per_active_hour"
     TIME_RATIO = "time_ratio"
     AGE_MIN = "age_min"
     PER_AGE_DAY = "per_age_day"

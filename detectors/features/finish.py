@@ -95,6 +95,7 @@ def compile_feature(d: FeatureDecl) -> tuple[Formula, tuple[Quantity, ...]]:
     squares = Part(PartKind.SQUARES, column, d.where)
     low, high = Part(PartKind.MIN, column, d.where), Part(PartKind.MAX, column, d.where)
     table = Part(PartKind.TABLE, column, d.where, d.resolution)
+    hours = Part(PartKind.HOURS, where=d.where)
     octaves = Part(PartKind.OCTAVES, column, d.where, float(d.bins_per_octave))
     match d.kind:
         case FeatureKind.COUNT:
@@ -128,7 +129,9 @@ def compile_feature(d: FeatureDecl) -> tuple[Formula, tuple[Quantity, ...]]:
         case FeatureKind.GAP_TOP_SHARE:
             return _ratio, ((octaves, Stat.TOP), (octaves, Stat.TOTAL))
         case FeatureKind.ACTIVE_HOURS:
-            return _itself, (Part(PartKind.HOURS, where=d.where),)
+            return _itself, (hours,)
+        case FeatureKind.PER_ACTIVE_HOUR:
+            return _ratio, (count, hours)
         case FeatureKind.TIME_RATIO:
             return _time_ratio, (total,)
         case FeatureKind.PER_AGE_DAY:

@@ -35,6 +35,7 @@ FEATURE_KEYS: Final[dict[FeatureKind, Keys]] = {
     FeatureKind.GAP_CV: _GAPS,
     FeatureKind.GAP_TOP_SHARE: (("sequence",), ("where", "bins_per_octave"), ()),
     FeatureKind.ACTIVE_HOURS: ((), ("where",), ()),
+    FeatureKind.PER_ACTIVE_HOUR: ((), ("where",), ()),
     FeatureKind.TIME_RATIO: ((), ("where", "unit"), ("column", "sequence")),
     FeatureKind.AGE_MIN: (("sequence",), ("where",), ()),
     FeatureKind.PER_AGE_DAY: (("sequence",), ("where",), ()),

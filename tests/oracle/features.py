@@ -47,7 +47,9 @@ def feature(d: FeatureDecl, rows: list[Row], length_us: int) -> float:
             # Gaps below 1 ms count as 1 ms: 0 has no logarithm.
             return _top_share([math.floor(math.log2(max(gap, 0.001)) * d.bins_per_octave) for gap in values])
         case FeatureKind.ACTIVE_HOURS:
-            return float(len({row["event_time_us"] // 3_600_000_000 % 24 for row in chosen}))
+            return float(_hours(chosen))
+        case FeatureKind.PER_ACTIVE_HOUR:
+            return len(chosen) / _hours(chosen) if chosen else NAN
         case FeatureKind.TIME_RATIO:
             return math.fsum(values) * d.unit_us / length_us
         case FeatureKind.PER_AGE_DAY:
@@ -69,6 +71,10 @@ def feature(d: FeatureDecl, rows: list[Row], length_us: int) -> float:
             shares = [count / len(seen) for count in Counter(seen).values()]
             return -math.fsum(share * math.log2(share) for share in shares)
     raise AssertionError(f"the oracle does not know {d.kind}")
+
+
+def _hours(rows: list[Row]) -> int:
+    return len({row["event_time_us"] // 3_600_000_000 % 24 for row in rows})
 
 
 def _bin(value: Any, d: FeatureDecl) -> Any:

@@ -196,6 +196,7 @@ LOOP = rows(
         (FeatureDecl("f", FeatureKind.GAP_CV, sequence="gap"), math.sqrt(2) * 1200 / 1260),
         (FeatureDecl("f", FeatureKind.GAP_TOP_SHARE, sequence="gap"), 2 / 3),
         (FeatureDecl("f", FeatureKind.ACTIVE_HOURS), 2.0),
+        (FeatureDecl("f", FeatureKind.PER_ACTIVE_HOUR), 4 / 2),
         (FeatureDecl("f", FeatureKind.TIME_RATIO, "ms_played"), 261.4 / 7200),
         (FeatureDecl("f", FeatureKind.AGE_MIN, sequence="age"), 0.5),
         (FeatureDecl("f", FeatureKind.PER_AGE_DAY, sequence="age", where=PLAYS), 3.0),

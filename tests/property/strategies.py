@@ -74,6 +74,7 @@ FEATURES = (
     FeatureDecl("gap_var", FeatureKind.GAP_CV, sequence="any_gap_s"),
     FeatureDecl("gap_top", FeatureKind.GAP_TOP_SHARE, sequence="any_gap_s", bins_per_octave=2),
     FeatureDecl("hours", FeatureKind.ACTIVE_HOURS, where=PLAYS),
+    FeatureDecl("by_hour", FeatureKind.PER_ACTIVE_HOUR, where=PLAYS),
     FeatureDecl("play_time", FeatureKind.TIME_RATIO, "ms_played", where=PLAYS),
     FeatureDecl("age", FeatureKind.AGE_MIN, sequence="age_days", where=PLAYS),
     FeatureDecl("plays_by_age", FeatureKind.PER_AGE_DAY, sequence="age_days", where=PLAYS),
