@@ -167,6 +167,11 @@ class DetectorSpec(ABC):
         """See above."""
         return False
 
+    @property
+    def least(self) -> float:
+        """With calibrated=False, the smallest tail probability of a window that it tells; 0 where it may be any."""
+        return 0.0
+
     @abstractmethod
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Detector:
         """A detector at work.  Raises ConfigError for unusable features, SnapshotError for bytes that do not fit."""

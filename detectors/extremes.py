@@ -21,7 +21,7 @@ from detectors.limits import require, require_features
 from detectors.sample import evenly
 from detectors.scaling import log_columns, natural
 from detectors.subject_sample import SubjectSample
-from detectors.tail import Tail, fit_tail, squeeze
+from detectors.tail import Tail, fit_tail, least_after, squeeze
 from state.errors import SnapshotError
 from state.snapshot import pack, unpack
 from state.types import F32, F64, HOUR_US, I64, START_OF_TIME_US, Bool
@@ -79,6 +79,11 @@ class ExtremesSpec(DetectorSpec):
             settle_hours=(self.settle_hours >= 0, "at least 0"),
             floor=(0 < self.floor < 1e-3, "above 0 and below 0.001"),
         )
+
+    @property
+    def least(self) -> float:
+        """What `floor` squeezes to."""
+        return least_after(self.floor)
 
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "Extremes":
         """A detector at work."""

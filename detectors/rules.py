@@ -73,6 +73,11 @@ class RulesSpec(DetectorSpec):
         names = [rule.name for rule in self.rules]
         require(self, self.type, rules=(len(set(names)) == len(names), "names that differ"))
 
+    @property
+    def least(self) -> float:
+        """Of the rules, that which is broken most rarely."""
+        return min((rule.p for rule in self.rules), default=1.0)
+
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "Rules":
         """A detector at work.  Rules have no state: from `resume` only kind and version are checked."""
         if resume is not None:

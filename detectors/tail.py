@@ -30,6 +30,8 @@ _THIN_LEVEL: Final = 0.01
 """Where a tail thinner than exponential stops becoming thinner: far scores keep their order."""
 _LAST: Final = 0.12
 """The fit ends where this part of the tail's share is left."""
+_LEAST: Final = 0.9
+"""Of a floor, what is left where probabilities are squeezed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +112,9 @@ def squeeze(p: F64, floor: float) -> F64:
     and guesses must not raise alarms.
     """
     guess = p < floor
-    return np.where(guess, floor * (0.9 + 0.1 * (np.minimum(p, floor) / floor) ** 0.1), p)
+    return np.where(guess, floor * (_LEAST + 0.1 * (np.minimum(p, floor) / floor) ** 0.1), p)
+
+
+def least_after(floor: float) -> float:
+    """The smallest that `squeeze` returns."""
+    return _LEAST * floor

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
+
 from state.errors import ConfigError
-from state.types import DAY_US
+from state.types import DAY_US, F64
 
 _SESSION_US: Final = DAY_US // 4
 """People have about four sessions on a day on which they come at all."""
@@ -72,6 +74,14 @@ class WindowSpec:
         """
         size_us = _SESSION_US if self.kind is WindowKind.SESSION else self.size_us
         return max(1.0, DAY_US / size_us) * (_SLIDING if self.kind is WindowKind.SLIDING else 1.0)
+
+    def of_day(self, p: F64, of_window: bool) -> F64:
+        """(n,) how often a subject shows as much in a day, at most 1.
+
+        p: (n,) float64.  of_window: whether it is that of one window; else of the largest score of a day, which a
+        window that holds a day is not.
+        """
+        return np.minimum(p * self.chances_per_day, 1.0) if of_window or self.holds_day else p
 
     @property
     def evidence_us(self) -> int:

@@ -66,9 +66,8 @@ class Model:
         if self.flood(score):
             return np.full(len(score), np.nan)
         if self.calibrator is None:
-            return np.minimum(np.power(10.0, -score) * self.window.chances_per_day, 1.0)
-        tail = self.calibrator.tail(score)
-        return np.minimum(tail * self.window.chances_per_day, 1.0) if self.window.holds_day else tail
+            return self.window.of_day(np.power(10.0, -score), of_window=True)
+        return self.window.of_day(self.calibrator.tail(score), of_window=False)
 
     def learn(self, rows: Rows, score: F64, kept: Rows) -> None:
         """rows: all, with their scores.  kept: those that detectors hear; labels speak for themselves."""
