@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 from xxhash import xxh3_64_intdigest
 
+from detectors.features.hashing import mix
 from flows.engine.lock import held_by_run
 from flows.forget.state import forget_in_state
 from flows.savepoint.copy import create
@@ -18,7 +20,9 @@ from tests.engine.interrupted import run_until
 from tests.engine.scenarios import Told, lines_of, run_bytewax, write_files
 from tests.engine.test_savepoints import NAME, config, half, job, options, reference  # noqa: F401 - fixtures
 
-HASH = xxh3_64_intdigest(b"hot").to_bytes(8, "little")
+ID = xxh3_64_intdigest(b"hot")
+HASHES = [ID.to_bytes(8, "little"), mix(np.array([ID], np.uint64)).tobytes()]
+"""Of the id, and as samples have it."""
 
 
 def holding(place: Path, text: bytes) -> list[str]:
@@ -31,16 +35,15 @@ def holding(place: Path, text: bytes) -> list[str]:
 
 
 def test_nothing_is_left_in_the_files(half: Path) -> None:  # noqa: F811
-    """The name is gone from all files; so is the hash of the id from the group, from what waits and from the policy."""
+    """The name is gone from all files, and so is the hash of the id."""
     with opened(half, config()) as look:
         before = look.describe()
         assert look.look_up("hot") is not None
-    assert holding(half, b"hot")
+    assert all(holding(half, text) for text in (b"hot", *HASHES))
     found = forget_in_state(half, "hot", config())
     assert found["users"] == 1
     assert found["subject.rows"] > 0
-    assert holding(half, b"hot") == []
-    assert not [name for name in holding(half, HASH) if "population" not in name]
+    assert [holding(half, text) for text in (b"hot", *HASHES)] == [[], [], []]
     with opened(half, config()) as look:
         after = look.describe()
         assert look.look_up("hot") is None
