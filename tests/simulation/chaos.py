@@ -7,6 +7,7 @@ that fails prints the command that repeats it.
 """
 
 import argparse
+import faulthandler
 import logging
 import os
 import random
@@ -46,7 +47,7 @@ _PARENT: Final = "the parent of the processes"
 _HANG_UP: Final = "SIGHUP to the run"
 _DEATHS: Final = {_MEMBER: ("exit code -9",), _SIGTERM: ("which it alone got", "exit code -15")}
 """What a run says of them that ends with one of its processes."""
-_HANG_S: Final = 120.0
+_HANG_S: Final = 300.0
 
 
 class ChaosError(AssertionError):
@@ -127,7 +128,7 @@ class Life:
         child = os.fork()
         if not child:
             _child(attempt, self.name, self.sources, self.place, log)
-        status, struck = _wait(child, attempt)
+        status, struck = _wait(child, attempt, log)
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
             # One that has drained goes on; so does one that ended a moment before, or has started again by itself.
             return not struck
@@ -180,6 +181,7 @@ def _child(attempt: Attempt, name: str, sources: Sequence[Source], place: Path, 
         fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(fd, 1)
         os.dup2(fd, 2)
+        faulthandler.register(signal.SIGUSR1)
         logging.basicConfig(level=logging.WARNING, stream=os.fdopen(fd, "w"), force=True)
         if attempt.hits:
             arm(attempt.point, attempt.hits)
@@ -196,7 +198,7 @@ def _child(attempt: Attempt, name: str, sources: Sequence[Source], place: Path, 
         os._exit(code)
 
 
-def _wait(child: int, attempt: Attempt) -> tuple[int, bool]:
+def _wait(child: int, attempt: Attempt, log: Path) -> tuple[int, bool]:
     """The child's status, and whether it was struck, or what it has started, when it was time."""
     started_s, struck = time.monotonic(), False
     while True:
@@ -207,9 +209,11 @@ def _wait(child: int, attempt: Attempt) -> tuple[int, bool]:
         if attempt.after_s and not struck and passed_s >= attempt.after_s:
             struck = _strike(child, attempt)
         if passed_s > _HANG_S:
+            os.kill(child, signal.SIGUSR1)  # it says where it is
+            time.sleep(2.0)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            raise ChaosError(f"{attempt}: still running after {_HANG_S:.0f} s")
+            raise ChaosError(f"{attempt}: still running after {_HANG_S:.0f} s\n{log.read_text()[-6000:]}")
         time.sleep(0.002)
 
 
