@@ -119,7 +119,8 @@ class Life:
         if rng.random() < 0.4:
             point = _HANG_UP if rng.random() < 0.15 else _RANDOM
             return Attempt(self._options(1), point, after_s=rng.uniform(0.02, 1.2 * self._usual_s))
-        point = rng.choice(sorted(POINTS))
+        # Nothing is restored in a first run.
+        point = rng.choice([p for p in sorted(POINTS) if self.attempts or not p.startswith("while")])
         return Attempt(self._options(1), point, hits=1 + int(POINTS[point][3] * rng.random() ** 3))
 
     def _run(self, attempt: Attempt) -> bool:
