@@ -51,7 +51,7 @@ docs: $(STAMP) ## Write the generated pages of docs/
 bench: $(STAMP) ## Measure scenarios, layers, quality; write a report (ARGS="zipf --only growth", ARGS="compare main HEAD")
 	@$(BIN)/driftnet bench $(ARGS)
 
-chaos: $(STAMP) ## Kill runs 500 times at seeded places and compare what they say (ARGS="--kills 50 --seed 7")
+chaos: $(STAMP) ## End runs 500 times at seeded places and compare what they say (ARGS="--kills 50 --seed 7")
 	@$(BIN)/python -m tests.simulation.chaos $(ARGS)
 
 lock: ## Choose new versions: rewrite requirements.lock; then make bill (LOCK_PYTHON: a Python 3.11)

@@ -114,6 +114,9 @@ class Detector(ABC):
         """The attack that it sees going on, in this round or in what it remembers; None for none."""
         return None
 
+    def forget_subject(self, subject: int) -> None:  # noqa: B027
+        """Drops what is kept under the hash of a subject's id (rows.subject): nothing, where all is anonymous."""
+
     @abstractmethod
     def snapshot(self) -> bytes:
         """The state, as bytes of `state.snapshot`; the spec's build(features, resume=...) takes them back."""

@@ -113,6 +113,10 @@ class BinnedLogistic(Detector):
             return np.zeros((len(rows), len(self.features)))
         return np.maximum(self.curves.parts(rows.x) - self.usual[:, None], 0.0).T
 
+    def forget_subject(self, subject: int) -> None:
+        """Its labelled rows go; the curves stay as they were fitted."""
+        self.memory.forget(subject)
+
     def snapshot(self) -> bytes:
         """The memory, and the model as it was fitted."""
         memory, arrays = self.memory.state()

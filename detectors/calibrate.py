@@ -114,6 +114,9 @@ class _Rows:
     def add(self, subject: U64, score: F64, end_us: int, slides: bool) -> None:  # noqa: ARG002
         self.sample.add(score[:, None])
 
+    def forget(self, subject: int) -> None:
+        """Rows have no subject."""
+
     def ordered(self) -> F32:
         """Ascending, without nan."""
         return self.sample.ordered()[0][0]
@@ -137,6 +140,9 @@ class _Newest:
 
     def add(self, subject: U64, score: F64, end_us: int, slides: bool) -> None:
         self.sample.add(subject, score[:, None], end_us, slides)
+
+    def forget(self, subject: int) -> None:
+        self.sample.forget(subject)
 
     def ordered(self) -> F32:
         return np.sort(self.sample.rows()[0])
@@ -166,6 +172,9 @@ class _Largest:
         held[seen - (seen - quarter) % _QUARTERS <= now - _QUARTERS] = np.nan
         held[now % _QUARTERS] = np.fmax(held[now % _QUARTERS], score)
         self.sample.add(subject, held.T, end_us)
+
+    def forget(self, subject: int) -> None:
+        self.sample.forget(subject)
 
     def ordered(self) -> F32:
         return np.sort(np.fmax.reduce(self.sample.rows(), axis=0))
@@ -215,6 +224,10 @@ class Calibrator:
         if self._since_us == START_OF_TIME_US:
             self._since_us = end_us
         self._scores.add(subject[known], score[known], end_us, slides)
+
+    def forget(self, subject: int) -> None:
+        """Drops the score of one subject.  subject: the hash of its id."""
+        self._scores.forget(subject)
 
     def _fit(self) -> "_Fit":
         version = self._scores.sample.version

@@ -194,6 +194,10 @@ class Extremes(Detector):
             self._fit = _Fit(self.spec, self.features, self._signs, values, self._settled, usual)
         return self._fit
 
+    def forget_subject(self, subject: int) -> None:
+        """It leaves the sample."""
+        self.sample.forget(subject)
+
     def snapshot(self) -> bytes:
         """The sample."""
         meta, arrays = self.sample.state()

@@ -88,6 +88,12 @@ class LabelMemory:
         """Nothing is fresh any more."""
         self.fresh = [0, 0]
 
+    def forget(self, subject: int) -> None:
+        """Drops the rows of one subject; what was counted of it stays counted."""
+        for label in _LABELS:
+            stay = self._subject[label] != np.uint64(subject)
+            self._x[label], self._subject[label] = self._x[label][stay], self._subject[label][stay]
+
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Numbers and arrays for `state.snapshot.pack`; `resume` takes them back."""
         meta = {"entered": list(self.entered), "fresh": list(self.fresh), "genuine": self.kept[0]}

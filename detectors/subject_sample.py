@@ -149,9 +149,13 @@ class SubjectSample:
                 self._keep(self._row[:, gone])
             self._leave(gone)
 
-    def forget(self, subject: U64) -> None:
-        """These subjects leave, and are not kept as of an earlier day."""
-        self._leave(np.isin(self._key, mix(subject)))
+    def forget(self, subject: int) -> None:
+        """A subject leaves, and is not kept as of an earlier day; rows of earlier days say not whose they are."""
+        self._leave(self._key == mix(np.array([subject], np.uint64)))
+        rounds, self._waiting = self._waiting, []
+        for who, x, end_us, slides in rounds:
+            stay = who != np.uint64(subject)
+            self._waiting.append((who[stay], x[stay], end_us, slides))
         self.version += 1
 
     def _leave(self, gone: Bool) -> None:

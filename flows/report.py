@@ -27,7 +27,8 @@ class Summary:
     and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
     suspected.  control: lines of commands.  evicted, expired: subjects that left, for want of room and after
     `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from the watermark to
-    now where there are any).  notes: partition -> why time does not go by it as usual.
+    now where there are any).  notes: partition -> why time does not go by it as usual.  held_back: partition -> seconds
+    of event time that it is ahead of the one it waits for, in a live run.
     """
 
     read: int = 0
@@ -52,6 +53,7 @@ class Summary:
     elapsed_s: float = 0.0
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    held_back: dict[str, float] = field(default_factory=dict)
 
     @staticmethod
     def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
@@ -185,6 +187,8 @@ class Summary:
             yield "subjects gone", f"{self.expired:,} silent for too long, {self.evicted:,} for want of room"
         if self.lag:
             yield "lag", self.lag_in_words
+        for partition, ahead_s in self.held_back.items():
+            yield "held back", f"{partition}, {ahead_s:,.0f} s of event time ahead"
         for partition, note in self.notes.items():
             yield "note", f"{partition}: {note}"
         yield "speed", f"{self.events_per_s:,.0f} events/s, {self.elapsed_s:.1f} s"

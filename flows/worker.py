@@ -46,7 +46,7 @@ class JobStages:
     def subject(self, group: int, /, *, resume: Saved | None) -> SubjectOperator:
         """The subject stage of one key group."""
         with reading(f"key group {group}"):
-            return SubjectOperator(self.job, group, self.partitions, resume)
+            return SubjectOperator(self.job, group, self.partitions, resume, self.reads)
 
     def population(self, cohort: str, /, *, resume: Saved | None) -> PopulationOperator:
         """The population stage of one cohort."""

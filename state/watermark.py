@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from state.types import I64, START_OF_TIME_US, Bool
+from state.types import END_OF_TIME_US, I64, START_OF_TIME_US, Bool
 
 
 class WatermarkMerger:
@@ -29,6 +29,10 @@ class WatermarkMerger:
             if before <= self.watermark_us:  # only the slowest sender holds the minimum back
                 self.watermark_us = max(self.watermark_us, min(self._of_sender.values()))
         return self.watermark_us
+
+    def least_of(self, senders: Iterable[Hashable]) -> int:
+        """The minimum over some of the senders, END_OF_TIME_US over none."""
+        return min((self._of_sender[sender] for sender in senders), default=END_OF_TIME_US)
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as JSON values.  Senders are text or integers."""

@@ -44,6 +44,8 @@ def yield_checks(spec: DetectorSpec, *, timed: bool = False) -> Iterator[Check]:
         named.append(("subjects do not depend on the order of rows", scoring.order))
         named.append(("forgotten slots are new ones", state.forgets))
         named.append(("rows that changed since the last snapshot are in the next one", state.saves_changes))
+    else:
+        named.append(("a subject that is forgotten leaves no hash of its id", state.forgets_subject))
     if timed and spec.budget_us:
         named.append((f"a row costs at most {spec.budget_us:g} us", cost.within_budget))
     for name, check in named:

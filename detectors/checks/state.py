@@ -1,11 +1,13 @@
 """What every state must be: repeatable, bounded, saved whole."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 
 from detectors.base import DetectorSpec, SubjectDetector
 from detectors.checks.world import FEATURES, ROUNDS, lesson, must, rows_of, same, trained
+from detectors.features.hashing import mix
 from detectors.saving import build, save, whole
 from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
@@ -100,3 +102,21 @@ def forgets(spec: DetectorSpec) -> None:
     score = detector.score(world.round(missing=0.0))
     must(np.isnan(score[[0, 3]]).all(), "a forgotten slot still has a history")
     must(not np.isnan(score[[1, 2]]).any(), "forgetting some slots touched others")
+
+
+def forgets_subject(spec: DetectorSpec) -> None:
+    """What was learned may stay, as long as nobody can tell whose it was."""
+    detector, world = trained(spec, 0)
+    base = 0x9D5A_37C1_48E2_6B0F
+    for _ in range(ROUNDS):
+        rows = lesson(spec, world.round())
+        detector.learn(replace(rows, subject=rows.subject + np.uint64(base)))
+    gone = np.array([base], np.uint64)
+    detector.forget_subject(base)
+    blob = whole(detector)
+    for found in (gone.tobytes(), mix(gone).tobytes(), str(base).encode()):
+        must(found not in blob, "the hash of a subject's id is in the snapshot after `forget_subject(hash)`")
+    twin = build(spec, FEATURES, Bundle.open(blob))
+    for each in (detector, twin):
+        each.learn(lesson(spec, world.round()))
+        each.score(world.round())

@@ -20,7 +20,8 @@ class Status:
     open_rows: rows in open panes, by key group, and rows that wait for others, by source partition, once the run has
     stopped.  bytes: partition -> (read, all), None when
     the size is unknown.  lag: partition -> (records, seconds) behind those who write, where that is known.
-    notes: partition -> why time does not go by it as usual.
+    notes: partition -> why time does not go by it as usual.  held_back: partition -> seconds of event time that it is
+    ahead of the one it waits for, in a live run.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class Status:
     bytes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    held_back: dict[str, float] = field(default_factory=dict)
 
 
 class Monitor:
@@ -62,6 +64,13 @@ class Monitor:
             self.status.notes[partition] = what
         self.tick()
 
+    def held_back(self, partition: str, ahead_us: int) -> None:
+        """A partition is not read, because it is so far ahead of another one; 0 for one that is read."""
+        self.status.held_back.pop(partition, None)
+        if ahead_us:
+            self.status.held_back[partition] = ahead_us / SECOND_US
+        self.tick()
+
     def open_rows(self, where: int | str, rows: int) -> None:
         """The run stops, with so many rows in a key group's open panes, or before the end of a source partition."""
         self.status.open_rows[where] = rows
@@ -83,11 +92,13 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
     counts: dict[str, int] = {}
     lag: dict[str, tuple[int, float]] = {}
     notes: dict[str, str] = {}
+    held_back: dict[str, float] = {}
     opened = 0
     for status in statuses:
         counts |= status.counts
         lag |= status.lag
         notes |= status.notes
+        held_back |= status.held_back
         elapsed_s += status.elapsed_s
         opened += sum(status.open_rows.values())
     if running:
@@ -96,6 +107,7 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
         Summary.of_counts(counts | {"open": opened}, elapsed_s),
         lag=dict(sorted(lag.items())),
         notes=dict(sorted(notes.items())),
+        held_back=dict(sorted(held_back.items())),
     )
 
 

@@ -92,6 +92,11 @@ class Pace:
         slowest = min(others, key=lambda n: others[n], default=name)
         return slowest if self._watermark_us[name] > others.get(slowest, END_OF_TIME_US) + lead_us else None
 
+    def ahead_us(self, name: str, of: str) -> int:
+        """How far a partition is ahead of another one in event time; 0 where the other has ended meanwhile."""
+        here_us = self._watermark_us[name]
+        return max(here_us - self._watermark_us.get(of, here_us), 0)
+
     def is_silent(self, name: str) -> bool:
         """Whether a live partition has given nothing for the time after which nobody waits for it."""
         return self._idle_us is not None and self._now_us() - self._heard_us[name] >= self._idle_us

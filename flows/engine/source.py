@@ -90,6 +90,8 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         if self._context.stop.is_set():
             return self._finish()
         slowest = pace.waits_for(name)
+        if pace.is_live:
+            self._context.monitor.held_back(name, 0 if slowest is None else pace.ahead_us(name, slowest))
         if slowest is not None:
             self._nap = pace.is_live
             if pace.is_live:

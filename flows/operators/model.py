@@ -96,6 +96,13 @@ class Model:
             return own[self.use.name].share[:, self.columns]
         return self.guard.array("explain", lambda: detector.explain(self.view(rows)), shape, 0.0)
 
+    def forget(self, subject: int) -> None:
+        """Drops what is kept under the hash of a subject's id."""
+        if self.detector is not None:
+            self.detector.forget_subject(subject)
+        if self.calibrator is not None:
+            self.calibrator.forget(subject)
+
     def wave(self, rows: Rows) -> Wave | None:
         """The attack that it sees going on."""
         detector = self.detector

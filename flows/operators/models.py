@@ -259,6 +259,11 @@ class WindowModels:
         """Name -> version of each detector."""
         return {m.use.name: m.use.spec.version for m in self._models}
 
+    def forget(self, subject: int) -> None:
+        """Drops what is kept under the hash of a subject's id."""
+        for model in (*self._models, *self._successors.values()):
+            model.forget(subject)
+
     def frames(self) -> dict[str, bytes]:
         """The state as named frames, for a snapshot."""
         out = {"profile": self.profile.snapshot(), "drift": self._monitors.snapshot()}

@@ -234,9 +234,10 @@ class PopulationOperator:
         }
 
     def forget(self, subject: int) -> int:
-        """Drops the rows and labels of one subject, and returns how many waited.
+        """Drops the rows and labels of one subject, and what models keep under the hash of its id; returns how many
+        rows waited.
 
-        What models have learned stays: sums, quantiles and samples of feature values under the hash of an id.
+        What models have learned and cannot be told whose it is stays: sums, quantiles, samples of feature values.
         """
         before = self._waiting()
         self._rounds.filter(lambda item: _without(item, subject))
@@ -244,7 +245,9 @@ class PopulationOperator:
             heard.forget(subject)
         for join in self._joins.values():
             join.forget(subject)
-        self._seen.forget(np.array([subject], np.uint64))
+        for models in self._models.values():
+            models.forget(subject)
+        self._seen.forget(subject)
         return before - self._waiting()
 
     def _waiting(self) -> int:

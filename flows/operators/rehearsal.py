@@ -1,7 +1,8 @@
 """A detector with other settings, tried in a process of its own before anything is changed.
 
 Settings come from a topic: they may ask for more memory than there is, take hours, or raise anything. A fork knows all
-that this process knows, plug-ins too, and takes nothing with it when it dies. It only computes, and leaves at once.
+that this process knows, plug-ins too, and takes nothing with it when it dies. It only computes, and leaves at once;
+when this process is killed meanwhile it holds nothing that the next run waits for.
 """
 
 import os
@@ -75,8 +76,14 @@ def _child(work: Callable[[], None], writing: int) -> None:
     """Never returns."""
     code = 1
     try:
+        # Locks on the state directory go with the last process that has their files open.
+        os.closerange(3, writing)
+        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, signal.SIG_IGN)
+        # Its end, when nobody is there to end it.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS + 1.0)
         with suppress(OSError, ValueError):
             pages = int(open("/proc/self/statm").read().split()[0])  # noqa: SIM115, PTH123 - leaves at once
             most = pages * os.sysconf("SC_PAGE_SIZE") + BYTES

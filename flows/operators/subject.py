@@ -1,5 +1,6 @@
 """The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -31,13 +32,24 @@ class SubjectOperator:
     The end of the input closes every session, and of the windows on the grid those that had begun to tell: up to the
     first end after the last event of all partitions. Later ones would take the end of a file for the silence of
     everybody.
+
+    partitions: all that send.  told: those of them that bring labels or commands, and no events: they may end before
+    the events or go on after them.
     """
 
-    def __init__(self, job: Job, group: int, partitions: tuple[str, ...], resume: Saved | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        group: int,
+        partitions: tuple[str, ...],
+        resume: Saved | None = None,
+        told: Collection[str] = (),
+    ) -> None:
         self._job = job
         self._group = group
         self._pane_us = job.pane_us
         self._watermarks = WatermarkMerger(partitions)
+        self._of_events = [name for name in partitions if name not in told]
         dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
         self._log = PaneLog(self._pane_us, dedup, job.state.rows_per_pane_max, job.plan.tally)
         self._counting = Counting(job, self._log, self._forget)
@@ -136,7 +148,7 @@ class SubjectOperator:
         for i, assembling in enumerate(self._assemblers):
             pane = None if cells is None else self._windows[i].wanted(cells)
             window = assembling.step(boundary_us, pane)
-            if window is not None and (limit_us < END_OF_TIME_US or self._tells(boundary_us, assembling.spec.slide_us)):
+            if window is not None and self._tells(boundary_us, assembling.spec.slide_us):
                 self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
         if boundary_us // HOUR_US != self._boundary_us // HOUR_US:
             self._counting.expire(boundary_us)
@@ -144,8 +156,10 @@ class SubjectOperator:
         return accepted
 
     def _tells(self, boundary_us: int, slide_us: int) -> bool:
-        """Whether a window that ends there had begun to tell when the input ended."""
-        return not slide_us or boundary_us <= (self._last_us // slide_us + 1) * slide_us
+        """Whether events go on, or a window that ends there had begun to tell when they ended."""
+        if not slide_us or self._watermarks.least_of(self._of_events) < END_OF_TIME_US:
+            return True
+        return boundary_us <= (self._last_us // slide_us + 1) * slide_us
 
     def _forget(self, slots: I64) -> None:
         for assembling in self._assemblers:

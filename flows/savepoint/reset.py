@@ -8,8 +8,9 @@ from detectors.alerting.alert import iso
 from flows.engine.lock import held_by_run
 from flows.engine.store import Checkpoint, read_checkpoint, replace_states
 from flows.operators.told import describe_first, set_back
+from flows.savepoint.manifest import is_savepoint
 from state.errors import SnapshotError
-from state.snapshot import pack_frames, unpack_frames
+from state.snapshot import pack_frames, reading, unpack_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,13 @@ def reset_time(state_dir: Path, partition: str, to_us: int | None = None) -> Res
     SnapshotError, and changes nothing, when there is nothing to set back, or when windows are closed beyond to_us: what
     came before their end would be late all the same.
     """
+    if is_savepoint(state_dir):
+        raise SnapshotError(
+            f"{state_dir} is a savepoint, which stays as it was written; start a run from it, and set its state back"
+        )
     if not (state_dir / "store").is_dir():
         raise SnapshotError(f"{state_dir} is no state directory: it has no store/; name the --state-dir of a run")
-    with held_by_run(state_dir):
+    with held_by_run(state_dir), reading(str(state_dir)):
         checkpoint = read_checkpoint(state_dir / "store")
         if checkpoint is None:
             raise SnapshotError(f"{state_dir}: nothing is saved there yet")

@@ -10,7 +10,7 @@ from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows,
 from detectors.checks import check_detector, yield_checks
 from state.slot_columns import SlotColumns
 from state.snapshot import pack, unpack
-from state.types import F64, I64
+from state.types import F64, I64, U64
 
 _NOISE = np.random.default_rng(1)
 
@@ -24,6 +24,7 @@ class Good(Detector):
         self.seen, self.calls = 0, 0
         self.mean, self.square = np.zeros(len(features)), np.ones(len(features))
         self.kept: list[F64] = []
+        self.subjects: U64 = np.empty(0, np.uint64)
         if resume is not None and flaw != "resumes anything":
             _, meta, arrays = unpack(resume, "good", (1,))
             self.seen, self.calls = meta["seen"], meta["calls"]
@@ -77,6 +78,8 @@ class Good(Detector):
     def learn(self, rows: Rows) -> None:
         if self.flaw == "keeps its rows":
             self.kept = [rows.x]
+        if self.flaw == "knows who it was":
+            self.subjects = rows.subject.copy()
         if self.flaw == "never forgets":
             self.kept.append(np.repeat(rows.x, 3, axis=0))
         x = rows.x[np.isfinite(rows.x).all(axis=1) & (np.abs(rows.x) < 1e6).all(axis=1)]
@@ -97,7 +100,7 @@ class Good(Detector):
 
     def snapshot(self) -> bytes:
         mean = self.kept[0].mean(axis=0) if self.flaw == "keeps its rows" and self.kept else self.mean
-        arrays = {"mean": np.nan_to_num(mean), "square": self.square}
+        arrays = {"mean": np.nan_to_num(mean), "square": self.square, "subjects": self.subjects}
         return pack("good", 1, {"seen": self.seen, "calls": self.calls}, arrays)
 
 
@@ -158,6 +161,7 @@ def test_a_good_detector_passes() -> None:
         ("looks at its neighbours", "a row's score does not depend on the rows beside it"),
         ("never learns", "what was learned makes a difference"),
         ("counts rows", "a world without differences raises nothing"),
+        ("knows who it was", "a subject that is forgotten leaves no hash of its id"),
         ("never forgets", "memory and snapshots level off on a ten-fold stream"),
     ],
 )

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 from xxhash import xxh3_64_intdigest
 
+from detectors.features.hashing import mix
 from flows.engine.lock import held_by_run
 from flows.forget.state import forget_in_state
 from flows.savepoint.copy import create
@@ -18,7 +20,9 @@ from tests.engine.interrupted import run_until
 from tests.engine.scenarios import Told, lines_of, run_bytewax, write_files
 from tests.engine.test_savepoints import NAME, config, half, job, options, reference  # noqa: F401 - fixtures
 
-HASH = xxh3_64_intdigest(b"hot").to_bytes(8, "little")
+ID = xxh3_64_intdigest(b"hot")
+HASHES = [ID.to_bytes(8, "little"), mix(np.array([ID], np.uint64)).tobytes()]
+"""Of the id, and as samples have it."""
 
 
 def holding(place: Path, text: bytes) -> list[str]:
@@ -30,24 +34,37 @@ def holding(place: Path, text: bytes) -> list[str]:
     ]
 
 
-def test_nothing_is_left_in_the_files(half: Path) -> None:  # noqa: F811
-    """The name is gone from all files; so is the hash of the id from the group, from what waits and from the policy."""
-    with opened(half, config()) as look:
+def chunks_of_models(state: Path) -> list[bytes]:
+    return [file.read_bytes() for file in sorted(state.glob("chunks/population*/*"))]
+
+
+@pytest.fixture
+def learned(tmp_path: Path) -> Path:
+    """The state directory of a run that was stopped when models and calibration had begun to answer."""
+    state = tmp_path / "state"
+    run_until(13, job(), write_files(NAME, 2, tmp_path), tmp_path / "out", options(state))
+    (state / CONFIG_NOTE).write_text(config().to_toml())
+    return state
+
+
+def test_nothing_is_left_in_the_files(learned: Path) -> None:
+    """The name is gone from all files, and so is the hash of the id."""
+    with opened(learned, config()) as look:
         before = look.describe()
         assert look.look_up("hot") is not None
-    assert holding(half, b"hot")
-    found = forget_in_state(half, "hot", config())
+    assert all(holding(learned, text) for text in (b"hot", *HASHES))
+    assert sum(chunk.count(HASHES[1]) for chunk in chunks_of_models(learned)) > 1  # calibration has it too
+    found = forget_in_state(learned, "hot", config())
     assert found["users"] == 1
     assert found["subject.rows"] > 0
-    assert holding(half, b"hot") == []
-    assert not [name for name in holding(half, HASH) if "population" not in name]
-    with opened(half, config()) as look:
+    assert [holding(learned, text) for text in (b"hot", *HASHES)] == [[], [], []]
+    with opened(learned, config()) as look:
         after = look.describe()
         assert look.look_up("hot") is None
     assert after["users"] == before["users"] - 1
     waiting = [sum(group["rows_waiting"] for group in told["groups"].values()) for told in (before, after)]
     assert waiting[0] - waiting[1] == found["subject.rows"]
-    assert forget_in_state(half, "hot", config())["users"] == 0
+    assert forget_in_state(learned, "hot", config())["users"] == 0
 
 
 def test_the_run_goes_on(half: Path, tmp_path: Path, reference: Told) -> None:  # noqa: F811

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from flows.savepoint.copy import create
+from flows.savepoint.look import opened
+from flows.savepoint.manifest import damaged, read
+from flows.savepoint.reset import reset_time
 from state.errors import SnapshotError
 from state.snapshot import pack
 from tests.engine.scenarios import run_bytewax, write_files
@@ -47,3 +51,46 @@ def test_it_is_refused(half: Path, tmp_path: Path, step: str, to: Any, said: str
     with pytest.raises(SnapshotError, match=said) as error:
         run_bytewax(job(), write_files(NAME, 2, tmp_path), tmp_path / "out", options(half))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("step", "to"),
+    [
+        ("ingest", lambda was: was | {"ingest": pack("ingest", 1, {}, {})}),
+        ("ingest", lambda was: was | {"ingest": pack("ingest", 99, {}, {})}),
+        ("ingest", lambda was: was | {"ingest": was["ingest"][:40]}),
+        ("ingest", lambda was: was | {"ingest": "text"}),
+        ("ingest", lambda _: [1]),
+        ("subject", lambda was: (was[0], pack("subject", 1, {}, {}))),
+        ("subject", lambda was: (was[0], pack("subject", 99, {}, {}))),
+        ("subject", lambda was: (*was, 3)),
+    ],
+)
+def test_its_time_cannot_be_reset(half: Path, step: str, to: Any) -> None:  # noqa: F811
+    """Frames that are cut, of another version, or hold something else."""
+    with opened(half) as look:
+        partitions = look.describe()["partitions"]
+    change(half, step, to)
+    refused(half, max(partitions, key=lambda name: partitions[name]["watermark_us"]))
+
+
+def test_what_is_no_state_directory_has_no_time_to_reset(half: Path, tmp_path: Path) -> None:  # noqa: F811
+    """A savepoint stays as it is; a store that is cut, one that is empty, a file, nothing at all."""
+    create(half, tmp_path / "copy")
+    assert "is a savepoint, which stays as it was written" in refused(tmp_path / "copy", "p")
+    assert list(damaged(tmp_path / "copy", read(tmp_path / "copy"))) == []
+    part = half / "store" / "part-1.sqlite3"
+    part.write_bytes(part.read_bytes()[:-5000])
+    refused(half, "p")
+    (tmp_path / "empty" / "store").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for place in ("empty", "file", "nothing"):
+        refused(tmp_path / place, "p")
+
+
+def refused(state: Path, partition: str) -> str:
+    """What is said, in one line."""
+    with pytest.raises(SnapshotError) as error:
+        reset_time(state, partition)
+    assert "\n" not in str(error.value)
+    return str(error.value)

@@ -11,17 +11,14 @@ from typing import Any
 import pytest
 
 from flows.config import loads
-from flows.engine.plan import Options, Plan, partitions_of
+from flows.engine.plan import Options
 from flows.engine.run import execute
 from flows.job import Job
-from flows.local import LocalDriver
-from flows.operators.messages import Stream
-from flows.sinks.specs import JsonlSink, open_sink
 from flows.sources.base import Source
 from flows.sources.files import FilesSpec
-from flows.worker import JobStages
+from tests.engine.beside import ToldAll, audit_of, plan_beside, run_beside_local, same_all
 from tests.engine.interrupted import AtRead, die
-from tests.engine.scenarios import SCENARIOS, STREAMS, Told, openers, same, told, write_files
+from tests.engine.scenarios import SCENARIOS, told, write_files
 
 _MORE = """
 [detectors.judge]
@@ -42,7 +39,6 @@ kind = "stdin"
 reads = "labels"
 """
 _BEGAN = 1_700_000_000
-STREAMS_TOLD = (*STREAMS, Stream.AUDIT)
 
 
 def told_lines() -> tuple[list[bytes], list[bytes]]:
@@ -88,48 +84,25 @@ class Inputs:
         return [events or self.events, self.labels, self.control]
 
 
-READS = {"labels": "labels", "control": "control"}
-
-
 def job() -> Job:
     return loads(SCENARIOS["hot_card"].config + _MORE, "scenario").job()
 
 
-def audit_of(directory: Path) -> list[str]:
-    """Where the commands' file lies is not the point, and the id goes by it."""
-    records = map(json.loads, (directory / "audit.jsonl").read_text().splitlines())
-    return sorted(json.dumps({k: v for k, v in r.items() if k not in ("audit_id", "source")}) for r in records)
+def run_local(inputs: Inputs, out: Path, batch_lines: int = 8192) -> ToldAll:
+    return run_beside_local(job(), inputs.sources(), out, batch_lines)
 
 
-def run_local(inputs: Inputs, out: Path, batch_lines: int = 8192) -> tuple[Told, list[str]]:
-    out.mkdir()
-    sinks = {s: [open_sink(JsonlSink(str(out / f"{s}.jsonl")), s.value)] for s in STREAMS_TOLD}
-    partitions = [source.open(name) for source in inputs.sources() for name in source.partition_names()]
-    summary = LocalDriver(job(), partitions, sinks, batch_lines, reads=READS).run()
-    for opened in sinks.values():
-        opened[0].close()
-    return told(out, summary), audit_of(out)
-
-
-def plan(inputs: Inputs, out: Path, options: Options, events: Source | None = None) -> Plan:
-    from flows.assemble import Opener
-
-    sources = partitions_of(inputs.sources(events))
-    audit = {"audit": (Stream.AUDIT, Opener(JsonlSink(str(out / "audit.jsonl")), "audit", "run"))}
-    return Plan(JobStages(job(), tuple(sources), READS).stages(), sources, openers(out) | audit, options)
-
-
-def run_bytewax(inputs: Inputs, out: Path, options: Options, events: Source | None = None) -> tuple[Told, list[str]]:
-    return told(out, execute(plan(inputs, out, options, events))), audit_of(out)
+def run_bytewax(inputs: Inputs, out: Path, options: Options, events: Source | None = None) -> ToldAll:
+    return told(out, execute(plan_beside(job(), inputs.sources(events), out, options))), audit_of(out)
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Told, list[str]]:
+def reference(tmp_path_factory: pytest.TempPathFactory) -> ToldAll:
     place = tmp_path_factory.mktemp("reference")
     return run_local(Inputs.write(place), place / "out")
 
 
-def test_worth_comparing(reference: tuple[Told, list[str]]) -> None:
+def test_worth_comparing(reference: ToldAll) -> None:
     """Rows are joined with labels, those who learn from them say something; every command is on record."""
     (records, totals), audit = reference
     assert totals["labels"]["read"] == 182
@@ -154,11 +127,6 @@ def test_worth_comparing(reference: tuple[Told, list[str]]) -> None:
     ]
     assert paused
     assert set(paused) == {None}
-
-
-def same_all(one: tuple[Told, list[str]], other: tuple[Told, list[str]]) -> None:
-    same(one[0], other[0])
-    assert one[1] == other[1]
 
 
 @pytest.mark.parametrize("batch_lines", [13, 700])

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -60,9 +61,16 @@ class Broker:
                 assert alive, self._log.read_text()[-3000:]
 
     def pause(self) -> None:
-        """Its clients get no answers."""
+        """Its clients get no answers from now on.
+
+        The signal stops all threads once the first of them has been given a turn; until then the others go on, which on
+        a busy machine is long enough to answer.
+        """
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        process = psutil.Process(self._process.pid)
+        while not all(_is_stopped(process.pid, thread.id) for thread in process.threads()):
+            time.sleep(0.001)
 
     def resume(self) -> None:
         assert self._process is not None
@@ -75,6 +83,11 @@ class Broker:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _is_stopped(pid: int, thread: int) -> bool:
+    # proc_pid_stat(5): the state comes after the name, which may hold anything.
+    return Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 @contextmanager

@@ -5,15 +5,14 @@ is in them, the only thing that comes out is an error of ours.
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import state.snapshot
@@ -31,71 +30,23 @@ from flows.sinks.store import AlertStore
 from flows.wire.reject import BadLineError
 from flows.wire.told import read_command, read_label
 from flows.worker import work
-from state.errors import ConfigError, DriftnetError, SnapshotError
+from state.errors import SnapshotError
 from state.snapshot import unpack
-from tests.unit.cli.conftest import SMALL
+from tests.property.edits import FEW, MANY, Edits, edited, edits, only_ours, values
+from tests.small import BASE, SMALL
 
-JOB: Final = """
-[job]
-name = "small"
-extends = "none"
-key_groups = 2
-[event]
-id = "event_id"
-time = { path = "event_time", unit = "ms" }
-[event.columns]
-type = { kind = "enum", required = true, values = ["play", "skip"] }
-track = { path = "track_id", kind = "id" }
-[features]
-plays = { kind = "count", where = { type = "play" }, log = true }
-tracks = { kind = "nunique", column = "track", log = true }
-[windows]
-w5m = { kind = "tumbling", size = "5m" }
-[detectors]
-extremes = { type = "ecod", params = { ready = 8 } }
-loda = { type = "river", params = { warmup = 64 } }
-own = { type = "history_baseline" }
-[alerts]
-line = 0.3
-candidate_line = 0.5
-[sources.main]
-kind = "simulator"
+JOB: Final = (
+    BASE
+    + """
 users = 200
 duration = "1h"
-tracks = 2000
+[detectors.loda]
+type = "river"
+params = { warmup = 64 }
+[detectors.own]
+type = "history_baseline"
 """
-MANY: Final = settings(max_examples=300, deadline=None)
-FEW: Final = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-Edits = list[tuple[float, int, bytes]]
-edits: Final = st.lists(
-    st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 8), st.binary(max_size=8)), min_size=1, max_size=3
 )
-"""Places in a text as a share of it, how many bytes are taken out there, and what is put in."""
-values: Final = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def edited(data: bytes, changes: Edits) -> bytes:
-    for where, gone, put in changes:
-        at = int(where * len(data))
-        data = data[:at] + put + data[at + gone :]
-    return data
-
-
-@contextmanager
-def only_ours() -> Iterator[None]:
-    """Passes errors of ours; those of a configuration have a line for each key, all others one line."""
-    found: DriftnetError | None = None
-    try:
-        yield
-    except DriftnetError as error:
-        found = error
-    if found is not None:
-        assert all(str(found).splitlines())
-        assert isinstance(found, ConfigError) or str(found).count("\n") == 0
 
 
 @pytest.fixture(scope="module")

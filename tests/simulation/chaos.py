@@ -1,4 +1,5 @@
-"""Promise P3 under fire: runs that are killed, resumed and rescaled again and again say what a quiet run says.
+"""Promise P3 under fire: runs that are killed, resumed and rescaled again and again say what a quiet run says, whatever
+strangers send meanwhile (tests.simulation.strangers).
 
 `python -m tests.simulation.chaos --kills 500 --seed 1` (`make chaos`). A life is one job from its beginning to its end
 through some dozens of kills; then its complete records and totals are compared with those of the local driver. A life
@@ -6,6 +7,7 @@ that fails prints the command that repeats it.
 """
 
 import argparse
+import faulthandler
 import logging
 import os
 import random
@@ -15,7 +17,8 @@ import sys
 import time
 import traceback
 from collections import Counter
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -27,19 +30,24 @@ import orjson
 from flows.assemble import Opener
 from flows.engine.plan import Options
 from flows.engine.run import execute
-from flows.job import Job
+from flows.engine.supervise import Restarts
 from flows.operators.messages import Stream
 from flows.sinks.specs import SqliteSink
 from flows.sources.base import Source
-from tests.engine.scenarios import SCENARIOS, Told, bytewax_plan, run_local, same, told, write_files
+from tests.engine.beside import ToldAll, audit_of, plan_beside, run_beside_local, same_all
+from tests.engine.scenarios import SCENARIOS, told
 from tests.simulation.fault_points import POINTS, arm
+from tests.simulation.strangers import job, write_sources
 
-_PARTS: Final = 2
 _KILLS_PER_LIFE: Final = 40
 _RANDOM: Final = "a random moment"
-_MEMBER: Final = "one of two processes"
-_PARENT: Final = "the parent of two processes"
-_HANG_S: Final = 120.0
+_MEMBER: Final = "one of the processes"
+_SIGTERM: Final = "one of the processes, by SIGTERM"
+_PARENT: Final = "the parent of the processes"
+_HANG_UP: Final = "SIGHUP to the run"
+_DEATHS: Final = {_MEMBER: ("exit code -9",), _SIGTERM: ("which it alone got", "exit code -15")}
+"""What a run says of them that ends with one of its processes."""
+_HANG_S: Final = 300.0
 
 
 class ChaosError(AssertionError):
@@ -48,12 +56,16 @@ class ChaosError(AssertionError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One process, or a parent with two.  point: where it is killed, "" for nowhere.  hits, after_s: when."""
+    """One process, or a parent with others.  point: where it is killed, "" for nowhere.  hits, after_s: when.
+
+    victim: which of the processes.
+    """
 
     options: Options
     point: str = ""
     hits: int = 0
     after_s: float = 0.0
+    victim: int = 0
 
 
 @dataclass
@@ -70,11 +82,13 @@ class Life:
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)
         self.name = self._rng.choice(sorted(SCENARIOS))
-        self.source = write_files(self.name, _PARTS, self.place)
+        self.sources = write_sources(self.name, self.place)
         self._usual_s = 1.0
 
-    def live(self) -> Told:
-        """What is found at the end.  Raises ChaosError when a process ends otherwise than by the kill or its work."""
+    def live(self) -> ToldAll:
+        """What is found at the end.  Raises ChaosError when a process ends otherwise than by what befell it, or its
+        work.
+        """
         while True:
             attempt = self._draw() if self.kills.total() < self.kills_max else Attempt(self._options(1))
             self.attempts += 1
@@ -85,7 +99,7 @@ class Life:
             if attempt.point == _RANDOM:
                 self._usual_s = min(4.0, max(self._usual_s, time.monotonic() - started_s))
 
-    def _options(self, processes: int) -> Options:
+    def _options(self, processes: int, restarts: int = 0) -> Options:
         rng = self._rng
         return Options(
             workers=1 if processes > 1 else rng.choice([1, 1, 2, 3, 4]),
@@ -93,33 +107,41 @@ class Life:
             batch_lines=rng.choice([60, 150, 400]),
             epoch_s=rng.choice([0.0, 0.005, 0.05]),
             state_dir=self.place / "state",
+            restarts=Restarts(restarts, pause_s=0.01),
         )
 
     def _draw(self) -> Attempt:
         rng = self._rng
-        if self.clusters and rng.random() < 0.04:
-            return Attempt(self._options(2), rng.choice([_MEMBER, _PARENT]), after_s=rng.uniform(1.5, 3.5))
-        if rng.random() < 0.35:
-            return Attempt(self._options(1), _RANDOM, after_s=rng.uniform(0.02, 1.2 * self._usual_s))
-        point = rng.choice(sorted(POINTS))
-        return Attempt(self._options(1), point, hits=rng.randint(1, POINTS[point][3]))
+        if self.clusters and rng.random() < 0.08:
+            point = rng.choice([_MEMBER, _SIGTERM, _SIGTERM, _PARENT, _HANG_UP])
+            options = self._options(2, rng.choice([0, 2]))
+            return Attempt(options, point, after_s=rng.uniform(1.5, 3.5), victim=rng.randrange(2))
+        if rng.random() < 0.4:
+            point = _HANG_UP if rng.random() < 0.15 else _RANDOM
+            return Attempt(self._options(1), point, after_s=rng.uniform(0.02, 1.2 * self._usual_s))
+        # Nothing is restored in a first run.
+        point = rng.choice([p for p in sorted(POINTS) if self.attempts or not p.startswith("while")])
+        return Attempt(self._options(1), point, hits=1 + int(POINTS[point][3] * rng.random() ** 3))
 
     def _run(self, attempt: Attempt) -> bool:
-        """Whether it came to the end of the input."""
+        """Whether it came to the end of the input, and nothing befell it."""
         log = self.place / "log.txt"
         child = os.fork()
         if not child:
-            _child(attempt, job(self.name), self.source, self.place, log)
-        status = _wait(child, attempt)
+            _child(attempt, self.name, self.sources, self.place, log)
+        status, struck = _wait(child, attempt, log)
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
-            return True
-        if attempt.point and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-            return False
-        if attempt.point == _MEMBER and "exit code -9" in log.read_text():
+            # One that has drained goes on; so does one that ended a moment before, or has started again by itself.
+            return not struck
+        if os.WIFSIGNALED(status) and attempt.point:
+            expected = signal.SIGHUP if attempt.point == _HANG_UP else signal.SIGKILL
+            if os.WTERMSIG(status) == expected:
+                return False
+        if any(word in log.read_text() for word in _DEATHS.get(attempt.point, ())):
             return False
         raise ChaosError(f"{attempt}: ended with status {status}\n{log.read_text()[-3000:]}")
 
-    def _found(self) -> Told:
+    def _found(self) -> ToldAll:
         """The records; each file's lines are whole, and the store has each alert once."""
         out = self.place / "out"
         for file in out.glob("*.jsonl"):
@@ -132,7 +154,7 @@ class Life:
             stored = sorted(id_ for (id_,) in db.execute("SELECT id FROM alerts"))
         assert stored == sorted(r["alert_id"] for r in records), "the store has other alerts than the file"
         summary = orjson.loads((self.place / "summary.json").read_bytes())
-        return told(out, _Summary(summary))  # type: ignore[arg-type]
+        return told(out, _Summary(summary)), audit_of(out)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -146,29 +168,25 @@ class _Summary:
 
 
 @cache
-def job(name: str) -> Job:
-    return SCENARIOS[name].job()
-
-
-@cache
-def reference(name: str) -> Told:
+def reference(name: str) -> ToldAll:
     """What the local driver says, in one go."""
     with TemporaryDirectory() as folder:
         place = Path(folder)
-        return run_local(job(name), write_files(name, _PARTS, place), place / "out", 8192)
+        return run_beside_local(job(name), write_sources(name, place), place / "out")
 
 
-def _child(attempt: Attempt, job_: Job, source: Source, place: Path, log: Path) -> None:
+def _child(attempt: Attempt, name: str, sources: Sequence[Source], place: Path, log: Path) -> None:
     """Never returns."""
     code = 7
     try:
         fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(fd, 1)
         os.dup2(fd, 2)
+        faulthandler.register(signal.SIGUSR1)
         logging.basicConfig(level=logging.WARNING, stream=os.fdopen(fd, "w"), force=True)
         if attempt.hits:
             arm(attempt.point, attempt.hits)
-        plan = bytewax_plan(job_, source, place / "out", attempt.options)
+        plan = plan_beside(job(name), sources, place / "out", attempt.options)
         store = Opener(SqliteSink(str(place / "out" / "store.db")), "alerts", "run")
         plan = replace(plan, openers={**plan.openers, "store": (Stream.ALERTS, store)})
         summary = execute(plan)
@@ -181,33 +199,36 @@ def _child(attempt: Attempt, job_: Job, source: Source, place: Path, log: Path) 
         os._exit(code)
 
 
-def _wait(child: int, attempt: Attempt) -> int:
-    """The child's status; kills it, or what it has started, when it is time."""
-    started_s, due = time.monotonic(), bool(attempt.after_s)
+def _wait(child: int, attempt: Attempt, log: Path) -> tuple[int, bool]:
+    """The child's status, and whether it was struck, or what it has started, when it was time."""
+    started_s, struck = time.monotonic(), False
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return status
+            return status, struck
         passed_s = time.monotonic() - started_s
-        if due and passed_s >= attempt.after_s:
-            due = False
-            _kill(child, attempt)
+        if attempt.after_s and not struck and passed_s >= attempt.after_s:
+            struck = _strike(child, attempt)
         if passed_s > _HANG_S:
+            os.kill(child, signal.SIGUSR1)  # it says where it is
+            time.sleep(2.0)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            raise ChaosError(f"{attempt}: still running after {_HANG_S:.0f} s")
+            raise ChaosError(f"{attempt}: still running after {_HANG_S:.0f} s\n{log.read_text()[-6000:]}")
         time.sleep(0.002)
 
 
-def _kill(child: int, attempt: Attempt) -> None:
-    if attempt.point != _MEMBER:
-        os.kill(child, signal.SIGKILL)
-        return
+def _strike(child: int, attempt: Attempt) -> bool:
+    """Whether there was somebody to strike."""
+    if attempt.point not in (_MEMBER, _SIGTERM):
+        os.kill(child, signal.SIGHUP if attempt.point == _HANG_UP else signal.SIGKILL)
+        return True
     members = [p for p in map(int, _children(child)) if "spawn_main" in _command(p)]
-    if members:
-        os.kill(members[-1], signal.SIGKILL)
-    else:
-        os.kill(child, signal.SIGKILL)
+    if len(members) < attempt.options.processes:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(members[attempt.victim], signal.SIGTERM if attempt.point == _SIGTERM else signal.SIGKILL)
+    return True
 
 
 def _children(process: int) -> list[str]:
@@ -225,7 +246,8 @@ def survive(seed: int, kills_max: int = _KILLS_PER_LIFE, *, clusters: bool = Tru
     """One life, compared.  Raises AssertionError when its records are not those of a quiet run."""
     with TemporaryDirectory(prefix="driftnet-chaos-") as folder:
         life = Life(seed, Path(folder), kills_max, clusters)
-        same(life.live(), reference(life.name))
+        expected = reference(life.name)  # first: what it imports need not be imported again by each child
+        same_all(life.live(), expected)
         return life
 
 

@@ -80,3 +80,22 @@ def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: boo
         if isinstance(item, Output) and item.stream is Stream.COUNTS:
             counted.update(item.records[0])
     assert (counted["accepted"], counted["duplicate"], subjects.rows_waiting) == (1000, 1000, 0)
+
+
+@pytest.mark.parametrize("first", ["events", "labels"])
+def test_windows_end_with_the_events_whichever_partition_ends_first(first: str) -> None:
+    """Labels that are dated long after the last event make no silence out of the end of a file."""
+    job = loads(CONFIG.replace('"tumbling"', '"sliding"\nslide = "1m"')).job()
+    subjects = SubjectOperator(job, 0, ("p", "l"), told=("l",))
+    ingest = Ingest(job, "p")
+    texts = [{"event_id": f"e{i}", "user_id": "ann", "event_time": T0_MS + i * 1000} for i in range(90)]
+    events = [*ingest.process(Lines([orjson.dumps(e) for e in texts], range(90), "f")), *ingest.finish()]
+    messages = {
+        "events": [m for _, m in (sent for sent in events if isinstance(sent, tuple))],
+        "labels": [GroupInput("l", T0_MS * 1000 + 3 * 60 * SECOND_US), GroupInput("l", END_OF_TIME_US)],
+    }
+    out = [
+        o for name in sorted(messages, key=lambda n: n != first) for m in messages[name] for o in subjects.process(m)
+    ]
+    ends = [rows.end_us for _, message in (o for o in out if isinstance(o, tuple)) for rows in message.rows]
+    assert [end // (60 * SECOND_US) - T0_MS // 60_000 for end in ends] == [1, 2]

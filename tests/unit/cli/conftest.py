@@ -8,42 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
-
-SMALL = """
-[job]
-name = "small"
-extends = "none"
-key_groups = 2
-[event]
-id = "event_id"
-time = { path = "event_time", unit = "ms" }
-[event.columns]
-type = { kind = "enum", required = true, values = ["play", "skip"] }
-track = { path = "track_id", kind = "id" }
-[features]
-plays = { kind = "count", where = { type = "play" }, log = true }
-tracks = { kind = "nunique", column = "track", log = true }
-[windows]
-w5m = { kind = "tumbling", size = "5m" }
-[detectors]
-extremes = { type = "ecod", params = { ready = 8 } }
-[calibration]
-ready = 64
-[drift]
-monitors = {}
-[alerts]
-line = 0.3
-candidate_line = 0.5
-[sources.main]
-kind = "simulator"
-users = 600
-duration = "2h"
-tracks = 2000
-campaigns = ["loop_bot"]
-[sinks]
-alerts = [{ kind = "sqlite", path = "driftnet.db" }]
-"""
-"""One window, one detector, and a line so high that an hour of events gives alerts."""
+from tests.small import SMALL
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.forget.records import About, forget_in_lines
-from tests.unit.cli.conftest import SMALL, Cli
+from tests.small import SMALL
+from tests.unit.cli.conftest import Cli
 
 BAD = """[sources.main]
 bad_line_share = 0.05"""

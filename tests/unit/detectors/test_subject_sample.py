@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.features.hashing import mix
 from detectors.subject_sample import LEAST, SubjectSample
 from state.types import DAY_US, HOUR_US
 
@@ -104,3 +105,20 @@ def test_a_resumed_sample_is_the_same_to_the_bit() -> None:
             twin = SubjectSample.resume(meta, {name: array.copy() for name, array in arrays.items()})
     assert np.array_equal(sample.rows(), twin.rows(), equal_nan=True)
     assert sample.state()[0] == twin.state()[0]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_who_is_forgotten_leaves_no_row_and_no_hash(waits: bool) -> None:
+    """From the sample, and from a small round that waits; the others stay, and go on after a restart."""
+    sample = SubjectSample(1, 4096)
+    add(sample, np.arange(100, dtype=np.uint64), 1.0, HOUR_US)
+    if waits:
+        add(sample, who(7, 8), 5.0, 2 * HOUR_US)
+    sample.forget(7)
+    meta, arrays = sample.state()
+    assert not np.isin(mix(who(7)), arrays["key"]).any()
+    assert arrays["waiting_for"].tolist() == ([8] if waits else [])
+    again = SubjectSample.resume(meta, arrays)
+    add(again, np.arange(1000, 1100, dtype=np.uint64), 2.0, 3 * HOUR_US)
+    assert again.subjects == 199
+    assert again.rows()[0].tolist().count(5.0) == waits

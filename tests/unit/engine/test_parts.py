@@ -20,7 +20,7 @@ from flows.engine.watch import FirstError, Watch
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
 from state.errors import SnapshotError, SourceError
-from state.types import END_OF_TIME_US, START_OF_TIME_US
+from state.types import END_OF_TIME_US, SECOND_US, START_OF_TIME_US
 from tests.engine.fakes import GROUPS, FileSink, Numbers, plan, stages
 
 
@@ -159,9 +159,12 @@ class TestSource:
         assert opened.next_awake() is not None
         (note,) = context.monitor.status.notes.values()
         assert note == "held back, because it is ahead of p1, for which all windows wait"
+        ahead_s = (opened._ingest.watermark_us + 10**13) / SECOND_US
+        assert summary([context.monitor.status], 1.0, running=True).to_json()["held_back"] == {"p0": ahead_s}
         context.pace.heard("p1", 0)
         assert opened.next_batch() != []
         assert not context.monitor.status.notes
+        assert not context.monitor.status.held_back
 
     def test_source_is_told_what_is_saved(self) -> None:
         """A position is told when the next one is taken, for then it is on the disk; the last one at the end."""

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
 
@@ -180,6 +181,9 @@ class Wild(EcodSpec):
                 os.kill(os.getpid(), signal.SIGKILL)
             case 66:
                 raise SystemExit(3)
+            case 68:
+                files = [f.resolve().name for f in Path("/proc/self/fd").iterdir() if int(f.name) > 2]
+                raise LookupError(f"{signal.getitimer(signal.ITIMER_REAL)[0] > 0.0}, {' '.join(files)}")
             case 67 if os.getpid() == MAIN:
                 raise OSError("only here")
         return EcodSpec.build(self, features, resume)
@@ -213,6 +217,16 @@ def test_whatever_a_command_leads_to_it_is_refused(remember: int, said: str, mon
     cohort.again()
     cohort.play()
     assert cohort.learned() > 12
+
+
+def test_who_tries_it_outlives_no_run(tmp_path: Path) -> None:
+    """When the run is killed meanwhile, nobody holds its files, and the trial comes to an end by itself."""
+    cohort = Cohort(WILD)
+    with (tmp_path / "lock").open("w"):
+        (record,) = cohort.play(command("tune", remember=68))
+    assert "LookupError: True, " in record["detail"]
+    assert "pipe:" in record["detail"]
+    assert "lock" not in record["detail"]
 
 
 def test_a_state_larger_than_allowed_is_refused() -> None:
