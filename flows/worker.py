@@ -11,7 +11,7 @@ from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.engine.stages import Stages
 from flows.job import Job
-from flows.layout import layout, replaceable
+from flows.layout import Layout, layout, replaceable
 from flows.operators.alerts import AlertOperator
 from flows.operators.ingest import Ingest
 from flows.operators.population import PopulationOperator
@@ -32,11 +32,13 @@ class JobStages:
     """Builds the operators of a job.  Picklable.
 
     partitions: the names of all source partitions.  reads: of those that are not events, "labels" or "control".
+    unsaid: the layout of saved state that does not say its own; None for the job's.
     """
 
     job: Job
     partitions: tuple[str, ...]
     reads: Mapping[str, str] = field(default_factory=dict)
+    unsaid: Layout | None = None
 
     def ingest(self, partition: str, /, *, resume: bytes | None) -> Ingest | Told:
         """The first stage of one source partition."""
@@ -46,17 +48,17 @@ class JobStages:
     def subject(self, group: int, /, *, resume: Saved | None) -> SubjectOperator:
         """The subject stage of one key group."""
         with reading(f"key group {group}"):
-            return SubjectOperator(self.job, group, self.partitions, resume)
+            return SubjectOperator(self.job, group, self.partitions, resume, self.unsaid)
 
     def population(self, cohort: str, /, *, resume: Saved | None) -> PopulationOperator:
         """The population stage of one cohort."""
         with reading(f"cohort {cohort}"):
-            return PopulationOperator(self.job, cohort, resume)
+            return PopulationOperator(self.job, cohort, resume, self.unsaid)
 
     def alerts(self, _: None, /, *, resume: Saved | None) -> AlertOperator:
         """The alert policy."""
         with reading("alert policy"):
-            return AlertOperator(self.job, resume)
+            return AlertOperator(self.job, resume, self.unsaid)
 
     def stages(self) -> Stages:
         """All of them, as the engine takes them."""

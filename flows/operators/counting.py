@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import numpy as np
@@ -155,8 +156,8 @@ class Counting:
             "cohort": self._cohort.snapshot(chunks),
         }
 
-    def restore(self, frames: dict[str, bytes], chunks: Chunks) -> None:
-        """Takes what `snapshots` gave."""
+    def restore(self, frames: dict[str, bytes], chunks: Chunks, cold: AbstractSet[str] = frozenset()) -> None:
+        """Takes what `snapshots` gave.  cold: sequences that remember nothing yet."""
         self.slots.restore(frames["slots"], chunks)
-        self._sequences.carry.restore(frames["carry"], chunks)
+        self._sequences.carry.restore(frames["carry"], chunks, self._sequences.remembered(cold))
         self._cohort.restore(frames["cohort"], chunks)
