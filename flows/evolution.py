@@ -7,13 +7,10 @@ whose window began earlier, and of a new window those that began earlier are not
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
-from detectors.features.finish import parts
 from flows.job import DetectorUse, Job
 from flows.layout import Layout, WindowLayout, layout_of
 from state.chunks import Chunks, Latest, Saved
@@ -25,29 +22,12 @@ _KIND: Final = "layout"
 _VERSION: Final = 1
 
 
-@lru_cache(maxsize=8)
-def current_layout(job: Job) -> Layout:
-    """As `layout_of`, which takes a while."""
-    return layout_of(job)
-
-
-def to_plain(layout: Layout) -> dict[str, Any]:
-    """As JSON values."""
-    plain: dict[str, Any] = msgspec.to_builtins(layout)
-    return plain
-
-
-def from_plain(plain: Any) -> Layout:
-    """What `to_plain` gave.  Raises ValueError for something else."""
-    return msgspec.convert(plain, Layout)
-
-
 class LayoutNote:
     """Where an operator says what its state is made of.  The layout is a chunk, written once."""
 
     def __init__(self, job: Job) -> None:
-        self._layout = current_layout(job)
-        self._frame = pack(_KIND, _VERSION, to_plain(self._layout), {})
+        self._layout = layout_of(job)
+        self._frame = pack(_KIND, _VERSION, self._layout.to_plain(), {})
         self._latest = Latest()
 
     def put(self, chunks: Chunks) -> list[int]:
@@ -64,17 +44,8 @@ class LayoutNote:
         if _KIND in meta:
             refs = saved.chunks.refs(np.array([meta[_KIND]], np.int64))
             frame = self._latest.get(saved.chunks, [_KIND], refs)[_KIND]
-            found = from_plain(unpack(frame, _KIND, (_VERSION,))[1])
+            found = Layout.from_plain(unpack(frame, _KIND, (_VERSION,))[1])
         return None if found == self._layout else found
-
-
-def kept_windows(saved: Layout, now: Layout) -> dict[str, WindowLayout]:
-    """Windows that are the same ones, as they were saved; their features may be others."""
-    return {
-        name: before
-        for name, before in saved.windows.items()
-        if name in now.windows and now.windows[name].spec == before.spec
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +68,7 @@ class WindowFit:
 
     def same_for(self, use: DetectorUse) -> bool:
         """Whether a detector sees what it saw when its state was saved."""
-        return self.saved.inputs(use) == self.now.inputs(use)
+        return self.saved.inputs(use.features) == self.now.inputs(use.features)
 
     @property
     def new(self) -> frozenset[str]:
@@ -110,8 +81,8 @@ def window_fits(job: Job, saved: Layout | None) -> dict[str, WindowFit | None]:
     if saved is None:
         return dict.fromkeys(w.window.name for w in job.windows)
     found: dict[str, WindowFit | None] = {}
-    now = current_layout(job)
-    for name, before in kept_windows(saved, now).items():
+    now = layout_of(job)
+    for name, before in saved.kept_windows(now).items():
         at = {feature: i for i, feature in enumerate(before.features)}
         columns = np.array([at.get(feature, -1) for feature in now.windows[name].features], np.int64)
         found[name] = WindowFit(before, now.windows[name], columns)
@@ -122,14 +93,15 @@ class Evolution:
     """What becomes of one key group's state."""
 
     def __init__(self, job: Job, saved: Layout) -> None:
-        self._now = now = current_layout(job)
+        self._now = now = layout_of(job)
         self._saved = saved
         self._columns = {c.name: c for c in job.schema.columns if c.name in now.columns}
         self.rows = RowFit({name: self._column(name) for name in now.columns})
         self.cold_sequences = frozenset(
             name for name, meaning in now.sequences.items() if saved.sequences.get(name) != meaning
         )
-        self.windows = kept_windows(saved, now)
+        self.windows = saved.kept_windows(now)
+        self.unknown = {name: saved.unknown(name, now) for name in self.windows}
 
     def _column(self, name: str) -> ColumnFit:
         kind = self._columns[name].kind
@@ -156,13 +128,6 @@ class Evolution:
         sums, mins, maxs, bits = rows
         return CellFit(sums, mins, maxs, bits, table_map(tables))
 
-    def unknown(self, window: str) -> frozenset[str]:
-        """Parts that the saved cells of a window do not have."""
-        held = self._saved.windows[window].tables
-        saved = {part for group in self._saved.parts[:-1] for part in group}
-        saved |= {self._saved.parts[-1][number] for number in held}
-        return frozenset(part for group in self._now.parts for part in group if part not in saved)
-
 
 @dataclass(slots=True)
 class Since:
@@ -184,11 +149,11 @@ class Since:
         kept = evolution.windows.keys()
         self.windows = {n: us for n, us in self.windows.items() if n in kept}
         self.windows |= dict.fromkeys(names - kept, since_us)
-        self.parts = {n: self.parts.get(n, {}) | dict.fromkeys(evolution.unknown(n), since_us) for n in sorted(kept)}
+        self.parts = {n: self.parts.get(n, {}) | dict.fromkeys(evolution.unknown[n], since_us) for n in sorted(kept)}
 
     def forget(self, job: Job, closed_us: int) -> None:
         """What no window that is still open can tell any more."""
-        span = {w.window.name: w.window.span_us for w in job.windows}
+        span = {w.window.name: w.window.span_us + w.window.gap_us for w in job.windows}
         self.windows = {n: us for n, us in self.windows.items() if us + span[n] > closed_us}
         self.parts = {
             n: left
@@ -196,20 +161,12 @@ class Since:
             if (left := {part: us for part, us in of.items() if us + span[n] > closed_us})
         }
 
-    def features(self, job: Job) -> dict[str, I64]:
+    def features(self, layout: Layout) -> dict[str, I64]:
         """Window -> (F,) since when each feature has counted, START_OF_TIME_US for ever; for windows with new ones."""
-        declared = {f.name: f for f in job.features}
-        kernel, meanings = job.plan.kernel.rows, current_layout(job).parts
-        meaning = {
-            part: said for group, of in zip(kernel, meanings, strict=True) for part, said in zip(group, of, strict=True)
-        }
         found = {}
-        for window in job.windows:
-            new = self.parts.get(window.window.name, {})
-            since = [
-                max(new.get(meaning[part], START_OF_TIME_US) for part in parts(declared[name]))
-                for name in window.features
-            ]
+        for name, window in layout.windows.items():
+            new = self.parts.get(name, {})
+            since = [max(new.get(p, START_OF_TIME_US) for p in layout.features[f]) for f, _ in window.features]
             if any(us > START_OF_TIME_US for us in since):
-                found[window.window.name] = np.array(since, np.int64)
+                found[name] = np.array(since, np.int64)
         return found

@@ -6,11 +6,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
 
 from detectors.features.declare import FeatureDecl, SequenceDecl
+from detectors.features.finish import parts
 from detectors.features.kernel import Part, PartKind
 from flows.job import DetectorUse, Job
+from state.errors import SnapshotError
 from state.schema import Kind
 
 Settings = Mapping[str, str]
@@ -55,35 +60,67 @@ class WindowLayout:
     features: tuple[tuple[str, str], ...]
     tables: tuple[int, ...]
 
-    def inputs(self, use: DetectorUse) -> tuple[tuple[str, str], ...]:
-        """What a detector sees of the window."""
-        return tuple(f for f in self.features if not use.features or f[0] in use.features)
+    def inputs(self, chosen: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """What a detector with these features, or all where there are none, sees of the window."""
+        return tuple(f for f in self.features if not chosen or f[0] in chosen)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What the state of a job is made of, in digests of what things mean.
 
-    columns: name -> (meaning, words of an enum).  sequences: name -> meaning.  parts: what the rows of cells mean, in
-    the order of `Cells`: sums, mins, maxs (after the event times), bits, tables.
+    columns: name -> (meaning, words of an enum).  sequences: name -> meaning.  features: name -> the parts that it is
+    computed from.  parts: what the rows of cells mean, in the order of `Cells`: sums, mins, maxs (after the event
+    times), bits, tables.
     """
 
     pane_us: int
     columns: Mapping[str, tuple[str, tuple[str, ...]]]
     sequences: Mapping[str, str]
+    features: Mapping[str, tuple[str, ...]]
     parts: tuple[tuple[str, ...], ...]
     windows: Mapping[str, WindowLayout]
 
+    def kept_windows(self, now: "Layout") -> dict[str, WindowLayout]:
+        """Windows that are the same ones in another layout, as they are here; their features may be others."""
+        return {
+            name: before
+            for name, before in self.windows.items()
+            if name in now.windows and now.windows[name].spec == before.spec
+        }
 
+    def unknown(self, window: str, now: "Layout") -> frozenset[str]:
+        """Parts of another layout that the cells of a window do not have here."""
+        here = {part for group in self.parts[:-1] for part in group}
+        here |= {self.parts[-1][number] for number in self.windows[window].tables}
+        return frozenset(part for group in now.parts for part in group if part not in here)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON values."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    @staticmethod
+    def from_plain(plain: Any) -> "Layout":
+        """What `to_plain` gave.  Raises SnapshotError for something else."""
+        try:
+            return msgspec.convert(plain, Layout)
+        except msgspec.ValidationError as error:
+            raise SnapshotError(f"layout: saved state that makes no sense: {error}; use another savepoint") from error
+
+
+@lru_cache(maxsize=8)
 def layout_of(job: Job) -> Layout:
     """The layout of the state that a job saves."""
     meanings = _Meanings(job)
     features = {f.name: meanings.feature(f) for f in job.features}
     columns = {c.name: c for c in job.schema.columns if c.name in job.columns}
+    used = {name for window in job.windows for name in window.features}
     return Layout(
         job.pane_us,
         {name: (_digest(_plain(column, "values")), column.values) for name, column in columns.items()},
         {s.name: meanings.sequence(s.name) for s in job.plan.sequences},
+        {f.name: tuple(map(meanings.part, parts(f))) for f in job.features if f.name in used},
         tuple(tuple(map(meanings.part, group)) for group in job.plan.kernel.rows),
         {
             w.window.name: WindowLayout(
@@ -161,3 +198,23 @@ def _plain(value: Any, *without: str) -> Any:
 def _digest(plain: Any) -> str:
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+_DEFAULT: Final = "as by default"
+
+
+def changes(saved: Mapping[str, Settings], now: Mapping[str, Settings]) -> dict[str, str]:
+    """Name -> how it is new, gone or set otherwise, as text."""
+    lines = {}
+    for name in sorted(saved.keys() | now.keys()):
+        before, after = saved.get(name), now.get(name)
+        if before is None or after is None:
+            lines[name] = f"{name} is {'new' if before is None else 'gone'}"
+        elif before != after:
+            told = (
+                f"{key} was {before.get(key, _DEFAULT)}, is {after.get(key, _DEFAULT)}"
+                for key in sorted(before.keys() | after.keys())
+                if before.get(key) != after.get(key)
+            )
+            lines[name] = f"{name}: {', '.join(told)}"
+    return lines

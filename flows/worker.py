@@ -10,19 +10,19 @@ from flows.engine.monitor import Progress
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.engine.stages import Stages
+from flows.fates import shape_of
 from flows.job import Job
-from flows.layout import Layout, layout, replaceable
+from flows.layout import Layout
 from flows.operators.alerts import AlertOperator
 from flows.operators.ingest import Ingest
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import Told, first_stage
 from flows.report import Summary
+from flows.saved_job import CONFIG_NOTE, unsaid_layout
 from state.chunks import Saved
 from state.snapshot import reading
 
-CONFIG_NOTE: Final = "config.toml"
-"""The effective configuration, in the state directory."""
 STARTS_NOTE: Final = "starts.json"
 """Where sources that others write to began, in the state directory."""
 
@@ -74,15 +74,16 @@ class JobStages:
             lead_us=self.job.pane_us + time.out_of_orderness_us,
             out_of_orderness_us=time.out_of_orderness_us,
             idle_timeout_us=time.idle_timeout_us,
-            layout=layout(self.job),
-            replaceable=replaceable(self.job),
+            shape=shape_of(self.job),
+            unsaid=self.unsaid,
         )
 
 
 def plan(assembly: Assembly, options: Options) -> Plan:
     """What every process of a run must know.  Raises ConfigError, SourceError."""
     sources = partitions_of(assembly.sources())
-    stages = JobStages(assembly.config.job(), tuple(sources), assembly.reads(sources)).stages()
+    unsaid = unsaid_layout(options.state_dir, assembly.config)
+    stages = JobStages(assembly.config.job(), tuple(sources), assembly.reads(sources), unsaid).stages()
     return Plan(stages, sources, assembly.openers(), options, {CONFIG_NOTE: assembly.config.to_toml()})
 
 

@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from detectors.alerting.alert import Candidate
-from flows.evolution import LayoutNote, current_layout, kept_windows
+from flows.evolution import LayoutNote
 from flows.job import Job
-from flows.layout import Layout
+from flows.layout import Layout, layout_of
 from flows.operators.messages import Output, PolicyInput, Stream
 from flows.operators.rounds import Rounds
 from state.chunks import Chunks, Latest, Saved, table_of
@@ -36,7 +36,7 @@ class AlertOperator:
             # Probabilities of version 1 meant something else: its evidence is not evidence here.
             layout = self._layout.changed(resume, meta, unsaid)
             if layout is not None:
-                gone = frozenset(layout.windows.keys() - kept_windows(layout, current_layout(job)).keys())
+                gone = frozenset(layout.windows.keys() - layout.kept_windows(layout_of(job)).keys())
             for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
                 if candidate.window not in gone:
                     self._rounds.add(candidate.end_us, candidate)

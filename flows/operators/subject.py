@@ -7,7 +7,7 @@ import numpy as np
 from detectors.alerting.alert import iso
 from flows.evolution import Evolution, LayoutNote, Since, window_fits
 from flows.job import Job
-from flows.layout import Layout
+from flows.layout import Layout, layout_of
 from flows.operators.closing import Closing
 from flows.operators.counting import Counting
 from flows.operators.messages import CohortInput, GroupInput, Output, Stream
@@ -256,5 +256,5 @@ class SubjectOperator:
             if assembling.spec.name in fits:
                 assembling.restore(frames[f"window.{assembling.spec.name}"], saved.chunks, cells)
         self._counted = meta.get("counted", self._totals())
-        self._closing.since = self._since.features(self._job)
+        self._closing.since = self._since.features(layout_of(self._job))
         self._closing.restore(own, saved.chunks, fits)

@@ -1,0 +1,56 @@
+"""The job whose state is in a directory, by what was noted beside it."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from flows.config.models import Config
+from flows.config.saved import load_saved
+from flows.engine.shape import SHAPE, read_shape
+from flows.fates import MADE_OF, UNSAID
+from flows.job import Job
+from flows.layout import Layout, layout, layout_of
+from state.errors import SnapshotError
+
+CONFIG_NOTE: Final = "config.toml"
+"""The effective configuration, in the state directory."""
+
+
+def saved_job(directory: Path, own: Config) -> tuple[Job, dict[str, Any]]:
+    """The job whose state is in a directory, and its shape.  own: the operator's configuration.
+
+    Raises SnapshotError for what cannot be read, ConfigError for a saved configuration that names other code.
+    """
+    config = directory / CONFIG_NOTE
+    try:
+        toml = config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SnapshotError(f"{config}: without the configuration the state cannot be read: {error}") from None
+    shape = read_shape(directory / SHAPE)
+    return load_saved(toml, str(config), own).job(), shape
+
+
+def unsaid_layout(directory: Path | None, config: Config) -> Layout | None:
+    """The layout of what an earlier build saved in a directory, which does not say it; None where there is nothing.
+
+    config: the operator's, which may differ from that of the state; where it does, that lies beside the state.  Raises
+    what `saved_job` does.
+    """
+    if directory is None or not (directory / SHAPE).exists():
+        return None
+    shape = read_shape(directory / SHAPE)
+    if UNSAID in shape:
+        return Layout.from_plain(shape[UNSAID])
+    if MADE_OF in shape:
+        return None
+    job = config.job()
+    if shape["layout"] != layout(job):
+        # Another host of the cluster may be writing both, the shape first, and then they are read the other way round.
+        job, shape = saved_job(directory, config)
+        if UNSAID in shape:
+            return Layout.from_plain(shape[UNSAID])
+        if layout(job) != shape["layout"]:
+            raise SnapshotError(
+                f"{directory / CONFIG_NOTE} is not the configuration that the state was saved with; run the job once as"
+                " it was then, which makes the state fit to go on with another"
+            )
+    return layout_of(job)
