@@ -6,9 +6,10 @@ from typing import Any, Final
 from flows.config.models import Config
 from flows.config.saved import load_saved
 from flows.engine.shape import SHAPE, read_shape
-from flows.fates import MADE_OF, UNSAID
+from flows.fates import MADE_OF, UNSAID, Fate, fates, shape_of
 from flows.job import Job
 from flows.layout import Layout, layout, layout_of
+from flows.savepoint.manifest import is_savepoint, require_whole
 from state.errors import SnapshotError
 
 CONFIG_NOTE: Final = "config.toml"
@@ -54,3 +55,18 @@ def unsaid_layout(directory: Path | None, config: Config) -> Layout | None:
                 " it was then, which makes the state fit to go on with another"
             )
     return layout_of(job)
+
+
+def fates_against(directory: Path, config: Config) -> list[Fate]:
+    """What would become of the state in a directory, or in a savepoint, if it went on with a configuration.
+
+    Source partitions are not asked for.  Raises what `saved_job` does.
+    """
+    if is_savepoint(directory):
+        require_whole(directory)
+    if not (directory / SHAPE).exists():
+        raise SnapshotError(f"{directory} is neither a savepoint nor a state directory: it has no {SHAPE}")
+    job, shape = config.job(), read_shape(directory / SHAPE)
+    unsaid = unsaid_layout(directory, config)
+    saved = shape if unsaid is None else {UNSAID: unsaid.to_plain()} | shape
+    return fates(saved, {"key_groups": job.key_groups, "cohorts": list(job.cohorts.names)} | shape_of(job))

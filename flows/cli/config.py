@@ -1,11 +1,16 @@
 """`driftnet config`: check a configuration, show what it amounts to."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.options import AsJson, Settings, load_config, print_json, print_text
+from flows.printing import shown
+
+if TYPE_CHECKING:
+    from flows.config.models import Config
+    from flows.fates import FateKind
 
 app = typer.Typer(no_args_is_help=True, help="Check a configuration, or show what it amounts to.")
 File = Annotated[
@@ -14,22 +19,44 @@ File = Annotated[
 
 
 @app.command()
-def check(config: File = None, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Check a configuration as a whole: keys, names, kinds, windows, detectors.
+def check(
+    config: File = None,
+    settings: Settings = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="A state directory or savepoint: say what of it would be kept, start cold, be dropped or refused.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a configuration as a whole: keys, names, kinds, windows, detectors; and, on request, what saved state would
+    become under it.  Nothing is changed.
 
-    Exit code 2 if it cannot run, or only without some of its detectors.
+    Exit code 2 if it cannot run, or only without some of its detectors, or not on that state.
 
-    Example: [bold]driftnet config check fraud.toml[/]
+    Examples:
+
+      [bold]driftnet config check fraud.toml[/]
+
+      [bold]driftnet config check fraud.toml --against state/[/]
     """
+    from flows.fates import FateKind
+
     found = load_config(config, settings)
     job = found.job()
+    fates = _fates(against, found)
+    bad = 2 if job.left_out or FateKind.REFUSED in fates else 0
     windows = {w.window.name: len(w.features) for w in job.windows}
     if as_json:
-        print_json({
+        told = {
             "job": job.name, "digest": job.digest, "windows": windows, "detectors": [d.name for d in job.detectors],
             "left_out": dict(job.left_out),
-        })  # fmt: skip
-        raise typer.Exit(2 if job.left_out else 0)
+        }  # fmt: skip
+        of_state = {"against": {kind.value: fates.get(kind, []) for kind in FateKind}}
+        print_json(told if against is None else told | of_state)
+        raise typer.Exit(bad)
     verdict = "can run, but detectors are left out" if job.left_out else "fine"
     detectors = [f"{d.name} ({d.spec.type}) on {' '.join(d.windows)}" for d in job.detectors]
     print_text(
@@ -39,7 +66,22 @@ def check(config: File = None, settings: Settings = None, as_json: AsJson = Fals
         f"  cohorts    {', '.join(job.cohorts.names)}",
         f"  sources    {', '.join(f'{name} ({s.kind})' for name, s in found.sources.items()) or 'none'}",
     )
-    raise typer.Exit(2 if job.left_out else 0)
+    if against is not None:
+        print_text(f"the state in {shown(against)}:")
+        print_text(*(f"  {kind:<9}  {shown(why)}" for kind in FateKind for why in fates.get(kind, [])))
+    raise typer.Exit(bad)
+
+
+def _fates(against: Path | None, config: "Config") -> "dict[FateKind, list[str]]":
+    """What becomes of saved state, by kind."""
+    if against is None:
+        return {}
+    from flows.saved_job import fates_against
+
+    found: dict[FateKind, list[str]] = {}
+    for fate in fates_against(against, config):
+        found.setdefault(fate.kind, []).append(fate.why)
+    return found
 
 
 @app.command()
