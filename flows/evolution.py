@@ -16,7 +16,7 @@ from flows.layout import Layout, WindowLayout, layout_of
 from state.chunks import Chunks, Latest, Saved
 from state.refit import CellFit, ColumnFit, RowFit, table_map
 from state.snapshot import pack, unpack
-from state.types import F64, I64, NO_CODE, START_OF_TIME_US
+from state.types import F64, I16, I64, NO_CODE, START_OF_TIME_US
 
 _KIND: Final = "layout"
 _VERSION: Final = 1
@@ -103,16 +103,16 @@ class Evolution:
         self.windows = saved.kept_windows(now)
         self.unknown = {name: saved.unknown(name, now) for name in self.windows}
 
+        same = saved.cohorts[0] == now.cohorts[0]
+        self.cohort_codes = _codes(saved.cohorts[1] if same else (), now.cohorts[1])
+
     def _column(self, name: str) -> ColumnFit:
         kind = self._columns[name].kind
         meaning, words = self._now.columns[name]
         before = self._saved.columns.get(name)
         if before is None or before[0] != meaning:
             return ColumnFit(kind, known=False)
-        if before[1] == words:
-            return ColumnFit(kind, known=True)
-        codes = [words.index(word) if word in words else NO_CODE for word in before[1]]
-        return ColumnFit(kind, known=True, codes=np.array([*codes, NO_CODE], np.int16))
+        return ColumnFit(kind, known=True, codes=None if before[1] == words else _codes(before[1], words))
 
     @property
     def cells(self) -> CellFit:
@@ -127,6 +127,11 @@ class Evolution:
         tables = {old: now[part] for old, part in enumerate(self._saved.parts[-1]) if part in now}
         sums, mins, maxs, bits = rows
         return CellFit(sums, mins, maxs, bits, table_map(tables))
+
+
+def _codes(before: tuple[str, ...], now: tuple[str, ...]) -> I16:
+    """Code of a word -> its code now; the last item is that of no word."""
+    return np.array([*(now.index(word) if word in now else NO_CODE for word in before), NO_CODE], np.int16)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ MADE_OF: Final = "made_of"
 """In a shape: the layout of what the job saves."""
 UNSAID: Final = "unsaid"
 """In a shape: the layout of what an earlier build saved, which does not say its own."""
+COHORT_NUMBERS: Final = "cohort_numbers"
+"""In a shape: cohort -> the number of its key, for the life of the state."""
 Shape = Mapping[str, Any]
 """JSON values, noted beside state."""
 
@@ -66,19 +68,52 @@ def fates(saved: Shape, now: Shape) -> list[Fate]:
     if before is None or after is None:
         found += [Fate(FateKind.REFUSED, why) for why in changed.values()]
     else:
-        found += _of_layout(changed, before, after)
+        found += [*_of_cohorts(saved, now), *_of_layout(changed, before, after)]
     return found + list(_of_replaceable(saved, now, before, after))
 
 
 def _refused(saved: Shape, now: Shape) -> Iterator[str]:
-    for name in ("key_groups", "cohorts"):
-        if name in saved and name in now and saved[name] != now[name]:
-            yield f"{name} was {saved[name]!r}, is {now[name]!r}"
-    fixed = ("event ids", "cohorts")
+    if saved["key_groups"] != now["key_groups"]:
+        yield f"key_groups was {saved['key_groups']!r}, is {now['key_groups']!r}"
+    fixed = ("event ids",)
     was, is_ = ({name: shape["layout"][name] for name in fixed if name in shape["layout"]} for shape in (saved, now))
     yield from changes(was, is_).values()
+    given = now.get(COHORT_NUMBERS, {})
+    if any(given.get(name, number) != number for name, number in cohort_numbers(saved, now).items()):
+        yield f"cohorts were {saved['cohorts']!r}, are {now['cohorts']!r}, under the numbers {given!r}"
     if "partitions" in now and (gone := [name for name in saved["partitions"] if name not in now["partitions"]]):
         yield f"it has read partitions that this job does not have: {', '.join(gone)}"
+
+
+def cohort_numbers(saved: Shape, now: Shape) -> dict[str, int]:
+    """Numbers for the cohorts of a job that goes on with saved state: those of before, where cohorts go by the same
+    column, and fresh ones for the others.
+    """
+    before = saved.get(COHORT_NUMBERS) or {name: number for number, name in enumerate(saved["cohorts"])}
+    fresh = max(before.values(), default=-1) + 1
+    numbers: dict[str, int] = {}
+    for name in now["cohorts"]:
+        if name in before and _column(saved) == _column(now):
+            numbers[name] = before[name]
+        else:
+            numbers[name] = fresh
+            fresh += 1
+    return numbers
+
+
+def _column(shape: Shape) -> str:
+    """What cohorts go by."""
+    return str(shape["layout"].get("cohorts", {}).get("column", ""))
+
+
+def _of_cohorts(saved: Shape, now: Shape) -> Iterator[Fate]:
+    same = _column(saved) == _column(now)
+    for name in saved["cohorts"]:
+        if not same or name not in now["cohorts"]:
+            yield Fate(FateKind.DROPPED, f"cohort {name} is gone: its state is dropped")
+    for name in now["cohorts"]:
+        if not same or name not in saved["cohorts"]:
+            yield Fate(FateKind.COLD, f"cohort {name} is new: it starts cold")
 
 
 def _of_layout(changed: Mapping[str, str], before: Layout, after: Layout) -> Iterator[Fate]:

@@ -71,7 +71,7 @@ class Layout:
 
     columns: name -> (meaning, words of an enum).  sequences: name -> meaning.  features: name -> the parts that it is
     computed from.  parts: what the rows of cells mean, in the order of `Cells`: sums, mins, maxs (after the event
-    times), bits, tables.
+    times), bits, tables.  cohorts: the column that they go by, and its words.
     """
 
     pane_us: int
@@ -80,6 +80,7 @@ class Layout:
     features: Mapping[str, tuple[str, ...]]
     parts: tuple[tuple[str, ...], ...]
     windows: Mapping[str, WindowLayout]
+    cohorts: tuple[str, tuple[str, ...]]
 
     def kept_windows(self, now: "Layout") -> dict[str, WindowLayout]:
         """Windows that are the same ones in another layout, as they are here; their features may be others."""
@@ -128,6 +129,7 @@ def layout_of(job: Job) -> Layout:
             )
             for w, plan in zip(job.windows, job.plan.windows, strict=True)
         },
+        (job.cohorts.column, job.cohorts.values),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from flows.config.models import Config
 from flows.config.saved import load_saved
 from flows.engine.shape import SHAPE, read_shape
-from flows.fates import MADE_OF, UNSAID, Fate, fates, shape_of
+from flows.fates import MADE_OF, UNSAID, Fate, cohort_numbers, fates, shape_of
 from flows.job import Job
 from flows.layout import Layout, layout, layout_of
 from flows.savepoint.manifest import is_savepoint, require_whole
@@ -55,6 +55,13 @@ def unsaid_layout(directory: Path | None, config: Config) -> Layout | None:
                 " it was then, which makes the state fit to go on with another"
             )
     return layout_of(job)
+
+
+def numbered_cohorts(directory: Path | None, job: Job) -> dict[str, int]:
+    """Numbers of the cohorts of a job that goes on from the state in a directory."""
+    if directory is None or not (directory / SHAPE).exists():
+        return {}
+    return cohort_numbers(read_shape(directory / SHAPE), {"cohorts": job.cohorts.names, "layout": layout(job)})
 
 
 def fates_against(directory: Path, config: Config) -> list[Fate]:

@@ -19,7 +19,7 @@ from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import Told, first_stage
 from flows.report import Summary
-from flows.saved_job import CONFIG_NOTE, unsaid_layout
+from flows.saved_job import CONFIG_NOTE, numbered_cohorts, unsaid_layout
 from state.chunks import Saved
 from state.snapshot import reading
 
@@ -32,13 +32,14 @@ class JobStages:
     """Builds the operators of a job.  Picklable.
 
     partitions: the names of all source partitions.  reads: of those that are not events, "labels" or "control".
-    unsaid: the layout of saved state that does not say its own; None for the job's.
+    unsaid: the layout of saved state that does not say its own; None for the job's.  cohort_numbers: see Stages.
     """
 
     job: Job
     partitions: tuple[str, ...]
     reads: Mapping[str, str] = field(default_factory=dict)
     unsaid: Layout | None = None
+    cohort_numbers: Mapping[str, int] = field(default_factory=dict)
 
     def ingest(self, partition: str, /, *, resume: bytes | None) -> Ingest | Told:
         """The first stage of one source partition."""
@@ -76,6 +77,7 @@ class JobStages:
             idle_timeout_us=time.idle_timeout_us,
             shape=shape_of(self.job),
             unsaid=self.unsaid,
+            cohort_numbers=self.cohort_numbers,
         )
 
 
@@ -83,7 +85,9 @@ def plan(assembly: Assembly, options: Options) -> Plan:
     """What every process of a run must know.  Raises ConfigError, SourceError."""
     sources = partitions_of(assembly.sources())
     unsaid = unsaid_layout(options.state_dir, assembly.config)
-    stages = JobStages(assembly.config.job(), tuple(sources), assembly.reads(sources), unsaid).stages()
+    job = assembly.config.job()
+    numbers = numbered_cohorts(options.state_dir, job)
+    stages = JobStages(job, tuple(sources), assembly.reads(sources), unsaid, numbers).stages()
     return Plan(stages, sources, assembly.openers(), options, {CONFIG_NOTE: assembly.config.to_toml()})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.engine.stages import Stages
-from flows.fates import MADE_OF, UNSAID, FateKind, fates
+from flows.fates import COHORT_NUMBERS, MADE_OF, UNSAID, FateKind, fates
 from flows.layout import Layout
 from state.errors import SnapshotError
 
@@ -27,6 +27,7 @@ def check_shape(directory: Path, stages: Stages, partitions: Sequence[str], *, n
         "format": _FORMAT,
         "key_groups": stages.groups,
         "cohorts": list(stages.cohorts),
+        COHORT_NUMBERS: {name: stages.cohort_number(name) for name in stages.cohorts},
         **stages.shape,
         "partitions": list(partitions),
     }
@@ -78,6 +79,10 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
+def _numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(type(each) is int and each >= 0 for each in value.values())
+
+
 def _tables(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
 
@@ -88,6 +93,7 @@ _PARTS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "layout": _tables,
     "replaceable": _tables,
     "partitions": _texts,
+    "cohort_numbers": lambda value: value is None or _numbers(value),
     "detectors": lambda value: value is None or (isinstance(value, dict) and all(map(_texts, value.values()))),
 }
 """Name -> whether a value is of its kind."""

@@ -83,6 +83,7 @@ class Stages:
     runs in several processes.  lead_us: how far one bounded partition may run ahead of the others in event time.
     out_of_orderness_us, idle_timeout_us: of live partitions that fall silent.  shape: what state is made of, as it is
     noted beside it (flows.fates).  unsaid: the layout of state that does not say its own, None where there is none.
+    cohort_numbers: of cohorts, where they are not their positions.
     """
 
     groups: int
@@ -96,6 +97,11 @@ class Stages:
     idle_timeout_us: int
     shape: Mapping[str, Any] = field(default_factory=lambda: {"layout": {}, "replaceable": {}})
     unsaid: Layout | None = None
+    cohort_numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def cohort_number(self, name: str) -> int:
+        """Which key the cohort has, in Bytewax and in saved state: the same one as long as there is such a cohort."""
+        return self.cohort_numbers.get(name, self.cohorts.index(name))
 
 
 Item = tuple[str, Any]

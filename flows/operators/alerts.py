@@ -32,7 +32,8 @@ class AlertOperator:
             self._rounds.watermarks.restore(meta["watermarks"])
             self._rounds.watermark_us = meta["watermark_us"]
             told_of = meta.get("subjects", {})
-            self._subjects |= {name: [(end, n) for end, n in told] for name, told in told_of.items()}
+            for name in self._subjects.keys() & told_of.keys():
+                self._subjects[name] = [(end, n) for end, n in told_of[name]]
             # Probabilities of version 1 meant something else: its evidence is not evidence here.
             layout = self._layout.changed(resume, meta, unsaid)
             if layout is not None:

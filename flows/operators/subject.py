@@ -249,7 +249,7 @@ class SubjectOperator:
             evolution = Evolution(self._job, layout)
             cells = evolution.cells
             self._log.restore(frames["log"], saved.chunks, PaneFit(evolution.rows, cells))
-            self._counting.restore(frames, saved.chunks, evolution.cold_sequences)
+            self._counting.restore(frames, saved.chunks, evolution.cold_sequences, evolution.cohort_codes)
             waiting = [end for end, _ in self._log.panes()]
             self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))
         for assembling in self._assemblers:

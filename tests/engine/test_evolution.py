@@ -15,16 +15,10 @@ import pytest
 from flows.config import loads
 from flows.engine.plan import Options
 from flows.engine.store import read_checkpoint
-from flows.job import Job
-from flows.local import LocalDriver
-from flows.operators.alerts import AlertOperator
-from flows.operators.population import PopulationOperator
-from flows.operators.subject import SubjectOperator
-from flows.operators.told import first_stage
 from flows.sources.base import Source
-from state.chunks import Bundle
+from tests.engine.evolving import evolved_locally
 from tests.engine.interrupted import AtRead, die, run_until
-from tests.engine.scenarios import SCENARIOS, Told, openers, run_bytewax, run_local, same, told, write_files
+from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
 
 BEFORE = (
     SCENARIOS["hot_card"].config
@@ -74,38 +68,7 @@ def reference(source: Source, place: Path, tmp_path_factory: pytest.TempPathFact
     checkpoint = read_checkpoint(place / "state" / "store")
     assert checkpoint is not None
     read = {name: state["position"] for name, state in checkpoint.of_step("ingest").items()}
-    return evolved_locally(source, read, tmp_path_factory.mktemp("local") / "out")
-
-
-class Parted(LocalDriver):
-    """Reads to where another run stopped, and becomes the driver of another job there."""
-
-    def read_to(self, positions: dict[str, Any]) -> None:
-        for name, partition in self._partitions.items():
-            while partition.position() != positions[name]:
-                lines = partition.read(1)
-                assert lines is not None
-                self._drain(self._ingests[name].process(lines))
-
-    def become(self, job: Job) -> None:
-        names = tuple(self._partitions)
-        self._ingests = {n: first_stage(job, n, "events", i.snapshot()) for n, i in self._ingests.items()}
-        self._subjects = [
-            SubjectOperator(job, group, names, Bundle.open(Bundle.of(s))) for group, s in enumerate(self._subjects)
-        ]
-        self._cohorts = {n: PopulationOperator(job, n, Bundle.open(Bundle.of(c))) for n, c in self._cohorts.items()}
-        self._alerts = AlertOperator(job, Bundle.open(Bundle.of(self._alerts)))
-
-
-def evolved_locally(source: Source, positions: dict[str, Any], out: Path) -> Told:
-    sinks = {stream: [opener()] for stream, opener in openers(out).values()}
-    driver = Parted(before(), [source.open(name) for name in source.partition_names()], sinks)
-    driver.read_to(positions)
-    driver.become(after())
-    summary = driver.run()
-    for opened in sinks.values():
-        opened[0].close()
-    return told(out, summary)
+    return evolved_locally(before(), after(), source, read, tmp_path_factory.mktemp("local") / "out")
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ kinds = { kind = "nunique", column = "what" }
 [windows]
 hour = { kind = "sliding", size = "60m", slide = "10m" }
 """
-Told = list[dict[str, float]]
+Told = list[dict[str, Any]]
 
 
 def told_by(config: str, lines: Iterable[dict[str, Any]], resume: Any = None, *, end: bool = False) -> tuple[Told, Any]:
@@ -58,8 +58,8 @@ def told_by(config: str, lines: Iterable[dict[str, Any]], resume: Any = None, *,
     told: Told = []
     (names,) = (w.features for w in job.windows)
     for _, message in (e for e in emitted if isinstance(e, tuple)):
-        for _, found in (f for f in subjects.process(message) if isinstance(f, tuple)):
-            told += [dict(zip(names, rows.x[0].tolist(), strict=True)) for rows in found.rows]
+        for cohort, found in (f for f in subjects.process(message) if isinstance(f, tuple)):
+            told += [dict(zip(names, rows.x[0].tolist(), strict=True)) | {"cohort": cohort} for rows in found.rows]
     return told, (ingest.snapshot(), Bundle.of(subjects))
 
 
@@ -145,6 +145,24 @@ def test_a_flood_is_not_half_counted() -> None:
     truth, _ = told_by(after, [*buys(0, 31), *flood, *buys(32, 72)])
     assert all(math.isnan(t["large"]) for t in told)
     same([t["spent"] for t in told], [t["spent"] for t in truth[-len(told) :]])
+
+
+@pytest.mark.parametrize(
+    ("cohorts", "expected"),
+    [("north south", "north"), ("east south north", "north"), ("south", "other"), ("", "all")],
+    ids=["as it was", "one more", "hers is gone", "none"],
+)
+def test_a_subject_stays_in_its_cohort(cohorts: str, expected: str) -> None:
+    """Ann has said where she lives long ago, and says it no more."""
+
+    def config(words: str) -> str:
+        column = f'region = {{ kind = "enum", values = {words.split()} }}\n[time]'
+        head = '[job]\ncohorts = { column = "region" }' if words else "[job]"
+        return BASE.replace("[job]", head).replace("[time]", column if words else "[time]")
+
+    _, state = told_by(config("north south"), [line | {"region": "north"} for line in buys(0, 35)])
+    told, _ = told_by(config(cohorts), buys(35, 72), state)
+    assert [t["cohort"] for t in told] == [expected] * 4
 
 
 def test_a_removed_window_is_no_evidence() -> None:

@@ -48,7 +48,7 @@ def test_locked(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"groups": 7}, "key_groups was 5, is 7"),
-        ({"cohorts": ("left", "other")}, r"cohorts was \['left', 'right', 'other'\], is \['left', 'other'\]"),
+        ({"cohorts": ("left", "other")}, r"cohorts were \['left', 'right', 'other'\], are \['left', 'other'\]"),
         ({"shape": shape(EVENTS | {"event ids": {"present": "False"}})}, "event ids: present was True, is False;"),
         ({"shape": shape({**EVENTS, "window c": {}})}, "window c is new;"),
     ],
