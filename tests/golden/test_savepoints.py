@@ -83,10 +83,11 @@ def test_it_goes_on_with_one_more_feature(savepoint: Path, tmp_path: Path) -> No
         notes = {CONFIG_NOTE: config.to_toml()}
         return Plan(stages(), partitions_of([files]), openers(tmp_path / "out"), options, notes)
 
-    spawned = multiprocessing.get_context("spawn").Process(target=execute, args=(plan(AtRead(files, 2, die)),))
-    spawned.start()
-    spawned.join(60)
-    assert spawned.exitcode == -signal.SIGKILL
+    for reads in (1, 2):
+        spawned = multiprocessing.get_context("spawn").Process(target=execute, args=(plan(AtRead(files, reads, die)),))
+        spawned.start()
+        spawned.join(60)
+        assert spawned.exitcode == -signal.SIGKILL
     found, totals = told(tmp_path / "out", execute(plan(files)))
     quiet = run_local(before.job(), files, tmp_path / "quiet", 8192)
     assert {name: totals[name] for name in FATES} == {name: quiet[1][name] for name in FATES}

@@ -56,10 +56,12 @@ def told_by(config: str, lines: Iterable[dict[str, Any]], resume: Any = None, *,
     emitted = ingest.process(Lines(raw, range(len(raw)), "events"))
     emitted += ingest.finish() if end else []
     told: Told = []
-    (names,) = (w.features for w in job.windows)
+    names = {w.window.name: w.features for w in job.windows}
     for _, message in (e for e in emitted if isinstance(e, tuple)):
         for cohort, found in (f for f in subjects.process(message) if isinstance(f, tuple)):
-            told += [dict(zip(names, rows.x[0].tolist(), strict=True)) | {"cohort": cohort} for rows in found.rows]
+            for rows in found.rows:
+                values = dict(zip(names[rows.window], rows.x[0].tolist(), strict=True))
+                told.append(values | {"cohort": cohort, "window": rows.window})
     return told, (ingest.snapshot(), Bundle.of(subjects))
 
 
@@ -145,6 +147,21 @@ def test_a_flood_is_not_half_counted() -> None:
     truth, _ = told_by(after, [*buys(0, 31), *flood, *buys(32, 72)])
     assert all(math.isnan(t["large"]) for t in told)
     same([t["spent"] for t in told], [t["spent"] for t in truth[-len(told) :]])
+
+
+@pytest.mark.parametrize("cut", [257, 290])
+def test_when_a_flood_was_folded_does_not_matter(cut: int) -> None:
+    """Panes that become narrower hold the sample that the wide ones would have kept, however far they had come."""
+    before = BASE.replace("[windows]", 'capped = { kind = "capped" }\n[windows]') + "[state]\nrows_per_pane_max = 16\n"
+    after = before.replace("[windows]", '[windows]\nfive = { kind = "tumbling", size = "5m" }')
+    flood = [{"user": "ann", "at": T0_S + 2 * i, "amount": i, "what": "buy"} for i in range(300)]
+    _, state = told_by(before, flood[:cut])
+    _, state = told_by(before, flood[cut:], state)
+    told, _ = told_by(after, buys(10, 22), state)
+    _, state = told_by(before, flood)
+    other, _ = told_by(after, buys(10, 22), state)
+    assert told
+    same(told, other)
 
 
 @pytest.mark.parametrize(
