@@ -7,7 +7,7 @@ from detectors.base import FeatureInfo
 from detectors.sample import Sample
 from state.errors import SnapshotError
 from state.snapshot import pack, unpack
-from state.types import F64
+from state.types import F64, I64
 
 _KIND: Final = "profile"
 _VERSION: Final = 1
@@ -16,16 +16,25 @@ _VERSION: Final = 1
 class PopulationProfile:
     """Running medians and inter-quartile ranges of a cohort's features on one window."""
 
-    def __init__(self, features: Sequence[FeatureInfo], remember: int = 1024, resume: bytes | None = None) -> None:
+    def __init__(
+        self,
+        features: Sequence[FeatureInfo],
+        remember: int = 1024,
+        resume: bytes | None = None,
+        columns: I64 | None = None,
+    ) -> None:
+        """columns: (F,) where each feature is in what was saved, -1 for nowhere; None for the same features."""
         self.features = tuple(features)
         self.sample = Sample(len(self.features), remember)
         if resume is not None:
             _, meta, arrays = unpack(resume, _KIND, (_VERSION,))
             names = [f.name for f in self.features]
-            if meta["features"] != names or meta["remember"] != remember:
+            if (columns is None and meta["features"] != names) or meta["remember"] != remember:
                 saved = f"remember={meta['remember']} and features {meta['features']}"
                 raise SnapshotError(f"profile: saved with {saved}, configured remember={remember} and {names}")
             self.sample = Sample.resume(meta, arrays)
+            if columns is not None:
+                self.sample = self.sample.with_columns(columns)
 
     def learn(self, x: F64) -> None:
         """x: (n, F) float64, one round in original units; nan for no value."""

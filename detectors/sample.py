@@ -122,6 +122,20 @@ class Sample:
         sample._pending = [arrays["waiting"]] if len(arrays["waiting"]) else []
         return sample
 
+    def with_columns(self, columns: I64) -> Self:
+        """The same rows with other columns.  columns: (width,) which of these each is, -1 for one without values."""
+        sample = type(self)(len(columns), self._data.shape[1])
+        sample.count, sample.version = self.count, self.version
+        sample._entered, sample._turn = self._entered, self._turn
+        sample._data[:, : self.count] = np.nan
+        there = columns >= 0
+        sample._data[there, : self.count] = self._data[columns[there], : self.count]
+        for rows in self._pending:
+            moved = np.full((len(rows), len(columns)), np.nan, np.float32)
+            moved[:, there] = rows[:, columns[there]]
+            sample._pending.append(moved)
+        return sample
+
 
 def _scramble(x: U64) -> U64:
     """Consecutive numbers, well spread, and the same everywhere."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from state.cells import Cells, merge
 from state.chunks import Chunks, Sealed, table_of
+from state.refit import CellFit
 from state.snapshot import pack, unpack
 from state.types import I64
 from state.windows import WindowKind, WindowSpec
@@ -41,8 +42,8 @@ class Assembler(Protocol):
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame; cells are written once."""
 
-    def restore(self, root: bytes, chunks: Chunks) -> None:
-        """Takes what `snapshot` gave."""
+    def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
+        """Takes what `snapshot` gave.  fit: for cells that were saved with other parts."""
 
 
 def assembler(spec: WindowSpec, pane_us: int) -> Assembler:
@@ -101,9 +102,9 @@ class GridAssembler:
         refs = self._saved.put(chunks, self.cells())
         return pack("window", _VERSION, {"ends": [end for end, _ in self._ring]}, {"cells": table_of(refs)})
 
-    def restore(self, root: bytes, chunks: Chunks) -> None:
+    def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
         _, meta, arrays = unpack(root, "window", (_VERSION,))
-        ends, cells = meta["ends"], _read(arrays["cells"], chunks, self._saved)
+        ends, cells = meta["ends"], _read(arrays["cells"], chunks, self._saved, fit)
         self._ring = deque(zip(ends, cells[: len(ends)], strict=True))
         self._filling, self._merged = cells[len(ends) :], None
 
@@ -174,7 +175,7 @@ class SessionAssembler:
         # The first boundary T with last + gap < T, or first + max <= T.
         silent = (int(self._open.last_us.min()) + self.spec.gap_us) // self._pane_us + 1
         full = -(-(int(self._open.first_us.min()) + self.spec.max_us) // self._pane_us)
-        return max(min(silent, full) * self._pane_us, after_us + self._pane_us)
+        return max(min(silent, full), after_us // self._pane_us + 1) * self._pane_us
 
     def drop(self, slots: I64) -> None:
         if self._steps is not None:
@@ -199,9 +200,9 @@ class SessionAssembler:
         }
         return pack("sessions", _VERSION, meta, {"cells": table_of(self._saved.put(chunks, cells)), **dropped})
 
-    def restore(self, root: bytes, chunks: Chunks) -> None:
+    def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
         _, meta, arrays = unpack(root, "sessions", (_VERSION,))
-        cells = _read(arrays["cells"], chunks, self._saved)
+        cells = _read(arrays["cells"], chunks, self._saved, fit)
         following = iter(cells)
         self._base = self._open = next(following) if meta["base"] else None
         self._steps = []
@@ -221,9 +222,11 @@ def _frame(cells: Cells) -> bytes:
     return pack("cells", _VERSION, {}, cells.arrays("cells"))
 
 
-def _read(table: I64, chunks: Chunks, saved: Sealed[Cells]) -> list[Cells]:
-    """The cells that are there, which are remembered as saved."""
+def _read(table: I64, chunks: Chunks, saved: Sealed[Cells], fit: CellFit | None) -> list[Cells]:
+    """The cells that are there, which are remembered as saved unless they had to be changed."""
     refs = chunks.refs(table)
     cells = [Cells.of_arrays("cells", unpack(chunks.get(ref), "cells", (_VERSION,))[2]) for ref in refs]
+    if fit is not None:
+        return [fit(each) for each in cells]
     saved.know(cells, refs)
     return cells

@@ -15,6 +15,7 @@ from state.chunks import Chunks, Latest, table_of
 from state.dedup import Dedup
 from state.order import chronological
 from state.pieces import Pieces
+from state.refit import CellFit, RowFit
 from state.schema import SUBJECT_NAME
 from state.snapshot import pack, pack_frames, unpack, unpack_frames
 from state.types import I64, U64, Bool, Names
@@ -25,6 +26,14 @@ Tally = Callable[[MicroBatch], Cells]
 
 
 _VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PaneFit:
+    """How saved panes become those of another declaration.  rows, cells: what waits, and what was folded."""
+
+    rows: RowFit
+    cells: CellFit
 
 
 @dataclass(slots=True)
@@ -198,8 +207,8 @@ class PaneLog:
         dedup = {} if self._dedup is None else {"dedup": self._dedup.snapshot(chunks)}
         return pack_frames("panes", _VERSION, meta, {"refs": pack("refs", _VERSION, {}, arrays)} | dedup)
 
-    def restore(self, root: bytes, chunks: Chunks) -> None:
-        """Takes what `snapshot` gave."""
+    def restore(self, root: bytes, chunks: Chunks, fit: "PaneFit | None" = None) -> None:
+        """Takes what `snapshot` gave.  fit: how, where it was of other columns, parts or panes."""
         meta, frames = unpack_frames(root, "panes", (_VERSION,))
         self.duplicates, self.capped = meta["duplicates"], meta["capped"]
         _, _, refs = unpack(frames["refs"], "refs", (_VERSION,))
@@ -216,6 +225,37 @@ class PaneLog:
             pane.folded, pane.folded_keys = Cells.of_arrays("cells", arrays), arrays["keys"]
         if self._dedup is not None:
             self._dedup.restore(frames["dedup"], chunks)
+        if fit is not None:
+            self._refit(fit)
+
+    def _refit(self, fit: "PaneFit") -> None:
+        """Files all that waits anew.  First the budget is enforced, so that what comes of it does not depend on when
+        that was done last.
+        """
+        panes, self._panes, self.rows = self._panes, {}, 0
+        for _, pane in sorted(panes.items(), key=itemgetter(0)):
+            pane.parts = [fit.rows(part) for part in pane.parts]
+            if pane.folded is not None:
+                pane.folded = fit.cells(pane.folded)
+            self.rows += sum(map(len, pane.parts))
+            self._enforce(pane)
+            (batch,) = pane.parts
+            self.rows -= len(batch)
+            self.add(batch)
+            if pane.folded is not None:
+                # Where the rows that were kept end: every subject that was folded has some in the pane, maybe in
+                # several that it is cut into now, and one of these takes what was folded.
+                self._refold(batch, pane.folded, pane.folded_keys)
+
+    def _refold(self, batch: MicroBatch, folded: Cells, keys: U64) -> None:
+        number = batch.event_time_us // self.pane_us
+        order = np.lexsort((number, batch.subject))
+        last = number[order][np.searchsorted(batch.subject[order], folded.slot.view(np.uint64), side="right") - 1]
+        for n in np.unique(number).tolist():
+            pane, mine = self._panes[n], folded.where(last == n)
+            pane.folded = mine if pane.folded is None else merge([pane.folded, mine])
+            # Which of the keys are whose is not known: what repeats one is a duplicate in any of these panes.
+            pane.folded_keys = np.concatenate([pane.folded_keys, keys])
 
 
 def _folded_frame(pane: _Pane) -> bytes:

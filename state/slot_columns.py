@@ -1,5 +1,6 @@
 """SlotColumns: arrays indexed by slot, saved where they changed."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -152,8 +153,11 @@ class SlotColumns:
         frame = pack("delta", _VERSION, {}, {"slots of the rows": slots} | rows)
         self._deltas.append(_Delta(self._at, tier, slots, chunks.put(frame)))
 
-    def restore(self, root: bytes, chunks: Chunks) -> None:
-        """Takes what `snapshot` gave.  Raises SnapshotError when it was declared otherwise."""
+    def restore(self, root: bytes, chunks: Chunks, cold: AbstractSet[str] = frozenset()) -> None:
+        """Takes what `snapshot` gave.  cold: columns that begin with their fill values, whatever was saved of them.
+
+        Raises SnapshotError when one of the others was declared otherwise.
+        """
         _, meta, arrays = unpack(root, "columns", (_VERSION,))
         fresh = SlotColumns(self._declare)
         fresh.grow(meta["size"])
@@ -164,22 +168,24 @@ class SlotColumns:
         ):
             rows = unpack(chunks.get(ref), "block", (_VERSION,))[2]
             first = block * block_rows
-            fresh._fill(slice(first, first + max(map(len, rows.values()))), rows)
+            fresh._fill(slice(first, first + max(map(len, rows.values()))), rows, cold)
             fresh._blocks[block] = at, ref
             written_at[block] = at
         for (at, tier), ref in zip(arrays["delta_at"].tolist(), chunks.refs(arrays["delta_ref"]), strict=True):
             rows = unpack(chunks.get(ref), "delta", (_VERSION,))[2]
             slots = rows.pop("slots of the rows")
             newer = written_at[slots // block_rows] < at
-            fresh._fill(slots[newer], {name: values[newer] for name, values in rows.items()})
+            fresh._fill(slots[newer], {name: values[newer] for name, values in rows.items()}, cold)
             fresh._since[slots[newer]] = True
             fresh._deltas.append(_Delta(at, tier, slots, ref))
-        if block_rows != BLOCK:
+        if block_rows != BLOCK or cold:
             fresh._forget_saved()
         self.__dict__.update(fresh.__dict__)
 
-    def _fill(self, rows: I64 | slice, values: dict[str, NDArray[Any]]) -> None:
+    def _fill(self, rows: I64 | slice, values: dict[str, NDArray[Any]], cold: AbstractSet[str]) -> None:
         for name, column in self._columns.items():
+            if name in cold:
+                continue
             found = values.get(name)
             if found is None or found.dtype != column.dtype or found.shape[1:] != column.shape[1:]:
                 raise SnapshotError(

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Final
@@ -289,6 +290,12 @@ class AlertPolicy:
     def forget(self, subject: int) -> None:
         """Drops all that is known of one subject, if anything is."""
         self._forget([subject] if subject in self._tracks else [])
+
+    def forget_windows(self, windows: AbstractSet[str]) -> None:
+        """Drops the evidence of windows that are gone, or are others now.  Who was alerted stays known."""
+        for track in self._tracks.values():
+            track.evidence = {w: seen for w, seen in track.evidence.items() if w not in windows}
+        self._waiting = {s: c for s, c in self._waiting.items() if c.window not in windows}
 
     def snapshot(self) -> bytes:
         """The whole state; `PolicySpec.build(..., resume=...)` takes it back."""

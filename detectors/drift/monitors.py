@@ -279,15 +279,18 @@ class DriftMonitors:
         objects = {name: np.frombuffer(to_bytes(what), np.uint8) for name, what in pickled.items()}
         return pack("drift", 2, meta, self._arrays() | objects)
 
-    def restore(self, blob: bytes, new_detectors: AbstractSet[str] = frozenset()) -> None:
-        """Takes what `snapshot` gave.  Series that were not saved, and scores of new_detectors, start cold."""
+    def restore(
+        self,
+        blob: bytes,
+        new_detectors: AbstractSet[str] = frozenset(),
+        new_features: AbstractSet[str] = frozenset(),
+    ) -> None:
+        """Takes what `snapshot` gave.  What was not saved, scores of new_detectors, and new_features start cold."""
         version, meta, saved = unpack(blob, "drift", reads=(1, 2))
         at = {key: i for i, key in enumerate(meta["series"])}
-        same = [
-            (i, at[s.key])
-            for i, s in enumerate(self._series)
-            if s.key in at and not (s.watch is Watch.SCORE and s.name in new_detectors)
-        ]
+        new = {Watch.SCORE: new_detectors, Watch.FEATURE: new_features, Watch.MISSING: new_features}
+        kept = [(i, s.key) for i, s in enumerate(self._series) if s.name not in new.get(s.watch, ())]
+        same = [(i, at[key]) for i, key in kept if key in at]
         now, then = [i for i, _ in same], [i for _, i in same]
         for name, array in self._arrays().items():
             array[..., now] = saved[name][..., then]

@@ -71,7 +71,9 @@ class Kernel:
 
     def __init__(self, schema: Schema, parts: tuple[Part, ...], filters: Filters) -> None:
         self._schema = schema
-        groups = [tuple(p for p in parts if p.kind in kinds) for kinds in _GROUPS]
+        groups = tuple(tuple(p for p in parts if p.kind in kinds) for kinds in _GROUPS)
+        self.rows: tuple[tuple[Part, ...], ...] = groups
+        """What the rows of cells are: sums, mins, maxs (without the event times, which come first), bits, tables."""
         if len(groups[-1]) > 1 << TABLE_BITS:
             raise ConfigError(
                 f"features look at distinct values of {len(groups[-1])} different columns and conditions;"

@@ -48,6 +48,11 @@ class WindowPlan:
     finish: Finish
     tables: Bool | None
 
+    @property
+    def held(self) -> frozenset[int]:
+        """Numbers of the tables that its cells hold."""
+        return frozenset(self.finish.tables)
+
     def wanted(self, pane: Cells) -> Cells:
         """A pane's cells without what only other windows look at: merging distinct values is what costs most."""
         return pane if self.tables is None else pane.with_tables(self.tables)

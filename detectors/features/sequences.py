@@ -1,5 +1,6 @@
 """Columns derived from a subject's rows in their order, with what must be remembered between panes."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,10 @@ class Sequences:
         self.carry = SlotColumns(
             {f"{d.name}.{name}": column for d in declared for name, column in _remembered(d).items()}
         )
+
+    def remembered(self, names: AbstractSet[str]) -> frozenset[str]:
+        """The columns of `carry` that these sequences have."""
+        return frozenset(f"{d.name}.{name}" for d, _, _ in self._declared if d.name in names for name in _remembered(d))
 
     def compute(self, batch: MicroBatch, masks: Masks, segments: Segments) -> dict[str, Values]:
         """Name -> (n,) column.  batch: rows in (subject, event time, event key) order."""

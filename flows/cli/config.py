@@ -2,13 +2,18 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.options import AsJson, Settings, load_config, print_json, print_text
-from flows.job import Job
+from flows.printing import shown
 from flows.reach import Reach, no_alerts, reach
+
+if TYPE_CHECKING:
+    from flows.config.models import Config
+    from flows.fates import FateKind
+    from flows.job import Job
 
 app = typer.Typer(no_args_is_help=True, help="Check a configuration, or show what it amounts to.")
 File = Annotated[
@@ -17,23 +22,45 @@ File = Annotated[
 
 
 @app.command()
-def check(config: File = None, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Check a configuration as a whole: keys, names, kinds, windows, detectors.
+def check(
+    config: File = None,
+    settings: Settings = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="A state directory or savepoint: say what of it would be kept, start cold, be dropped or refused.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a configuration as a whole: keys, names, kinds, windows, detectors; and, on request, what saved state would
+    become under it.  Nothing is changed.
 
-    Exit code 2 if it cannot run, or only without some of its detectors, or if no subject could ever be alerted.
+    Exit code 2 if it cannot run, or only without some of its detectors, or not on that state, or if no subject could
+    ever be alerted.
 
-    Example: [bold]driftnet config check fraud.toml[/]
+    Examples:
+
+      [bold]driftnet config check fraud.toml[/]
+
+      [bold]driftnet config check fraud.toml --against state/[/]
     """
+    from flows.fates import FateKind
+
     found = load_config(config, settings)
     job = found.job()
+    fates = _fates(against, found)
     windows = {w.window.name: len(w.features) for w in job.windows}
     reached, silent = reach(job), no_alerts(job)
-    code = 2 if job.left_out or silent else 0
+    code = 2 if job.left_out or silent or FateKind.REFUSED in fates else 0
     if as_json:
-        print_json({
+        told = {
             "job": job.name, "digest": job.digest, "windows": windows, "detectors": [d.name for d in job.detectors],
             "left_out": dict(job.left_out), "reach": asdict(reached), "no_alerts": silent,
-        })  # fmt: skip
+        }  # fmt: skip
+        of_state = {"against": {kind.value: fates.get(kind, []) for kind in FateKind}}
+        print_json(told if against is None else told | of_state)
         raise typer.Exit(code)
     if silent:
         verdict = "can run, but nobody can be alerted"
@@ -49,10 +76,25 @@ def check(config: File = None, settings: Settings = None, as_json: AsJson = Fals
         *_reach_lines(job, reached),
         *([f"No subject can ever be alerted: {silent}."] if silent else []),
     )
+    if against is not None:
+        print_text(f"the state in {shown(against)}:")
+        print_text(*(f"  {kind:<9}  {shown(why)}" for kind in FateKind for why in fates.get(kind, [])))
     raise typer.Exit(code)
 
 
-def _reach_lines(job: Job, reached: Reach) -> list[str]:
+def _fates(against: Path | None, config: "Config") -> "dict[FateKind, list[str]]":
+    """What becomes of saved state, by kind."""
+    if against is None:
+        return {}
+    from flows.saved_job import fates_against
+
+    found: dict[FateKind, list[str]] = {}
+    for fate in fates_against(against, config):
+        found.setdefault(fate.kind, []).append(fate.why)
+    return found
+
+
+def _reach_lines(job: "Job", reached: Reach) -> list[str]:
     """What evidence can amount to, and what that means for populations of different sizes."""
     if not reached.windows:
         return []

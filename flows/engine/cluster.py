@@ -19,8 +19,9 @@ from flows.engine.lock import held_by_member, run_holding, wait_for_other_hosts
 from flows.engine.member import run_member
 from flows.engine.monitor import Status
 from flows.engine.plan import Plan
+from flows.engine.recovery import make_ready
 from flows.engine.shutdown import DrainTimeoutError, Stop
-from flows.engine.store import discard_uncommitted, latest_execution
+from flows.engine.store import latest_execution
 from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
 from flows.printing import forgive_output
@@ -82,7 +83,7 @@ class Cluster:
         if host == 0:
             wait_for_other_hosts(directory, host, latest)
         if not host:
-            discard_uncommitted(self._store)
+            make_ready(self._store, self._plan.stages)
         return partial(held_by_member, directory, run=run_holding(directory, host), host=host, since=latest)
 
     def kill(self) -> None:

@@ -18,9 +18,10 @@ from bytewax.recovery import (
 )
 
 from flows.engine.lock import deleting, held_by_run
+from flows.engine.names import key_name
 from flows.engine.shape import check_shape
 from flows.engine.stages import Stages
-from flows.engine.store import PARTS
+from flows.engine.store import PARTS, discard_keys, discard_uncommitted
 from flows.filesystem import network_type
 from flows.private import close_directory
 from state.errors import CheckpointError, SnapshotError
@@ -73,6 +74,14 @@ def _wait_for(store: Path, patience_s: float = 120.0) -> None:
                 " does it see the same directory?"
             )
         time.sleep(0.2)
+
+
+def make_ready(store: Path, stages: Stages) -> None:
+    """Deletes from a store what must not be there when processes begin: states of epochs that were not committed, and
+    of cohorts that are gone.
+    """
+    discard_uncommitted(store)
+    discard_keys(store, "population", {key_name(stages.cohort_number(name)) for name in stages.cohorts})
 
 
 def recovery_config(store: Path | None, epoch: timedelta) -> RecoveryConfig | None:

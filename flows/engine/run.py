@@ -16,9 +16,9 @@ from flows.engine.hosts import shared
 from flows.engine.member import run_member
 from flows.engine.monitor import Progress, Status, fraction, summary
 from flows.engine.plan import Plan
-from flows.engine.recovery import locked_state
+from flows.engine.recovery import locked_state, make_ready
 from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
-from flows.engine.store import discard_uncommitted, latest_execution, read_checkpoint, sink_state
+from flows.engine.store import latest_execution, read_checkpoint, sink_state
 from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
 from flows.report import Summary
@@ -85,7 +85,7 @@ def _grown(growth: Growth, plan: Plan, stop: Stop) -> None:
 
 def _run_here(plan: Plan, store: Path | None, stop: Stop, tell: Callable[[Sequence[Status]], None]) -> Status:
     if store is not None:
-        discard_uncommitted(store)
+        make_ready(store, plan.stages)
     return run_member(plan, store, stop, FirstError(), lambda status: tell([status]))
 
 

@@ -2,41 +2,49 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from flows.engine.stages import Stages
-from flows.layout import Settings
+from flows.fates import COHORT_NUMBERS, MADE_OF, UNSAID, FateKind, fates
+from flows.layout import Layout
 from state.errors import SnapshotError
 
 _log: Final = logging.getLogger("driftnet.engine")
 SHAPE: Final = "shape.json"
 """The file, in a state directory."""
 _FORMAT: Final = 1
-_DEFAULT: Final = "as by default"
 
 
 def check_shape(directory: Path, stages: Stages, partitions: Sequence[str], *, note: bool = True) -> None:
     """Compares a state directory with the job that is to go on from it, and notes the job's shape there.
 
-    Raises SnapshotError, and writes nothing, when the state cannot be of this job.  What starts cold is logged.
+    Raises SnapshotError, and writes nothing, when the state cannot be of this job.  What starts cold, and what is
+    dropped, is logged.
     """
     shape: dict[str, Any] = {
         "format": _FORMAT,
         "key_groups": stages.groups,
         "cohorts": list(stages.cohorts),
-        "layout": stages.layout,
-        "replaceable": stages.replaceable,
+        COHORT_NUMBERS: {name: stages.cohort_number(name) for name in stages.cohorts},
+        **stages.shape,
         "partitions": list(partitions),
     }
+    if stages.unsaid is not None:
+        shape[UNSAID] = stages.unsaid.to_plain()
     file = directory / SHAPE
     if file.exists():
         saved = read_shape(file)
-        _refuse_others(directory, saved, shape)
-        for name, change in changes(saved["replaceable"], stages.replaceable).items():
-            what = "its state is dropped" if name not in stages.replaceable else "it starts cold"
-            _log.warning("%s: %s", change, what)
+        found = fates({name: shape[name] for name in (UNSAID,) if name in shape} | saved, shape)
+        if reasons := [fate.why for fate in found if fate.kind is FateKind.REFUSED]:
+            raise SnapshotError(
+                f"state directory {directory} was saved by another job: {'; '.join(reasons)};"
+                " run the job as it was, or start in an empty directory (nothing was changed)"
+            )
+        for fate in found:
+            if fate.kind is not FateKind.KEPT:
+                _log.warning("%s", fate.why)
     if not note:
         return
     fresh = file.with_suffix(".new")
@@ -61,6 +69,9 @@ def read_shape(file: Path) -> dict[str, Any]:
     for name, what in _PARTS.items():
         if not what(saved.get(name)):
             raise SnapshotError(damaged % f"{name} is not what it should be")
+    for name in (MADE_OF, UNSAID):
+        if name in saved:
+            Layout.from_plain(saved[name])
     return saved
 
 
@@ -68,48 +79,21 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
+def _numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(type(each) is int and each >= 0 for each in value.values())
+
+
 def _tables(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
 
 
-_PARTS: Final = {
+_PARTS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "key_groups": lambda value: type(value) is int,
     "cohorts": _texts,
     "layout": _tables,
     "replaceable": _tables,
     "partitions": _texts,
+    "cohort_numbers": lambda value: value is None or _numbers(value),
+    "detectors": lambda value: value is None or (isinstance(value, dict) and all(map(_texts, value.values()))),
 }
 """Name -> whether a value is of its kind."""
-
-
-def _refuse_others(directory: Path, saved: dict[str, Any], shape: dict[str, Any]) -> None:
-    reasons = [
-        f"{name} was {saved[name]!r}, is {shape[name]!r}"
-        for name in ("key_groups", "cohorts")
-        if saved[name] != shape[name]
-    ]
-    reasons += changes(saved["layout"], shape["layout"]).values()
-    if gone := [name for name in saved["partitions"] if name not in shape["partitions"]]:
-        reasons.append(f"it has read partitions that this job does not have: {', '.join(gone)}")
-    if reasons:
-        raise SnapshotError(
-            f"state directory {directory} was saved by another job: {'; '.join(reasons)};"
-            " run the job as it was, or start in an empty directory (nothing was changed)"
-        )
-
-
-def changes(saved: Mapping[str, Settings], now: Mapping[str, Settings]) -> dict[str, str]:
-    """Name -> how it is new, gone or set otherwise, as text."""
-    lines = {}
-    for name in sorted(saved.keys() | now.keys()):
-        before, after = saved.get(name), now.get(name)
-        if before is None or after is None:
-            lines[name] = f"{name} is {'new' if before is None else 'gone'}"
-        elif before != after:
-            told = (
-                f"{key} was {before.get(key, _DEFAULT)}, is {after.get(key, _DEFAULT)}"
-                for key in sorted(before.keys() | after.keys())
-                if before.get(key) != after.get(key)
-            )
-            lines[name] = f"{name}: {', '.join(told)}"
-    return lines

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from flows.layout import Settings
+from flows.layout import Layout
 from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
 from flows.sources.base import Lines
 from state.chunks import Chunks, Saved
@@ -81,8 +81,9 @@ class Stages:
 
     groups: key groups of the subject stage.  cohorts: keys of the population stage.  Builders must be picklable for
     runs in several processes.  lead_us: how far one bounded partition may run ahead of the others in event time.
-    out_of_orderness_us, idle_timeout_us: of live partitions that fall silent.  layout: settings of the parts that saved
-    state must have been written with; replaceable: of those that start cold where they are others (flows.layout).
+    out_of_orderness_us, idle_timeout_us: of live partitions that fall silent.  shape: what state is made of, as it is
+    noted beside it (flows.fates).  unsaid: the layout of state that does not say its own, None where there is none.
+    cohort_numbers: of cohorts, where they are not their positions.
     """
 
     groups: int
@@ -94,8 +95,13 @@ class Stages:
     lead_us: int
     out_of_orderness_us: int
     idle_timeout_us: int
-    layout: Mapping[str, Settings] = field(default_factory=dict)
-    replaceable: Mapping[str, Settings] = field(default_factory=dict)
+    shape: Mapping[str, Any] = field(default_factory=lambda: {"layout": {}, "replaceable": {}})
+    unsaid: Layout | None = None
+    cohort_numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def cohort_number(self, name: str) -> int:
+        """Which key the cohort has, in Bytewax and in saved state: the same one as long as there is such a cohort."""
+        return self.cohort_numbers.get(name, self.cohorts.index(name))
 
 
 Item = tuple[str, Any]

@@ -6,7 +6,7 @@ closes a file, the locks that the other has on it are gone (POSIX).
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +151,20 @@ def discard_uncommitted(store: Path) -> int:
     except sqlite3.Error as error:
         raise CheckpointError(f"recovery store {store} cannot be written: {error}; make it writable") from error
     return found
+
+
+def discard_keys(store: Path, step: str, kept: Collection[str]) -> None:
+    """Deletes what there is of the other keys of a step, which are gone for good.  Only while no process works on the
+    store.
+    """
+    try:
+        for path in _files(store):
+            with closing(sqlite3.connect(path, timeout=10.0)) as db, db:
+                found = db.execute("SELECT DISTINCT step_id, state_key FROM snaps").fetchall()
+                gone = [(name, key) for name, key in found if name.split(".")[-1] == step and key not in kept]
+                db.executemany("DELETE FROM snaps WHERE step_id = ? AND state_key = ?", gone)
+    except sqlite3.Error as error:
+        raise CheckpointError(f"recovery store {store} cannot be written: {error}; make it writable") from error
 
 
 def replace_states(store: Path, checkpoint: Checkpoint, states: Mapping[tuple[str, str], Any]) -> None:

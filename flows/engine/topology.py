@@ -25,7 +25,7 @@ def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) 
     """The job as Bytewax sees it.  sources: partition name -> source.  openers: the sinks."""
     stages = context.stages
     common: Any = {"report": context.report, "durable": context.durable, "chunks_of": context.chunks_of}
-    cohort_key = {name: key_name(i) for i, name in enumerate(stages.cohorts)}
+    cohort_key = {name: key_name(stages.cohort_number(name)) for name in stages.cohorts}
     policy_key = key_name(0)
 
     def to_cohort(item: tuple[str, CohortInput]) -> Item:

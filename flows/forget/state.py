@@ -10,9 +10,11 @@ from flows.config.models import Config
 from flows.engine.lock import held_by_run
 from flows.engine.recovery import chunk_folder, chunks_beside
 from flows.engine.store import Checkpoint, discard_uncommitted, read_checkpoint, replace_states, sink_state
+from flows.fates import unsaid_in
 from flows.forget.records import About, forget_in_lines
 from flows.operators.told import forget_first
-from flows.savepoint.look import place_of, saved_job
+from flows.saved_job import saved_job
+from flows.savepoint.look import place_of
 from flows.savepoint.manifest import describe, is_savepoint, require_whole
 from flows.worker import JobStages
 from state.chunks import Saved
@@ -59,7 +61,7 @@ def _rewritten(
     """Rows that know nothing of the subject, and the files that only the old ones need."""
     job, shape = saved_job(directory, own)
     subject, group = place_of(name, job)
-    stages = JobStages(job, tuple(shape["partitions"]))
+    stages = JobStages(job, tuple(shape["partitions"]), unsaid=unsaid_in(shape))
     builders: dict[str, Any] = {"subject": stages.subject, "population": stages.population, "alerts": stages.alerts}
     chunks_of = chunks_beside(directory / "store")
     states: State = {}

@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 from detectors.alerting.alert import Candidate
+from flows.evolution import LayoutNote
 from flows.job import Job
+from flows.layout import Layout, layout_of
 from flows.operators.messages import Output, PolicyInput, Stream
 from flows.operators.rounds import Rounds
 from state.chunks import Chunks, Latest, Saved, table_of
@@ -15,22 +17,30 @@ _VERSION: Final = 2
 class AlertOperator:
     """Candidates and watermarks in, alert records out."""
 
-    def __init__(self, job: Job, resume: Saved | None = None) -> None:
+    def __init__(self, job: Job, resume: Saved | None = None, unsaid: Layout | None = None) -> None:
+        """unsaid: the layout of state that does not say its own; None for the job's."""
         self._job = job
         self._rounds: Rounds[Candidate] = Rounds(job.cohorts.names)
         self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in job.cohorts.names}
         """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
         self._saved = Latest()
+        self._layout = LayoutNote(job)
+        gone: frozenset[str] = frozenset()
         policy: bytes | None = None
         if resume is not None:
             version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
             self._rounds.watermarks.restore(meta["watermarks"])
             self._rounds.watermark_us = meta["watermark_us"]
             told_of = meta.get("subjects", {})
-            self._subjects |= {name: [(end, n) for end, n in told] for name, told in told_of.items()}
+            for name in self._subjects.keys() & told_of.keys():
+                self._subjects[name] = [(end, n) for end, n in told_of[name]]
             # Probabilities of version 1 meant something else: its evidence is not evidence here.
+            layout = self._layout.changed(resume, meta, unsaid)
+            if layout is not None:
+                gone = frozenset(layout.windows.keys() - layout.kept_windows(layout_of(job)).keys())
             for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
-                self._rounds.add(candidate.end_us, candidate)
+                if candidate.window not in gone:
+                    self._rounds.add(candidate.end_us, candidate)
             refs = resume.chunks.refs(arrays["policy"])
             policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]
         weights = {w.window.name: 0.0 for w in job.windows}
@@ -38,6 +48,7 @@ class AlertOperator:
             for window in use.windows if not use.spec.declared else ():
                 weights[window] += use.weight
         self._policy = job.policy.build(job.name, job.digest, weights, policy)
+        self._policy.forget_windows(gone)
 
     def process(self, message: PolicyInput) -> list[Output]:
         """Collects the candidates; judges the rounds that every cohort has finished."""
@@ -83,6 +94,7 @@ class AlertOperator:
             "watermark_us": self._rounds.watermark_us,
             "waiting": waiting,
             "subjects": self._subjects,
+            "layout": self._layout.put(chunks),
         }
         refs = self._saved.put(chunks, {"policy": self._policy.snapshot()})
         return pack("alerts", _VERSION, meta, {"policy": table_of(refs)})

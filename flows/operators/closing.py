@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.base import Rows
+from flows.evolution import WindowFit
 from flows.job import Job
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import FeatureRows, Output
@@ -54,6 +55,8 @@ class Closing:
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
         self._faults: list[Output] = []
+        self.since: Mapping[str, I64] = {}
+        """Window -> (F,) since when each of its features counts, of windows where some have not always done so."""
 
     def add(self, index: int, end_us: int, cells: Cells, slots: SlotTable, cohort: I16) -> None:
         """A window of one kind that closed.  cohort: code by slot."""
@@ -98,6 +101,9 @@ class Closing:
 
     def _emit(self, due: _Due, matrix: F64) -> None:
         spec = self._windows[due.index].spec
+        since = self.since.get(spec.name)
+        if since is not None:
+            matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
         n, x = len(due.key), matrix[:, due.order].T
         if spec.kind is WindowKind.SESSION:
             start_us, stop_us = (us[due.order].astype(np.int64) for us in (due.cells.first_us, due.cells.last_us))
@@ -125,11 +131,13 @@ class Closing:
             for name, root in own.snapshots(chunks).items()
         }
 
-    def restore(self, frames: Mapping[str, bytes], chunks: Chunks) -> None:
-        """Takes what `snapshots` gave."""
+    def restore(self, frames: Mapping[str, bytes], chunks: Chunks, fits: Mapping[str, WindowFit | None]) -> None:
+        """Takes what `snapshots` gave.  fits: of the saved windows that go on."""
         for window, own in zip(self._windows, self._own, strict=True):
             prefix = f"{window.spec.name}."
-            own.restore({n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}, chunks)
+            if window.spec.name in fits:
+                mine = {n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}
+                own.restore(mine, chunks, fits[window.spec.name])
 
 
 def _batches(due: list[_Due]) -> list[list[_Due]]:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import numpy as np
@@ -155,8 +156,20 @@ class Counting:
             "cohort": self._cohort.snapshot(chunks),
         }
 
-    def restore(self, frames: dict[str, bytes], chunks: Chunks) -> None:
-        """Takes what `snapshots` gave."""
+    def restore(
+        self,
+        frames: dict[str, bytes],
+        chunks: Chunks,
+        cold: AbstractSet[str] = frozenset(),
+        cohort_codes: I16 | None = None,
+    ) -> None:
+        """Takes what `snapshots` gave.  cold: sequences that remember nothing yet.  cohort_codes: saved code of a word
+        -> its code now, the last item being that of no word; others than there are count as no word.
+        """
         self.slots.restore(frames["slots"], chunks)
-        self._sequences.carry.restore(frames["carry"], chunks)
+        self._sequences.carry.restore(frames["carry"], chunks, self._sequences.remembered(cold))
         self._cohort.restore(frames["cohort"], chunks)
+        if cohort_codes is not None:
+            codes, words = self._cohort["cohort"], len(cohort_codes) - 1
+            codes[:] = cohort_codes[np.where(codes < words, codes, NO_CODE)]
+            self._cohort.touch(np.arange(self._cohort.size))

@@ -1,7 +1,7 @@
 """The label join: scored rows wait for what people find out about their subjects, days later."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -135,8 +135,12 @@ class LabelJoin:
         arrays = {"blocks": table_of(self._sealed.put(chunks, self._blocks)), "open": marks}
         return {"detectors": self._detectors}, arrays
 
-    def restore(self, saved: Saved, meta: dict[str, Any], blocks: I64, marks: Any) -> None:
-        """Takes what `snapshot` gave.  Scores of detectors that are new are unknown."""
+    def restore(
+        self, saved: Saved, meta: dict[str, Any], blocks: I64, marks: Any, fit: Callable[[F64], F64] | None = None
+    ) -> None:
+        """Takes what `snapshot` gave.  Scores of detectors that are new are unknown.  fit: saved features -> those of
+        now, where they are others.
+        """
         refs = saved.chunks.refs(blocks)
         found = [_unpack(saved.chunks.get(ref)) for ref in refs]
         self._sealed.know(found, refs)
@@ -146,6 +150,10 @@ class LabelJoin:
                 unknown = np.full(len(block), np.nan)
                 columns = [block.score[:, before[n]] if n in before else unknown for n in self._detectors]
                 block.score = np.stack(columns, 1) if columns else _none(len(block))
+            self._sealed = Sealed(_pack)
+        if fit is not None:
+            for block in found:
+                block.x = fit(block.x)
             self._sealed = Sealed(_pack)
         self._blocks = deque(found)
         self._rows = sum(map(len, found))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Rows
+from detectors.base import Rows, Scope
 from detectors.combine import Combination, combine
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.monitors import DriftMonitors
@@ -15,6 +15,7 @@ from detectors.drift.waves import Waves
 from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.weighing import Weighing
+from flows.evolution import WindowFit
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
 from flows.operators.command import CommandError, tuned
@@ -141,6 +142,11 @@ class WindowModels:
     def has(self, detector: str) -> bool:
         """Whether this window has a detector of this name."""
         return any(m.use.name == detector for m in self._models)
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Detectors that judge each subject by its own history."""
+        return tuple(m.use.name for m in self._models if m.use.spec.scope is Scope.SUBJECT)
 
     @property
     def asked_again(self) -> tuple[str, ...]:
@@ -307,11 +313,17 @@ class WindowModels:
                 else:
                     model.tuned = commanded["tuned"]
 
-    def restore(self, frames: dict[str, bytes]) -> None:
-        """Takes what `frames` gave.  What is new, or has other settings than were saved, starts cold."""
+    def restore(self, frames: dict[str, bytes], fit: WindowFit | None = None) -> None:
+        """Takes what `frames` gave.  What is new, or has other settings than were saved, or sees other features, starts
+        cold.  fit: what became of the window's features, None if they are the same.
+        """
         version, meta, _ = unpack(frames["meta"], "models", (1, _VERSION))
         self._command_again(meta.get("commanded", {}))
-        known = {m.use.name for m in self._models if meta["settings"].get(m.use.name) == detector_settings(m.use)}
+        known = {
+            m.use.name
+            for m in self._models
+            if meta["settings"].get(m.use.name) == detector_settings(m.use) and (fit is None or fit.same_for(m.use))
+        }
         # Calibration of version 1 left the odd out: it starts cold.
         same = version > 1 and meta["calibration"] == settings_of(self._job.calibration)
         kinds = {"detector"} | ({"calibrator"} if same else set())
@@ -321,13 +333,18 @@ class WindowModels:
             for name in known
         }
         self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
-        self._muted_until_us = meta.get("muted_until_us", {})  # not in the first savepoints
+        muted = meta.get("muted_until_us", {})  # not in the first savepoints
+        new = frozenset() if fit is None else fit.new
+        here = {f.name for f in self.features} - new
+        self._muted_until_us = {name: until_us for name, until_us in muted.items() if name in here}
         self._waves = Waves(self._job.drift, self._cohort, self.name, meta.get("waves", {}))
-        self.profile = PopulationProfile(self.features, resume=frames["profile"])
+        self.profile = PopulationProfile(
+            self.features, resume=frames["profile"], columns=None if fit is None else fit.columns
+        )
         if self._weighing is not None and "weighing" in frames and known.issuperset(self._learned):
             self._weighing.restore(frames["weighing"])
         if meta["drift"] == settings_of(self._job.drift):
-            self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known)
+            self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known, new)
         self._successors = {
             m.use.name: build(self._job, m.use, m.window, m.columns, m.infos, found)
             for m in self._models

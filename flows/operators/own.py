@@ -10,6 +10,7 @@ import numpy as np
 from detectors.base import Rows, Scope, SubjectDetector
 from detectors.guard import SAMPLED, Fault, Guard
 from detectors.saving import build, save
+from flows.evolution import WindowFit
 from flows.job import DetectorUse, Job
 from flows.layout import detector_settings
 from flows.operators.messages import OwnVerdict
@@ -105,16 +106,16 @@ class OwnDetectors:
             frames[use.name] = pack_frames("own", _VERSION, meta, {} if root is None else {"root": root})
         return frames
 
-    def restore(self, frames: Mapping[str, bytes], chunks: Chunks) -> None:
-        """Takes what `snapshots` gave.  A detector that is new, or has other settings than were saved, or could
-        not be saved, starts cold.
+    def restore(self, frames: Mapping[str, bytes], chunks: Chunks, fit: WindowFit | None) -> None:
+        """Takes what `snapshots` gave.  A detector that is new, or has other settings than were saved, or sees other
+        features, or could not be saved, starts cold.  fit: what became of the window's features, None if nothing did.
         """
         saved: dict[str, Saved] = {}
         guards: dict[str, list[int]] = {}
         for use, _, _ in self._uses:
             if use.name in frames:
                 meta, inner = unpack_frames(frames[use.name], "own", (_VERSION,))
-                if meta["settings"] == detector_settings(use):
+                if meta["settings"] == detector_settings(use) and (fit is None or fit.same_for(use)):
                     if "root" in inner:
                         saved[use.name] = Saved(inner["root"], chunks)
                     guards[use.name] = meta["guard"]

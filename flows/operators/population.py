@@ -1,6 +1,7 @@
 """The population stage: one cohort's rounds, in one fixed order, through its models."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 from detectors.alerting.alert import Candidate, Part, Reason, iso
 from detectors.base import Rows
 from detectors.subject_sample import SubjectSample
+from flows.evolution import LayoutNote, WindowFit, window_fits
 from flows.job import Job
+from flows.layout import Layout
 from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
@@ -35,7 +38,8 @@ RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 class PopulationOperator:
     """One cohort at work: feature rows in, candidates for the alert policy and drift events out."""
 
-    def __init__(self, job: Job, cohort: str, resume: Saved | None = None) -> None:
+    def __init__(self, job: Job, cohort: str, resume: Saved | None = None, unsaid: Layout | None = None) -> None:
+        """unsaid: the layout of state that does not say its own; None for the job's."""
         self._job = job
         self._cohort = cohort
         self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(job.key_groups))
@@ -53,9 +57,10 @@ class PopulationOperator:
         }
         self._saved_frames = Latest()
         self._saved_rows = Sealed(_pack_rows)
+        self._layout = LayoutNote(job)
         self.observer: RoundObserver | None = None
         if resume is not None:
-            self._restore(resume)
+            self._restore(resume, unsaid)
 
     def process(self, message: CohortInput) -> list[PolicyInput | Output]:
         """Collects the rows; runs the rounds that are complete."""
@@ -272,6 +277,7 @@ class PopulationOperator:
             "frames": list(frames),
             "seen": seen,
             "joins": {window: told for window, (told, _) in joins.items()},
+            "layout": self._layout.put(chunks),
             **told_state(item for item in items if not isinstance(item, FeatureRows)),
         }
         arrays = {
@@ -282,27 +288,31 @@ class PopulationOperator:
         arrays |= {f"{window}/{name}": found for window, (_, kept) in joins.items() for name, found in kept.items()}
         return pack("population", _VERSION, meta, arrays)
 
-    def _restore(self, saved: Saved) -> None:
+    def _restore(self, saved: Saved, unsaid: Layout | None) -> None:
         version, meta, arrays = unpack(saved.root, "population", (1, _VERSION))
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
-        self._heard = {window: Lately(meta.get("heard", {}).get(window)) for window in self._models}
+        fits = window_fits(self._job, self._layout.changed(saved, meta, unsaid))
+        self._heard |= {window: Lately(meta.get("heard", {}).get(window)) for window in fits}
         if version > 1:
             self._seen = SubjectSample.resume(meta["seen"], {n.removeprefix("seen/"): a for n, a in arrays.items()})
         frames = self._saved_frames.get(saved.chunks, meta["frames"], saved.chunks.refs(arrays["frames"]))
-        for window, models in self._models.items():
-            prefix = f"{window}/"
-            models.restore({n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)})
+        for window, fit in fits.items():
+            mine = {n.removeprefix(f"{window}/"): f for n, f in frames.items() if n.startswith(f"{window}/")}
+            self._models[window].restore(mine, fit)
         for window, told in meta.get("joins", {}).items():
-            if window in self._joins:
-                self._joins[window].restore(saved, told, arrays[f"{window}/blocks"], arrays[f"{window}/open"])
+            if window in self._joins and window in fits:
+                at = arrays[f"{window}/blocks"], arrays[f"{window}/open"]
+                self._joins[window].restore(saved, told, *at, fits[window])
         for item in told_from(meta):
             self._rounds.add(item.end_us, item)
         refs = saved.chunks.refs(arrays["waiting"])
         waiting = [_unpack_rows(saved.chunks.get(ref)) for ref in refs]
         self._saved_rows.know(waiting, refs)
         for rows in waiting:
-            self._rounds.add(rows.end_us, rows)
+            if rows.window in fits:
+                own = self._models[rows.window].own
+                self._rounds.add(rows.end_us, _fitted(rows, fits[rows.window], own))
 
 
 def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
@@ -373,6 +383,17 @@ def _reasons(
             )
         )
     return reasons
+
+
+def _fitted(rows: FeatureRows, fit: WindowFit | None, own: tuple[str, ...]) -> FeatureRows:
+    """Rows that wait, with the features and the own-history detectors of now; new ones have said nothing of them."""
+    if fit is not None:
+        said = {name: OwnVerdict(v.score, fit(v.typical), fit(v.share, 0.0)) for name, v in rows.own.items()}
+        rows = replace(rows, x=fit(rows.x), own=said)
+    if rows.own.keys() >= set(own):
+        return rows
+    silent = OwnVerdict(np.full(len(rows), np.nan), np.full(rows.x.shape, np.nan), np.zeros(rows.x.shape))
+    return replace(rows, own={name: rows.own.get(name, silent) for name in own})
 
 
 def _known(value: float) -> float | None:

@@ -6,19 +6,23 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.alerting.alert import iso
+from flows.evolution import Evolution, LayoutNote, Since, window_fits
 from flows.job import Job
+from flows.layout import Layout, layout_of
 from flows.operators.closing import Closing
 from flows.operators.counting import Counting
 from flows.operators.messages import CohortInput, GroupInput, Output, Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.assemble import Assembler, assembler
 from state.batch import MicroBatch
+from state.cells import Cells
 from state.chunks import Chunks, Saved
 from state.dedup import Dedup
-from state.panes import PaneLog
+from state.panes import PaneFit, PaneLog
 from state.snapshot import pack_frames, unpack_frames
 from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
+from state.windows import WindowKind, WindowSpec
 
 _VERSION: Final = 1
 
@@ -44,7 +48,11 @@ class SubjectOperator:
         partitions: tuple[str, ...],
         resume: Saved | None = None,
         told: Collection[str] = (),
+        unsaid: Layout | None = None,
     ) -> None:
+        """told: partitions that are no events'.  unsaid: the layout of state that does not say its own; None for the
+        job's.
+        """
         self._job = job
         self._group = group
         self._pane_us = job.pane_us
@@ -64,8 +72,10 @@ class SubjectOperator:
         """What takes effect at boundaries to come."""
         self._counted = self._totals()
         """Totals as they were told; a pane may fold rows, and find duplicates, long before it closes."""
+        self._layout = LayoutNote(job)
+        self._since = Since()
         if resume is not None:
-            self._restore(resume)
+            self._restore(resume, unsaid)
 
     @property
     def rows_waiting(self) -> int:
@@ -148,12 +158,22 @@ class SubjectOperator:
         for i, assembling in enumerate(self._assemblers):
             pane = None if cells is None else self._windows[i].wanted(cells)
             window = assembling.step(boundary_us, pane)
+            if window is not None and assembling.spec.name in self._since.windows:
+                window = self._whole(assembling.spec, boundary_us, window)
             if window is not None and self._tells(boundary_us, assembling.spec.slide_us):
                 self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
         if boundary_us // HOUR_US != self._boundary_us // HOUR_US:
             self._counting.expire(boundary_us)
         self._boundary_us = self._closed_us = boundary_us
         return accepted
+
+    def _whole(self, spec: WindowSpec, boundary_us: int, cells: Cells) -> Cells | None:
+        """The window's cells, without those that might have begun before there was such a window; None for none."""
+        since_us = self._since.windows[spec.name]
+        if spec.kind is not WindowKind.SESSION:
+            return cells if boundary_us - spec.size_us >= since_us else None
+        began = cells.first_us - spec.gap_us >= since_us
+        return cells.where(began) if began.any() else None
 
     def _tells(self, boundary_us: int, slide_us: int) -> bool:
         """Whether events go on, or a window that ends there had begun to tell when they ended."""
@@ -205,6 +225,7 @@ class SubjectOperator:
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""
+        self._since.forget(self._job, self._closed_us)
         frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
         frames |= {f"window.{a.spec.name}": a.snapshot(chunks) for a in self._assemblers}
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
@@ -214,20 +235,36 @@ class SubjectOperator:
             "last_us": self._last_us,
             "watermarks": self._watermarks.state(),
             "counted": self._counted,
+            "layout": self._layout.put(chunks),
+            "since": self._since.state(),
             **told_state(self._told),
         }
         return pack_frames("subject", _VERSION, meta, frames)
 
-    def _restore(self, saved: Saved) -> None:
+    def _restore(self, saved: Saved, unsaid: Layout | None) -> None:
         meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))
         self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
         self._boundary_us = meta.get("boundary_us", self._closed_us)
         self._watermarks.restore(meta["watermarks"])
         self._told = told_from(meta)
-        self._log.restore(frames["log"], saved.chunks)
-        self._counting.restore(frames, saved.chunks)
-        for assembling in self._assemblers:
-            assembling.restore(frames[f"window.{assembling.spec.name}"], saved.chunks)
-        self._counted = meta.get("counted", self._totals())
+        self._since = Since(**meta.get("since", {}))
+        layout = self._layout.changed(saved, meta, unsaid)
+        fits = window_fits(self._job, layout)
         own = {n.removeprefix("own."): root for n, root in frames.items() if n.startswith("own.")}
-        self._closing.restore(own, saved.chunks)
+        cells = None
+        if layout is None:
+            self._log.restore(frames["log"], saved.chunks)
+            self._counting.restore(frames, saved.chunks)
+        else:
+            evolution = Evolution(self._job, layout)
+            cells = evolution.cells
+            self._log.restore(frames["log"], saved.chunks, PaneFit(evolution.rows, cells))
+            self._counting.restore(frames, saved.chunks, evolution.cold_sequences, evolution.cohort_codes)
+            waiting = [end for end, _ in self._log.panes()]
+            self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))
+        for assembling in self._assemblers:
+            if assembling.spec.name in fits:
+                assembling.restore(frames[f"window.{assembling.spec.name}"], saved.chunks, cells)
+        self._counted = meta.get("counted", self._totals())
+        self._closing.since = self._since.features(layout_of(self._job))
+        self._closing.restore(own, saved.chunks, fits)

@@ -11,18 +11,18 @@ from xxhash import xxh3_64_intdigest
 
 from flows.config.load import load
 from flows.config.models import Config
-from flows.config.saved import load_saved
 from flows.engine.lock import copying
 from flows.engine.recovery import chunks_beside
-from flows.engine.shape import SHAPE, read_shape
 from flows.engine.store import Checkpoint, read_checkpoint, sink_state
+from flows.fates import unsaid_in
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import describe_first
+from flows.saved_job import saved_job
 from flows.savepoint.manifest import is_savepoint, require_whole
-from flows.worker import CONFIG_NOTE, JobStages
+from flows.worker import JobStages
 from state.chunks import Saved
 from state.errors import SnapshotError
 from state.keygroup import key_group
@@ -99,17 +99,6 @@ def _existing(directory: Path) -> Path:
     return directory
 
 
-def saved_job(directory: Path, own: Config) -> tuple[Job, dict[str, Any]]:
-    """The job whose state is in a directory, and its shape.  own: as for `opened`.  Raises what that does."""
-    config = directory / CONFIG_NOTE
-    try:
-        toml = config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SnapshotError(f"{config}: without the configuration the state cannot be read: {error}") from None
-    shape = read_shape(directory / SHAPE)
-    return load_saved(toml, str(config), own).job(), shape
-
-
 def place_of(user: str, job: Job) -> tuple[int, int]:
     """The hash of a user's id, as events have it, and its key group."""
     subject = xxh3_64_intdigest(user.encode()) or 1
@@ -119,7 +108,7 @@ def place_of(user: str, job: Job) -> tuple[int, int]:
 def _built(directory: Path, checkpoint: Checkpoint, own: Config) -> Look:
     job, shape = saved_job(directory, own)
     look = Look(job, checkpoint, shape)
-    stages = JobStages(look.job, tuple(shape["partitions"]))
+    stages = JobStages(look.job, tuple(shape["partitions"]), unsaid=unsaid_in(shape))
     chunks_of = chunks_beside(directory / "store")
     for step, states in ((s, checkpoint.of_step(s)) for s in ("subject", "population", "alerts")):
         for who, root in filter(None, states.values()):

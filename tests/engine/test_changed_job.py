@@ -1,4 +1,4 @@
-"""A job that goes on otherwise than it was saved: more or fewer workers, other detectors, other windows."""
+"""A job that goes on otherwise than it was saved: more or fewer workers, other detectors."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,6 @@ from detectors.ecod import EcodSpec
 from flows.engine.plan import Options
 from flows.engine.store import read_checkpoint, sink_state
 from flows.job import DetectorUse, Job
-from state.errors import SnapshotError
 from tests.engine.interrupted import run_cluster_until, run_until
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
 
@@ -80,14 +79,3 @@ def test_detectors_come_and_go(tmp_path: Path, reference: Told, caplog: pytest.L
     assert set(first) == {None}
     assert any(v is not None for v in scores(told, "history2").values())
     assert told[1]["balanced"]
-
-
-def test_other_windows_are_refused(tmp_path: Path) -> None:
-    """A window of another size cannot take the cells that were saved; it is named, and nothing changes."""
-    source = write_files(NAME, 2, tmp_path)
-    options = Options(batch_lines=200, epoch_s=0.02, state_dir=tmp_path / "state")
-    run_until(4, job(), source, tmp_path / "out", options)
-    first, second = job().windows
-    wider = replace(first, window=replace(first.window, size_us=2 * first.window.size_us))
-    with pytest.raises(SnapshotError, match=r"window w10m: size_us was 600000000, is 1200000000.*nothing was changed"):
-        run_bytewax(replace(job(), windows=(wider, second)), source, tmp_path / "out", options)

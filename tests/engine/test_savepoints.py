@@ -16,13 +16,13 @@ from flows.config import loads
 from flows.config.models import Config
 from flows.engine.plan import Options, Plan
 from flows.engine.run import execute
+from flows.saved_job import CONFIG_NOTE
 from flows.savepoint.compare import compare
 from flows.savepoint.copy import create, start
 from flows.savepoint.look import opened
 from flows.savepoint.manifest import damaged, read
 from flows.savepoint.reset import reset_time
 from flows.sources.base import Lines, Partition, Source
-from flows.worker import CONFIG_NOTE
 from state.errors import SnapshotError
 from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, Told, bytewax_plan, run_bytewax, run_local, same, write_files

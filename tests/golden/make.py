@@ -12,9 +12,9 @@ from typing import Final
 
 from flows.config import loads
 from flows.engine.plan import Options
+from flows.saved_job import CONFIG_NOTE
 from flows.savepoint.copy import create
 from flows.sources.files import FilesSpec
-from flows.worker import CONFIG_NOTE
 from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, write_files
 

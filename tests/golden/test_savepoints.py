@@ -1,18 +1,30 @@
 """Savepoints of all versions are read by this build, and go on as if nothing had happened."""
 
+import json
+import multiprocessing
+import signal
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from flows.engine.plan import Options
+from flows.config import loads
+from flows.engine.plan import Options, Plan, partitions_of
+from flows.engine.run import execute
+from flows.engine.stages import Stages
+from flows.fates import FateKind
+from flows.saved_job import CONFIG_NOTE, fates_against, unsaid_layout
 from flows.savepoint.copy import start
 from flows.savepoint.look import opened
+from flows.sources.base import Source
+from flows.worker import JobStages
 from state.errors import SnapshotError, SnapshotVersionError
 from state.snapshot import pack, unpack
-from tests.engine.scenarios import SCENARIOS, STREAMS, run_bytewax, run_local
+from tests.engine.interrupted import AtRead, die
+from tests.engine.scenarios import SCENARIOS, STREAMS, openers, run_bytewax, run_local, told
 from tests.golden.make import FOLDER, SCENARIO, source
 
+FATES = ("read", "accepted", "late", "duplicate", "rejected", "balanced", "evicted")
 VERSIONS = sorted(FOLDER.glob("v*.tar.gz"))
 
 
@@ -35,8 +47,7 @@ def test_it_goes_on(savepoint: Path, tmp_path: Path) -> None:
     quiet, quiet_totals = run_local(job, files, tmp_path / "quiet", 8192)
     start(savepoint, tmp_path / "state", positions=lambda: dict.fromkeys(quiet))
     found, totals = run_bytewax(job, files, tmp_path / "out", Options(workers=2, state_dir=tmp_path / "state"))
-    fates = ("read", "accepted", "late", "duplicate", "rejected", "balanced", "evicted")
-    assert {name: totals[name] for name in fates} == {name: quiet_totals[name] for name in fates}
+    assert {name: totals[name] for name in FATES} == {name: quiet_totals[name] for name in FATES}
     if savepoint.with_name("v1").exists():
         assert 0 < len(found["scores"]) < len(quiet["scores"])
         return
@@ -45,6 +56,48 @@ def test_it_goes_on(savepoint: Path, tmp_path: Path) -> None:
         assert set(records) <= set(quiet[stream])
     assert 0 < len(found["scores"]) < len(quiet["scores"])
     assert len(found["alerts"]) >= 10
+
+
+def test_it_goes_on_with_one_more_feature(savepoint: Path, tmp_path: Path) -> None:
+    """Of state that does not say what it is made of, the configuration beside it does; also after a kill, when some of
+    it says so, and some does not.
+    """
+    files, before = source(tmp_path), loads(SCENARIOS[SCENARIO].config, "scenario")
+    large = '[features.large]\nkind = "max"\ncolumn = "amount"\n'
+    more = SCENARIOS[SCENARIO].config.replace("[features.shops]", f"{large}[features.shops]")
+    config = loads(more + '[detectors.amounts]\ntype = "ecod"\nfeatures = ["count", "total"]\n', "scenario")
+    state = tmp_path / "state"
+    start(savepoint, state, positions=lambda: dict.fromkeys(map(str, STREAMS)))
+    assert [fate.why for fate in fates_against(savepoint, config) if fate.kind is FateKind.COLD] == [
+        "feature large is new: it has no value in windows that began before (w10m, visit)",
+        "detector amounts is new: it starts cold",
+        "detector trees on w10m, visit: its features are others: it starts cold there",
+        "detector history on w10m: its features are others: it starts cold there",
+    ]
+    options = Options(workers=2, batch_lines=100, epoch_s=0.0, state_dir=state)
+
+    def stages() -> Stages:
+        return JobStages(config.job(), tuple(files.partition_names()), unsaid=unsaid_layout(state, config)).stages()
+
+    def plan(files: Source) -> Plan:
+        notes = {CONFIG_NOTE: config.to_toml()}
+        return Plan(stages(), partitions_of([files]), openers(tmp_path / "out"), options, notes)
+
+    for reads in (1, 2):
+        spawned = multiprocessing.get_context("spawn").Process(target=execute, args=(plan(AtRead(files, reads, die)),))
+        spawned.start()
+        spawned.join(60)
+        assert spawned.exitcode == -signal.SIGKILL
+    found, totals = told(tmp_path / "out", execute(plan(files)))
+    quiet = run_local(before.job(), files, tmp_path / "quiet", 8192)
+    assert {name: totals[name] for name in FATES} == {name: quiet[1][name] for name in FATES}
+    assert 0 < len(found["scores"]) < len(quiet[0]["scores"])
+    assert {key(r) for r in found["scores"]} <= {key(r) for r in quiet[0]["scores"]}
+
+
+def key(record: str) -> tuple[str, str, str]:
+    told = json.loads(record)
+    return told["window"], told["end"], told["subject"]
 
 
 def test_it_can_be_looked_into(savepoint: Path) -> None:

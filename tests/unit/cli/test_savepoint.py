@@ -160,3 +160,26 @@ def test_a_run_that_was_started_from_one_is_no_savepoint(cli: Cli, small: Path, 
     cli("savepoint", "create", "state", "first")
     cli("run", small, "--from-savepoint", "state/savepoints/first", "--state-dir", "state2", "--json")
     assert "is whole" in cli("savepoint", "verify", "state2").out
+
+
+def test_a_configuration_is_held_against_saved_state(cli: Cli, small: Path, ran: Path) -> None:
+    """What would be kept, start cold, be dropped or refused is said; nothing is changed, and it comes true."""
+    before = (ran / "shape.json").read_bytes()
+    same = json.loads(cli("config", "check", small, "--against", "state", "--json").out)["against"]
+    assert same["kept"]
+    assert (same["cold"], same["dropped"], same["refused"]) == ([], [], [])
+    other = small.with_name("other.toml")
+    other.write_text(small.read_text() + '\n[features.zz_searches]\nkind = "count"\nwhere = { type = "skip" }\n')
+    done = cli("config", "check", other, "--against", "state")
+    assert done.code == 0
+    (line,) = [line for line in done.out.splitlines() if "zz_searches is new" in line]
+    assert line.split()[0] == "cold"
+    assert (ran / "shape.json").read_bytes() == before
+    cli("savepoint", "create", "state", "first")
+    found = json.loads(cli("config", "check", other, "--against", "state/savepoints/first", "--json").out)["against"]
+    run = cli("run", other, "--state-dir", "state", "--json")
+    assert run.code == 0
+    for why in (*found["cold"], *found["dropped"]):
+        assert why in run.err
+    assert cli("config", "check", other, "--against", "state", "-s", "job.key_groups=3").code == 2
+    assert "no shape.json" in cli("config", "check", other, "--against", "elsewhere").err

@@ -11,7 +11,11 @@ from state.errors import SnapshotError
 from tests.engine.fakes import stages
 
 PARTS = ("p0", "p1")
-LAYOUT = {"window a": {"size_us": "5"}, "window b": {"gap_us": "7"}}
+EVENTS = {"event ids": {"present": "True"}, "window a": {"size_us": "5"}}
+
+
+def shape(layout: dict[str, Any], replaceable: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"layout": layout, "replaceable": replaceable or {}}
 
 
 def use(directory: Path, partitions: tuple[str, ...] = PARTS, **changes: Any) -> list[str]:
@@ -44,36 +48,35 @@ def test_locked(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"groups": 7}, "key_groups was 5, is 7"),
-        ({"cohorts": ("left", "other")}, r"cohorts was \['left', 'right', 'other'\], is \['left', 'other'\]"),
-        ({"layout": {"window a": {"size_us": "9"}}}, "window a: size_us was 5, is 9; window b is gone"),
-        ({"layout": {**LAYOUT, "feature c": {}}}, "feature c is new;"),
-        ({"layout": {**LAYOUT, "window b": {}}}, "window b: gap_us was 7, is as by default;"),
+        ({"cohorts": ("left", "other")}, r"cohorts were \['left', 'right', 'other'\], are \['left', 'other'\]"),
+        ({"shape": shape(EVENTS | {"event ids": {"present": "False"}})}, "event ids: present was True, is False;"),
+        ({"shape": shape({**EVENTS, "window c": {}})}, "window c is new;"),
     ],
 )
 def test_other_shape(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    """State of other key groups, cohorts, windows or features is refused, with both values and what to do; the state
-    stays as it was.
+    """State of other key groups or cohorts, or without event ids, is refused, with both values and what to do; and so
+    are other windows where state does not say what it is made of.  The state stays as it was.
     """
-    use(tmp_path, PARTS, layout=LAYOUT)
+    use(tmp_path, PARTS, shape=shape(EVENTS))
     before = (tmp_path / "shape.json").read_bytes()
     with pytest.raises(SnapshotError, match=f"{message}.*run the job as it was"):
-        use(tmp_path, PARTS, **{"layout": LAYOUT} | changes)
+        use(tmp_path, PARTS, **{"shape": shape(EVENTS)} | changes)
     assert (tmp_path / "shape.json").read_bytes() == before
-    assert use(tmp_path, PARTS, layout=LAYOUT)
+    assert use(tmp_path, PARTS, shape=shape(EVENTS))
 
 
 def test_what_starts_cold_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A detector that is new, gone or set otherwise is named."""
-    use(tmp_path, PARTS, replaceable={"detector a": {"type": "Ecod"}, "detector b": {}, "drift": {}})
+    use(tmp_path, PARTS, shape=shape({}, {"detector a": {"type": "Ecod"}, "detector b": {}, "drift": {}}))
     now = {"detector a": {"type": "Ecod", "warmup": "9"}, "detector c": {}, "drift": {}}
-    use(tmp_path, PARTS, replaceable=now)
+    use(tmp_path, PARTS, shape=shape({}, now))
     assert caplog.messages == [
         "detector a: warmup was as by default, is 9: it starts cold",
         "detector b is gone: its state is dropped",
         "detector c is new: it starts cold",
     ]
     caplog.clear()
-    use(tmp_path, PARTS, replaceable=now)
+    use(tmp_path, PARTS, shape=shape({}, now))
     assert caplog.messages == []
 
 
