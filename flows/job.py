@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from detectors.alerting.exempt import Exemption
 from detectors.alerting.policy import PolicySpec
 from detectors.base import DetectorSpec
 from detectors.calibrate import CalibrationSpec
@@ -98,20 +99,22 @@ class LearningSpec:
 
 @dataclass(frozen=True, slots=True)
 class LabelSpec:
-    """The label join.  wait_us: how long a scored row waits for its label.  rows_max: that wait, per cohort and window;
-    beyond it the oldest leave.
+    """What labels do.  wait_us: how long a scored row waits for its label.  rows_max: that wait, per cohort and window;
+    beyond it the oldest leave.  trust_us: for how long a label genuine spares its subject alerts, but for those of the
+    worst severity; 0 for not at all.
     """
 
     wait_us: int = 7 * DAY_US
     rows_max: int = 100_000
+    trust_us: int = 7 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Everything that alerts depend on, beside the events.
 
-    labels: None where no source has any.  left_out: detectors whose plug-ins cannot be loaded, each with the reason;
-    the others do their work.
+    labels: None where no source has any.  exempt: the list of subjects that are not alerted.  left_out: detectors whose
+    plug-ins cannot be loaded, each with the reason; the others do their work.
     """
 
     name: str
@@ -134,6 +137,7 @@ class Job:
     combination: Combination = Combination.HARMONIC
     emit_scores: bool = False
     labels: LabelSpec | None = None
+    exempt: tuple[Exemption, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property

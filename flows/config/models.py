@@ -175,6 +175,16 @@ class StateConfig(Section):
     rows_per_pane_max: int = Field(4096, ge=1, description="rows of one subject and pane that are kept in full")
 
 
+class ExemptConfig(Section):
+    """Subjects that are not alerted."""
+
+    file: str | None = Field(
+        None,
+        min_length=1,
+        description="a JSON Lines file with subject, until and reason in each line, read at the start (docs/labels.md)",
+    )
+
+
 class Config(Section):
     """The whole configuration.  Build it with `flows.config.load`.  The section [job] is the attribute `about`."""
 
@@ -195,6 +205,7 @@ class Config(Section):
         DriftSpec(), description="drift monitors, reactions"
     )
     alerts: Annotated[PolicySpec, SpecTable(severities=Severities)] = Field(PolicySpec(), description="when to alert")
+    exempt: ExemptConfig = Field(ExemptConfig(), description="who is not alerted")
     sources: dict[str, SourceConfig] = Field({}, description="where events come from, by name")
     sinks: SinksConfig = Field(SinksConfig(), description="where output streams go")
 

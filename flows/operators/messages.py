@@ -82,13 +82,15 @@ class CohortInput:
 class PolicyInput:
     """From a cohort to the alert policy: candidates of all rounds up to watermark_us (detectors.alerting.Candidate).
 
-    subjects: (end of a round, how many of the cohort were seen in the 24 hours before).
+    subjects: (end of a round, how many of the cohort were seen in the 24 hours before).  told: what people said of
+    subjects, and takes effect up to there; all cohorts hear it, one passes it on.
     """
 
     sender: str
     watermark_us: int
     candidates: list[Any] = field(default_factory=list)
     subjects: list[tuple[int, int]] = field(default_factory=list)
+    told: list[Label | Command] = field(default_factory=list)
 
 
 class Stream(StrEnum):

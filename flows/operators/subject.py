@@ -186,7 +186,7 @@ class SubjectOperator:
         self._counting.forget(subject)
         for assembling in self._assemblers:
             assembling.condense()
-        self._told = [item for item in self._told if not (isinstance(item, Label) and item.subject == subject)]
+        self._told = [item for item in self._told if item.subject != subject]
         return waiting
 
     def snapshot(self, chunks: Chunks) -> bytes:
