@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, load_config, print_json, print_text
+from flows.cli.options import AsJson, load_config, moment_us, print_json, print_text
 from flows.printing import shown
 
 if TYPE_CHECKING:
@@ -165,7 +165,6 @@ def reset_time(
 
     Windows that are closed stay closed.  Example: [bold]driftnet savepoint reset-time state/ plays/3[/]
     """
-    from flows.cli.alerts import moment_us
     from flows.savepoint.reset import reset_time as reset
 
     done = reset(state_dir, partition, moment_us("--to", to))
