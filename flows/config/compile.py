@@ -127,6 +127,7 @@ class Compiler:
             time_min_us=event.time_min,
             time_max_us=event.time_max,
             subject_chars_max=event.max_subject_chars,
+            time_zone="" if event.time_zone == "UTC" else event.time_zone,
         )
 
     def _cohorts(self, schema: Schema) -> CohortSpec:
@@ -358,6 +359,9 @@ def digest(job: Job) -> str:
     known = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in _BESIDE}
     if job.labels is None:
         del known["labels"]
+    known["wire"] = _canonical(job.wire)
+    if not job.wire.time_zone:  # as digests were before there were zones
+        del known["wire"]["time_zone"]
     known["time"] = replace(job.time, idle_timeout_us=0)
     text = json.dumps(_canonical(known), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -77,7 +77,7 @@ class _Plan:
         ]
         if self._has_id:
             self._converters.append(IdConverter(spec.event_id, required=True))
-        self._converters += map(field_converter, fields)
+        self._converters += [field_converter(field, spec.time_zone) for field in fields]
         self._parser = Parser(self._converters, spec.line_bytes_max)
 
     def decode(self, lines: Sequence[bytes]) -> Decoded:
