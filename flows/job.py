@@ -10,6 +10,7 @@ from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
 from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
+from detectors.features.kernel import PartKind
 from detectors.features.plan import FeaturePlan
 from flows.wire.spec import WireSpec
 from state.schema import Schema
@@ -144,6 +145,16 @@ class Job:
     def plan(self) -> FeaturePlan:
         """The compiled features.  Raises ConfigError for declarations that do not fit the schema."""
         return _plan(self.schema, self.sequences, self.features, tuple((w.window, w.features) for w in self.windows))
+
+    @property
+    def tells_duplicates(self) -> bool:
+        """Whether a feature counts each subject's duplicates."""
+        return self.plan.marks(PartKind.DUPLICATES)
+
+    @property
+    def tells_rejects(self) -> bool:
+        """Whether a feature counts each subject's rejected lines."""
+        return self.plan.marks(PartKind.REJECTS)
 
     @property
     def pane_us(self) -> int:
