@@ -95,7 +95,8 @@ class Assembly:
 
     def inputs(self) -> "Inputs":
         """All partitions, open, of what there is now.  Raises SourceError, and ConfigError when two have one name."""
-        tables = {n: t.bounded() if isinstance(t, KafkaConfig) else t for n, t in self.config.sources.items()}
+        live = KafkaConfig | FilesConfig
+        tables = {n: t.bounded() if isinstance(t, live) else t for n, t in self.config.sources.items()}
         sources = replace(self, config=self.config.model_copy(update={"sources": tables})).sources()
         opened = {(i, name): source.open(name) for i, source in enumerate(sources) for name in source.partition_names()}
         names = [p.name for p in opened.values()]

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from detectors.alerting.exempt import Exemption
 from detectors.alerting.policy import PolicySpec
 from detectors.base import DetectorSpec
 from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
 from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
+from detectors.features.kernel import PartKind
 from detectors.features.plan import FeaturePlan
 from flows.wire.spec import WireSpec
 from state.schema import Schema
@@ -98,20 +100,22 @@ class LearningSpec:
 
 @dataclass(frozen=True, slots=True)
 class LabelSpec:
-    """The label join.  wait_us: how long a scored row waits for its label.  rows_max: that wait, per cohort and window;
-    beyond it the oldest leave.
+    """What labels do.  wait_us: how long a scored row waits for its label.  rows_max: that wait, per cohort and window;
+    beyond it the oldest leave.  trust_us: for how long a label genuine spares its subject alerts, but for those of the
+    worst severity; 0 for not at all.
     """
 
     wait_us: int = 7 * DAY_US
     rows_max: int = 100_000
+    trust_us: int = 7 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Everything that alerts depend on, beside the events.
 
-    labels: None where no source has any.  left_out: detectors whose plug-ins cannot be loaded, each with the reason;
-    the others do their work.
+    labels: None where no source has any.  exempt: the list of subjects that are not alerted.  left_out: detectors whose
+    plug-ins cannot be loaded, each with the reason; the others do their work.
     """
 
     name: str
@@ -134,12 +138,23 @@ class Job:
     combination: Combination = Combination.HARMONIC
     emit_scores: bool = False
     labels: LabelSpec | None = None
+    exempt: tuple[Exemption, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def plan(self) -> FeaturePlan:
         """The compiled features.  Raises ConfigError for declarations that do not fit the schema."""
         return _plan(self.schema, self.sequences, self.features, tuple((w.window, w.features) for w in self.windows))
+
+    @property
+    def tells_duplicates(self) -> bool:
+        """Whether a feature counts each subject's duplicates."""
+        return self.plan.marks(PartKind.DUPLICATES)
+
+    @property
+    def tells_rejects(self) -> bool:
+        """Whether a feature counts each subject's rejected lines."""
+        return self.plan.marks(PartKind.REJECTS)
 
     @property
     def pane_us(self) -> int:

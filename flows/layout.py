@@ -13,7 +13,7 @@ import msgspec
 
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.finish import parts
-from detectors.features.kernel import Part, PartKind
+from detectors.features.kernel import MARK_KINDS, Part, PartKind
 from flows.job import DetectorUse, Job
 from state.errors import SnapshotError
 from state.schema import Kind
@@ -54,11 +54,14 @@ def detector_settings(use: DetectorUse) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class WindowLayout:
-    """spec: what window it is.  features: (name, meaning) in matrix order.  tables: which tables its cells hold."""
+    """spec: what window it is.  features: (name, meaning) in matrix order.  tables: which tables its cells hold.
+    marks: the same of sums that count what does not count, which other windows' cells leave out.
+    """
 
     spec: str
     features: tuple[tuple[str, str], ...]
     tables: tuple[int, ...]
+    marks: tuple[int, ...] = ()
 
     def inputs(self, chosen: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         """What a detector with these features, or all where there are none, sees of the window."""
@@ -71,7 +74,8 @@ class Layout:
 
     columns: name -> (meaning, words of an enum).  sequences: name -> meaning.  features: name -> the parts that it is
     computed from.  parts: what the rows of cells mean, in the order of `Cells`: sums, mins, maxs (after the event
-    times), bits, tables.  cohorts: the column that they go by, and its words.
+    times), bits, tables.  marks: those of them that count what does not count.  cohorts: the column that they go by,
+    and its words.
     """
 
     pane_us: int
@@ -81,6 +85,7 @@ class Layout:
     parts: tuple[tuple[str, ...], ...]
     windows: Mapping[str, WindowLayout]
     cohorts: tuple[str, tuple[str, ...]]
+    marks: tuple[str, ...] = ()
 
     def kept_windows(self, now: "Layout") -> dict[str, WindowLayout]:
         """Windows that are the same ones in another layout, as they are here; their features may be others."""
@@ -92,8 +97,9 @@ class Layout:
 
     def unknown(self, window: str, now: "Layout") -> frozenset[str]:
         """Parts of another layout that the cells of a window do not have here."""
-        here = {part for group in self.parts[:-1] for part in group}
-        here |= {self.parts[-1][number] for number in self.windows[window].tables}
+        held = self.windows[window]
+        here = {part for group in self.parts[:-1] for part in group}.difference(self.marks)
+        here |= {self.parts[0][row] for row in held.marks} | {self.parts[-1][number] for number in held.tables}
         return frozenset(part for group in now.parts for part in group if part not in here)
 
     def to_plain(self) -> dict[str, Any]:
@@ -125,11 +131,15 @@ def layout_of(job: Job) -> Layout:
         tuple(tuple(map(meanings.part, group)) for group in job.plan.kernel.rows),
         {
             w.window.name: WindowLayout(
-                _digest(_plain(w.window)), tuple((f, features[f]) for f in w.features), tuple(sorted(plan.held))
+                _digest(_plain(w.window)),
+                tuple((f, features[f]) for f in w.features),
+                tuple(sorted(plan.held)),
+                plan.marks,
             )
             for w, plan in zip(job.windows, job.plan.windows, strict=True)
         },
         (job.cohorts.column, job.cohorts.values),
+        tuple(meanings.part(Part(kind)) for kind in MARK_KINDS),
     )
 
 

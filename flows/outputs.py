@@ -2,10 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from flows.operators.messages import Output, Stream
 from flows.report import Summary
 from flows.sinks.base import Sink
+
+_NAMED: Final = 100
+"""Subjects that were spared an alert and are counted one by one."""
 
 
 class Outputs:
@@ -28,6 +32,8 @@ class Outputs:
             self._tally_alerts(output)
         elif output.stream is Stream.DRIFT:
             self.counts.update(f"drift.{record['what']}" for record in output.records)
+        elif output.stream is Stream.AUDIT:
+            self._tally_spared(output)
         for sink in self._sinks.get(output.stream, ()):
             sink.write(output.records)
 
@@ -36,6 +42,13 @@ class Outputs:
             self.counts[f"severity.{record['severity']}"] += 1
             if record["reasons"]:
                 self.counts[f"reason.{record['reasons'][0]['feature']}"] += 1
+
+    def _tally_spared(self, output: Output) -> None:
+        for record in output.records:
+            if record["outcome"] == "spared":
+                name = f"spared_subject.{record['subject']}"
+                known = sum(key.startswith("spared_subject.") for key in self.counts)
+                self.counts[name if name in self.counts or known < _NAMED else "spared_others"] += 1
 
     def flush(self) -> None:
         for sinks in self._sinks.values():

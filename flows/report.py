@@ -25,10 +25,11 @@ class Summary:
     alerts by severity and by the feature that told most.  drift: drift events by what was watched.  detector_faults:
     failures by detector; detectors_off: of those that are off since.  outputs: records by stream.  labels: lines "read"
     and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
-    suspected.  control: lines of commands.  evicted, expired: subjects that left, for want of room and after
-    `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from the watermark to
-    now where there are any).  notes: partition -> why time does not go by it as usual.  held_back: partition -> seconds
-    of event time that it is ahead of the one it waits for, in a live run.
+    suspected.  control: lines of commands.  spared: alerts that an exemption kept back, by who vouches;
+    spared_subjects: by whom they are about, of the first hundred.  evicted, expired: subjects that left, for want of
+    room and after `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from
+    the watermark to now where there are any).  notes: partition -> why time does not go by it as usual.  held_back:
+    partition -> seconds of event time that it is ahead of the one it waits for, in a live run.
     """
 
     read: int = 0
@@ -48,6 +49,8 @@ class Summary:
     labels: dict[str, int] = field(default_factory=dict)
     labelled: dict[str, int] = field(default_factory=dict)
     control: dict[str, int] = field(default_factory=dict)
+    spared: dict[str, int] = field(default_factory=dict)
+    spared_subjects: dict[str, int] = field(default_factory=dict)
     evicted: int = 0
     expired: int = 0
     elapsed_s: float = 0.0
@@ -77,6 +80,8 @@ class Summary:
             labels=family("labels."),
             labelled=family("labelled."),
             control=family("control."),
+            spared=family("spared."),
+            spared_subjects=family("spared_subject."),
             elapsed_s=elapsed_s,
         )
 
@@ -123,6 +128,12 @@ class Summary:
         return (
             f"{sum(self.labelled.values()):,}: of fraud {found} was suspected, of what was suspected {right} is fraud"
         )
+
+    def _spared(self) -> str:
+        """Alerts that were not told, and whose they would have been."""
+        most = dict(list(self.spared_subjects.items())[:_REASONS_SHOWN])
+        more = ", ..." if len(self.spared_subjects) > len(most) else ""
+        return f"{sum(self.spared.values()):,} kept back: {listing(self.spared)}; {listing(most)}{more}"
 
     def status(self) -> str:
         """All of it that fits on one line, for a log."""
@@ -174,6 +185,8 @@ class Summary:
             yield "off", f"{', '.join(self.detectors_off)}: failed too often, and judge nothing any more"
         yield "window rows", listing(self.windows) or "none"
         yield "alerts", f"{self.alerts:,}" + (f": {listing(self.severities)}" if self.severities else "")
+        if self.spared:
+            yield "spared", self._spared()
         if self.reasons:
             yield "top reasons", listing(dict(list(self.reasons.items())[:_REASONS_SHOWN]))
         yield "drift events", listing(self.drift) or "none"

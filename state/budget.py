@@ -11,11 +11,13 @@ from state.types import U64
 
 @dataclass(slots=True)
 class Cut:
-    """kept: the batch within budget.  folded: the surplus rows, by subject.  duplicates: rows left out of both."""
+    """kept: the batch within budget.  folded: the surplus rows, by subject.  duplicates: (k,) the subjects of the rows
+    that were left out of both.
+    """
 
     kept: MicroBatch
     folded: MicroBatch
-    duplicates: int
+    duplicates: U64
 
 
 def over_budget(batch: MicroBatch, rows_max: int) -> U64:
@@ -40,12 +42,12 @@ def cut(batch: MicroBatch, flooding: U64, rows_max: int, folded_keys: U64 | None
     kept = np.ones(len(batch), np.bool_)
     kept[hot] = False
     hot = hot[np.lexsort((batch.event_time_us[hot], batch.event_key[hot], batch.subject[hot]))]
-    duplicates = 0
+    duplicates = np.zeros(0, np.uint64)
     if folded_keys is not None:
         key, subject = batch.event_key[hot], batch.subject[hot]
         again = np.isin(key, folded_keys)
         again[1:] |= (key[1:] == key[:-1]) & (subject[1:] == subject[:-1])
-        duplicates = int(again.sum())
+        duplicates = subject[again]
         hot = hot[~again]
     starts = run_starts(batch.subject[hot])
     rank = np.arange(len(hot)) - np.repeat(starts, run_lengths(starts, len(hot)))

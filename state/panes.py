@@ -4,21 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from state.batch import MicroBatch
 from state.budget import cut, over_budget
 from state.cells import Cells, merge, run_starts
 from state.chunks import Chunks, Latest, table_of
 from state.dedup import Dedup
+from state.marks import DUPLICATES, REJECTS, Marks
 from state.order import chronological
 from state.pieces import Pieces
 from state.refit import CellFit, RowFit
-from state.schema import SUBJECT_NAME
+from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.snapshot import pack, pack_frames, unpack, unpack_frames
-from state.types import I64, U64, Bool, Names
+from state.types import I64, U64, Bool, Names, Values
 
 Tally = Callable[[MicroBatch], Cells]
 """Aggregates surplus rows (one subject after the other) into cells whose slot is the subject's hash, viewed as int64.
@@ -41,7 +43,7 @@ class _Pane:
     """Rows that wait, in the order of arrival; what was folded.
 
     checked, unchecked: how many rows were looked at for the budget, and how many came since.  written: parts that are
-    saved already, in pieces.
+    saved already, in pieces.  marks: of what does not count, as far as anybody asks for them.
     """
 
     parts: list[MicroBatch] = field(default_factory=list)
@@ -51,6 +53,11 @@ class _Pane:
     folded_keys: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
     pieces: Pieces = field(default_factory=Pieces)
     written: int = 0
+    marks: Marks | None = None
+
+    def mark(self, marks: Marks) -> None:
+        """Adds some."""
+        self.marks = marks if self.marks is None else Marks.together([self.marks, marks])
 
     def save(self, chunks: Chunks) -> I64:
         """Writes the parts that came since the last snapshot; where all of them are."""
@@ -64,7 +71,8 @@ class _Pane:
 
 @dataclass(slots=True)
 class Closed:
-    """A pane's rows in (subject, event time, event key) order, without duplicates; the cells of its surplus rows.
+    """A pane's rows in (subject, event time, event key) order, without duplicates; the cells of its surplus rows; marks
+    of what does not count.
 
     The rows come without their subjects' names: few are ever asked for, and text is what costs most to move.
     """
@@ -73,6 +81,8 @@ class Closed:
     folded: Cells | None
     _parts: list[MicroBatch]
     _order: I64
+    marks: Marks | None = None
+    start_us: int = 0
 
     def names(self, rows: I64) -> Names:
         """The names of the subjects of these rows."""
@@ -82,14 +92,35 @@ class Closed:
         """The rows under this mask."""
         return Closed(self.batch.take(mask), self.folded, self._parts, self._order[mask])
 
+    def names_of(self, subjects: U64) -> Names:
+        """The names of subjects that have marks, or rows that count no more."""
+        found = np.full(len(subjects), "", object)
+        if self.marks is not None:
+            at = np.minimum(np.searchsorted(self.marks.subject, subjects), len(self.marks) - 1)
+            mine = self.marks.subject[at] == subjects
+            found[mine] = self.marks.name[at[mine]]
+        for i in np.flatnonzero(found == "").tolist():
+            rows = ((part, np.flatnonzero(part.subject == subjects[i])) for part in self._parts)
+            found[i] = next(part.subject_name[at[0]] for part, at in rows if len(at))
+        return found
+
 
 class PaneLog:
     """Rows of one key group by pane.
 
-    rows_max: row budget per subject and pane.  tally: what becomes of the rows beyond it.
+    rows_max: row budget per subject and pane.  tally: what becomes of the rows beyond it.  marks: whether duplicates
+    are told by subject.
     """
 
-    def __init__(self, pane_us: int, dedup: Dedup | None, rows_max: int, tally: Tally) -> None:
+    def __init__(
+        self,
+        pane_us: int,
+        dedup: Dedup | None,
+        rows_max: int,
+        tally: Tally,
+        *,
+        marks: bool = False,
+    ) -> None:
         self.pane_us = pane_us
         self.duplicates = 0
         self.capped = 0
@@ -97,6 +128,7 @@ class PaneLog:
         self._dedup = dedup
         self._rows_max = rows_max
         self._tally = tally
+        self._marks = marks
         self._panes: dict[int, _Pane] = {}
         self._folded = Latest()
 
@@ -116,6 +148,13 @@ class PaneLog:
         for start, stop in pairwise([*run_starts(pane).tolist(), len(pane)]):
             self._file(int(pane[start]), batch.take(slice(start, stop)))
 
+    def reject(self, subject: U64, name: Names, time_us: I64) -> None:
+        """Marks that so many lines of these subjects were rejected, (n,) each, about then."""
+        pane = time_us // self.pane_us
+        for number in np.unique(pane).tolist():
+            at = pane == number
+            self._panes.setdefault(number, _Pane()).mark(Marks.of(REJECTS, subject[at], name[at]))
+
     def _file(self, number: int, batch: MicroBatch) -> None:
         pane = self._panes.get(number)
         if pane is None:
@@ -134,7 +173,9 @@ class PaneLog:
         if len(flooding):
             done = cut(batch, flooding, self._rows_max, None if self._dedup is None else pane.folded_keys)
             self.rows -= len(batch) - len(done.kept)
-            self.duplicates += done.duplicates
+            self.duplicates += len(done.duplicates)
+            if self._marks and len(done.duplicates):
+                pane.mark(Marks.of(DUPLICATES, done.duplicates))
             self.capped += len(done.folded)
             batch = done.kept
             if len(done.folded):
@@ -149,9 +190,9 @@ class PaneLog:
         return (min(self._panes) + 1) * self.pane_us if self._panes else None
 
     def panes(self) -> list[tuple[int, int]]:
-        """Where each pane with rows ends, ascending, and how many rows it holds."""
+        """Where each pane with rows or marks ends, ascending, and how many it holds."""
         return [
-            ((n + 1) * self.pane_us, sum(map(len, pane.parts)))
+            ((n + 1) * self.pane_us, sum(map(len, pane.parts)) + (0 if pane.marks is None else len(pane.marks)))
             for n, pane in sorted(self._panes.items(), key=itemgetter(0))
         ]
 
@@ -170,7 +211,10 @@ class PaneLog:
             pane.pieces, pane.written = Pieces(), 0
             if pane.folded is not None:
                 pane.folded = pane.folded.without(np.array([key]).view(np.int64))
-            if not pane.parts:
+            if pane.marks is not None:
+                others = pane.marks.where(pane.marks.subject != key)
+                pane.marks = others if len(others) else None
+            if not pane.parts and pane.marks is None:
                 del self._panes[number]
         return before - self.rows
 
@@ -184,14 +228,18 @@ class PaneLog:
             self._enforce(pane)
             closed = _sorted(pane)
         self.rows -= len(closed.batch)
-        if self._dedup is not None:
+        if self._dedup is not None and pane.parts:
             fresh = self._dedup.fresh(end_us - self.pane_us, closed.batch.event_key)
             if fresh is not None:
                 self.duplicates += len(fresh) - int(fresh.sum())
+                if self._marks:
+                    again = np.flatnonzero(~fresh)
+                    pane.mark(Marks.of(DUPLICATES, closed.batch.subject[again], closed.names(again)))
                 closed = closed.take(fresh)
             if len(pane.folded_keys):
                 self._dedup.remember(pane.folded_keys)
-        return closed if len(closed.batch) else None
+        closed.marks, closed.start_us = pane.marks, end_us - self.pane_us
+        return closed if len(closed.batch) or closed.folded is not None or closed.marks is not None else None
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame; rows are written once, or a few times while they wait for long."""
@@ -200,10 +248,13 @@ class PaneLog:
         folded = [n for n in numbers if self._panes[n].folded is not None]
         frames = {f"folded{number}": _folded_frame(self._panes[number]) for number in folded}
         meta = {"duplicates": self.duplicates, "capped": self.capped, "panes": numbers, "folded": folded}
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             **{f"pane{number}": table for number, table in zip(numbers, tables, strict=True)},
             "folded": table_of(self._folded.put(chunks, frames)),
         }
+        for number in numbers:
+            if (marks := self._panes[number].marks) is not None:
+                arrays |= marks.arrays(f"marks{number}")
         dedup = {} if self._dedup is None else {"dedup": self._dedup.snapshot(chunks)}
         return pack_frames("panes", _VERSION, meta, {"refs": pack("refs", _VERSION, {}, arrays)} | dedup)
 
@@ -218,6 +269,8 @@ class PaneLog:
             pane.parts = [MicroBatch(columns) for columns in pane.pieces.read(chunks, refs[f"pane{number}"])]
             pane.written = len(pane.parts)
             pane.unchecked = sum(map(len, pane.parts))
+            if f"marks{number}.subject" in refs:
+                pane.marks = Marks.of_arrays(f"marks{number}", refs)
             self.rows += pane.unchecked
         for number in meta["folded"]:
             _, _, arrays = unpack(folded[f"folded{number}"], "folded", (_VERSION,))
@@ -264,6 +317,10 @@ def _folded_frame(pane: _Pane) -> bytes:
 
 
 def _sorted(pane: _Pane) -> Closed:
+    if not pane.parts:
+        nothing: dict[str, Values] = {EVENT_TIME: np.zeros(0, np.int64)}
+        nothing |= {name: np.zeros(0, np.uint64) for name in (EVENT_KEY, SUBJECT)}
+        return Closed(MicroBatch(nothing), None, [], np.zeros(0, np.int64))
     columns = {
         name: np.concatenate([part.columns[name] for part in pane.parts])
         for name in pane.parts[0].columns

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from detectors.alerting.exempt import Exemption
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -103,6 +105,7 @@ class Alert:
     tail_probability: of all evidence together; it decides the severity.  raised_us: the round end at which it found a
     token.  suppressed_repeats: candidates folded away since the subject's previous alert.
     first_us, last_us: from when to when the subject was suspicious without a pause.
+    spared_by: why nobody is told; None for an alert that somebody is to look at.
     """
 
     job: str
@@ -115,6 +118,7 @@ class Alert:
     suppressed_repeats: int
     first_us: int
     last_us: int
+    spared_by: Exemption | None = None
 
     @property
     def alert_id(self) -> str:

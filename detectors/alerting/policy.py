@@ -4,11 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Final
 
 from detectors.alerting.alert import Alert, Candidate, Evidence
+from detectors.alerting.exempt import Exemption, Exemptions, Origin
 from state.errors import ConfigError, DriftnetError
 from state.snapshot import pack, unpack
 from state.types import DAY_US, HOUR_US
@@ -98,7 +99,8 @@ class _Track:
     """What is remembered of one subject. Times are round ends.
 
     evidence: strongest candidate per window kind, (tail probability, end, until when it counts).  fresh: candidates
-    since the last decision.  repeats: candidates folded since the latest alert, which was alerted_us, alerted_rank.
+    since the last decision.  repeats: candidates folded since the latest alert, which was alerted_us, alerted_rank;
+    spared_us, spared_rank: of the latest alert that an exemption kept back.
     first_us, last_us: from when to when it was suspicious without a pause.  withheld: waits for room in the budget.
     seen_us: latest candidate.
     """
@@ -112,10 +114,17 @@ class _Track:
     alerted_us: int | None = None
     alerted_rank: int = 0
     withheld: bool = False
+    spared_us: int | None = None
+    spared_rank: int = 0
 
     def live(self, now_us: int) -> dict[str, tuple[float, int, int]]:
         """The evidence that counts now."""
         return {window: seen for window, seen in self.evidence.items() if seen[2] > now_us}
+
+    def told(self, since_us: int, *, spared: bool) -> list[int]:
+        """Ranks of the alerts later than that.  spared: those that were kept back count too."""
+        alerts = [(self.alerted_us, self.alerted_rank), *[(self.spared_us, self.spared_rank)] * spared]
+        return [rank for at_us, rank in alerts if at_us is not None and at_us > since_us]
 
 
 _FIELDS: Final = tuple(f.name for f in fields(_Track))
@@ -128,7 +137,10 @@ class AlertPolicy:
        they give one tail probability (`combine`) and so a severity.
     2. A subject at or below the line contends. It is folded (counted as a repeat) when it was alerted less than
        `suppress_us` ago, unless it has reached the worst severity since.
-    3. Contenders take what the budget has left, those who were never alerted first, then the most improbable; the last
+    3. Who is exempt (`exemptions`) is spared: its alert comes marked as such, takes nothing of the budget, and does not
+       silence what follows once the exemption is over. In the line it does not count: who is known to be no fraud says
+       nothing about how many of the others are.
+    4. Contenders take what the budget has left, those who were never alerted first, then the most improbable; the last
        `critical_reserve` of it is for the
        worst severity. Who finds no room is withheld: as long as its evidence lasts it contends in every round.
 
@@ -141,6 +153,7 @@ class AlertPolicy:
         self._job = job_name
         self._digest = digest
         self._weights = dict(weights)
+        self.exemptions = Exemptions(spec.capacity)
         self._now_us: int | None = None
         self._spent: dict[int, int] = {}
         """End of a round -> budget that it spent, of the last 24 hours."""
@@ -151,8 +164,8 @@ class AlertPolicy:
     @property
     def counts(self) -> dict[str, int]:
         """Totals since the start: candidates, alerts.<severity>, suppressed (candidates folded), withheld.<severity>
-        (subjects for whom the budget had no room), released (of those, alerted after all), forgotten (subjects that
-        left at capacity).
+        (subjects for whom the budget had no room), released (of those, alerted after all), spared.<origin> (alerts that
+        an exemption kept back), forgotten (subjects that left at capacity).
         """
         return dict(self._counts)
 
@@ -176,16 +189,27 @@ class AlertPolicy:
             track = self._tracks[subject]
             rank = self.spec.rank(p)
             severity = self.spec.severities[rank][0]
-            known = track.alerted_us is not None and end_us < track.alerted_us + self.spec.suppress_us
-            if known and (rank or not track.alerted_rank):
+            exemption = self.exemptions.of(subject, end_us, worst=not rank)
+            lately = track.told(end_us - self.spec.suppress_us, spared=exemption is not None)
+            known = bool(lately)
+            if known and (rank or not min(lately)):
                 self._counts["suppressed"] += track.fresh
                 track.repeats += track.fresh
                 track.fresh = 0
+            elif exemption is not None:
+                self._counts[f"spared.{exemption.origin}"] += 1
+                self.exemptions.spare(subject)
+                alerts.append(replace(self._alert_of(track, candidate, p, rank, end_us), spared_by=exemption))
+                track.fresh, track.withheld = 0, False
+                track.spared_us, track.spared_rank = end_us, rank
             elif known or left > (reserve if rank else 0):
                 left -= not known
                 self._counts[f"alerts.{severity}"] += 1
                 self._counts["released"] += track.withheld
-                alerts.append(self._alert(track, candidate, p, rank, end_us, known))
+                alerts.append(self._alert_of(track, candidate, p, rank, end_us))
+                track.fresh, track.repeats, track.withheld = 0, 0, False
+                track.alerted_us = track.alerted_us if known else end_us
+                track.alerted_rank = rank
             else:
                 self._counts[f"withheld.{severity}"] += not track.withheld
                 track.withheld = True
@@ -204,7 +228,8 @@ class AlertPolicy:
         self._spent = {at_us: n for at_us, n in self._spent.items() if at_us > end_us - DAY_US}
         if end_us // HOUR_US != before_us // HOUR_US:
             old_us = end_us - max(DAY_US, self.spec.suppress_us)
-            self._forget([s for s, t in self._tracks.items() if max(t.seen_us, t.alerted_us or t.seen_us) <= old_us])
+            latest = ((s, max(t.seen_us, t.alerted_us or 0, t.spared_us or 0)) for s, t in self._tracks.items())
+            self._forget([s for s, at_us in latest if at_us <= old_us])
 
     def _absorb(self, end_us: int, candidates: Iterable[Candidate]) -> dict[int, Candidate]:
         """Takes the candidates as evidence; returns each subject's strongest."""
@@ -258,14 +283,15 @@ class AlertPolicy:
         share = self.spec.false_discovery
         if not share:
             return self.spec.line
-        lives = (track.live(end_us) for track in self._tracks.values())
+        exempt = self.exemptions
+        lives = (track.live(end_us) for subject, track in self._tracks.items() if not exempt.of(subject, end_us))
         ps = sorted(self._together(live) for live in lives if live)
         tests = max(subjects, len(ps), 1)
         lines = [share * k / tests for k, p in enumerate(ps, start=1) if k >= _SEVERAL and p <= share * k / tests]
         return max(self.spec.line, min(self.spec.candidate_line, max(lines, default=0.0)))
 
-    def _alert(self, track: _Track, candidate: Candidate, p: float, rank: int, end_us: int, known: bool) -> Alert:
-        alert = Alert(
+    def _alert_of(self, track: _Track, candidate: Candidate, p: float, rank: int, end_us: int) -> Alert:
+        return Alert(
             job=self._job,
             digest=self._digest,
             candidate=candidate,
@@ -277,10 +303,17 @@ class AlertPolicy:
             first_us=candidate.since_us if track.first_us is None else track.first_us,
             last_us=candidate.stop_us if track.last_us is None else track.last_us,
         )
-        track.fresh, track.repeats, track.withheld = 0, 0, False
-        track.alerted_us = track.alerted_us if known else end_us
-        track.alerted_rank = rank
-        return alert
+
+    def vouch(self, subject: int, name: str, until_us: int, reason: str, by: str) -> None:
+        """A label says that a subject is genuine: it is exempt, until then.
+
+        The worst severity is spared only if the subject was alerted at it before, so that a label which said that a
+        model was wrong does not hide that the account has been taken over since.
+        """
+        track, held = self._tracks.get(subject), self.exemptions.get(subject, Origin.LABEL)
+        worst = track is not None and track.alerted_us is not None and not track.alerted_rank
+        worst = worst or (held is not None and held.worst)
+        self.exemptions.put(Exemption(subject, name, Origin.LABEL, until_us, reason, by, worst=worst))
 
     def _forget(self, subjects: Iterable[int]) -> None:
         for subject in subjects:
@@ -290,6 +323,7 @@ class AlertPolicy:
     def forget(self, subject: int) -> None:
         """Drops all that is known of one subject, if anything is."""
         self._forget([subject] if subject in self._tracks else [])
+        self.exemptions.forget(subject)
 
     def forget_windows(self, windows: AbstractSet[str]) -> None:
         """Drops the evidence of windows that are gone, or are others now.  Who was alerted stays known."""
@@ -306,6 +340,7 @@ class AlertPolicy:
             "tracks": [[s, *(getattr(t, name) for name in _FIELDS)] for s, t in sorted(self._tracks.items())],
             "waiting": [c.to_json() for _, c in sorted(self._waiting.items())],
             "counts": self._counts,
+            "exempt": self.exemptions.state(),
         }
         return pack("policy", _VERSION, meta, {})
 
@@ -313,6 +348,8 @@ class AlertPolicy:
         version, meta, _ = unpack(blob, "policy", reads=(1, _VERSION))
         self._now_us = meta["now_us"]
         self._counts = Counter(meta["counts"])
+        if "exempt" in meta:  # not in states from before there were any
+            self.exemptions.restore(meta["exempt"])
         for subject, *values in meta["tracks"]:
             known = dict(zip(meta["fields"], values, strict=True))
             if version == 1:  # its probabilities meant something else; who was alerted stays known

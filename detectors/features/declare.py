@@ -62,6 +62,8 @@ class FeatureKind(StrEnum):
 
     COUNT = "count"
     CAPPED = "capped"
+    DUPLICATES = "duplicates"
+    REJECTS = "rejects"
     SUM = "sum"
     MEAN = "mean"
     MIN = "min"

@@ -102,6 +102,10 @@ def compile_feature(d: FeatureDecl) -> tuple[Formula, tuple[Quantity, ...]]:
             return _itself, (count,)
         case FeatureKind.CAPPED:
             return _itself, (Part(PartKind.CAPPED),)
+        case FeatureKind.DUPLICATES:
+            return _itself, (Part(PartKind.DUPLICATES),)
+        case FeatureKind.REJECTS:
+            return _itself, (Part(PartKind.REJECTS),)
         case FeatureKind.SUM:
             return _itself, (total,)
         case FeatureKind.MEAN | FeatureKind.GAP_MEAN:

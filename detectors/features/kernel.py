@@ -11,6 +11,7 @@ from detectors.features.where import Filters, Masks, present
 from state.batch import MicroBatch
 from state.cells import NO_TABLES, TABLE_BITS, Cells, Tables, run_lengths, table_keys, tables_of
 from state.errors import ConfigError
+from state.marks import DUPLICATES, REJECTS, Marks
 from state.order import stable_argsort
 from state.schema import Kind, Schema
 from state.types import DAY_US, F64, HOUR_US, I64, U64, Bool, Values
@@ -21,6 +22,8 @@ class PartKind(StrEnum):
 
     COUNT = "count"
     CAPPED = "capped"
+    DUPLICATES = "duplicates"
+    REJECTS = "rejects"
     VALUES = "values"
     SUM = "sum"
     SQUARES = "squares"
@@ -35,9 +38,9 @@ class PartKind(StrEnum):
 class Part:
     """One partial aggregate.  Equal parts are computed once, whichever features ask for them.
 
-    COUNT rows under `where`; CAPPED rows beyond the row budget; VALUES those with a value in `column`; SUM, SQUARES,
-    MIN, MAX of the values; HOURS a bitmap
-    of UTC hours; TABLE a count per distinct value (numbers by floor(x / resolution)); OCTAVES a count per log2 bin,
+    COUNT rows under `where`; CAPPED rows beyond the row budget; DUPLICATES, REJECTS events that do not count; VALUES
+    those with a value in `column`; SUM, SQUARES, MIN, MAX of the values; HOURS a bitmap of UTC hours; TABLE a count per
+    distinct value (numbers by floor(x / resolution)); OCTAVES a count per log2 bin,
     `resolution` bins to the octave.
     """
 
@@ -47,7 +50,9 @@ class Part:
     resolution: float = 1.0
 
 
-SUM_KINDS = (PartKind.COUNT, PartKind.CAPPED, PartKind.VALUES, PartKind.SUM, PartKind.SQUARES)
+MARK_KINDS = {PartKind.DUPLICATES: DUPLICATES, PartKind.REJECTS: REJECTS}
+"""Parts that come from marks, and which of their counts."""
+SUM_KINDS = (PartKind.COUNT, PartKind.CAPPED, *MARK_KINDS, PartKind.VALUES, PartKind.SUM, PartKind.SQUARES)
 """Parts that are added up."""
 _GROUPS = (SUM_KINDS, (PartKind.MIN,), (PartKind.MAX,), (PartKind.HOURS,), (PartKind.TABLE, PartKind.OCTAVES))
 """Parts that live together in the cells."""
@@ -135,6 +140,19 @@ class Kernel:
             if s.part.kind is PartKind.CAPPED:
                 cells.sums[s.row] = run_lengths(starts, len(batch))[np.argsort(slot)]
         return cells
+
+    def marks(self, marks: Marks, slot: I64, at_us: F64) -> Cells:
+        """Cells of what does not count.  slot: (n,) of the marks' subjects.  at_us: when they were there, nan for those
+        whose rows say so.
+        """
+        m = len(marks)
+        sums = np.zeros((len(self._sums), m))
+        for s in self._sums:
+            if s.part.kind in MARK_KINDS:
+                sums[s.row] = marks.counts[MARK_KINDS[s.part.kind]]
+        lows, highs = np.full((1 + len(self._mins), m), np.nan), np.full((1 + len(self._maxs), m), np.nan)
+        lows[0] = highs[0] = at_us
+        return Cells(slot, sums, lows, highs, np.zeros((len(self._bits), m), np.uint32), NO_TABLES).renamed(slot)
 
     def _there(self, batch: MicroBatch, masks: Masks) -> list[Bool]:
         """Of each pair of column and condition, the rows that satisfy the one and have a value in the other."""

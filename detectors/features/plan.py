@@ -9,10 +9,10 @@ from detectors.base import FeatureInfo
 from detectors.features import sequences as seq
 from detectors.features.declare import FeatureDecl, FeatureKind, SequenceDecl
 from detectors.features.finish import Finish, parts
-from detectors.features.kernel import Kernel
+from detectors.features.kernel import MARK_KINDS, Kernel, Part, PartKind
 from detectors.features.where import Filters, check
 from state.batch import MicroBatch
-from state.cells import TABLE_BITS, Cells, run_starts
+from state.cells import TABLE_BITS, Cells, merge, run_starts
 from state.errors import ConfigError
 from state.schema import Column, Kind, Schema
 from state.side_by_side import side_by_side
@@ -40,13 +40,24 @@ _VALUES = {
 class WindowPlan:
     """One window: its features in matrix order and the formulas that fill the columns.
 
-    tables: (32,) by table, whether a feature looks at it; None where they look at all.
+    tables: (32,) by table, whether a feature looks at it; None where they look at all.  marks: rows of the sums that
+    hold counts of what does not count, of its features.
     """
 
     spec: WindowSpec
     features: tuple[FeatureInfo, ...]
     finish: Finish
     tables: Bool | None
+    marks: tuple[int, ...]
+
+    def with_marks(self, pane: Cells | None, marks: Cells | None) -> Cells | None:
+        """A pane's cells with the counts of what does not count; a window whose features do not ask is as without."""
+        if marks is None or not self.marks:
+            return pane
+        mine = marks.where(marks.sums[list(self.marks)].sum(axis=0) > 0)
+        if not len(mine):
+            return pane
+        return mine if pane is None else merge([pane, mine])
 
     @property
     def held(self) -> frozenset[int]:
@@ -107,7 +118,12 @@ class FeaturePlan:
         finish = Finish(features, self.kernel.index)
         wanted = np.isin(np.arange(1 << TABLE_BITS), list(finish.tables))
         tables = None if len(finish.tables) == self.kernel.tables else wanted
-        return WindowPlan(spec, tuple(map(info, features)), finish, tables)
+        marks = tuple(self.kernel.index[p] for f in features for p in parts(f) if p.kind in MARK_KINDS)
+        return WindowPlan(spec, tuple(map(info, features)), finish, tables, marks)
+
+    def marks(self, kind: PartKind) -> bool:
+        """Whether a window asks for marks of this kind."""
+        return Part(kind) in self.kernel.index
 
     def tally(self, surplus: MicroBatch) -> Cells:
         """Cells of rows beyond the budget, by subject hash: their slots are given when the pane closes."""

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, ConfigFile, StorePath, load_config, print_json, print_text, store_path
+from flows.cli.options import (
+    AsJson,
+    ConfigFile,
+    StorePath,
+    load_config,
+    moment_us,
+    print_json,
+    print_text,
+    store_path,
+)
 from flows.printing import shown
 
 if TYPE_CHECKING:
@@ -215,18 +224,6 @@ def _rebuilt(found: "Explanation") -> list["RenderableType"]:
             shown(f.feature), _number(f.seen), _number(f.typical_own), _number(f.typical_cohort), f"{f.share:.0%}"
         )
     return [head, "", table]
-
-
-def moment_us(option: str, text: str | None) -> int | None:
-    """Microseconds of an option such as "2026-03-02T06:00".  Raises typer.BadParameter."""
-    from flows.config.durations import parse_moment_us
-
-    if text is None:
-        return None
-    try:
-        return parse_moment_us(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"seen {text!r}, allowed: {error}", param_hint=option) from None
 
 
 def _why(alert: dict[str, Any]) -> str:

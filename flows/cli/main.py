@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import alerts, bench, config, convert, detectors, forget, load, replay, run, savepoint, score, simulate
+from flows.cli import (
+    alerts,
+    bench,
+    config,
+    convert,
+    detectors,
+    forget,
+    load,
+    replay,
+    run,
+    savepoint,
+    score,
+    simulate,
+    tell,
+)
 from flows.cli.logs import LogFormat, configure_logs
 from flows.printing import forgive_output
 from flows.private import make_files_private
@@ -27,6 +41,8 @@ app.command("replay")(replay.replay)
 app.command("load")(load.load)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(alerts.explain)
+app.command("label")(tell.label)
+app.command("exempt")(tell.exempt)
 app.command("forget")(forget.forget)
 app.command("score")(score.score)
 app.command("evaluate")(score.evaluate)

@@ -92,6 +92,26 @@ def store_note(config: "Config") -> str:
     return f"Read the alerts: driftnet alerts list{shown(db)}, driftnet alerts show ID{shown(db)}"
 
 
+def moment_us(option: str, text: str | None) -> int | None:
+    """Microseconds of an option such as "2026-03-02T06:00".  Raises typer.BadParameter."""
+    from flows.config.durations import parse_moment_us
+
+    if text is None:
+        return None
+    try:
+        return parse_moment_us(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"seen {text!r}, allowed: {error}", param_hint=option) from None
+
+
+def moment_option(option: str, text: str | None) -> str | None:
+    """An option such as "2026-03-02T06:00" as text in UTC; None for none.  Raises typer.BadParameter."""
+    from detectors.alerting.alert import iso
+
+    us = moment_us(option, text)
+    return None if us is None else iso(us)
+
+
 def duration_option(option: str, text: str) -> int:
     """Microseconds of an option such as "5s".  Raises typer.BadParameter."""
     from flows.config.durations import parse_duration_us

@@ -1,11 +1,12 @@
 """`driftnet savepoint`: named copies of a run's state."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, load_config, print_json, print_text
+from flows.cli.options import AsJson, load_config, moment_us, print_json, print_text
 from flows.printing import shown
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ OwnConfig = Annotated[
     ),
 ]
 BROKEN = 1
+_EXEMPT_SHOWN = 50
 
 
 @app.command()
@@ -124,7 +126,7 @@ def inspect(
     config: OwnConfig = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what saved state holds, by key group and cohort, or what it knows of one user.
+    """Show what saved state holds, by key group and cohort, and who is not alerted; or what it knows of one user.
 
     Examples:
 
@@ -163,7 +165,6 @@ def reset_time(
 
     Windows that are closed stay closed.  Example: [bold]driftnet savepoint reset-time state/ plays/3[/]
     """
-    from flows.cli.alerts import moment_us
     from flows.savepoint.reset import reset_time as reset
 
     done = reset(state_dir, partition, moment_us("--to", to))
@@ -223,7 +224,21 @@ def _described(told: dict[str, Any]) -> list[Any]:
         f"epoch {told['epoch']}, {told['read']:,} lines read, {told['alerts']:,} alerts, {told['users']:,} users,"
         f" {told['bytes']:,} bytes of chunks"
     )
-    return [head, "", partitions, "", groups, "", cohorts]
+    return [head, "", partitions, "", groups, "", cohorts, *_exempt(told["policy"].get("exempt", ()))]
+
+
+def _exempt(held: Sequence[dict[str, Any]]) -> list[Any]:
+    """Who is not alerted; nothing where everybody is."""
+    if not held:
+        return []
+    table = _table("not alerted", "by", "until", "reason", "alerts kept back")
+    for e in held[:_EXEMPT_SHOWN]:
+        until = f"{e['until'][:16]}{', withdrawn' * e['withdrawn']}"
+        table.add_row(
+            shown(e["subject"]), shown(f"{e['by']} ({e['origin']})"), until, shown(e["reason"]), f"{e['spared']:,}"
+        )
+    more = [f"and {len(held) - _EXEMPT_SHOWN:,} more: --json"] if len(held) > _EXEMPT_SHOWN else []
+    return ["", table, *more]
 
 
 def _figure(name: str, value: Any) -> str:
@@ -242,8 +257,21 @@ def _table(*titles: str) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    long = {"open cells", "models, bytes"}
-    texts = {"", "name", "created", "driftnet", "source partition", "key group", "cohort", "watermark", *long}
+    long = {"open cells", "models, bytes", "reason"}
+    texts = {
+        "",
+        "not alerted",
+        "by",
+        "until",
+        "name",
+        "created",
+        "driftnet",
+        "source partition",
+        "key group",
+        "cohort",
+        "watermark",
+        *long,
+    }
     for title in titles:
         table.add_column(title, justify="left" if title in texts else "right", no_wrap=title not in long)
     return table

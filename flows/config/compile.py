@@ -11,11 +11,13 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from detectors.alerting.exempt import Exemption
 from detectors.base import DetectorSpec
 from detectors.features import sequences
 from detectors.features.declare import FeatureDecl, SequenceDecl, Where
 from detectors.registry import detector_types, spec_from, type_of
 from flows.config.durations import format_duration, parse_duration_us
+from flows.config.exempt import read_list
 from flows.config.layers import Key, Layers
 from flows.config.load import placed
 from flows.config.needs import Needs
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 Built = TypeVar("Built")
 _log: Final = logging.getLogger("driftnet")
+_BESIDE: Final = ("digest", "emit_scores", "exempt", "left_out")
+"""Of a job, what its digest does not tell."""
 _OWNER: Final = re.compile(r"(feature|sequence) '([^']+)'")
 
 
@@ -84,6 +88,7 @@ class Compiler:
             combination=config.about.combination,
             emit_scores=bool(config.sinks.scores),
             labels=config.labels if any(s.reads == "labels" for s in config.sources.values()) else None,
+            exempt=self._exempt(),
             left_out=tuple(self._left_out.items()),
         )
         self._check_plan(job)
@@ -122,6 +127,7 @@ class Compiler:
             time_min_us=event.time_min,
             time_max_us=event.time_max,
             subject_chars_max=event.max_subject_chars,
+            time_zone="" if event.time_zone == "UTC" else event.time_zone,
         )
 
     def _cohorts(self, schema: Schema) -> CohortSpec:
@@ -300,6 +306,10 @@ class Compiler:
         if len(set(names)) < len(names):
             self._problem(key, list(names), "each name once")
 
+    def _exempt(self) -> tuple[Exemption, ...]:
+        file = self._config.exempt.file
+        return () if file is None else self._guard(("exempt", "file"), partial(read_list, file)) or ()
+
     def _check_plan(self, job: Job) -> None:
         """What only the compiled plan knows: whether features can read what they are given, detectors what they get."""
         plan = self._guard((), lambda: job.plan)
@@ -343,11 +353,15 @@ def _field(name: str, column: "ColumnConfig") -> FieldSpec:
 def digest(job: Job) -> str:
     """16 hexadecimal digits: a hash of everything that alerts depend on beside the events.
 
-    Where events come from, where records go and how long a live run waits are left out.
+    Where events come from, where records go and how long a live run waits are left out, and so is what people tell:
+    labels, commands, the list of who is exempt.
     """
-    known = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in ("digest", "emit_scores", "left_out")}
+    known = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in _BESIDE}
     if job.labels is None:
         del known["labels"]
+    known["wire"] = _canonical(job.wire)
+    if not job.wire.time_zone:  # as digests were before there were zones
+        del known["wire"]["time_zone"]
     known["time"] = replace(job.time, idle_timeout_us=0)
     text = json.dumps(_canonical(known), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

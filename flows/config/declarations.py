@@ -20,6 +20,8 @@ _GAPS: Final = (("sequence",), ("where",), ())
 FEATURE_KEYS: Final[dict[FeatureKind, Keys]] = {
     FeatureKind.COUNT: ((), ("where",), ()),
     FeatureKind.CAPPED: ((), (), ()),
+    FeatureKind.DUPLICATES: ((), (), ()),
+    FeatureKind.REJECTS: ((), (), ()),
     FeatureKind.SUM: _NUMBERS,
     FeatureKind.MEAN: _NUMBERS,
     FeatureKind.MIN: _NUMBERS,

@@ -1,8 +1,9 @@
 """Where events come from and where records go: tables, and the specs they stand for."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from glob import has_magic
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from flows.config.durations import Duration, Moment
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
@@ -25,12 +26,31 @@ class FilesConfig(SourceSection):
         "sequence",
         description="sequence: one after the other, as days are; per_file: side by side, as written in parallel",
     )
+    follow: bool = Field(
+        False,
+        description="live: wait for lines that are appended to the one file that paths names, which need not be there"
+        " yet",
+    )
+
+    @model_validator(mode="after")
+    def _one_to_follow(self) -> Self:
+        if self.follow and (len(self.paths) > 1 or self.paths[0].endswith(".gz") or has_magic(self.paths[0])):
+            raise problem(list(self.paths), "one file that is not packed, with follow", "paths")
+        return self
+
+    @property
+    def is_live(self) -> bool:
+        return self.follow
+
+    def bounded(self) -> "FilesConfig":
+        """The same, until what is there now."""
+        return self.model_copy(update={"follow": False})
 
     def source(self, name: str, line_bytes_max: int) -> "Source":
         """What it stands for."""
         from flows.sources.files import FilesSpec
 
-        return FilesSpec(self.paths, self.partitions, name, line_bytes_max)
+        return FilesSpec(self.paths, self.partitions, name, line_bytes_max, self.follow)
 
 
 class StdinConfig(SourceSection):

@@ -14,7 +14,7 @@ from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceCon
 from flows.config.durations import Duration, Moment, parse_moment_us
 from flows.config.endpoints import SinksConfig, SourceConfig
 from flows.config.layers import Layers
-from flows.config.section import Declaration, Section, SpecTable, problem
+from flows.config.section import Declaration, Section, SpecTable, did_you_mean, problem
 from flows.config.tables import Monitors, Severities
 from flows.job import LabelSpec, LearningSpec
 from state.schema import Kind
@@ -120,6 +120,19 @@ class ColumnConfig(Declaration):
         return self
 
 
+def _check_zone(name: str) -> None:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        _ = ZoneInfo(name or "UTC")
+    except (ValueError, OSError, LookupError):  # also names that are no paths, and folders
+        known = available_timezones()
+        if not known:
+            raise problem(name, "a zone, where there are any: install the package tzdata", "time_zone") from None
+        hint = did_you_mean(name, known)
+        raise problem(name, 'a zone of the IANA database, such as "Europe/Berlin"', "time_zone", hint) from None
+
+
 class EventConfig(Section):
     """Which JSON path of an event line becomes which column."""
 
@@ -132,6 +145,9 @@ class EventConfig(Section):
     max_line_bytes: int = Field(65_536, ge=64, description="a longer line is rejected unread")
     time_min: Moment = Field(946_684_800_000_000, description="an earlier event is rejected")
     time_max: Moment = Field(4_102_444_800_000_000, description="an event at or after this is rejected")
+    time_zone: str = Field(
+        "", description='of ISO 8601 texts without an offset, such as "Europe/Berlin"; absent: UTC (docs/events.md)'
+    )
     columns: dict[str, ColumnConfig] = Field({}, description="the columns, by name")
 
     @property
@@ -144,6 +160,7 @@ class EventConfig(Section):
     def _has_subject(self) -> Self:
         if not self.subject:
             raise problem("", "a JSON path", "subject")
+        _check_zone(self.time_zone)
         if self.time_min >= self.time_max:
             raise problem(self.time_min, "a moment before time_max", "time_min")
         return self
@@ -175,6 +192,16 @@ class StateConfig(Section):
     rows_per_pane_max: int = Field(4096, ge=1, description="rows of one subject and pane that are kept in full")
 
 
+class ExemptConfig(Section):
+    """Subjects that are not alerted."""
+
+    file: str | None = Field(
+        None,
+        min_length=1,
+        description="a JSON Lines file with subject, until and reason in each line, read at the start (docs/labels.md)",
+    )
+
+
 class Config(Section):
     """The whole configuration.  Build it with `flows.config.load`.  The section [job] is the attribute `about`."""
 
@@ -195,6 +222,7 @@ class Config(Section):
         DriftSpec(), description="drift monitors, reactions"
     )
     alerts: Annotated[PolicySpec, SpecTable(severities=Severities)] = Field(PolicySpec(), description="when to alert")
+    exempt: ExemptConfig = Field(ExemptConfig(), description="who is not alerted")
     sources: dict[str, SourceConfig] = Field({}, description="where events come from, by name")
     sinks: SinksConfig = Field(SinksConfig(), description="where output streams go")
 

@@ -41,6 +41,7 @@ from flows.config.models import (
     Config,
     EventConfig,
     EventTimeConfig,
+    ExemptConfig,
     JobConfig,
     StateConfig,
     TimeConfig,
@@ -136,6 +137,7 @@ def _sections() -> Iterator[str]:
             default = field.get_default()
             yield from (f"## `[{name}]`", "", summary(type(default)), "")
             yield from _table(_spec_params(type(default), next(m for m in field.metadata if isinstance(m, SpecTable))))
+    yield from _section("[exempt]", ExemptConfig)
     for source in (FilesConfig, StdinConfig, SimulatorConfig, KafkaConfig):
         yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)
     yield from _section("[sinks]", SinksConfig)

@@ -28,7 +28,8 @@ def load_saved(toml: str, where: str, own: "Config", inputs: Collection[str] | N
     Raises ConfigError, before anything of it is imported or opened, when the text names code or inputs that neither
     names.
     """
-    layers = layers_of(toml, where, without_removed)
+    # Who is exempt is in the saved state, and the file that said so is not ours to open.
+    layers = layers_of(toml, where, lambda then: {k: v for k, v in without_removed(then).items() if k != "exempt"})
     table = layers.merged()
     known = set(_code(own.to_table()))
     if unknown := [what for what in dict.fromkeys(_code(table)) if what not in known]:

@@ -63,7 +63,7 @@ def forget_in_store(path: Path, about: About, record: dict[str, Any]) -> Counter
             there = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
             db.execute("PRAGMA secure_delete=ON")
             db.execute("BEGIN IMMEDIATE")
-            for table in sorted(there & set(COLUMNS) - {"audit"}):
+            for table in sorted(there & set(COLUMNS)):
                 rows = db.execute(f"SELECT rowid, record FROM {table}")  # noqa: S608 - a key of COLUMNS
                 gone = [(row,) for row, text in rows if about(_parsed(text))]
                 db.executemany(f"DELETE FROM {table} WHERE rowid = ?", gone)  # noqa: S608 - a key of COLUMNS

@@ -1,13 +1,17 @@
 """The alert stage: all cohorts' candidates, round by round, through the one alert policy."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from detectors.alerting.alert import Candidate
+from detectors.alerting.exempt import Exemption
 from flows.evolution import LayoutNote
 from flows.job import Job
 from flows.layout import Layout, layout_of
+from flows.operators import exempt
 from flows.operators.messages import Output, PolicyInput, Stream
 from flows.operators.rounds import Rounds
+from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
 
@@ -15,12 +19,12 @@ _VERSION: Final = 2
 
 
 class AlertOperator:
-    """Candidates and watermarks in, alert records out."""
+    """Candidates, what people said of subjects, and watermarks in; alert records and the audit of exemptions out."""
 
     def __init__(self, job: Job, resume: Saved | None = None, unsaid: Layout | None = None) -> None:
         """unsaid: the layout of state that does not say its own; None for the job's."""
         self._job = job
-        self._rounds: Rounds[Candidate] = Rounds(job.cohorts.names)
+        self._rounds: Rounds[Candidate | Label | Command] = Rounds(job.cohorts.names)
         self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in job.cohorts.names}
         """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
         self._saved = Latest()
@@ -41,6 +45,8 @@ class AlertOperator:
             for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
                 if candidate.window not in gone:
                     self._rounds.add(candidate.end_us, candidate)
+            for item in told_from(meta):
+                self._rounds.add(item.end_us, item)
             refs = resume.chunks.refs(arrays["policy"])
             policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]
         weights = {w.window.name: 0.0 for w in job.windows}
@@ -49,24 +55,45 @@ class AlertOperator:
                 weights[window] += use.weight
         self._policy = job.policy.build(job.name, job.digest, weights, policy)
         self._policy.forget_windows(gone)
+        self._listed: Sequence[Exemption] | None = job.exempt
+        """The list of who is exempt, until it is taken: what is only looked into stays as it was saved."""
 
     def process(self, message: PolicyInput) -> list[Output]:
         """Collects the candidates; judges the rounds that every cohort has finished."""
-        for candidate in message.candidates:
-            self._rounds.add(candidate.end_us, candidate)
+        for item in (*message.candidates, *message.told):
+            self._rounds.add(item.end_us, item)
         self._subjects[message.sender] += message.subjects
         out: list[Output] = []
-        for end_us, candidates in self._rounds.advance(message.sender, message.watermark_us) or []:
+        for end_us, items in self._rounds.advance(message.sender, message.watermark_us) or []:
             before = dict(self._policy.counts)
-            alerts = self._policy.round(end_us, candidates, sum(self._heard(c, end_us) for c in self._subjects))
-            if alerts:
-                out.append(Output(Stream.ALERTS, [a.to_record() for a in alerts]))
+            candidates = [item for item in items if isinstance(item, Candidate)]
+            audit = self._exempt(end_us)
+            if candidates:
+                alerts = self._policy.round(end_us, candidates, sum(self._heard(c, end_us) for c in self._subjects))
+                told = [a.to_record() for a in alerts if a.spared_by is None]
+                out += [Output(Stream.ALERTS, told)] * bool(told)
+                audit += [exempt.spared(a) for a in alerts if a.spared_by is not None]
+            audit += exempt.heed(
+                self._policy,
+                (item for item in items if not isinstance(item, Candidate)),
+                self._job.labels.trust_us if self._job.labels is not None else 0,
+            )
+            out += [Output(Stream.AUDIT, audit)] * bool(audit)
             changed = {k: v - before.get(k, 0) for k, v in self._policy.counts.items() if v != before.get(k, 0)}
             if changed:
                 out.append(Output(Stream.COUNTS, [changed]))
         for cohort in self._subjects:
             self._heard(cohort, self._rounds.watermark_us)
         return out
+
+    def _exempt(self, end_us: int) -> list[dict[str, Any]]:
+        """Takes the list if this is the first round of a run, and lets exemptions go that are over; the audit."""
+        exemptions = self._policy.exemptions
+        changes = exemptions.expire(end_us)
+        if self._listed is not None:
+            changes += exemptions.settle(self._listed, end_us)
+            self._listed = None
+        return [exempt.changed(change, end_us) for change in changes]
 
     def _heard(self, cohort: str, end_us: int) -> int:
         """How many subjects the cohort had by then."""
@@ -78,23 +105,34 @@ class AlertOperator:
     def forget(self, subject: int) -> int:
         """Drops all that is known of one subject; how many of its candidates waited."""
         before = sum(map(len, self._rounds.waiting.values()))
-        self._rounds.filter(lambda candidate: None if candidate.subject == subject else candidate)
+        self._rounds.filter(lambda item: None if item.subject == subject else item)
         self._policy.forget(subject)
         return before - sum(map(len, self._rounds.waiting.values()))
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values."""
-        return {"watermark_us": self._rounds.watermark_us, "policy_bytes": len(self._policy.snapshot())}
+        held = self._policy.exemptions
+        return {
+            "watermark_us": self._rounds.watermark_us,
+            "policy_bytes": len(self._policy.snapshot()),
+            "exempt": exempt.describe(held, held.all()),
+        }
+
+    def exempt(self, subject: int) -> list[dict[str, Any]]:
+        """Why a subject is not alerted, as JSON values.  subject: the hash of its id."""
+        held = self._policy.exemptions
+        return exempt.describe(held, held.of_subject(subject))
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""
-        waiting = [c.to_json() for end in sorted(self._rounds.waiting) for c in self._rounds.waiting[end]]
+        items = [item for end in sorted(self._rounds.waiting) for item in self._rounds.waiting[end]]
         meta = {
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
-            "waiting": waiting,
+            "waiting": [item.to_json() for item in items if isinstance(item, Candidate)],
             "subjects": self._subjects,
             "layout": self._layout.put(chunks),
+            **told_state(item for item in items if not isinstance(item, Candidate)),
         }
         refs = self._saved.put(chunks, {"policy": self._policy.snapshot()})
         return pack("alerts", _VERSION, meta, {"policy": table_of(refs)})

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +18,44 @@ from state.panes import Closed, PaneLog
 from state.side_by_side import apart
 from state.slot_columns import SlotColumns
 from state.slots import SLOT_BITS, SlotTable
-from state.types import I16, I64, NO_CODE
+from state.types import I16, I64, NO_CODE, U64, Names
 
 _TOGETHER: Final = 2_048
 """So many rows of small panes are worked out at once: what a pane costs, few rows or many, is shared."""
+
+
+_Pane = tuple[Cells | None, Cells | None]
+"""Cells of rows, cells of marks."""
+
+
+@dataclass(slots=True)
+class _Entered:
+    """Who is in a pane.  key: (m,) sorted; slot: (m,) theirs.  of_row: (n,) the slot of each row's subject."""
+
+    key: U64
+    slot: I64
+    of_row: I64
+
+    def of(self, subject: U64) -> I64:
+        """The slots of some of them."""
+        return self.slot[np.searchsorted(self.key, subject)]
+
+
+def _with_rows(closed: Closed) -> U64:
+    """The subjects of rows that count, some of them often."""
+    folded = closed.folded
+    return np.concatenate([closed.batch.subject, *([] if folded is None else [folded.slot.view(np.uint64)])])
+
+
+def _others(closed: Closed, keys: U64) -> tuple[U64, I64] | None:
+    """Subjects without rows that count, and when they were last seen: all of their rows were duplicates or rejected.
+
+    None where there are none, as in most panes.
+    """
+    found = [] if closed.folded is None else [closed.folded.slot.view(np.uint64)]
+    found += [] if closed.marks is None else [closed.marks.subject]
+    subject = np.setdiff1d(np.concatenate(found), keys) if found else keys[:0]
+    return (subject, np.full(len(subject), closed.start_us)) if len(subject) else None
 
 
 class Counting:
@@ -37,7 +72,7 @@ class Counting:
         self._cohort_column = job.cohorts.column
         self._sequences = Sequences(self._plan.sequences, self._plan.filters)
         self._cohort = SlotColumns({"cohort": (np.int16, (), NO_CODE)})
-        self._ready: deque[tuple[int, Cells | None, int]] = deque()
+        self._ready: deque[tuple[int, _Pane, int]] = deque()
         """Panes that were worked out with an earlier one: end, cells, number of rows."""
         self.slots = SlotTable(job.state.capacity, job.state.ttl_us)
 
@@ -50,20 +85,24 @@ class Counting:
         """Where the earliest pane with rows ends; None without rows."""
         return self._ready[0][0] if self._ready else self._log.first_end_us()
 
-    def close(self, end_us: int, limit_us: int) -> tuple[Cells | None, int]:
-        """The cells of the pane that ends there, and how many rows it had.  limit_us: up to where panes will be closed
-        next.
+    def close(self, end_us: int, limit_us: int) -> tuple[Cells | None, Cells | None, int]:
+        """The cells of the pane that ends there, those of its marks, and how many rows it had.
+
+        limit_us: up to where panes will be closed next.
         """
         if self.first_end_us() != end_us:
-            return None, 0
+            return None, None, 0
         if not self._ready:
             ends = self._stretch(limit_us)
             closed = {end: self._log.close(end) for end in ends}
             several = {end: pane for end, pane in closed.items() if pane is not None}
             cells = dict(zip(several, self._cells(list(several.values())), strict=True))
-            self._ready += [(end, cells.get(end), len(pane.batch) if pane else 0) for end, pane in closed.items()]
+            nothing = None, None
+            self._ready += [
+                (end, cells.get(end, nothing), len(pane.batch) if pane else 0) for end, pane in closed.items()
+            ]
         _, found, rows = self._ready.popleft()
-        return found, rows
+        return *found, rows
 
     def _stretch(self, limit_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves before."""
@@ -90,38 +129,69 @@ class Counting:
             self._cohort.reset(slots)
             self._leave(slots)
 
-    def _cells(self, panes: list[Closed]) -> list[Cells]:
-        """The cells of each pane."""
+    def _cells(self, panes: list[Closed]) -> list[_Pane]:
+        """The cells of each pane, and those of its marks."""
         if not panes:
             return []
-        slots = [self._enter(closed) for closed in panes]
+        entered = [self._enter(closed) for closed in panes]
         self._sequences.carry.grow(self.slots.size)
         self._cohort.grow(self.slots.size)
-        cells = [self._pane(panes[0].batch, slots[0])] if len(panes) == 1 else self._together(panes, slots)
+        filled = [i for i, closed in enumerate(panes) if len(closed.batch)]
+        batches, slots = [panes[i].batch for i in filled], [entered[i].of_row for i in filled]
+        found = [self._pane(batches[0], slots[0])] if len(filled) == 1 else self._together(batches, slots)
+        cells: list[Cells | None] = [None] * len(panes)
+        for i, of_rows in zip(filled, found, strict=True):
+            cells[i] = of_rows
+        marks: list[Cells | None] = [None] * len(panes)
         for i, closed in enumerate(panes):
             if closed.folded is not None:
-                # Every flooding subject has kept rows, so it has a slot.
-                at = np.searchsorted(closed.batch.subject, closed.folded.slot.view(np.uint64))
-                cells[i] = merge([cells[i], closed.folded.renamed(slots[i][at])])
-        return cells
+                surplus = closed.folded.renamed(entered[i].of(closed.folded.slot.view(np.uint64)))
+                before = cells[i]
+                cells[i] = surplus if before is None else merge([before, surplus])
+            if closed.marks is not None:
+                subject = closed.marks.subject
+                at_us = np.where(np.isin(subject, _with_rows(closed)), np.nan, float(closed.start_us))
+                marks[i] = self._plan.kernel.marks(closed.marks, entered[i].of(subject), at_us)
+        return list(zip(cells, marks, strict=True))
 
-    def _enter(self, closed: Closed) -> I64:
-        """(n,) the slot of each row's subject."""
+    def _enter(self, closed: Closed) -> "_Entered":
+        """Gives everybody a slot who has rows, or marks."""
         subject = closed.batch.subject
         starts = run_starts(subject)
         lengths = run_lengths(starts, len(subject))
-        seen_us = closed.batch.event_time_us[starts + lengths - 1]
-        slot, evicted = self.slots.enter(subject[starts], lambda new: closed.names(starts[new]), seen_us)
+        keys, seen_us = subject[starts], closed.batch.event_time_us[starts + lengths - 1]
+        rows = len(keys)
+        others = _others(closed, keys)
+        if others is None:
+            slot, evicted = self.slots.enter(keys, lambda new: closed.names(starts[new]), seen_us)
+            self._forget(evicted)
+            return _Entered(keys, slot, np.repeat(slot, lengths))
+        order = np.argsort(np.concatenate([keys, others[0]]))
+        keys = np.concatenate([keys, others[0]])[order]
+        seen_us = np.concatenate([seen_us, others[1]])[order]
+
+        has_rows = order < rows
+
+        def names(new: I64) -> Names:
+            found = np.empty(len(new), object)
+            mine = has_rows[new]
+            found[mine] = closed.names(starts[order[new[mine]]])
+            found[~mine] = closed.names_of(keys[new[~mine]])
+            return found
+
+        slot, evicted = self.slots.enter(keys, names, seen_us)
         self._forget(evicted)
-        return np.repeat(slot, lengths)
+        return _Entered(keys, slot, np.repeat(slot[np.argsort(order)[:rows]], lengths))
 
     def _pane(self, batch: MicroBatch, slot: I64) -> Cells:
         starts = run_starts(batch.subject)
         return self._kernel(batch, starts, starts, slot, slot)
 
-    def _together(self, panes: list[Closed], slots: list[I64]) -> list[Cells]:
+    def _together(self, panes: list[MicroBatch], slots: list[I64]) -> list[Cells]:
         """Each subject's rows of all panes side by side, so that what derives from the rows before does so as ever."""
-        batch = MicroBatch.concat([closed.batch for closed in panes])
+        if not panes:
+            return []
+        batch = MicroBatch.concat(panes)
         order = stable_argsort(batch.subject)
         batch, slot = batch.take(order), np.concatenate(slots)[order]
         pane = np.repeat(np.arange(len(panes)), [len(s) for s in slots])[order]

@@ -17,10 +17,12 @@ from flows.operators.messages import GroupInput, Output, Stream
 from flows.operators.shares import ShareWatch
 from flows.sources.base import Lines
 from flows.wire.decode import Decoded, Decoder
+from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import Reason, Reject
 from state.ahead import AheadBound, Verdicts
 from state.batch import MicroBatch
 from state.keygroup import key_group
+from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.snapshot import pack, unpack
 from state.types import END_OF_TIME_US, I64, SECOND_US
 from state.watermark import PartitionClock
@@ -57,6 +59,7 @@ class Ingest:
         self._partition = partition
         self._groups = job.key_groups
         self._columns = job.columns
+        self._tells_rejects = job.tells_rejects
         self._decoder = Decoder(job.wire)
         self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
         self._ahead_us = job.time.ahead_max_us
@@ -187,10 +190,11 @@ class Ingest:
             held = np.array(verdicts.held, np.int64)
             self._waiting = Waiting([pool.line(i) for i in verdicts.held], pool.batch.take(held))
         reached_us, before_us = self._clock.largest_us, self._clock.before(batch.event_time_us)
+        rejected = self._rejected(pool, decoded, verdicts, batch.event_time_us, at) if self._tells_rejects else None
         late = self._clock.observe(batch.event_time_us)
         late_count = int(np.count_nonzero(late))
         self.accepted += len(batch) - late_count
-        out: list[Emitted] = list(self._send(batch.take(~late) if late_count else batch))
+        out: list[Emitted] = list(self._send(batch.take(~late) if late_count else batch, rejected))
         if rejects:
             out.append(Output(Stream.REJECTS, [dead_letter(*reject) for reject in rejects]))
         if late_count:
@@ -205,6 +209,34 @@ class Ingest:
         if faults:
             out.append(Output(Stream.DRIFT, faults))
         return [*out, self._counted(len(lines.lines), late_count, [reason for _, reason, _ in rejects])]
+
+    def _rejected(
+        self, pool: "_Pool", decoded: Decoded, verdicts: Verdicts | None, time_us: I64, at: I64
+    ) -> MicroBatch | None:
+        """Whose lines were rejected, and how far the partition was then; None for none that can be told.
+
+        time_us, at: of the rows that count, and the lines that decided it.
+        """
+        who: list[tuple[str, int]] = []
+        lines = pool.lines_of([r.row for r in decoded.rejects])
+        names = [self._decoder.subject_of(line) for line in lines]
+        reached = np.maximum.accumulate(np.append(self._clock.largest_us, time_us))
+        before = reached[np.searchsorted(at, [r.row for r in decoded.rejects])].tolist()
+        who += [(name, us) for name, us in zip(names, before, strict=True) if name is not None]
+        for position, reached_us in verdicts.refused if verdicts is not None else ():
+            who.append((str(pool.batch.subject_name[position]), reached_us))
+        who = [(name, us) for name, us in who if us > 0]  # before the first row that counts there is no time
+        if not who:
+            return None
+        subject, _ = hash_pieces([id_piece([name for name, _ in who])])
+        return MicroBatch(
+            {
+                EVENT_TIME: np.array([us for _, us in who], np.int64),
+                EVENT_KEY: np.zeros(len(who), np.uint64),
+                SUBJECT: subject,
+                SUBJECT_NAME: np.array([name for name, _ in who], object),
+            }
+        )
 
     def _refused(self, pool: "_Pool", position: int, reached_us: int) -> tuple[Line, Reason, str]:
         """A line whose time others did not bear out.  reached_us: of the partition at that moment."""
@@ -225,12 +257,14 @@ class Ingest:
         by_reason = Counter(f"rejected.{reason.value}" for reason in reasons)
         return Output(Stream.COUNTS, [{"read": read, "late": late, "rejected": len(reasons)} | by_reason])
 
-    def _send(self, batch: MicroBatch | None) -> list[tuple[int, GroupInput]]:
+    def _send(self, batch: MicroBatch | None, rejected: MicroBatch | None = None) -> list[tuple[int, GroupInput]]:
         parts = _split(batch, self._groups) if batch else {}
+        marks = _split(rejected, self._groups) if rejected is not None else {}
         closed_us = self._clock.closed_us
-        groups = range(self._groups) if closed_us > self._told_us else sorted(parts)
+        groups = range(self._groups) if closed_us > self._told_us else sorted(parts.keys() | marks.keys())
         self._told_us = max(closed_us, self._told_us)
-        return [(g, GroupInput(self._partition, self.watermark_us, parts.get(g))) for g in groups]
+        head = self._partition, self.watermark_us
+        return [(g, GroupInput(*head, parts.get(g), rejected=marks.get(g))) for g in groups]
 
 
 class _Pool:
@@ -249,6 +283,10 @@ class _Pool:
     def of_line(self, row: int) -> Line:
         """row: among the new lines."""
         return Line(self._lines.source, int(self._lines.offsets[row]), self._lines.lines[row])
+
+    def lines_of(self, rows: list[int]) -> list[bytes]:
+        """rows: among the new lines."""
+        return [self._lines.lines[row] for row in rows]
 
     def line(self, position: int) -> Line:
         waited = self._waiting.lines

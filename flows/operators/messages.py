@@ -14,7 +14,8 @@ class GroupInput:
     """From a source partition to one key group of the subject stage.
 
     watermark_us: no row that `sender` sends after this message is older, save late ones, which it keeps to itself.
-    last_us: the sender's largest event time, told with its last watermark.  told: labels and commands.
+    last_us: the sender's largest event time, told with its last watermark.  told: labels and commands.  rejected: the
+    subjects of lines that were rejected, and when that was (system columns alone), where features ask for them.
     """
 
     sender: str
@@ -22,6 +23,7 @@ class GroupInput:
     batch: MicroBatch | None = None
     last_us: int = START_OF_TIME_US
     told: list[Label | Command] = field(default_factory=list)
+    rejected: MicroBatch | None = None
 
 
 @dataclass(slots=True)
@@ -82,13 +84,15 @@ class CohortInput:
 class PolicyInput:
     """From a cohort to the alert policy: candidates of all rounds up to watermark_us (detectors.alerting.Candidate).
 
-    subjects: (end of a round, how many of the cohort were seen in the 24 hours before).
+    subjects: (end of a round, how many of the cohort were seen in the 24 hours before).  told: what people said of
+    subjects, and takes effect up to there; all cohorts hear it, one passes it on.
     """
 
     sender: str
     watermark_us: int
     candidates: list[Any] = field(default_factory=list)
     subjects: list[tuple[int, int]] = field(default_factory=list)
+    told: list[Label | Command] = field(default_factory=list)
 
 
 class Stream(StrEnum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 
@@ -72,6 +72,7 @@ class PopulationOperator:
         out: list[PolicyInput | Output] = []
         candidates: list[Candidate] = []
         subjects: list[tuple[int, int]] = []
+        told: list[Label | Command] = []
         for end_us, items in complete:
             parts = [item for item in items if isinstance(item, FeatureRows)]
             parts.sort(key=lambda r: (self._order[r.window], r.group))
@@ -85,12 +86,21 @@ class PopulationOperator:
             if parts:
                 subjects.append((end_us, self._seen.subjects))
             out += self._told(end_us, items)
-        out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates, subjects))
+            told += filter(self._passes_on, items)
+        out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates, subjects, told))
         return out
+
+    def _passes_on(self, item: FeatureRows | Label | Command) -> TypeGuard[Label | Command]:
+        """Whether the alert policy is told: of what is about subjects, by the first cohort."""
+        if self._cohort != self._job.cohorts.names[0]:
+            return False
+        if isinstance(item, Command):
+            return item.is_of_subject
+        return isinstance(item, Label) and self._job.labels is not None and self._job.labels.trust_us > 0
 
     def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Output]:
         """What people had told by the end of a round, once it is over: commands in their order, then labels."""
-        commands = [item for item in items if isinstance(item, Command)]
+        commands = [item for item in items if isinstance(item, Command) and not item.is_of_subject]
         labels = [item for item in items if isinstance(item, Label)]
         out = [self._obey(command) for command in sorted(commands, key=lambda c: (c.source, c.offset))]
         for window, join in self._joins.items() if labels else ():
@@ -316,9 +326,9 @@ class PopulationOperator:
 
 
 def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
-    if isinstance(item, Label):
+    if not isinstance(item, FeatureRows):
         return None if item.subject == subject else item
-    if isinstance(item, FeatureRows) and len(stay := np.flatnonzero(item.subject != np.uint64(subject))) < len(item):
+    if len(stay := np.flatnonzero(item.subject != np.uint64(subject))) < len(item):
         return item.take(stay) if len(stay) else None
     return item
 

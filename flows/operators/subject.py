@@ -59,7 +59,8 @@ class SubjectOperator:
         self._watermarks = WatermarkMerger(partitions)
         self._of_events = [name for name in partitions if name not in told]
         dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
-        self._log = PaneLog(self._pane_us, dedup, job.state.rows_per_pane_max, job.plan.tally)
+        rows_max, marks = job.state.rows_per_pane_max, job.tells_duplicates
+        self._log = PaneLog(self._pane_us, dedup, rows_max, job.plan.tally, marks=marks)
         self._counting = Counting(job, self._log, self._forget)
         self._windows = job.plan.windows
         self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._windows]
@@ -88,6 +89,11 @@ class SubjectOperator:
         out: list[tuple[str, CohortInput] | Output] = []
         if message.batch is not None:
             out += self._file(message.batch)
+        if message.rejected is not None:
+            marks = message.rejected
+            # In a live run the clock may have closed the pane in which it came.
+            time_us = np.maximum(marks.event_time_us, self._closed_us)
+            self._log.reject(marks.subject, marks.subject_name, time_us)
         self._told += message.told
         self._last_us = max(self._last_us, message.last_us)
         watermark_us = self._watermarks.update(message.sender, message.watermark_us)
@@ -154,9 +160,10 @@ class SubjectOperator:
         return min((d for d in due if d is not None), default=None)
 
     def _close(self, boundary_us: int, limit_us: int) -> int:
-        cells, accepted = self._counting.close(boundary_us, limit_us)
+        cells, marks, accepted = self._counting.close(boundary_us, limit_us)
         for i, assembling in enumerate(self._assemblers):
             pane = None if cells is None else self._windows[i].wanted(cells)
+            pane = self._windows[i].with_marks(pane, marks)
             window = assembling.step(boundary_us, pane)
             if window is not None and assembling.spec.name in self._since.windows:
                 window = self._whole(assembling.spec, boundary_us, window)
@@ -220,7 +227,7 @@ class SubjectOperator:
         self._counting.forget(subject)
         for assembling in self._assemblers:
             assembling.condense()
-        self._told = [item for item in self._told if not (isinstance(item, Label) and item.subject == subject)]
+        self._told = [item for item in self._told if item.subject != subject]
         return waiting
 
     def snapshot(self, chunks: Chunks) -> bytes:

@@ -4,6 +4,7 @@ Nobody waits for them: a partition of labels that is silent holds no window open
 """
 
 import base64
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -35,7 +36,8 @@ _VOTES: Final = 2
 class Told:
     """Reads a partition's lines; each takes effect at the end of the pane that it was told in, or falls in later.
 
-    A label goes to the group of its subject, a command to the first one; each hands it to all cohorts.
+    What is about a subject goes to the subject's group, a command to a detector to the first one; each hands it to all
+    cohorts.
     What is dated ahead of the others waits for them, as events do (state.ahead); each line speaks for itself. In a live
     run, where it must not wait, the wall clock decides at once.
     """
@@ -126,7 +128,7 @@ class Told:
             effect_us = max(at_us, self._clock.watermark_us)
             told = told._replace(end_us=(effect_us // self._pane_us + 1) * self._pane_us)
             self._clock.observe(np.array([at_us]))
-            subject = np.array([told.subject if isinstance(told, Label) else 0], np.uint64)
+            subject = np.array([told.subject], np.uint64)
             group = int(key_group(subject, self._groups)[0])
             by_group.setdefault(group, []).append(told)
         out: list[Emitted] = list(self._send(by_group))
@@ -160,8 +162,8 @@ class Told:
         return self._left() + self.advance(END_OF_TIME_US)
 
     def forget(self, subject: int) -> None:
-        """Drops the labels of one subject that wait.  subject: the hash of its id."""
-        stay = [i for i, (_, line) in enumerate(self._waiting) if not _is_label_of(subject, line)]
+        """Drops what is about one subject and waits.  subject: the hash of its id."""
+        stay = [i for i, (_, line) in enumerate(self._waiting) if not _is_about(subject, line)]
         self._waiting = [self._waiting[i] for i in stay]
         self._ahead.keep(stay)
 
@@ -217,7 +219,7 @@ def set_back(saved: bytes, watermark_us: int) -> bytes:
 
 def forget_first(job: Job, partition: str, saved: bytes, subject: int) -> tuple[bytes, int]:
     """A snapshot of either without what waits of one subject, and how many events that were."""
-    # Lines that wait say themselves whether they are labels.
+    # Lines that wait say themselves whether they are labels or commands.
     reads = "events" if _opened(saved)[0] == INGEST_KIND else "labels"
     stage = first_stage(job, partition, reads, saved)
     before = stage.rows_waiting
@@ -225,12 +227,15 @@ def forget_first(job: Job, partition: str, saved: bytes, subject: int) -> tuple[
     return stage.snapshot(), before - stage.rows_waiting
 
 
-def _is_label_of(subject: int, line: Line) -> bool:
-    try:
-        _, label = read_label(line.raw)
-    except BadLineError:
-        return False
-    return label.subject == subject
+def _is_about(subject: int, line: Line) -> bool:
+    for read in (read_label, _command):
+        with suppress(BadLineError):
+            return read(line.raw)[1].subject == subject
+    return False
+
+
+def _command(raw: bytes) -> tuple[int, Command]:
+    return read_command(raw, "", 0)
 
 
 def _opened(saved: bytes) -> tuple[str, int, dict[str, Any], dict[str, Any]]:

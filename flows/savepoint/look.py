@@ -71,7 +71,10 @@ class Look:
         subject, group = place_of(user, self.job)
         operator = self.subjects.get(group)
         found = operator.look_up(subject) if operator else None
-        return None if found is None else {"user": user, "key_group": group} | found
+        exempt = self.alerts.exempt(subject) if self.alerts else []
+        if found is None and not exempt:
+            return None
+        return {"user": user, "key_group": group, "exempt": exempt} | (found or {})
 
 
 @contextmanager

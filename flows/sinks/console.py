@@ -72,7 +72,7 @@ def _score_line(r: Record) -> str:
 def _audit_line(r: Record) -> str:
     why = f"  {r['detail']}" if r["detail"] else ""
     by = f"  by {r['by']}" if r["by"] else ""
-    return f"{_minute(r['at'])}  {r['command']} {r['detector']}  {r['cohort']}  {r['outcome']}{by}{why}"
+    return f"{_minute(r['at'])}  {r['command']} {r['detector'] or r['subject']}  {r['cohort']}  {r['outcome']}{by}{why}"
 
 
 def _other_line(r: Record) -> str:

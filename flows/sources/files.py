@@ -36,13 +36,14 @@ class FilesSpec:
     name, numbers in them as numbers (day-2 before day-10), in the order given.  partitions: "sequence" reads all files
     one after the other as one partition called `name` (days that follow each other); "per_file" makes each file a
     partition, called by its path (files written side by side).  line_bytes_max: of a longer line only the beginning is
-    read.
+    read.  follow: of one file, whether it goes on at its end; it need not be there yet.
     """
 
     paths: tuple[str, ...]
     partitions: Literal["sequence", "per_file"] = "sequence"
     name: str = "files"
     line_bytes_max: int = 65_536
+    follow: bool = False
 
     def partition_names(self) -> list[str]:
         """The partitions there are.  Raises SourceError when a path matches nothing."""
@@ -51,12 +52,17 @@ class FilesSpec:
 
     def open(self, name: str) -> "FilesPartition":
         """A reader at the beginning of one partition.  Raises SourceError when a path matches nothing."""
-        return FilesPartition(name, self.files() if self.partitions == "sequence" else [name], self.line_bytes_max)
+        files = self.files() if self.partitions == "sequence" else [name]
+        return FilesPartition(name, files, self.line_bytes_max, self.follow)
 
     def files(self) -> list[str]:
         """All files, each once.  Raises SourceError when a path matches nothing."""
         if not self.paths:
             raise SourceError(f"{self.name}: no paths given, expected at least one file, directory or pattern")
+        if self.follow:
+            if Path(self.paths[0]).is_dir():
+                raise SourceError(f"{self.paths[0]}: is a directory, expected a file to follow")
+            return list(self.paths)
         return list(dict.fromkeys(file for path in self.paths for file in _expand(path)))
 
 
@@ -78,21 +84,23 @@ class Position(TypedDict):
 class FilesPartition(Unwatched):
     """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path.
 
-    A byte order mark at the beginning of a file is no part of its first line.
+    A byte order mark at the beginning of a file is no part of its first line.  follow: the one file has no end; a line
+    that others are still writing waits until it is whole.
     """
 
-    def __init__(self, name: str, files: Sequence[str], line_bytes_max: int = 65_536) -> None:
+    def __init__(self, name: str, files: Sequence[str], line_bytes_max: int = 65_536, follow: bool = False) -> None:
         self.name = name
         self._files = list(files)
         self._line_bytes_max = line_bytes_max
-        self._sizes = [_size(file) for file in files]
+        self._follow = follow
+        self._sizes = [0 if follow else _size(file) for file in files]
         self._raw: BufferedReader | None = None
         self._enter(0)
 
     @property
-    def size_bytes(self) -> int:
-        """Bytes of all files as they lie on the disk, packed or not."""
-        return sum(self._sizes)
+    def size_bytes(self) -> int | None:
+        """Bytes of all files as they lie on the disk, packed or not; None of one that is followed."""
+        return None if self._follow else sum(self._sizes)
 
     @property
     def done_bytes(self) -> int:
@@ -103,9 +111,14 @@ class FilesPartition(Unwatched):
         return done + self._raw.tell() if self._raw and self._raw.seekable() else done
 
     def read(self, max_lines: int) -> Lines | None:
-        """At most max_lines further lines, all of one file; None after the last file.  Raises SourceError."""
+        """At most max_lines further lines, all of one file; None after the last file, none where it is followed.
+
+        Raises SourceError.
+        """
         self._gather(max_lines)
         while not self._lines:
+            if self._follow:
+                return Lines((), (), self._files[0])
             if self._index + 1 == len(self._files):
                 return None
             self._enter(self._index + 1)
@@ -163,7 +176,8 @@ class FilesPartition(Unwatched):
         """Has `count` lines waiting, or as many as the file still has."""
         while len(self._lines) < count and not self._ended:
             try:
-                self._fill()
+                if not self._fill():
+                    return
             except SourceError:
                 if not self._lines:
                     raise
@@ -178,9 +192,11 @@ class FilesPartition(Unwatched):
             self._begins.popleft()
         return Lines(lines, offsets, self._files[self._index])
 
-    def _fill(self) -> None:
-        """Adds the next block's lines to those that wait."""
+    def _fill(self) -> bool:
+        """Adds the next block's lines to those that wait; False where a file that is followed has no more just now."""
         try:
+            if self._follow and not self._goes_on():
+                return False
             block = self._open().read1(_BLOCK_BYTES)  # unlike read(), gives what it has before it meets damage
         except (OSError, EOFError, zlib.error) as error:
             self.close()
@@ -196,11 +212,30 @@ class FilesPartition(Unwatched):
         if not block:
             self._ended = True
             self.close()
+        return True
+
+    def _goes_on(self) -> bool:
+        """Whether there is more than was read.  Raises SourceError for a file that is not what it was."""
+        file = self._files[0]
+        try:
+            found = Path(file).stat()
+        except FileNotFoundError:
+            if not self._fed_bytes:
+                return False
+            self.close()
+            raise SourceError(f"{file}: was removed while it was followed; bring it back, and start again") from None
+        is_other = self._raw is not None and not os.path.samestat(found, os.fstat(self._raw.fileno()))
+        if is_other or found.st_size < self._fed_bytes:
+            self.close()
+            raise SourceError(
+                f"{file}: was replaced or cut while it was followed; bring it back, or give the new one another name"
+            )
+        return found.st_size > self._fed_bytes
 
     def _open(self) -> BufferedReader | gzip.GzipFile:
         if self._raw is None:
             raw = self._raw = Path(self._files[self._index]).open("rb")  # noqa: SIM115 - closed at its end or by close()
-            packed = raw.peek(2).startswith(_GZIP_MAGIC)
+            packed = not self._follow and raw.peek(2).startswith(_GZIP_MAGIC)
             self._stream = gzip.GzipFile(fileobj=raw) if packed else raw
             if self._fed_bytes:
                 self._stream.seek(self._fed_bytes)

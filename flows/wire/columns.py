@@ -15,7 +15,7 @@ from flows.wire.hashing import IdPiece, hash_pieces, id_piece
 from flows.wire.paths import Cells, NotAnObject
 from flows.wire.reject import Reason, Why, describe
 from flows.wire.spec import ISO8601, FieldSpec, Path, WireSpec
-from flows.wire.times import iso_us, numeric_us, unit_ratio
+from flows.wire.times import iso_reader, numeric_us, unit_ratio
 from state.schema import Kind
 from state.types import F64, I16, I64, NO_CODE, NO_ID, U64, Bool, Values
 
@@ -191,13 +191,23 @@ class _Codes(dict[str | bool | None, bytes]):
 
 
 class TimeConverter(Converter):
-    """A time to microseconds: float64 and nan where missing, or int64 for the event time."""
+    """A time to microseconds: float64 and nan where missing, or int64 for the event time.  zone: of texts without an
+    offset.
+    """
 
     def __init__(
-        self, path: Path, required: bool, unit: str, low_us: float, high_us: float, dtype: type[np.generic] = np.float64
+        self,
+        path: Path,
+        required: bool,
+        unit: str,
+        low_us: float,
+        high_us: float,
+        zone: str = "",
+        dtype: type[np.generic] = np.float64,
     ) -> None:
         super().__init__(path, required)
         self.dtype = dtype
+        self._iso_us = iso_reader(zone)
         self._unit = unit
         self._low_us, self._high_us = low_us, high_us
         self._multiplier, self._divisor = (0, 1) if unit == ISO8601 else unit_ratio(unit)
@@ -236,7 +246,7 @@ class TimeConverter(Converter):
         if value is None and not self.required:
             return math.nan
         if self._unit == ISO8601 and type(value) is str:
-            return iso_us(value)
+            return self._iso_us(value)
         if self._unit != ISO8601 and type(value) in _NUMBERS:
             return numeric_us(value, self._unit)
         raise ValueError
@@ -254,8 +264,8 @@ class TimeConverter(Converter):
         return self._wrong(value, f"a time from {span}", Reason.TIME_OUT_OF_RANGE)
 
 
-def field_converter(spec: FieldSpec) -> Converter:
-    """The converter of one configured column."""
+def field_converter(spec: FieldSpec, zone: str) -> Converter:
+    """The converter of one configured column.  zone: of times without an offset."""
     match spec.column.kind:
         case Kind.ID:
             return IdConverter(spec.path, spec.required)
@@ -266,12 +276,13 @@ def field_converter(spec: FieldSpec) -> Converter:
         case Kind.TIME:
             low = -EXACT_MAX if spec.low is None else max(spec.low, -EXACT_MAX)
             high = EXACT_MAX if spec.high is None else min(spec.high, EXACT_MAX)
-            return TimeConverter(spec.path, spec.required, spec.unit, low, high)
+            return TimeConverter(spec.path, spec.required, spec.unit, low, high, zone)
 
 
 def event_time_converter(spec: WireSpec) -> Converter:
     """The converter of the event time: int64, always required."""
-    return TimeConverter(spec.event_time, True, spec.time_unit, spec.time_min_us, spec.time_max_us - 1, np.int64)
+    bounds = spec.time_min_us, spec.time_max_us - 1
+    return TimeConverter(spec.event_time, True, spec.time_unit, *bounds, spec.time_zone, np.int64)
 
 
 def _floats(values: Cells) -> bytes:

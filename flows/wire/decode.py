@@ -14,7 +14,8 @@ from detectors.features.hashing import pair
 from flows.wire.columns import Converter, IdConverter, event_time_converter, field_converter
 from flows.wire.hashing import hash_lines, id_texts
 from flows.wire.parse import Parser
-from flows.wire.reject import BadLineError, Reject, Why
+from flows.wire.paths import walk
+from flows.wire.reject import BadLineError, Reject, Why, read_document
 from flows.wire.spec import WireSpec
 from state.batch import MicroBatch
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
@@ -48,6 +49,7 @@ class Decoder:
     def __init__(self, spec: WireSpec) -> None:
         self.spec = spec
         self._plans: dict[frozenset[str] | None, _Plan] = {}
+        self._subject = IdConverter(spec.subject, required=True, chars_max=spec.subject_chars_max)
 
     def decode(self, lines: Sequence[bytes], columns: frozenset[str] | None = None) -> Decoded:
         """Each line as a row or a reject.
@@ -59,6 +61,19 @@ class Decoder:
         if plan is None:
             plan = self._plans[columns] = _Plan(self.spec, columns)
         return plan.decode(lines)
+
+    def subject_of(self, line: bytes) -> str | None:
+        """The subject of a line that gives no row, None where it cannot be told."""
+        if len(line) > self.spec.line_bytes_max:
+            return None
+        try:
+            document, _ = read_document(line)
+        except BadLineError:
+            return None
+        if type(document) is not dict:
+            return None
+        value = walk(document, self.spec.subject, "")
+        return None if self._subject.why(value) else str(value)
 
 
 class _Plan:
@@ -77,7 +92,7 @@ class _Plan:
         ]
         if self._has_id:
             self._converters.append(IdConverter(spec.event_id, required=True))
-        self._converters += map(field_converter, fields)
+        self._converters += [field_converter(field, spec.time_zone) for field in fields]
         self._parser = Parser(self._converters, spec.line_bytes_max)
 
     def decode(self, lines: Sequence[bytes]) -> Decoded:

@@ -6,7 +6,7 @@ from typing import Final
 from state.schema import Column, Schema
 
 ISO8601: Final = "iso8601"
-"""The time unit of texts such as "2024-05-01T12:00:00.250+02:00"; a text without an offset is UTC."""
+"""The time unit of texts such as "2024-05-01T12:00:00.250+02:00"."""
 TIME_UNITS: Final = ("s", "ms", "us", "ns", ISO8601)
 
 Path = tuple[str, ...]
@@ -40,7 +40,7 @@ class WireSpec:
     event_id: path of the event's id, unique per subject (text or integer); empty where the stream has none.
     event_time: path of the event time in time_unit, at least time_min_us, below time_max_us.
     subject: path of the subject's id (text or integer), of at most subject_chars_max characters: its text is kept.
-    line_bytes_max: a longer line is rejected unread.
+    line_bytes_max: a longer line is rejected unread.  time_zone: of all ISO 8601 texts without an offset, "" for UTC.
     """
 
     fields: tuple[FieldSpec, ...]
@@ -52,6 +52,7 @@ class WireSpec:
     time_min_us: int = 946_684_800_000_000
     time_max_us: int = 4_102_444_800_000_000
     subject_chars_max: int = 512
+    time_zone: str = ""
 
     def schema(self) -> Schema:
         """The columns that a decoded batch has beside the system columns."""

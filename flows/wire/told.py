@@ -1,6 +1,7 @@
-"""What people tell a running job: labels of subjects, and commands to detectors.  One JSON object per line.
+"""What people tell a running job: labels of subjects, commands to detectors, who is not alerted.  One JSON object per
+line.
 
-The JSON Schemas are docs/schemas/label.json and docs/schemas/command.json.
+The JSON Schemas are docs/schemas/label.json, docs/schemas/command.json and docs/schemas/exempt.json.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,12 +10,15 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from detectors.alerting.exempt import Exemption, Origin
 from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import BadLineError, Reason
 from flows.wire.times import iso_us, numeric_us
 from state.types import END_OF_TIME_US, START_OF_TIME_US
 
-Verb = Literal["pause", "resume", "disable", "tune"]
+Verb = Literal["pause", "resume", "disable", "tune", "exempt", "unexempt"]
+_OF_SUBJECTS: Final = ("exempt", "unexempt")
+"""Commands that are about a subject; the others are about a detector."""
 Time = float | int | str
 """Milliseconds since 1970 UTC, or ISO 8601 text."""
 _WORDS: Final = {"fraud": 1.0, "genuine": 0.0}
@@ -26,7 +30,8 @@ class Label(NamedTuple):
     """A subject's label.  All times in microseconds.
 
     end_us: the end of the round after which it counts.  subject: the hash of its id.  fraud: 1, or 0 for genuine.
-    since_us, until_us: it is about windows that overlap this time.
+    since_us, until_us: it is about windows that overlap this time.  name: the subject's id.  by, reason: who says so,
+    and why.
     """
 
     end_us: int
@@ -34,12 +39,16 @@ class Label(NamedTuple):
     fraud: float
     since_us: int
     until_us: int
+    name: str = ""
+    by: str = ""
+    reason: str = ""
 
 
 class Command(NamedTuple):
-    """A command to a detector.
+    """A command to a detector, or about a subject.
 
     end_us: the end of the round after which it counts.  source, offset: where it stands.  settings: of "tune", by name.
+    subject, name, until_us: of "exempt" and "unexempt", which have no detector: the hash of an id, the id, the end.
     """
 
     end_us: int
@@ -51,6 +60,14 @@ class Command(NamedTuple):
     at_us: int
     by: str
     reason: str
+    subject: int = 0
+    name: str = ""
+    until_us: int = 0
+
+    @property
+    def is_of_subject(self) -> bool:
+        """Whether it is about a subject, and no detector."""
+        return self.verb in _OF_SUBJECTS
 
 
 def told_state(told: Iterable[Label | Command]) -> dict[str, Any]:
@@ -73,19 +90,32 @@ class _Label(msgspec.Struct):
     at: Time
     since: Time | None = None
     until: Time | None = None
+    by: Any = ""
+    reason: Any = ""
 
 
 class _Command(msgspec.Struct):
     command: Verb
-    detector: _Text
     at: Time
+    detector: _Text | None = None
+    subject: _Text | int | None = None
+    until: Time | None = None
     settings: dict[str, bool | int | float | str] = {}
     by: str = ""
     reason: str = ""
 
 
+class _Exempt(msgspec.Struct, forbid_unknown_fields=True):
+    subject: _Text | int
+    until: Time
+    reason: _Text
+    since: Time | None = None
+    by: str = ""
+
+
 _read_label = msgspec.json.Decoder(_Label).decode
 _read_command = msgspec.json.Decoder(_Command).decode
+_read_exempt = msgspec.json.Decoder(_Exempt).decode
 
 
 def read_label(line: bytes) -> tuple[int, Label]:
@@ -94,33 +124,55 @@ def read_label(line: bytes) -> tuple[int, Label]:
     fraud = _WORDS[found.label] if isinstance(found.label, str) else float(found.label)
     if fraud not in (0.0, 1.0):
         raise BadLineError((Reason.OUT_OF_RANGE, f'label: found {found.label}, expected 0, 1, "fraud" or "genuine"'))
-    hashes, huge = hash_pieces([id_piece([found.subject])])
-    if huge[0]:
-        raise BadLineError((Reason.HUGE_INTEGER, "subject: expected an id of at most 64 bits"))
+    subject = _subject(found.subject)
     at_us = _time_us("at", found.at)
     since_us = START_OF_TIME_US if found.since is None else _time_us("since", found.since)
     until_us = at_us if found.until is None else _time_us("until", found.until)
-    return at_us, Label(END_OF_TIME_US, int(hashes[0]), fraud, since_us, until_us)
+    said = (text if isinstance(text, str) else "" for text in (found.by, found.reason))
+    return at_us, Label(END_OF_TIME_US, subject, fraud, since_us, until_us, str(found.subject), *said)
 
 
 def read_command(line: bytes, source: str, offset: int) -> tuple[int, Command]:
     """When the command was given, in microseconds, and the command, with no end yet.  Raises BadLineError."""
     found = _read(_read_command, line)
     at_us = _time_us("at", found.at)
-    if (found.command == "tune") != bool(found.settings):
-        raise BadLineError((Reason.WRONG_TYPE, "settings: expected with the command tune, and with no other"))
-    command = Command(
-        END_OF_TIME_US,
-        source,
-        offset,
-        found.command,
-        found.detector,
-        found.settings,
-        at_us,
-        found.by,
-        found.reason,
-    )
+    of_subject = found.command in _OF_SUBJECTS
+    for name, is_there, is_due in (
+        ("settings", bool(found.settings), found.command == "tune"),
+        ("detector", found.detector is not None, not of_subject),
+        ("subject", found.subject is not None, of_subject),
+        ("until", found.until is not None, found.command == "exempt"),
+    ):
+        if is_there != is_due:
+            why = f"{name}: {'missing' if is_due else 'found'}, with the command {found.command}"
+            raise BadLineError((Reason.MISSING_FIELD if is_due else Reason.WRONG_TYPE, why))
+    if found.command == "exempt" and not found.reason:
+        raise BadLineError((Reason.MISSING_FIELD, "reason: missing, with the command exempt"))
+    head = END_OF_TIME_US, source, offset, found.command
+    command = Command(*head, found.detector or "", found.settings, at_us, found.by, found.reason)
+    if found.subject is not None:
+        until_us = 0 if found.until is None else _time_us("until", found.until)
+        command = command._replace(subject=_subject(found.subject), name=str(found.subject), until_us=until_us)
     return at_us, command
+
+
+def read_exempt(line: bytes) -> Exemption:
+    """A line of the list of subjects that are not alerted.  Raises BadLineError."""
+    found = _read(_read_exempt, line)
+    since_us = START_OF_TIME_US if found.since is None else _time_us("since", found.since)
+    until_us = _time_us("until", found.until)
+    if until_us <= since_us:
+        raise BadLineError((Reason.OUT_OF_RANGE, f"until: found {found.until}, expected a moment after since"))
+    name = str(found.subject)
+    return Exemption(_subject(found.subject), name, Origin.FILE, until_us, found.reason, found.by, since_us)
+
+
+def _subject(name: str | int) -> int:
+    """The hash of a subject's id."""
+    hashes, huge = hash_pieces([id_piece([name])])
+    if huge[0]:
+        raise BadLineError((Reason.HUGE_INTEGER, "subject: expected an id of at most 64 bits"))
+    return int(hashes[0])
 
 
 def _read(decode: Callable[[bytes], Line], line: bytes) -> Line:

@@ -9,9 +9,10 @@ import jsonschema
 import numpy as np
 import orjson
 import pytest
+from referencing import Registry, Resource
 
 from flows.wire.reject import BadLineError, Reason
-from flows.wire.told import read_command, read_label
+from flows.wire.told import read_command, read_exempt, read_label
 from tests.engine.scenarios import SCENARIOS, STREAMS, run_local, write_files
 from tests.engine.test_told import Inputs
 from tests.engine.test_told import run_local as run_told
@@ -21,9 +22,10 @@ _OF_STREAM = {"alerts": "alert", "rejects": "reject", "scores": "score"}
 
 
 def validator(name: str) -> jsonschema.Draft202012Validator:
-    schema = json.loads((_FOLDER / f"{name}.json").read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    return jsonschema.Draft202012Validator(schema)
+    schemas = {file.name: json.loads(file.read_text()) for file in _FOLDER.glob("*.json")}
+    jsonschema.Draft202012Validator.check_schema(schemas[f"{name}.json"])
+    others = Registry().with_resources((file, Resource.from_contents(schema)) for file, schema in schemas.items())
+    return jsonschema.Draft202012Validator(schemas[f"{name}.json"], registry=others)
 
 
 @pytest.fixture(scope="module")
@@ -99,18 +101,41 @@ COMMANDS: list[tuple[dict[str, Any], bool]] = [
     ({"command": "stop", "detector": "d", "at": 1}, False),
     ({"command": "resume", "at": 1}, False),
     ({"command": "tune", "detector": "d", "at": 1, "settings": {"weight": None}}, False),
+    ({"command": "exempt", "subject": "u", "at": 1, "until": 2, "reason": "staff", "by": "ann"}, True),
+    ({"command": "exempt", "subject": "u", "at": 1, "until": 2}, False),
+    ({"command": "exempt", "subject": "u", "at": 1, "reason": "staff"}, False),
+    ({"command": "exempt", "subject": "u", "at": 1, "until": 2, "reason": "staff", "detector": "d"}, False),
+    ({"command": "unexempt", "subject": 7, "at": 1}, True),
+    ({"command": "unexempt", "at": 1}, False),
+    ({"command": "unexempt", "subject": 7, "at": 1, "until": 2}, False),
+    ({"command": "pause", "detector": "d", "subject": "u", "at": 1}, False),
+]
+EXEMPTIONS: list[tuple[dict[str, Any], bool]] = [
+    ({"subject": "u", "until": "2024-01-01", "reason": "staff"}, True),
+    ({"subject": 7, "until": 5, "since": 4, "reason": "staff", "by": "ann"}, True),
+    ({"subject": "u", "until": "2024-01-01"}, False),
+    ({"subject": "u", "reason": "staff"}, False),
+    ({"subject": "u", "until": 5, "reason": "staff", "note": "x"}, False),
 ]
 
 
+_READ = {"label": read_label, "command": lambda text: read_command(text, "control/0", 0), "exempt": read_exempt}
+
+
 @pytest.mark.parametrize(
-    ("name", "line", "fits"), [("label", *case) for case in LABELS] + [("command", *case) for case in COMMANDS]
+    ("name", "line", "fits"),
+    [
+        (name, *case)
+        for name, cases in (("label", LABELS), ("command", COMMANDS), ("exempt", EXEMPTIONS))
+        for case in cases
+    ],
 )
 def test_what_is_taken_is_what_is_documented(name: str, line: dict[str, Any], fits: bool) -> None:
     """A line that the schema allows is taken, another one is refused."""
     assert validator(name).is_valid(line) is fits
     text = orjson.dumps(line)
     try:
-        read_label(text) if name == "label" else read_command(text, "control/0", 0)
+        _READ[name](text)
     except BadLineError:
         assert not fits
     else:

@@ -176,11 +176,56 @@ def _ahead_lines() -> list[bytes]:
     return lines
 
 
+def _spoilt_lines() -> list[bytes]:
+    """Cards of which some use an id again, in the same pane, in later ones, hundreds of times; and lines that are
+    rejected, of cards that pay otherwise and of some that never do.
+    """
+    rng = random.Random(17)
+    lines: list[bytes] = []
+    for i, line in enumerate(_card_lines()[:3000]):
+        event = json.loads(line)
+        lines.append(line)
+        if i % 5 == 0:
+            lines.append(json.dumps(event | {"amount": None}).encode())
+        if i % 7 == 0:
+            lines.append(json.dumps(event | {"card": f"broken{rng.randrange(3)}", "tx": None}).encode())
+        if i % 4 == 0:
+            late = {"s": event["at"]["s"] + rng.randrange(3)}
+            lines.append(json.dumps(event | {"card": "bot", "tx": "again", "at": late}).encode())
+        if i % 3 == 0:
+            lines.append(json.dumps(event | {"card": "two ids", "tx": i % 2, "at": event["at"]}).encode())
+        if i % 1000 == 500:
+            lines += [json.dumps(event | {"card": "flood", "tx": k % 60}).encode() for k in range(300)]
+        if i % 50 == 0:
+            lines += [b"{", b"[]", b'{"card": 7}', json.dumps(event | {"at": {"s": 9e9}}).encode()]
+    return lines
+
+
+_MARKED = """
+[features.again]
+kind = "duplicates"
+log = true
+[features.bad]
+kind = "rejects"
+[windows.plain]
+kind = "sliding"
+size = "10m"
+slide = "5m"
+features = ["count", "total"]
+[windows.quiet]
+kind = "session"
+gap = "5m"
+max = "30m"
+features = ["count", "bad"]
+"""
+
+
 SCENARIOS = {
     "in_order": Scenario(_PLATFORM, partial(_platform_lines, disorder_us=0, duplicate_share=0.0), "user_id"),
     "troubled": Scenario(_PLATFORM, _troubled_lines, "user_id", late=True),
     "hot_card": Scenario(_CARDS, _card_lines, "card"),
     "clocks_ahead": Scenario(_CARDS, _ahead_lines, "card", late=True),
+    "spoilt": Scenario(_CARDS + _MARKED, _spoilt_lines, "card", late=True),
 }
 
 

@@ -4,12 +4,15 @@ import json
 import multiprocessing
 import random
 import signal
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from xxhash import xxh3_64_intdigest
 
+from detectors.alerting.exempt import Exemption, Origin
 from flows.config import loads
 from flows.engine.plan import Options
 from flows.engine.run import execute
@@ -32,6 +35,7 @@ params = { ready = 1, rows_each = 2 }
 [labels]
 wait = "1h"
 rows_max = 2000
+trust = "10m"
 [drift]
 monitors = { error = { tests = ["adwin"] } }
 [sources.told]
@@ -39,6 +43,8 @@ kind = "stdin"
 reads = "labels"
 """
 _BEGAN = 1_700_000_000
+_TREES = {"detector": "trees"}
+_TEST = {"reason": "test account", "by": "ann"}
 
 
 def told_lines() -> tuple[list[bytes], list[bytes]]:
@@ -51,7 +57,7 @@ def told_lines() -> tuple[list[bytes], list[bytes]]:
         labels.append(json.dumps(label | ({"since": (_BEGAN + i * 50) * 1000} if i % 2 else {})).encode())
     labels[50:50] = [b"{", b'{"subject": "x", "label": 3, "at": 5}']
     control = [
-        json.dumps({"detector": "trees", "at": (_BEGAN + second) * 1000, **what}).encode()
+        json.dumps(({} if "subject" in what else _TREES) | {"at": (_BEGAN + second) * 1000, **what}).encode()
         for second, what in (
             (2000, {"command": "pause", "by": "ann"}),
             (4000, {"command": "resume"}),
@@ -59,6 +65,11 @@ def told_lines() -> tuple[list[bytes], list[bytes]]:
             (5000, {"command": "disable", "detector": "history"}),
             (5000, {"command": "tune", "settings": {"colour": "red"}}),
             (9000, {"command": "resume", "detector": "history"}),
+            (1500, {"command": "exempt", "subject": "card3", "until": (_BEGAN + 6000) * 1000, **_TEST}),
+            (1500, {"command": "exempt", "subject": "card4", "until": (_BEGAN + 99_000) * 1000, **_TEST}),
+            (3500, {"command": "unexempt", "subject": "card4", "by": "ann"}),
+            (3500, {"command": "unexempt", "subject": "nobody"}),
+            (3600, {"command": "exempt", "subject": "card6", "until": (_BEGAN + 3000) * 1000, **_TEST}),
         )
     ]
     return labels, control
@@ -85,7 +96,12 @@ class Inputs:
 
 
 def job() -> Job:
-    return loads(SCENARIOS["hot_card"].config + _MORE, "scenario").job()
+    """With a list of two: one to the end, one that is over in the middle."""
+    listed = [
+        Exemption(xxh3_64_intdigest(name.encode()), name, Origin.FILE, (_BEGAN + second) * 1_000_000, "staff")
+        for name, second in (("hot", 99_000), ("card7", 4000))
+    ]
+    return replace(loads(SCENARIOS["hot_card"].config + _MORE, "scenario").job(), exempt=tuple(listed))
 
 
 def run_local(inputs: Inputs, out: Path, batch_lines: int = 8192) -> ToldAll:
@@ -114,7 +130,7 @@ def test_worth_comparing(reference: ToldAll) -> None:
         judged = [s["scores"][name] for r in records["scores"] if name in (s := json.loads(r))["scores"]]
         assert sum(score is not None for score in judged) > 500
     told = [json.loads(record) for record in audit]
-    assert sorted((r["command"], r["detector"], r["outcome"]) for r in told) == [
+    assert sorted((r["command"], r["detector"], r["outcome"]) for r in told if r["detector"]) == [
         ("disable", "history", "applied"),
         ("pause", "trees", "applied"),
         ("resume", "history", "applied"),
@@ -127,6 +143,41 @@ def test_worth_comparing(reference: ToldAll) -> None:
     ]
     assert paused
     assert set(paused) == {None}
+
+
+def test_who_is_exempt(reference: ToldAll) -> None:
+    """By list, command and label: on record when it comes, keeps an alert back and ends, and alerted before and
+    after.
+    """
+    (records, totals), audit = reference
+    told = [r for r in map(json.loads, audit) if r["command"] in ("exempt", "unexempt")]
+    assert sorted(
+        (r["subject"], r["command"], r["origin"], r["outcome"]) for r in told if r["outcome"] != "spared"
+    ) == [
+        ("card3", "exempt", "command", "applied"),
+        ("card3", "exempt", "command", "ended"),
+        ("card4", "exempt", "command", "applied"),
+        ("card4", "unexempt", "command", "applied"),
+        ("card6", "exempt", "command", "refused"),
+        ("card7", "exempt", "file", "applied"),
+        ("card7", "exempt", "file", "ended"),
+        ("hot", "exempt", "file", "applied"),
+        ("nobody", "unexempt", "command", "refused"),
+    ]
+    spared = [r for r in told if r["outcome"] == "spared"]
+    assert Counter(r["origin"] for r in spared) == totals["spared"]
+    assert set(totals["spared"]) == {"file", "command", "label"}
+    assert sum(totals["spared_subjects"].values()) == len(spared)
+    raised: dict[str, list[str]] = {}
+    for record in map(json.loads, records["alerts"]):
+        raised.setdefault(record["subject"], []).append(record["raised"])
+    assert "hot" not in raised
+    ended = next(r["at"] for r in told if (r["subject"], r["outcome"]) == ("card7", "ended"))
+    assert min(raised["card7"]) >= ended
+    began, over = (next(r["effective"] for r in told if r["subject"] == "card4" and r["command"] == c) for c in
+                   ("exempt", "unexempt"))  # fmt: skip
+    assert not [at for at in raised["card4"] if began < at <= over]
+    assert [at for at in raised["card4"] if at > over]
 
 
 @pytest.mark.parametrize("batch_lines", [13, 700])

@@ -16,6 +16,11 @@ def feature(d: FeatureDecl, rows: list[Row], length_us: int) -> float:
     rows: in order; those with row["capped"] are beyond the row budget: counted and added up, but not looked at closely.
     length_us: the window's span of time.
     """
+    if d.kind is FeatureKind.DUPLICATES:
+        return float(sum(row["again"] for row in rows))
+    if d.kind is FeatureKind.REJECTS:
+        return 0.0  # lines that were rejected never come here
+    rows = [row for row in rows if not row["only_dropped"]]
     chosen = [row for row in rows if holds(d.where, row)]
     counted = d.of if d.kind in (FeatureKind.SHARE, FeatureKind.RATIO) else d.where
     if d.min_rows and sum(holds(counted, row) for row in rows) < d.min_rows:

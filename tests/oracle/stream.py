@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from detectors.features.declare import FeatureDecl, SequenceDecl
+from detectors.features.declare import FeatureDecl, FeatureKind, SequenceDecl
 from state.windows import WindowSpec
 from tests.oracle.features import feature
 from tests.oracle.sequences import Row, derive
@@ -52,16 +52,22 @@ def run(declared: Declared, partitions: list[list[Event]]) -> Outcome:
         for event in on_time(declared, partition, outcome):
             by_subject.setdefault(event["subject"], []).append(event)
     for subject, events in by_subject.items():
-        rows = unique(declared, events, outcome)
+        rows, dropped = unique(declared, events, outcome)
         outcome.accepted += len(rows)
         mark_capped(declared, rows)
         derive(declared.sequences, [row for row in rows if not row["capped"]])
+        told = with_dropped(declared, rows, dropped)
         for spec, names in declared.windows:
-            for span in spans(spec, declared.pane_us, rows):
+            for span in spans(spec, declared.pane_us, told if asks(declared, names) else rows):
                 if spec.slide_us and span.end_us > pane_end(last_us, spec.slide_us):
                     continue  # the end of the input is not the silence of everybody
                 outcome.rows[spec.name, span.end_us, subject] = _window(declared, names, span, rows)
     return outcome
+
+
+def asks(declared: Declared, names: tuple[str, ...]) -> bool:
+    """Whether a window asks for what does not count."""
+    return any(d.kind in (FeatureKind.DUPLICATES, FeatureKind.REJECTS) for d in declared.features if d.name in names)
 
 
 def _window(declared: Declared, names: tuple[str, ...], span: Span, rows: list[Row]) -> dict[str, Any]:
@@ -87,16 +93,34 @@ def on_time(declared: Declared, partition: list[Event], outcome: Outcome) -> lis
     return kept
 
 
-def unique(declared: Declared, events: list[Event], outcome: Outcome) -> list[Row]:
-    """One subject's rows in (event time, event key) order, without those that repeat a key within the horizon."""
+def unique(declared: Declared, events: list[Event], outcome: Outcome) -> tuple[list[Row], list[Event]]:
+    """One subject's rows in (event time, event key) order without those that repeat a key in the horizon; and those."""
     rows: list[Row] = []
+    dropped: list[Event] = []
     for event in sorted(events, key=lambda e: (e["event_time_us"], e["event_key"])):
         horizon_us = event["event_time_us"] - declared.dedup_horizon_us
         if any(r["event_key"] == event["event_key"] and r["event_time_us"] >= horizon_us for r in rows):
             outcome.duplicate += 1
+            dropped.append(event)
         else:
-            rows.append(dict(event))
-    return rows
+            rows.append({**event, "again": 0, "only_dropped": False})
+    return rows, dropped
+
+
+def with_dropped(declared: Declared, rows: list[Row], dropped: list[Event]) -> list[Row]:
+    """The rows with how many were dropped in the pane, told by the first of the pane; by one that is nothing else, at
+    the pane's beginning, where no row of the pane counts.
+    """
+    told = list(rows)
+    of_pane = {pane_end(row["event_time_us"], declared.pane_us): row for row in reversed(rows)}
+    for event in dropped:
+        end_us = pane_end(event["event_time_us"], declared.pane_us)
+        if end_us not in of_pane:
+            at_us = end_us - declared.pane_us
+            of_pane[end_us] = {**event, "event_time_us": at_us, "again": 0, "only_dropped": True, "capped": False}
+            told.append(of_pane[end_us])
+        of_pane[end_us]["again"] += 1
+    return sorted(told, key=lambda row: (row["event_time_us"], row["event_key"]))
 
 
 def mark_capped(declared: Declared, rows: list[Row]) -> None:

@@ -19,7 +19,8 @@ PLAYS = (Condition("type", words=("play",)),)
 def rows(*minutes: float, **columns: list[Any]) -> list[Row]:
     """Rows at these minutes, with event keys 1, 2, ...; one value per row in each column."""
     return [
-        {"event_time_us": int(m * MINUTE), "event_key": i + 1, "subject": 7, "type": "play", "capped": False}
+        {"event_time_us": int(m * MINUTE), "event_key": i + 1, "subject": 7, "type": "play"}
+        | {"capped": False, "again": 0, "only_dropped": False}
         | {name: values[i] for name, values in columns.items()}
         for i, m in enumerate(minutes)
     ]

@@ -51,6 +51,8 @@ FEATURES = (
     FeatureDecl("plays", FeatureKind.COUNT, where=PLAYS),
     FeatureDecl("not_premium", FeatureKind.COUNT, where=NOT_PREMIUM),
     FeatureDecl("capped", FeatureKind.CAPPED),
+    FeatureDecl("again", FeatureKind.DUPLICATES),
+    FeatureDecl("bad", FeatureKind.REJECTS),
     FeatureDecl("ms", FeatureKind.SUM, "ms_played"),
     FeatureDecl("new_ips", FeatureKind.SUM, sequence="new_ip"),
     FeatureDecl("overlap", FeatureKind.SUM, sequence="overlap_ms", where=WITH_IP),

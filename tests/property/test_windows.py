@@ -12,7 +12,7 @@ from tests.oracle.windows import pane_width
 from tests.property.adapter import differences, run_implementation
 from tests.property.strategies import MINUTE, Turn, declarations, partitions, turns, windows
 
-COUNTS = ("events", "ms", "capped", "tracks")
+COUNTS = ("events", "ms", "capped", "tracks", "again")
 """Enough to see which rows a window holds."""
 
 ONE_OF_EACH = {

@@ -30,7 +30,14 @@ def job(groups: int = 4) -> Job:
     """What ingest needs of a job: panes of 10 s, 5 s out of order."""
     wire = WireSpec((FieldSpec(Column("ms", Kind.NUMBER), ("ms",)),), ("id",), ("at",), "s", ("user",))
     time = TimeSpec(out_of_orderness_us=5 * SECOND_US, allowed_lateness_us=0, idle_timeout_us=0, dedup_horizon_us=0)
-    needed = SimpleNamespace(key_groups=groups, columns=frozenset({"ms"}), wire=wire, pane_us=10 * SECOND_US, time=time)
+    needed = SimpleNamespace(
+        key_groups=groups,
+        columns=frozenset({"ms"}),
+        tells_rejects=False,
+        wire=wire,
+        pane_us=10 * SECOND_US,
+        time=time,
+    )
     return cast("Job", needed)
 
 

@@ -218,3 +218,70 @@ def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:
         again = FilesPartition("p", files)
         again.seek(position)
         assert [line for _, _, line in read_all(again)] == expected[stop:]
+
+
+def read_now(part: FilesPartition, most: int = 100) -> list[bytes]:
+    """What is there of a file that is followed."""
+    lines = part.read(most)
+    assert lines is not None
+    return list(lines.lines)
+
+
+def test_a_file_that_is_followed_has_no_end(tmp_path: Path) -> None:
+    """It need not be there, goes on as others write, and a line counts when it is whole."""
+    file = tmp_path / "labels.jsonl"
+    spec = FilesSpec((str(file),), name="labels", follow=True)
+    assert spec.partition_names() == ["labels"]
+    part = spec.open("labels")
+    assert read_now(part) == []
+    file.write_bytes(b"")
+    assert read_now(part) == []
+    with file.open("ab", 0) as writer:
+        for piece, whole in ((b"one\ntw", [b"one"]), (b"o", []), (b"\nthree\n", [b"two", b"three"]), (b"", [])):
+            writer.write(piece)
+            assert read_now(part) == whole
+    assert part.size_bytes is None
+    part.close()
+
+
+def test_a_followed_file_goes_on_at_a_position(tmp_path: Path) -> None:
+    """Also at one from before the file was there, and in the middle of what was read at once."""
+    file = tmp_path / "labels.jsonl"
+    part = FilesPartition("p", [str(file)], follow=True)
+    before = part.position()
+    file.write_bytes(b"one\ntwo\nthr")
+    assert read_now(part, 1) == [b"one"]
+    middle = part.position()
+    assert read_now(part) == [b"two"]
+    after = part.position()
+    with file.open("ab") as writer:
+        writer.write(b"ee\nfour\n")
+    for position, rest in ((before, 4), (middle, 3), (after, 2)):
+        again = FilesPartition("p", [str(file)], follow=True)
+        again.seek(position)
+        assert read_now(again) == [b"one", b"two", b"three", b"four"][4 - rest :]
+        again.close()
+    part.close()
+
+
+@pytest.mark.parametrize("what", ["cut", "replaced", "removed"])
+def test_a_followed_file_that_is_another_is_an_error(tmp_path: Path, what: str) -> None:
+    """What was read is not there any more: nobody should believe that all of it was read."""
+    file = tmp_path / "labels.jsonl"
+    file.write_bytes(b"one\ntwo\n")
+    part = FilesPartition("p", [str(file)], follow=True)
+    assert read_now(part) == [b"one", b"two"]
+    if what == "cut":
+        file.write_bytes(b"x\n")
+    else:
+        file.rename(tmp_path / "old.jsonl")
+        if what == "replaced":
+            file.write_bytes(b"one\ntwo\nthree\n")
+    with pytest.raises(SourceError, match=r"labels.jsonl: was (replaced or cut|removed) while it was followed"):
+        part.read(10)
+
+
+def test_a_directory_cannot_be_followed(tmp_path: Path) -> None:
+    """There is one file that grows."""
+    with pytest.raises(SourceError, match="is a directory, expected a file to follow"):
+        FilesSpec((str(tmp_path),), follow=True).partition_names()

@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
+from detectors.alerting.exempt import Exemption, Origin
 from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import BadLineError
-from flows.wire.told import Command, Label, read_command, read_label, told_from, told_state
+from flows.wire.told import Command, Label, read_command, read_exempt, read_label, told_from, told_state
 from state.types import START_OF_TIME_US
 
 AT = 1_700_000_000_000
@@ -21,6 +22,9 @@ def label(**changes: Any) -> tuple[int, Label]:
 def command(**changes: Any) -> tuple[int, Command]:
     line = {"command": "pause", "detector": "trees", "at": AT} | changes
     return read_command(orjson.dumps({k: v for k, v in line.items() if v is not ...}), "control/0", 7)
+
+
+EXEMPT = {"command": "exempt", "detector": ..., "subject": "ann", "until": "2023-12-01T00:00:00Z", "reason": "staff"}
 
 
 def test_label() -> None:
@@ -65,7 +69,7 @@ def test_bad_label(changes: dict[str, Any], reason: str, said: str) -> None:
 def test_command() -> None:
     """Who wants what, why, and where it stands."""
     _, found = command(command="tune", settings={"weight": 2.5}, by="ann", reason="too loud")
-    assert found[1:] == ("control/0", 7, "tune", "trees", {"weight": 2.5}, AT * 1000, "ann", "too loud")
+    assert found[1:9] == ("control/0", 7, "tune", "trees", {"weight": 2.5}, AT * 1000, "ann", "too loud")
 
 
 @pytest.mark.parametrize(
@@ -73,9 +77,16 @@ def test_command() -> None:
     [
         ({"command": "explode"}, "wrong_type", "explode"),
         ({"detector": ...}, "missing_field", "detector"),
-        ({"command": "tune"}, "wrong_type", "settings"),
+        ({"command": "tune"}, "missing_field", "settings"),
         ({"settings": {"weight": 1}}, "wrong_type", "settings"),
         ({"command": "tune", "settings": {"weight": [1]}}, "wrong_type", "settings"),
+        ({"subject": "ann"}, "wrong_type", "subject"),
+        (EXEMPT | {"subject": ...}, "missing_field", "subject"),
+        (EXEMPT | {"until": ...}, "missing_field", "until"),
+        (EXEMPT | {"reason": ""}, "missing_field", "reason"),
+        (EXEMPT | {"detector": "trees"}, "wrong_type", "detector"),
+        (EXEMPT | {"command": "unexempt"}, "wrong_type", "until"),
+        (EXEMPT | {"until": "soon"}, "wrong_type", "until"),
     ],
 )
 def test_bad_command(changes: dict[str, Any], reason: str, said: str) -> None:
@@ -84,6 +95,32 @@ def test_bad_command(changes: dict[str, Any], reason: str, said: str) -> None:
         command(**changes)
     assert caught.value.why[0] == reason
     assert said in caught.value.why[1]
+
+
+def test_command_about_a_subject() -> None:
+    """It names the subject, an end and a reason, and no detector; its hash is that of events and labels."""
+    _, found = command(**EXEMPT, by="ann")
+    assert (found.verb, found.detector, found.by, found.reason) == ("exempt", "", "ann", "staff")
+    assert (found.subject, found.name, found.until_us) == (label()[1].subject, "ann", 1_701_388_800_000_000)
+    _, ended = command(command="unexempt", detector=..., subject=7)
+    assert (ended.subject, ended.name) == (label(subject="7")[1].subject, "7")
+    assert [c.is_of_subject for c in (found, ended, command()[1])] == [True, True, False]
+
+
+def test_label_says_who_and_why() -> None:
+    """What is no text there is ignored, as it always was."""
+    assert label(by="ann", reason="by phone")[1][5:] == ("ann", "ann", "by phone")
+    assert label(by=7, reason=[])[1][5:] == ("ann", "", "")
+
+
+def test_line_of_the_list() -> None:
+    """Subject, end and reason; since and by if one likes; nothing that is misspelt."""
+    line = {"subject": "ann", "until": AT, "reason": "staff"}
+    found = read_exempt(orjson.dumps(line | {"since": AT - 5, "by": "bob"}))
+    assert found == Exemption(label()[1].subject, "ann", Origin.FILE, AT * 1000, "staff", "bob", (AT - 5) * 1000)
+    for wrong in ({"until": None}, {"reason": ""}, {"since": AT}, {"untill": AT}, {"subject": ""}):
+        with pytest.raises(BadLineError):
+            read_exempt(orjson.dumps(line | wrong))
 
 
 def test_subject_beyond_64_bits() -> None:
@@ -118,6 +155,13 @@ def test_no_object(line: bytes) -> None:
 
 def test_state_and_back() -> None:
     """What waits is saved as JSON values."""
-    told = [label()[1], command()[1]]
+    told = [label()[1], command()[1], command(**EXEMPT)[1]]
     assert told_from(orjson.loads(orjson.dumps(told_state(told)))) == told
     assert told_from({}) == []
+
+
+def test_state_of_before() -> None:
+    """Labels and commands of before had fewer members."""
+    (given,), (asked,) = [label()[1]], [command()[1]]
+    state = {"labels": [list(given[:5])], "commands": [list(asked[:9])]}
+    assert told_from(state) == [given._replace(name=""), asked]

@@ -1,0 +1,205 @@
+"""`driftnet label`, `driftnet exempt`: what people found out, told to the job that runs."""
+
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from flows.cli.options import (
+    AsJson,
+    ConfigFile,
+    Settings,
+    StorePath,
+    load_config,
+    moment_option,
+    print_json,
+    print_text,
+)
+from flows.printing import shown
+
+if TYPE_CHECKING:
+    from flows.config.models import Config
+    from flows.sinks.known import KnownAlerts
+
+_log: Final = logging.getLogger("driftnet")
+_ALERT_ID: Final = re.compile(r"[0-9a-f]{4,16}")
+_WHOLE: Final = 16
+_LABELS: Final = ("fraud", "genuine")
+By = Annotated[str, typer.Option(help="Who says so.", show_default=False)]
+Reason = Annotated[str, typer.Option(help="Why.", show_default=False)]
+At = Annotated[
+    str | None,
+    typer.Option(
+        help="When it was found out, in event time; default: now, or where no events come live, the newest alert.",
+        show_default=False,
+    ),
+]
+SourceName = Annotated[
+    str | None, typer.Option(help="The source to write to, where several read such lines.", show_default=False)
+]
+
+
+def label(
+    about: Annotated[
+        str,
+        typer.Argument(metavar="ALERT|SUBJECT", help="An alert's id, or its first digits; or a subject's id."),
+    ],
+    word: Annotated[str, typer.Argument(metavar="fraud|genuine", help="What it is.", show_default=False)],
+    by: By,
+    reason: Reason,
+    at: At = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="It is about windows after this; default: of a fraudulent alert, since it was suspicious; else all.",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="And that began before this; default: --at.", show_default=False)
+    ] = None,
+    is_subject: Annotated[
+        bool, typer.Option("--subject", help="It is a subject, although it looks like the id of an alert.")
+    ] = False,
+    source: SourceName = None,
+    db: StorePath = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the job what an alert, or a subject, turned out to be: with a line where its source of labels has them.
+
+    Models that learn from labels learn from it, the summary counts it, and a label genuine spares the subject alerts
+    for a while (labels.trust).  Examples:
+
+      [bold]driftnet label 3fa9 fraud --by ann --reason "chargeback 4711" --config fraud.toml[/]
+
+      [bold]driftnet label u92761adabc genuine --by ann --reason "called back" --config fraud.toml[/]
+    """
+    from flows.tell import tell
+
+    if word not in _LABELS:
+        raise typer.BadParameter(f"seen {word!r}, allowed: {', '.join(_LABELS)}", param_hint="fraud|genuine")
+    found = load_config(config, settings)
+    known = _known(db, found)
+    alert = None if is_subject else _alert_of(about, known)
+    subject = about if alert is None else str(alert["subject"])
+    began = None if alert is None or word != "fraud" else alert["first"]
+    when = _at(at, found, known)
+    record = {
+        "subject": subject,
+        "label": word,
+        "at": when,
+        "since": moment_option("--since", since) or began,
+        "until": moment_option("--until", until),
+        "by": by,
+        "reason": reason,
+        "alert_id": None if alert is None else alert["alert_id"],
+    }
+    place, note = tell(found, "labels", record, source)
+    _say(record, place, note, f"{subject} is {word}, as of {when[:19].replace('T', ' ')}", as_json=as_json)
+
+
+def exempt(
+    subject: Annotated[str, typer.Argument(help="The subject's id, as events have it.", show_default=False)],
+    by: By,
+    until: Annotated[
+        str | None, typer.Option(help="When it ends, in event time, e.g. 2027-01-01.", show_default=False)
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; needed with --until.", show_default=False)] = "",
+    end: Annotated[bool, typer.Option("--end", help="It is over: the subject is alerted again from now on.")] = False,
+    at: At = None,
+    source: SourceName = None,
+    db: StorePath = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the job not to alert a subject until a moment: with a line where its source of commands has them.
+
+    Alerts that are kept back are counted and on the audit stream; [bold]driftnet savepoint inspect[/] lists who is
+    exempt.  Examples:
+
+      [bold]driftnet exempt loadtest-7 --until 2027-01-01 --by ann --reason "load tests" --config fraud.toml[/]
+
+      [bold]driftnet exempt loadtest-7 --end --by ann --config fraud.toml[/]
+    """
+    from flows.tell import tell
+
+    if end == (until is not None):
+        raise typer.BadParameter("seen neither or both, allowed: --until with a moment, or --end", param_hint="--until")
+    found = load_config(config, settings)
+    when = _at(at, found, _known(db, found))
+    record = {
+        "command": "unexempt" if end else "exempt",
+        "subject": subject,
+        "until": moment_option("--until", until),
+        "at": when,
+        "by": by,
+        "reason": reason,
+    }
+    place, note = tell(found, "control", record, source)
+    what = "is alerted again" if end else f"is not alerted until {until}"
+    _say(record, place, note, f"{subject} {what}, as of {when[:19].replace('T', ' ')}", as_json=as_json)
+
+
+def _known(db: Path | None, config: "Config") -> "KnownAlerts":
+    from flows.sinks.known import known_alerts
+
+    return known_alerts(db, config.sinks.alerts)
+
+
+def _alert_of(about: str, known: "KnownAlerts") -> dict[str, Any] | None:
+    """The alert that is meant, None for a subject.  Raises SinkError where it cannot be told."""
+    from state.errors import SinkError
+
+    if not _ALERT_ID.fullmatch(about):
+        return None
+    alert, is_subject = known.get(about), known.has_subject(about)
+    if alert is not None and is_subject:
+        raise SinkError(
+            f"{about!r}: is the id of an alert and of a subject; more digits for the one, --subject for the other"
+        )
+    if alert is None and not is_subject and len(about) == _WHOLE:
+        raise SinkError(
+            f"{known.place}: no alert {about!r}; `driftnet alerts list` shows them, --db names another store; and"
+            " --subject says that it is a subject"
+        )
+    return alert
+
+
+def _at(given: str | None, config: "Config", known: "KnownAlerts") -> str:
+    """When it was found out, as text.  A label that is dated far ahead of the events is rejected by the job."""
+    from datetime import UTC, datetime
+
+    from flows.config.endpoints import SimulatorConfig
+
+    if given is not None:
+        return moment_option("--at", given) or ""
+    events = [table for table in config.sources.values() if table.reads == "events"]
+    newest = known.newest()
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if any(table.is_live and not isinstance(table, SimulatorConfig) for table in events):
+        if newest is not None and newest[:10] < now[:10]:
+            _log.warning(
+                "the newest alert is of %s, and this is dated now: if the events are not of today either, say with --at"
+                " what time it is for them",
+                newest[:16],
+            )
+        return now
+    if newest is None:
+        raise typer.BadParameter(
+            "seen none, and there is no alert to go by; allowed: a moment in the time of the events", param_hint="--at"
+        )
+    return newest
+
+
+def _say(record: dict[str, Any], place: str, note: str, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"place": place, "record": {name: value for name, value in record.items() if value is not None}})
+    else:
+        print_text(shown(f"{what}: written to {place}"))
+    if note:
+        _log.warning("%s", note)
