@@ -27,7 +27,8 @@ class Summary:
     and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
     suspected.  control: lines of commands.  evicted, expired: subjects that left, for want of room and after
     `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from the watermark to
-    now where there are any).  notes: partition -> why time does not go by it as usual.
+    now where there are any).  notes: partition -> why time does not go by it as usual.  paused: source partitions that
+    were read to an end after which there may be more; nothing_new: whether none of them had anything in this run.
     """
 
     read: int = 0
@@ -52,6 +53,8 @@ class Summary:
     elapsed_s: float = 0.0
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    paused: int = 0
+    nothing_new: bool = False
 
     @staticmethod
     def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
@@ -140,6 +143,15 @@ class Summary:
         parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
         verdict = "" if self.balanced else "  NOT BALANCED: lines were lost or counted twice"
         yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
+        if self.paused:
+            what = "nothing new in the input" if self.nothing_new else "read to the end of the input"
+            yield (
+                "paused",
+                (
+                    f"{what}; {self.open:,} events are in windows that are still open: a run that finds more input goes"
+                    " on from here, one with --finish closes them"
+                ),
+            )
         if self.late * 20 > self.read:
             yield (
                 "late events",

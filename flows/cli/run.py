@@ -72,6 +72,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    finish_input: Annotated[
+        bool,
+        typer.Option(
+            "--finish",
+            help="With --state-dir: nothing follows the end of the input, so close all windows there. Else the end of"
+            " files and pipes pauses the run, and a later one goes on with what has come since.",
+        ),
+    ] = False,
     batch_lines: BatchLines = 8192,
     status_every: Annotated[
         str, typer.Option(help="Time between status lines, where there is no progress bar.")
@@ -117,6 +125,7 @@ def run(
         drain_s=duration_option("--drain-timeout", drain_timeout) / 1e6,
         addresses=hosts,
         index=_index(index, hosts, processes),
+        finish=finish_input or state_dir is None,
     )
     # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
     with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:

@@ -42,6 +42,7 @@ def run_member(
         pace=build_pace(plan, clustered=bool(addresses)),
         monitor=Monitor(publish),
         report=first,
+        finish=store is None or options.finish,
         beginnings=store.with_name("beginnings.json") if store is not None else None,
         sinks_moved=store.with_name("sinks.json") if store is not None else None,
         chunks_of=chunks_beside(store) if store is not None else None,

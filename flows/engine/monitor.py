@@ -20,7 +20,8 @@ class Status:
     open_rows: rows in open panes, by key group, and rows that wait for others, by source partition, once the run has
     stopped.  bytes: partition -> (read, all), None when
     the size is unknown.  lag: partition -> (records, seconds) behind those who write, where that is known.
-    notes: partition -> why time does not go by it as usual.
+    notes: partition -> why time does not go by it as usual.  paused, nothing_new: source partitions that were read to
+    an end that may not be one, and those of them that had nothing new.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -29,6 +30,8 @@ class Status:
     bytes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    paused: int = 0
+    nothing_new: int = 0
 
 
 class Monitor:
@@ -62,6 +65,11 @@ class Monitor:
             self.status.notes[partition] = what
         self.tick()
 
+    def pause(self, *, nothing_new: bool) -> None:
+        """A source partition was read to an end that may not be one."""
+        self.status.paused += 1
+        self.status.nothing_new += nothing_new
+
     def open_rows(self, where: int | str, rows: int) -> None:
         """The run stops, with so many rows in a key group's open panes, or before the end of a source partition."""
         self.status.open_rows[where] = rows
@@ -83,19 +91,23 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
     counts: dict[str, int] = {}
     lag: dict[str, tuple[int, float]] = {}
     notes: dict[str, str] = {}
-    opened = 0
+    opened = paused = nothing_new = 0
     for status in statuses:
         counts |= status.counts
         lag |= status.lag
         notes |= status.notes
         elapsed_s += status.elapsed_s
         opened += sum(status.open_rows.values())
+        paused += status.paused
+        nothing_new += status.nothing_new
     if running:
         opened = counts.get("read", 0) - sum(counts.get(fate, 0) for fate in FATES)
     return replace(
         Summary.of_counts(counts | {"open": opened}, elapsed_s),
         lag=dict(sorted(lag.items())),
         notes=dict(sorted(notes.items())),
+        paused=paused,
+        nothing_new=bool(paused) and paused == nothing_new,
     )
 
 

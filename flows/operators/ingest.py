@@ -102,6 +102,10 @@ class Ingest:
         self._clock.advance(watermark_us)
         return self._settled(self._ahead.advance(self._clock.largest_us)) + list(self._send(None))
 
+    def rest(self) -> list[Emitted]:
+        """Tells all groups that they need not wait for this partition in this run."""
+        return [(group, GroupInput(self._partition, self.watermark_us, at_rest=True)) for group in range(self._groups)]
+
     def finish(self) -> list[Emitted]:
         """Tells all groups that nothing follows, and where it ended; lines that came nevertheless would all be late."""
         out = self._settled(self._ahead.finish())

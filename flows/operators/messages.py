@@ -14,7 +14,8 @@ class GroupInput:
     """From a source partition to one key group of the subject stage.
 
     watermark_us: no row that `sender` sends after this message is older, save late ones, which it keeps to itself.
-    last_us: the sender's largest event time, told with its last watermark.  told: labels and commands.
+    last_us: the sender's largest event time, told with its last watermark.  told: labels and commands.  at_rest: the
+    sender's input has ended for now, and windows no longer wait for it in this run.
     """
 
     sender: str
@@ -22,6 +23,7 @@ class GroupInput:
     batch: MicroBatch | None = None
     last_us: int = START_OF_TIME_US
     told: list[Label | Command] = field(default_factory=list)
+    at_rest: bool = False
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
 from state.errors import SnapshotError, SourceError
 from state.types import END_OF_TIME_US, START_OF_TIME_US
-from tests.engine.fakes import GROUPS, FileSink, Numbers, plan, stages
+from tests.engine.fakes import BEHIND, GROUPS, FileSink, Numbers, plan, stages
 
 
 def context_of(parts: tuple[str, ...], *, durable: bool = True, idle_us: int | None = None, **more: Any) -> Context:
@@ -78,6 +78,35 @@ class TestSource:
         grown, _ = partition(Numbers(count=12), resume=saved)
         with pytest.raises(SourceError, match=r"p0: its end was reached in an earlier run.*p0 from 10"):
             grown.next_batch()
+
+    def test_an_end_after_which_there_may_be_more(self) -> None:
+        """Where a run pauses at the end nothing is closed, and more is read; a run that found nothing new says that
+        nobody need wait; one that is to finish closes all.
+        """
+        names, end = ("p0",), Numbers(count=10)
+        opened, context = partition(end, context_of(names, finish=False))
+        opened.next_batch()
+        assert opened.next_batch() == []
+        with pytest.raises(StopIteration):
+            opened.next_batch()
+        saved = opened.snapshot()
+        assert (saved["done"], saved["ended"], context.monitor.status.nothing_new) == (False, True, 0)
+        grown, context = partition(Numbers(count=12), context_of(names, finish=False), saved)
+        assert grown.next_batch()
+        assert grown.snapshot()["ended"] is False
+        assert grown.next_batch() == []
+        idle, context = partition(end, context_of(names, finish=False), saved)
+        assert watermarks(idle.next_batch()) == {9 - BEHIND}
+        assert summary([context.monitor.status], 1.0, running=False).nothing_new
+        finishing, _ = partition(end, context_of(names), saved)
+        assert watermarks(finishing.next_batch()) == {END_OF_TIME_US}
+
+    def test_an_end_for_good_is_one(self) -> None:
+        """What can get no more, as a simulation, closes windows in every run."""
+        opened, _ = partition(Numbers(count=10), context_of(("p0",), finish=False))
+        opened._reader.ends_for_good = True  # type: ignore[misc]
+        opened.next_batch()
+        assert watermarks(opened.next_batch()) == {END_OF_TIME_US}
 
     def test_an_end_that_meets_a_stop_is_no_end(self) -> None:
         """A run that pauses leaves it to the next one to see the end: a pipe may be written to again."""
