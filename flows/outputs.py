@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from flows.operators.messages import Output, Stream
 from flows.report import Summary
-from flows.sinks.base import Sink
+from flows.sinks.base import Sink, each
 
 
 class Outputs:
@@ -28,8 +28,10 @@ class Outputs:
             self._tally_alerts(output)
         elif output.stream is Stream.DRIFT:
             self.counts.update(f"drift.{record['what']}" for record in output.records)
-        for sink in self._sinks.get(output.stream, ()):
-            sink.write(output.records)
+        each(self._named(output.stream), lambda sink: sink.write(output.records))
+
+    def _named(self, *streams: Stream) -> dict[str, Sink]:
+        return {f"{s}.{i}": sink for s in streams for i, sink in enumerate(self._sinks.get(s, ()))}
 
     def _tally_alerts(self, output: Output) -> None:
         for record in output.records:
@@ -38,9 +40,7 @@ class Outputs:
                 self.counts[f"reason.{record['reasons'][0]['feature']}"] += 1
 
     def flush(self) -> None:
-        for sinks in self._sinks.values():
-            for sink in sinks:
-                sink.flush()
+        each(self._named(*self._sinks), lambda sink: sink.flush())
 
     def summary(self, elapsed_s: float) -> Summary:
         return Summary.of_counts(self.counts, elapsed_s)

@@ -29,6 +29,7 @@ class Summary:
     `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from the watermark to
     now where there are any).  notes: partition -> why time does not go by it as usual.  paused: source partitions that
     were read to an end after which there may be more; nothing_new: whether none of them had anything in this run.
+    resumed: lines that earlier runs on the same state had read.
     """
 
     read: int = 0
@@ -55,6 +56,7 @@ class Summary:
     notes: dict[str, str] = field(default_factory=dict)
     paused: int = 0
     nothing_new: bool = False
+    resumed: int = 0
 
     @staticmethod
     def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":

@@ -141,7 +141,9 @@ def run(
                 counts = {"alerts": summary.alerts} | {name: n for name, n in aside.items() if n}
                 lag = f"lag {summary.lag_in_words}" if summary.lag else ""
                 notes = [f"{partition}: {note}" for partition, note in summary.notes.items()]
-                screen.update(summary.read, fraction, ", ".join(filter(None, (listing(counts), lag, *notes))))
+                screen.update(
+                    summary.read, fraction, ", ".join(filter(None, (listing(counts), lag, *notes))), summary.resumed
+                )
 
             if config is None:
                 _log.info("simulating a day of a platform; `driftnet run --help` says how to run on your events")

@@ -16,12 +16,13 @@ Progress = Callable[[Summary, float | None], None]
 class Status:
     """One process's part of the picture.
 
-    counts: totals of the job's life, in the process that has the sinks.  elapsed_s: time that earlier runs took.
+    counts: totals of the job's life, in the process that has the sinks.  elapsed_s: time that the
+    job has run in all, there.
     open_rows: rows in open panes, by key group, and rows that wait for others, by source partition, once the run has
     stopped.  bytes: partition -> (read, all), None when
     the size is unknown.  lag: partition -> (records, seconds) behind those who write, where that is known.
     notes: partition -> why time does not go by it as usual.  paused, nothing_new: source partitions that were read to
-    an end that may not be one, and those of them that had nothing new.
+    an end that may not be one, and those of them that had nothing new.  resumed: lines that earlier runs had read.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Status:
     notes: dict[str, str] = field(default_factory=dict)
     paused: int = 0
     nothing_new: int = 0
+    resumed: int = 0
 
 
 class Monitor:
@@ -44,7 +46,7 @@ class Monitor:
         self._next_s = 0.0
 
     def totals(self, counts: Mapping[str, int], elapsed_s: float) -> None:
-        """New totals of the job's life, and the time that earlier runs took."""
+        """New totals of the job's life, and the time that it has run in all."""
         self.status.counts, self.status.elapsed_s = dict(counts), elapsed_s
         self.tick()
 
@@ -87,19 +89,23 @@ class Monitor:
 
 
 def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> Summary:
-    """The processes' statuses as one.  While the run goes on, what has no fate yet counts as open."""
+    """The processes' statuses as one.  elapsed_s: of this run.  While it goes on, what has no fate yet counts as open.
+
+    This run's time counts once, also where processes were started again in it from a checkpoint that knew a part of it.
+    """
     counts: dict[str, int] = {}
     lag: dict[str, tuple[int, float]] = {}
     notes: dict[str, str] = {}
-    opened = paused = nothing_new = 0
+    opened = paused = nothing_new = resumed = 0
     for status in statuses:
         counts |= status.counts
         lag |= status.lag
         notes |= status.notes
-        elapsed_s += status.elapsed_s
+        elapsed_s = max(elapsed_s, status.elapsed_s)
         opened += sum(status.open_rows.values())
         paused += status.paused
         nothing_new += status.nothing_new
+        resumed += status.resumed
     if running:
         opened = counts.get("read", 0) - sum(counts.get(fate, 0) for fate in FATES)
     return replace(
@@ -107,6 +113,7 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
         lag=dict(sorted(lag.items())),
         notes=dict(sorted(notes.items())),
         paused=paused,
+        resumed=resumed,
         nothing_new=bool(paused) and paused == nothing_new,
     )
 

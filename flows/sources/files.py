@@ -165,8 +165,8 @@ class FilesPartition(Unwatched):
 
     def _go_on_after(self, before: str, current: str) -> None:
         """Puts the files that were read to their end first, and new ones after the current one, wherever they sort."""
-        pairs = np.frombuffer(base64.b64decode(before), np.uint64).reshape(-1, 2).tolist()
-        known = dict[int, int](pairs)
+        pairs = np.frombuffer(base64.b64decode(before), np.uint64).reshape(-1, 2)
+        known = dict(zip(*pairs.T.tolist(), strict=True)) if len(pairs) else {}
         there = {file: _number(file) for file in self._files}
         read = [file for file in self._files if there[file] in known and file != current]
         new = [file for file in self._files if there[file] not in known and file != current]

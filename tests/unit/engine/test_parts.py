@@ -323,7 +323,7 @@ class TestMonitor:
         one = Status({"read": 10, "accepted": 6, "late": 1}, 2.0, {0: 1}, {"p0": (5, 10)})
         two = Status(open_rows={1: 2}, bytes={"p1": (10, 10)})
         total = summary([one, two], 1.0, running=False)
-        assert (total.open, total.elapsed_s, total.balanced) == (3, 3.0, True)
+        assert (total.open, total.elapsed_s, total.balanced) == (3, 2.0, True)
         assert fraction([one, two]) == 0.75
         assert fraction([one, Status(bytes={"p2": None})]) is None
         assert summary([Status({"read": 5, "accepted": 1})], 1.0, running=True).open == 4
