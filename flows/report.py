@@ -14,6 +14,8 @@ FATES: Final = ("accepted", "late", "duplicate", "rejected")
 """Where an input line can end; each line ends in exactly one of them."""
 _SEVERITIES: Final = ("critical", "high", "medium", "low")
 _REASONS_SHOWN: Final = 5
+_COLUMNS_FROM: Final = 50
+"""Lines from which on a column without any value is worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,12 @@ class Summary:
     and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
     suspected.  control: lines of commands.  evicted, expired: subjects that left, for want of room and after
     `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from the watermark to
-    now where there are any).  notes: partition -> why time does not go by it as usual.  paused: source partitions that
+    now where there are any); lag_unknown: partitions whose source cannot be asked now, of which lag is the last known.
+    notes: partition -> why time does not go by it as usual.  paused: source partitions that
     were read to an end after which there may be more; nothing_new: whether none of them had anything in this run.
-    resumed: lines that earlier runs on the same state had read.
+    resumed: lines that earlier runs on the same state had read.  filled: columns of the input -> source partitions that
+    gave a value of it.  withheld: subjects for whom the budget had no room, by severity; released: those of them that
+    were alerted later.
     """
 
     read: int = 0
@@ -57,6 +62,10 @@ class Summary:
     paused: int = 0
     nothing_new: bool = False
     resumed: int = 0
+    lag_unknown: tuple[str, ...] = ()
+    filled: dict[str, int] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
+    released: int = 0
 
     @staticmethod
     def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
@@ -66,7 +75,9 @@ class Summary:
             found = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
             return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
-        plain: dict[str, Any] = {n: counts.get(n, 0) for n in ("read", *FATES, "open", "evicted", "expired")}
+        plain: dict[str, Any] = {
+            n: counts.get(n, 0) for n in ("read", *FATES, "open", "evicted", "expired", "released")
+        }
         return Summary(
             **plain,
             windows=family("rows."),
@@ -80,6 +91,8 @@ class Summary:
             labels=family("labels."),
             labelled=family("labelled."),
             control=family("control."),
+            filled=family("filled."),
+            withheld=dict(sorted(family("withheld.").items(), key=lambda item: _severity_rank(item[0]))),
             elapsed_s=elapsed_s,
         )
 
@@ -93,6 +106,9 @@ class Summary:
         """Of all partitions together, and of the worst one in time; nothing where none is known."""
         if not self.lag:
             return ""
+        if self.lag_unknown:
+            others = f" and {len(self.lag_unknown) - 1} more" if len(self.lag_unknown) > 1 else ""
+            return f"unknown: nobody says what there is in {self.lag_unknown[0]}{others}"
         records = sum(n for n, _ in self.lag.values())
         worst = max(self.lag, key=lambda name: self.lag[name][1])
         return f"{records:,} records, {self.lag[worst][1]:,.1f} s in {worst}" if records else "none"
@@ -180,12 +196,26 @@ class Summary:
                     " them out: clocks that are wrong, or somebody who lies; see the rejects stream"
                 ),
             )
+        never = [name for name, partitions in self.filled.items() if not partitions]
+        if never and self.read - self.rejected >= _COLUMNS_FROM:
+            yield "empty columns", f"{', '.join(never)}: never had a value; is the path right (event.columns)?"
+        if 5 * self.duplicate > self.read:
+            yield "duplicates", f"{self.duplicate / self.read:.0%} of all lines: somebody sends events again"
         if self.detector_faults:
             yield "detectors", f"{listing(self.detector_faults)} rounds in which one failed; see the rejects stream"
         if self.detectors_off:
             yield "off", f"{', '.join(self.detectors_off)}: failed too often, and judge nothing any more"
         yield "window rows", listing(self.windows) or "none"
         yield "alerts", f"{self.alerts:,}" + (f": {listing(self.severities)}" if self.severities else "")
+        if self.withheld:
+            late = f", of whom {self.released:,} were alerted later" if self.released else ""
+            yield (
+                "withheld",
+                (
+                    f"{sum(self.withheld.values()):,}: {listing(self.withheld)}{late}; the budget had no room"
+                    " (alerts.budget_per_day)"
+                ),
+            )
         if self.reasons:
             yield "top reasons", listing(dict(list(self.reasons.items())[:_REASONS_SHOWN]))
         yield "drift events", listing(self.drift) or "none"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.display import display
+from flows.cli.logs import as_here
 from flows.cli.options import AsJson, BatchLines, Settings, duration_option, load_config, store_note
 from flows.cli.results import finish, read_records, scratch_file, truth_of
 
@@ -126,6 +127,7 @@ def run(
         addresses=hosts,
         index=_index(index, hosts, processes),
         finish=finish_input or state_dir is None,
+        prepare=as_here(),
     )
     # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
     with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:

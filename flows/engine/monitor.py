@@ -20,7 +20,8 @@ class Status:
     job has run in all, there.
     open_rows: rows in open panes, by key group, and rows that wait for others, by source partition, once the run has
     stopped.  bytes: partition -> (read, all), None when
-    the size is unknown.  lag: partition -> (records, seconds) behind those who write, where that is known.
+    the size is unknown.  lag: partition -> (records, seconds) behind those who write, where that is known;
+    lag_unknown: partitions whose source cannot say now.
     notes: partition -> why time does not go by it as usual.  paused, nothing_new: source partitions that were read to
     an end that may not be one, and those of them that had nothing new.  resumed: lines that earlier runs had read.
     """
@@ -30,6 +31,7 @@ class Status:
     open_rows: dict[int | str, int] = field(default_factory=dict)
     bytes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
+    lag_unknown: set[str] = field(default_factory=set)
     notes: dict[str, str] = field(default_factory=dict)
     paused: int = 0
     nothing_new: int = 0
@@ -50,9 +52,14 @@ class Monitor:
         self.status.counts, self.status.elapsed_s = dict(counts), elapsed_s
         self.tick()
 
-    def partition(self, partition: Partition, watermark_us: int) -> None:
-        """A partition was asked for lines, whether it had any or not.  watermark_us: how far it had come before."""
+    def partition(self, partition: Partition, watermark_us: int, *, answers: bool = True) -> None:
+        """A partition was asked for lines, whether it had any or not.  watermark_us: how far it had come before.
+        answers: whether its source can say what there is.
+        """
         records = partition.lag
+        self.status.lag_unknown.discard(partition.name)
+        if records is not None and not answers:
+            self.status.lag_unknown.add(partition.name)
         if records is not None:
             behind_s = time.time() - watermark_us / SECOND_US if records and watermark_us > START_OF_TIME_US else 0.0
             self.status.lag[partition.name] = (records, max(behind_s, 0.0))
@@ -95,11 +102,13 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
     """
     counts: dict[str, int] = {}
     lag: dict[str, tuple[int, float]] = {}
+    lag_unknown: set[str] = set()
     notes: dict[str, str] = {}
     opened = paused = nothing_new = resumed = 0
     for status in statuses:
         counts |= status.counts
         lag |= status.lag
+        lag_unknown |= status.lag_unknown
         notes |= status.notes
         elapsed_s = max(elapsed_s, status.elapsed_s)
         opened += sum(status.open_rows.values())
@@ -111,6 +120,7 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
     return replace(
         Summary.of_counts(counts | {"open": opened}, elapsed_s),
         lag=dict(sorted(lag.items())),
+        lag_unknown=tuple(sorted(lag_unknown)),
         notes=dict(sorted(notes.items())),
         paused=paused,
         resumed=resumed,

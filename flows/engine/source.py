@@ -112,7 +112,8 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
                 self._say(f"held back, because it is ahead of {slowest}, for which all windows wait")
             return ()
         lines = self._reader.read(self._context.batch_lines)
-        self._context.monitor.partition(self._reader, self._ingest.watermark_us)
+        answers = lines is None or bool(lines.lines) or lines.idle
+        self._context.monitor.partition(self._reader, self._ingest.watermark_us, answers=answers)
         if lines is None:
             if self._context.durable and self._context.stop.is_set():
                 return ()  # the run pauses: the next one will see whether this was the end

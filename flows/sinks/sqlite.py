@@ -116,9 +116,11 @@ def _create(db: sqlite3.Connection) -> None:
 
 
 class SqliteWriter(BufferedSink[tuple[Any, ...]]):
-    """Upserts records of one stream: what is emitted twice (after a crash, in a second replay) is stored once.
+    """Upserts records of one stream: what is emitted twice (after a crash, in a second replay) is stored once, as of
+    the run that was first.
 
-    The id is the record's own (alert_id, event_id); for late, rejects and scores a hash of the whole record.
+    The id is the record's own (alert_id, event_id); for late, rejects and scores a hash of the whole record.  An alert
+    of another configuration about the same is another one: its id is followed by a dot and the configuration's digest.
     A store that others rename, delete or empty meanwhile is noticed before the next write: what follows goes to a new
     one at the path, which is told the run too, and the log says so.
     """
@@ -130,12 +132,14 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         super().__init__(f"SQLite store {path}, table {stream}", patience or Patience())
         if stream not in COLUMNS:
             raise SinkError(f"SQLite store {path}: no table for stream {stream!r}; there are: {', '.join(COLUMNS)}")
+        self._stream = stream
         self._columns = COLUMNS[stream]
         self._id = _IDS.get(stream)
         self._run_id = run_id
         self._sent = 0
         marks = ", ".join("?" * (len(self._columns) + 3))
-        self._insert = f"INSERT OR REPLACE INTO {stream} VALUES ({marks})"  # noqa: S608 - a key of COLUMNS
+        own = ", ".join(f'"{c}" = excluded."{c}"' for c in (*self._columns, "record"))
+        self._insert = f"INSERT INTO {stream} VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {own}"  # noqa: S608
         self._path = path
         self._wait_ms = _WRITING_MS
         self._run: tuple[Any, ...] | None = None
@@ -189,13 +193,21 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         self._look()
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(self._insert, items)
+            self._db.executemany(self._insert, map(self._apart, items) if self._stream == "alerts" else items)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
         self._sent += len(items)
+
+    def _apart(self, item: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The row, under an id of its own where another configuration's alert has the plain one."""
+        there = self._db.execute("SELECT record FROM alerts WHERE id = ?", [item[0]]).fetchone()
+        digest = orjson.loads(item[-1])["config_digest"]
+        if there is None or orjson.loads(there[0])["config_digest"] == digest:
+            return item
+        return (f"{item[0]}.{digest}", *item[1:])
 
     def _position(self) -> dict[str, int]:
         return {"rows": self._sent}  # every send is a commit; nothing is taken back on resume, the ids see to that

@@ -220,6 +220,22 @@ class TestSource:
             assert found.lag_in_words == (f"7 records, {seconds:.1f} s in p0" if lag else "none")
         assert summary([Status()], 1.0, running=True).lag_in_words == ""
 
+    def test_lag_is_unknown_while_nobody_answers(self) -> None:
+        """A source that cannot be asked now is not one without lag."""
+        opened, context = partition(Numbers(count=10, live=True), context_of(("p0",), idle_us=10**12))
+        opened._reader.lag = 0  # type: ignore[misc]
+        opened.next_batch()
+        answers = opened._reader.read
+        assert summary([context.monitor.status], 1.0, running=True).lag_in_words == "none"
+        opened._reader.read = lambda _: Lines((), (), "p0", idle=False)  # type: ignore[method-assign]
+        opened.next_batch()
+        found = summary([context.monitor.status], 1.0, running=True)
+        assert found.lag_in_words == "unknown: nobody says what there is in p0"
+        assert found.to_json()["lag_unknown"] == ("p0",)
+        opened._reader.read = answers  # type: ignore[method-assign]
+        opened.next_batch()
+        assert summary([context.monitor.status], 1.0, running=True).lag_in_words == "none"
+
     def test_leader_is_held_back(self) -> None:
         """A bounded partition far ahead gives nothing until the other one has followed."""
         source = Numbers(2, count=100)
