@@ -62,7 +62,7 @@ class Summary:
     paused: int = 0
     nothing_new: bool = False
     resumed: int = 0
-    lag_unknown: tuple[str, ...] = ()
+    lag_unknown: list[str] = field(default_factory=list)
     filled: dict[str, int] = field(default_factory=dict)
     withheld: dict[str, int] = field(default_factory=dict)
     released: int = 0

@@ -120,7 +120,7 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
     return replace(
         Summary.of_counts(counts | {"open": opened}, elapsed_s),
         lag=dict(sorted(lag.items())),
-        lag_unknown=tuple(sorted(lag_unknown)),
+        lag_unknown=sorted(lag_unknown),
         notes=dict(sorted(notes.items())),
         paused=paused,
         resumed=resumed,

@@ -231,7 +231,7 @@ class TestSource:
         opened.next_batch()
         found = summary([context.monitor.status], 1.0, running=True)
         assert found.lag_in_words == "unknown: nobody says what there is in p0"
-        assert found.to_json()["lag_unknown"] == ("p0",)
+        assert found.to_json()["lag_unknown"] == ["p0"]
         opened._reader.read = answers  # type: ignore[method-assign]
         opened.next_batch()
         assert summary([context.monitor.status], 1.0, running=True).lag_in_words == "none"
