@@ -6,7 +6,7 @@ from typing import Final
 
 from flows.operators.messages import Output, Stream
 from flows.report import Summary
-from flows.sinks.base import Sink
+from flows.sinks.base import Sink, each
 
 _NAMED: Final = 100
 """Subjects that were spared an alert and are counted one by one."""
@@ -34,8 +34,10 @@ class Outputs:
             self.counts.update(f"drift.{record['what']}" for record in output.records)
         elif output.stream is Stream.AUDIT:
             self._tally_spared(output)
-        for sink in self._sinks.get(output.stream, ()):
-            sink.write(output.records)
+        each(self._named(output.stream), lambda sink: sink.write(output.records))
+
+    def _named(self, *streams: Stream) -> dict[str, Sink]:
+        return {f"{s}.{i}": sink for s in streams for i, sink in enumerate(self._sinks.get(s, ()))}
 
     def _tally_alerts(self, output: Output) -> None:
         for record in output.records:
@@ -51,9 +53,7 @@ class Outputs:
                 self.counts[name if name in self.counts or known < _NAMED else "spared_others"] += 1
 
     def flush(self) -> None:
-        for sinks in self._sinks.values():
-            for sink in sinks:
-                sink.flush()
+        each(self._named(*self._sinks), lambda sink: sink.flush())
 
     def summary(self, elapsed_s: float) -> Summary:
         return Summary.of_counts(self.counts, elapsed_s)

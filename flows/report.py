@@ -14,6 +14,8 @@ FATES: Final = ("accepted", "late", "duplicate", "rejected")
 """Where an input line can end; each line ends in exactly one of them."""
 _SEVERITIES: Final = ("critical", "high", "medium", "low")
 _REASONS_SHOWN: Final = 5
+_COLUMNS_FROM: Final = 50
+"""Lines from which on a column without any value is worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,14 @@ class Summary:
     failures by detector; detectors_off: of those that are off since.  outputs: records by stream.  labels: lines "read"
     and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
     suspected.  control: lines of commands.  spared: alerts that an exemption kept back, by who vouches;
-    spared_subjects: by whom they are about, of the first hundred.  evicted, expired: subjects that left, for want of
+    spared_subjects: by whom they are about, of the first hundred.  withheld: subjects for whom the budget had no room,
+    by severity; released: those of them that were alerted later.  evicted, expired: subjects that left, for want of
     room and after `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from
-    the watermark to now where there are any).  notes: partition -> why time does not go by it as usual.  held_back:
-    partition -> seconds of event time that it is ahead of the one it waits for, in a live run.
+    the watermark to now where there are any); lag_unknown: partitions whose source cannot be asked now, of which lag is
+    the last known.  notes: partition -> why time does not go by it as usual.  held_back: partition -> seconds of event
+    time that it is ahead of the one it waits for, in a live run.  paused: source partitions that were read to an end
+    after which there may be more; nothing_new: whether none of them had anything in this run.  resumed: lines that
+    earlier runs on the same state had read.  filled: columns of the input -> source partitions that gave a value of it.
     """
 
     read: int = 0
@@ -57,6 +63,13 @@ class Summary:
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     held_back: dict[str, float] = field(default_factory=dict)
+    paused: int = 0
+    nothing_new: bool = False
+    resumed: int = 0
+    lag_unknown: list[str] = field(default_factory=list)
+    filled: dict[str, int] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
+    released: int = 0
 
     @staticmethod
     def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
@@ -66,7 +79,9 @@ class Summary:
             found = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
             return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
-        plain: dict[str, Any] = {n: counts.get(n, 0) for n in ("read", *FATES, "open", "evicted", "expired")}
+        plain: dict[str, Any] = {
+            n: counts.get(n, 0) for n in ("read", *FATES, "open", "evicted", "expired", "released")
+        }
         return Summary(
             **plain,
             windows=family("rows."),
@@ -82,6 +97,8 @@ class Summary:
             control=family("control."),
             spared=family("spared."),
             spared_subjects=family("spared_subject."),
+            filled=family("filled."),
+            withheld=dict(sorted(family("withheld.").items(), key=lambda item: _severity_rank(item[0]))),
             elapsed_s=elapsed_s,
         )
 
@@ -95,6 +112,9 @@ class Summary:
         """Of all partitions together, and of the worst one in time; nothing where none is known."""
         if not self.lag:
             return ""
+        if self.lag_unknown:
+            others = f" and {len(self.lag_unknown) - 1} more" if len(self.lag_unknown) > 1 else ""
+            return f"unknown: nobody says what there is in {self.lag_unknown[0]}{others}"
         records = sum(n for n, _ in self.lag.values())
         worst = max(self.lag, key=lambda name: self.lag[name][1])
         return f"{records:,} records, {self.lag[worst][1]:,.1f} s in {worst}" if records else "none"
@@ -153,6 +173,15 @@ class Summary:
         parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
         verdict = "" if self.balanced else "  NOT BALANCED: lines were lost or counted twice"
         yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
+        if self.paused:
+            what = "nothing new in the input" if self.nothing_new else "read to the end of the input"
+            yield (
+                "paused",
+                (
+                    f"{what}; {self.open:,} events are in windows that are still open: a run that finds more input goes"
+                    " on from here, one with --finish closes them"
+                ),
+            )
         if self.late * 20 > self.read:
             yield (
                 "late events",
@@ -179,6 +208,11 @@ class Summary:
                     " them out: clocks that are wrong, or somebody who lies; see the rejects stream"
                 ),
             )
+        never = [name for name, partitions in self.filled.items() if not partitions]
+        if never and self.read - self.rejected >= _COLUMNS_FROM:
+            yield "empty columns", f"{', '.join(never)}: never had a value; is the path right (event.columns)?"
+        if 5 * self.duplicate > self.read:
+            yield "duplicates", f"{self.duplicate / self.read:.0%} of all lines: somebody sends events again"
         if self.detector_faults:
             yield "detectors", f"{listing(self.detector_faults)} rounds in which one failed; see the rejects stream"
         if self.detectors_off:
@@ -187,6 +221,15 @@ class Summary:
         yield "alerts", f"{self.alerts:,}" + (f": {listing(self.severities)}" if self.severities else "")
         if self.spared:
             yield "spared", self._spared()
+        if self.withheld:
+            late = f", of whom {self.released:,} were alerted later" if self.released else ""
+            yield (
+                "withheld",
+                (
+                    f"{sum(self.withheld.values()):,}: {listing(self.withheld)}{late}; the budget had no room"
+                    " (alerts.budget_per_day)"
+                ),
+            )
         if self.reasons:
             yield "top reasons", listing(dict(list(self.reasons.items())[:_REASONS_SHOWN]))
         yield "drift events", listing(self.drift) or "none"

@@ -12,27 +12,41 @@ from state.types import END_OF_TIME_US, I64, START_OF_TIME_US, Bool
 
 
 class WatermarkMerger:
-    """A receiver's watermark: the minimum over its senders, which are known from the start."""
+    """A receiver's watermark: the minimum over its senders, which are known from the start.
+
+    A sender that is at rest is not waited for; where all are, the one that came furthest counts.  Rest is no part of
+    the state: after a restore all are waited for again, until they say otherwise.
+    """
 
     def __init__(self, senders: Iterable[Hashable]) -> None:
         self._of_sender = dict.fromkeys(senders, START_OF_TIME_US)
+        self._at_rest: set[Hashable] = set()
         self.watermark_us = START_OF_TIME_US
 
-    def update(self, sender: Hashable, watermark_us: int) -> int:
+    def update(self, sender: Hashable, watermark_us: int, *, at_rest: bool = False) -> int:
         """Takes a sender's watermark (a lower one than before is ignored) and returns the minimum over all senders.
 
-        Raises KeyError for a sender that was not announced: the minimum would have been wrong without it.
+        at_rest: the sender has come to an end that may not be one, and nobody is to wait for it.  Raises KeyError for a
+        sender that was not announced: the minimum would have been wrong without it.
         """
         before = self._of_sender[sender]
-        if watermark_us > before:
-            self._of_sender[sender] = watermark_us
-            if before <= self.watermark_us:  # only the slowest sender holds the minimum back
-                self.watermark_us = max(self.watermark_us, min(self._of_sender.values()))
+        if at_rest:
+            self._at_rest.add(sender)
+        if watermark_us > before or at_rest:
+            self._of_sender[sender] = max(before, watermark_us)
+            if at_rest or before <= self.watermark_us:  # only the slowest sender holds the minimum back
+                self.watermark_us = max(self.watermark_us, self._least())
         return self.watermark_us
 
     def least_of(self, senders: Iterable[Hashable]) -> int:
         """The minimum over some of the senders, END_OF_TIME_US over none."""
         return min((self._of_sender[sender] for sender in senders), default=END_OF_TIME_US)
+
+    def _least(self) -> int:
+        if not self._at_rest:
+            return min(self._of_sender.values())
+        awaited = [us for sender, us in self._of_sender.items() if sender not in self._at_rest]
+        return min(awaited) if awaited else max(self._of_sender.values())
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as JSON values.  Senders are text or integers."""

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _ID_WIDTH = 40
 """Of a longer id the beginning is shown, so that the rest of the line is."""
 app = typer.Typer(no_args_is_help=True, help="Read the alerts in the store.")
+RunName = Annotated[
+    str | None,
+    typer.Option("--run", help="Only what this run stored: the first digits of its id, or last.", show_default=False),
+]
 AlertId = Annotated[str, typer.Argument(help="The alert's id; its first digits are enough.")]
 
 
@@ -41,6 +45,7 @@ def list_alerts(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Raised before this moment.", show_default=False)] = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many, the latest; 0 for all.")] = 50,
+    run: RunName = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,8 +56,9 @@ def list_alerts(
     from flows.sinks.store import AlertStore
 
     store = AlertStore(store_path(db, config))
+    run_id = None if run is None else store.run_named(run).run_id
     found = store.list_alerts(
-        severity, subject, moment_us("--since", since), moment_us("--until", until), limit or None
+        severity, subject, moment_us("--since", since), moment_us("--until", until), limit or None, run_id
     )
     if as_json:
         print_json(found)
@@ -64,7 +70,72 @@ def list_alerts(
 
 
 @app.command()
-def show(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def runs(db: StorePath = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List the runs that wrote to the store, the latest first, and how many alerts each was the first to store.
+
+    Example: [bold]driftnet alerts runs[/]
+    """
+    from rich.table import Table
+
+    from flows.sinks.store import AlertStore
+
+    store = AlertStore(store_path(db, config))
+    counts = store.alerts_by_run()
+    found = [
+        {"run_id": r.run_id, "started": r.started, "job": r.job, "digest": r.digest, "alerts": counts.get(r.run_id, 0)}
+        for r in store.runs()
+    ]
+    if as_json:
+        print_json(found)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("run", "started", "job", "configuration", "alerts"):
+        table.add_column(title, no_wrap=True, justify="right" if title == "alerts" else "left")
+    for r in found:
+        table.add_row(*(shown(r[key]) for key in ("run_id", "started", "job", "digest")), f"{r['alerts']:,}")
+    print_text(table if found else "no runs")
+
+
+@app.command("prune")
+def prune_store(
+    run: RunName = None,
+    before: Annotated[
+        str | None,
+        typer.Option(help="All that is older than this moment (event time), e.g. 2026-03-02.", show_default=False),
+    ] = None,
+    db: StorePath = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete from the store what one run stored, or what is older than a moment, or both.  A job may go on meanwhile.
+
+    Examples:
+
+      [bold]driftnet alerts prune --run 3fa9[/]
+
+      [bold]driftnet alerts prune --before 2026-03-02[/]
+    """
+    from flows.sinks.store import AlertStore, prune
+
+    if run is None and before is None:
+        raise typer.BadParameter("seen neither --run nor --before, allowed: one of them, or both", param_hint="--run")
+    path = store_path(db, config)
+    run_id = None if run is None else AlertStore(path).run_named(run).run_id
+    deleted = prune(str(path), run_id, moment_us("--before", before))
+    if as_json:
+        print_json(deleted)
+    else:
+        print_text("deleted: " + (", ".join(f"{n:,} {table}" for table, n in deleted.items() if n) or "nothing"))
+
+
+@app.command()
+def show(
+    alert_id: AlertId,
+    run: RunName = None,
+    db: StorePath = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Show one alert with all its evidence.
 
     Example: [bold]driftnet alerts show 3fa9[/]
@@ -72,7 +143,8 @@ def show(alert_id: AlertId, db: StorePath = None, config: ConfigFile = None, as_
     from flows.sinks.store import AlertStore
 
     path = store_path(db, config)
-    found = _get(AlertStore(path), path, alert_id)
+    store = AlertStore(path)
+    found = _get(store, path, alert_id, None if run is None else store.run_named(run).run_id)
     if as_json:
         print_json(found)
     else:
@@ -86,6 +158,7 @@ def explain(
         typer.Option("--input", help="A file, directory or pattern that the run read, as it was named then."),
     ] = None,
     db: StorePath = None,
+    run: RunName = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,13 +182,14 @@ def explain(
 
     path = store_path(db, config)
     store = AlertStore(path)
-    alert = _get(store, path, alert_id)
-    run = store.run_of(alert["alert_id"])
-    if run is None:
+    alert = _get(store, path, alert_id, None if run is None else store.run_named(run).run_id)
+    recorded = store.run_of(alert)
+    if recorded is None:
         raise SourceError(
             f"store {path}: the run that raised alert {alert['alert_id']} is not recorded; nothing to replay"
         )
-    then = load_saved(run.config, f"the configuration of run {run.run_id}", load_config(config), inputs or ())
+    where = f"the configuration of run {recorded.run_id}"
+    then = load_saved(recorded.config, where, load_config(config), inputs or ())
     with display(quiet=as_json) as screen:
         partitions, reads = Assembly(then).inputs()
         found = rebuild(
@@ -136,9 +210,12 @@ def list_view(alerts: list[dict[str, Any]]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
+    several = len({a.get("run_id") for a in alerts}) > 1
     for title in ("id", "raised", "severity", "subject", "window"):
         table.add_column(title, no_wrap=True, max_width=_ID_WIDTH if title == "subject" else None)
     table.add_column("probability", justify="right", no_wrap=True)
+    if several:
+        table.add_column("run", no_wrap=True)
     table.add_column("why")
     for a in alerts:
         table.add_row(
@@ -148,6 +225,7 @@ def list_view(alerts: list[dict[str, Any]]) -> "Table":
             shown(a["subject"]),
             shown(a["window"]),
             f"{a['tail_probability']:.1e}",
+            *([shown(a["run_id"])] if several else []),
             shown(_why(a)),
         )
     return table
@@ -172,6 +250,7 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
         "detectors": "; ".join(f"{d['detector']} v{d['version']} {d['tail_probability']:.1e}" for d in a["detectors"]),
         "repeats folded": str(a["suppressed_repeats"]),
         "configuration": f"{a['job']}, digest {a['config_digest']}",
+        "run": a.get("run_id", ""),
     }
     for name, text in rows.items():
         if text:
@@ -185,10 +264,10 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
     return [head, "", reasons]
 
 
-def _get(store: "AlertStore", path: Path, prefix: str) -> dict[str, Any]:
+def _get(store: "AlertStore", path: Path, prefix: str, run_id: str | None) -> dict[str, Any]:
     from state.errors import SinkError
 
-    found = store.get(prefix)
+    found = store.get(prefix, run_id)
     if found is None:
         raise SinkError(f"store {path}: no alert whose id starts with {prefix!r}; `driftnet alerts list` shows them")
     return found

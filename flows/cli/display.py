@@ -17,14 +17,16 @@ _log = logging.getLogger("driftnet")
 class Display(Protocol):
     """Told how far a run is, as often as the run likes."""
 
-    def update(self, read: int, fraction: float | None, note: str = "") -> None:
-        """read: lines so far.  fraction: of the whole input, None when unknown.  note: what else is worth a word."""
+    def update(self, read: int, fraction: float | None, note: str = "", before: int = 0) -> None:
+        """read: lines so far.  fraction: of the whole input, None when unknown.  note: what else is worth a word.
+        before: lines that earlier runs had read, for the speed of this one.
+        """
 
 
 class Quiet:
     """Shows nothing."""
 
-    def update(self, read: int, fraction: float | None, note: str = "") -> None:
+    def update(self, read: int, fraction: float | None, note: str = "", before: int = 0) -> None:
         """Nothing."""
 
 
@@ -36,13 +38,13 @@ class StatusLines:
         self._started_s = self._next_s = time.monotonic()
         self._next_s += every_s
 
-    def update(self, read: int, fraction: float | None, note: str = "") -> None:
+    def update(self, read: int, fraction: float | None, note: str = "", before: int = 0) -> None:
         """A line, if it is time for one."""
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + self._every_s
+            speed = (read - before) / max(now_s - self._started_s, 1e-9)
             done = "" if fraction is None else f" ({fraction:.0%})"
-            speed = read / max(now_s - self._started_s, 1e-9)
             _log.info(
                 "%s", ", ".join(part for part in (f"{read:,} events{done}", f"{speed:,.0f} events/s", note) if part)
             )
@@ -56,9 +58,9 @@ class Bar:
         self._task = progress.add_task("", total=None, read="0 events", note="")
         self._started_s = time.monotonic()
 
-    def update(self, read: int, fraction: float | None, note: str = "") -> None:
+    def update(self, read: int, fraction: float | None, note: str = "", before: int = 0) -> None:
         """Moves the bar."""
-        speed = read / max(time.monotonic() - self._started_s, 1e-9)
+        speed = (read - before) / max(time.monotonic() - self._started_s, 1e-9)
         text = f"{read:,} events, {speed:,.0f}/s"
         self._progress.update(
             self._task, total=None if fraction is None else 1.0, completed=fraction or 0.0, read=text, note=note

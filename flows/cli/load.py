@@ -67,7 +67,7 @@ def load(
         total = rate * minutes * 60
         sent = send(events.lines(), rate, target, lambda count: screen.update(count, count / total))
         time.sleep(settle)
-    found = figures(sent, seen)
+    found = figures(sent, seen, watched=watched is not None)
     if labeller is not None:
         labeller.close()
     if as_json:

@@ -2,7 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from flows.redaction import hidden
@@ -17,9 +19,19 @@ class LogFormat(StrEnum):
 
 def configure_logs(form: LogFormat, *, verbose: bool = False) -> None:
     """One handler for structlog's and the standard library's loggers.  Replaces what was configured before."""
+    global _again  # noqa: PLW0603 - as the root logger, there is one in a process
+    _again = partial(configure_logs, form, verbose=verbose)
     root = logging.getLogger()
     root.handlers[:] = [_Lazy(form)]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def as_here() -> Callable[[], None] | None:
+    """Configures another process as this one was; picklable.  None where nothing was configured."""
+    return _again
+
+
+_again: Callable[[], None] | None = None
 
 
 class _Lazy(logging.StreamHandler[Any]):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.display import display
+from flows.cli.logs import as_here
 from flows.cli.options import AsJson, BatchLines, Settings, duration_option, load_config, store_note
 from flows.cli.results import finish, read_records, scratch_file, truth_of
 
@@ -72,6 +73,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    finish_input: Annotated[
+        bool,
+        typer.Option(
+            "--finish",
+            help="With --state-dir: nothing follows the end of the input, so close all windows there. Else the end of"
+            " files and pipes pauses the run, and a later one goes on with what has come since.",
+        ),
+    ] = False,
     batch_lines: BatchLines = 8192,
     status_every: Annotated[
         str, typer.Option(help="Time between status lines, where there is no progress bar.")
@@ -117,6 +126,8 @@ def run(
         drain_s=duration_option("--drain-timeout", drain_timeout) / 1e6,
         addresses=hosts,
         index=_index(index, hosts, processes),
+        finish=finish_input or state_dir is None,
+        prepare=as_here(),
     )
     # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
     with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:
@@ -132,7 +143,9 @@ def run(
                 counts = {"alerts": summary.alerts} | {name: n for name, n in aside.items() if n}
                 lag = f"lag {summary.lag_in_words}" if summary.lag else ""
                 notes = [f"{partition}: {note}" for partition, note in summary.notes.items()]
-                screen.update(summary.read, fraction, ", ".join(filter(None, (listing(counts), lag, *notes))))
+                screen.update(
+                    summary.read, fraction, ", ".join(filter(None, (listing(counts), lag, *notes))), summary.resumed
+                )
 
             if config is None:
                 _log.info("simulating a day of a platform; `driftnet run --help` says how to run on your events")

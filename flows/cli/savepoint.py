@@ -47,6 +47,8 @@ def create(
     from flows.savepoint.copy import create as create_savepoint
 
     target = name if len(name.parts) > 1 else state_dir / "savepoints" / name
+    if not name.name or name.name == "..":
+        raise typer.BadParameter(f"seen {str(name)!r}, allowed: a name, or a path that ends in one", param_hint="NAME")
     manifest = create_savepoint(state_dir, target)
     if as_json:
         print_json({"path": str(target), "epoch": manifest.epoch, "read": manifest.read, "bytes": manifest.bytes})

@@ -25,7 +25,7 @@ from flows.engine.store import latest_execution
 from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
 from flows.printing import forgive_output
-from state.errors import DriftnetError, SnapshotError
+from state.errors import CheckpointError, DriftnetError, SnapshotError
 
 _TICK_S: Final = 0.2
 _GRACE_S: Final = 5.0
@@ -174,6 +174,8 @@ def _member(
 ) -> None:
     """The main function of a child process."""
     forgive_output()
+    if plan.options.prepare is not None:
+        plan.options.prepare()
     # A terminal, or a service manager, sends them to all: the parent says what they mean. SIGTERM may be meant for this
     # process alone, which cannot stop alone: the others would wait for it for ever.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -204,7 +206,7 @@ def _member(
     try:
         with hold(index) if hold is not None else nullcontext():
             status = run_member(plan, store, stop, first, lambda status: send("status", status), addresses, index)
-    except SnapshotError as error:
+    except (SnapshotError, CheckpointError) as error:
         send("error", error)
     else:
         send("done", status)

@@ -16,6 +16,7 @@ class Context:
     """One process's part of a run.
 
     durable: snapshots are real; must be set where there is a recovery store, costs time where there is none.
+    finish: whether the end of the input closes all windows, also where it may get more.
     batch_lines: lines read at a time; changes speed and memory, never results.
     beginnings: where durable runs note the sinks' positions at the very start, for a kill before the first checkpoint.
     sinks_moved: where a start from a savepoint notes that the sinks begin elsewhere.
@@ -29,6 +30,7 @@ class Context:
     pace: Pace
     monitor: Monitor
     report: Report
+    finish: bool = True
     beginnings: Path | None = None
     sinks_moved: Path | None = None
     chunks_of: ChunksOf | None = None

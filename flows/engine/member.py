@@ -1,9 +1,11 @@
 """One process's part of a run."""
 
 import gc
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from bytewax.testing import cluster_main
 
@@ -16,7 +18,21 @@ from flows.engine.rendezvous import meet
 from flows.engine.shutdown import Stop
 from flows.engine.topology import dataflow
 from flows.engine.watch import FirstError
-from state.errors import SnapshotError
+from state.errors import CheckpointError, SnapshotError
+
+_NOT_WRITTEN: Final = ("disk is full", "No space left", "disk I/O error", "readonly database", "Read-only file")
+"""What SQLite and the system say of a place that cannot be written."""
+_ROOM_BYTES: Final = 1 << 20
+
+
+def _not_written(store: Path, error: BaseException) -> str | None:
+    """What is wrong with the place, where that is what an error of the engine is about: Bytewax's own are RuntimeErrors
+    or panics of Rust, and of other processes' it tells nothing.
+    """
+    found = next((text for text in _NOT_WRITTEN if text in str(error)), None)
+    if found is None and not isinstance(error, Exception) and shutil.disk_usage(store).free < _ROOM_BYTES:
+        return "disk is full"
+    return found
 
 
 def run_member(
@@ -42,6 +58,7 @@ def run_member(
         pace=build_pace(plan, clustered=bool(addresses)),
         monitor=Monitor(publish),
         report=first,
+        finish=store is None or options.finish,
         beginnings=store.with_name("beginnings.json") if store is not None else None,
         sinks_moved=store.with_name("sinks.json") if store is not None else None,
         chunks_of=chunks_beside(store) if store is not None else None,
@@ -68,8 +85,13 @@ def run_member(
         raise SnapshotError(
             f"recovery store {store}: {error}; start from a savepoint, or in an empty directory"
         ) from error
-    except BaseException:
+    except BaseException as error:
         if first.error is None:
+            if store is not None and (why := _not_written(store, error)):
+                raise CheckpointError(
+                    f"state cannot be saved in {store.parent}: {why}; make room, or repair the disk, and start again:"
+                    " the run goes on from the last checkpoint"
+                ) from None
             raise
     finally:
         gc.unfreeze()

@@ -1,6 +1,6 @@
 """A run, described: what every process of it must know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,9 @@ class Options:
     live: silent partitions let event time go on.  state_dir: where state survives; None for a run without.
     restarts: of processes that die; they need a state_dir.  drain_s: how long a run that was asked to stop may take.
     addresses, index: "host:port" of each of several hosts that run one process each, and which of them this is.
+    prepare: called first in each process of its own that the run starts; picklable.
+    finish: whether the end of the input closes all windows.  False is for runs with a state_dir: there the end of what
+    may get more (files, pipes) pauses the run, and a later one goes on as if there had been none.
     """
 
     workers: int = 1
@@ -32,6 +35,8 @@ class Options:
     drain_s: float = 30.0
     addresses: tuple[str, ...] = ()
     index: int = 0
+    finish: bool = True
+    prepare: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from flows.engine.monitor import Monitor
 from flows.engine.watch import Watch
 from flows.operators.messages import Output, Stream
 from flows.outputs import Outputs
-from flows.sinks.base import Sink
+from flows.sinks.base import Sink, each
 from state.snapshot import reading
 
 _PART: Final = "main"
@@ -86,22 +86,29 @@ class OutputPartition(StatefulSinkPartition[Output, dict[str, Any]]):
         self._started_s = time.monotonic()
         self._monitor = monitor
         self._watch = watch
-        monitor.totals(self._outputs.counts, self._elapsed_s)
+        monitor.status.resumed = self._outputs.counts["read"]
+        self._tell()
 
     def write_batch(self, values: list[Output]) -> None:
         with self._watch:
             for output in values:
                 self._outputs.write(output)
-        self._monitor.totals(self._outputs.counts, self._elapsed_s)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._monitor.totals(self._outputs.counts, self._life_s())
 
     def snapshot(self) -> dict[str, Any]:
         with self._watch:
-            positions = {name: sink.flush() for name, sink in self._sinks.items()}
-        elapsed_s = self._elapsed_s + time.monotonic() - self._started_s
-        return {"version": 1, "positions": positions, "counts": dict(self._outputs.counts), "elapsed_s": elapsed_s}
+            positions = each(self._sinks, lambda sink: sink.flush())
+        counts = dict(self._outputs.counts)
+        return {"version": 1, "positions": positions, "counts": counts, "elapsed_s": self._life_s()}
 
     def close(self) -> None:
         with self._watch:
-            for sink in self._sinks.values():
-                sink.close()
+            each(self._sinks, lambda sink: sink.close())
         self._monitor.finish()
+
+    def _life_s(self) -> float:
+        """How long the job has run, in all of its runs."""
+        return self._elapsed_s + time.monotonic() - self._started_s

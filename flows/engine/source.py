@@ -41,13 +41,16 @@ class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
         watch = Watch(f"{step_id} {for_part}", self._context.report)
         with watch:
             reader = self._sources[for_part].open(for_part)
+            if not _closes(self._context, reader):
+                reader.expect_more()
             if resume_state is None:
                 return LinePartition(self._context, watch, reader, self._context.stages.ingest(for_part, resume=None))
             with reading(f"partition {for_part}"), ExitStack() as unless_it_starts:
                 unless_it_starts.callback(reader.close)
                 reader.seek(resume_state["position"])
                 ingest = self._context.stages.ingest(for_part, resume=resume_state["ingest"])
-                partition = LinePartition(self._context, watch, reader, ingest, resume_state["done"])
+                done, ended = resume_state["done"], resume_state.get("ended", False)
+                partition = LinePartition(self._context, watch, reader, ingest, done, ended)
                 unless_it_starts.pop_all()
                 return partition
 
@@ -58,16 +61,29 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
     The end of the input is data: `finish` sends the last watermark, once in the life of the partition's state.
     A stop is not the end: a durable run only pauses, and what is open stays open for the next run. A run without a
     state directory has no next run, so that there a stop finishes what was read.
+
+    Nor is the end of a file or a pipe, where the run is to pause there: the next one may find more. Windows wait for
+    such a partition, as they do while it is read; only when a whole run has found nothing new they no longer do, so
+    that files that are complete hold no later ones back. Nobody waits for what people tell.
     """
 
     def __init__(
-        self, context: Context, watch: Watch, reader: Partition, ingest: IngestOperator, done: bool = False
+        self,
+        context: Context,
+        watch: Watch,
+        reader: Partition,
+        ingest: IngestOperator,
+        done: bool = False,
+        ended: bool = False,
     ) -> None:
+        """done: its end was told to all, for good.  ended: all that there was has been read, in an earlier run."""
         self._context = context
         self._watch = watch
         self._reader = reader
         self._ingest = ingest
-        self._done = self._ended_before = done
+        self._done = self._done_before = done
+        self._ended = self._nothing_new = ended
+        self._paused = False
         self._nap = False
         self._saved: Any = None
         self._said: str | None = None
@@ -75,7 +91,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
             context.pace.join(reader.name, ingest.watermark_us, awaited=ingest.awaited)
 
     def next_batch(self) -> list[Item]:
-        if self._done or (self._context.durable and self._context.stop.is_set()):
+        if self._done or self._paused or (self._context.durable and self._context.stop.is_set()):
             with self._watch:
                 self._look_behind_the_end()
             self._context.pace.leave(self._reader.name)
@@ -98,14 +114,16 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
                 self._say(f"held back, because it is ahead of {slowest}, for which all windows wait")
             return ()
         lines = self._reader.read(self._context.batch_lines)
-        self._context.monitor.partition(self._reader, self._ingest.watermark_us)
+        answers = lines is None or bool(lines.lines) or lines.idle
+        self._context.monitor.partition(self._reader, self._ingest.watermark_us, answers=answers)
         if lines is None:
             if self._context.durable and self._context.stop.is_set():
                 return ()  # the run pauses: the next one will see whether this was the end
-            return self._finish()
+            return self._finish() if _closes(self._context, self._reader) else self._pause()
         self._nap = len(lines.lines) < self._context.batch_lines // 8 if pace.is_live else not lines.lines
         before, routed = self._ingest.accepted, list[Routed]()
         if lines.lines:
+            self._ended = self._nothing_new = False
             routed += self._ingest.process(lines, pace.now_us)
         elif not lines.idle:
             self._say("its source cannot be asked whether there is more; windows wait for it")
@@ -149,7 +167,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         """A partition whose end was told in an earlier run has ended for good: all windows are closed.  Raises
         SourceError when there is more, which nobody would read.
         """
-        if not self._ended_before or self._context.stop.is_set():
+        if not self._done_before or self._context.stop.is_set():
             return
         more = self._reader.read(1)
         if more is not None and more.lines:
@@ -159,6 +177,14 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
                 " directory to read all of it"
             )
         _log.info("%s: read to its end in an earlier run, and there is nothing new", self._reader.name)
+
+    def _pause(self) -> Sequence[Routed]:
+        """The end of what there is; all of it stays as it is for a later run."""
+        self._paused = self._ended = True
+        self._context.pace.leave(self._reader.name)
+        self._context.monitor.pause(nothing_new=self._nothing_new)
+        _log.debug("%s: read to its end%s", self._reader.name, ", nothing new" if self._nothing_new else "")
+        return self._ingest.rest() if self._nothing_new or not self._ingest.awaited else ()
 
     def _finish(self) -> Sequence[Routed]:
         self._done = True
@@ -176,17 +202,28 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
             ingest = self._ingest.snapshot() if self._context.durable else b""
             position = self._reader.position()
             self._tell(position)
-            return {"version": 1, "position": position, "ingest": ingest, "done": self._done}
+            return {
+                "version": 1,
+                "position": position,
+                "ingest": ingest,
+                "done": self._done,
+                "ended": self._ended,
+            }
 
     def _tell(self, position: Any) -> None:
         """The position before this one is known to be on the disk, or as good as that where the run is over."""
-        over = self._done or self._context.stop.is_set()
+        over = self._done or self._paused or self._context.stop.is_set()
         told, self._saved = position if over else self._saved, position
         if told is not None:
             self._reader.saved(told)
 
     def close(self) -> None:
         self._reader.close()
+
+
+def _closes(context: Context, reader: Partition) -> bool:
+    """Whether the end of the partition is the end of it."""
+    return context.finish or reader.ends_for_good
 
 
 def _addressed(routed: Routed) -> Item:

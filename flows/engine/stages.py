@@ -63,6 +63,9 @@ class IngestOperator(Protocol):
     def advance(self, watermark_us: int, /) -> Sequence[Routed]:
         """Moves the watermark without a line: time has passed on an idle partition."""
 
+    def rest(self) -> Sequence[Routed]:
+        """The end of the input for now: to every key group, that it need not wait for this partition in this run."""
+
     def finish(self) -> Sequence[Routed]:
         """The end of the input: what is left, and the last watermark, to every key group."""
 

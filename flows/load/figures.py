@@ -27,6 +27,7 @@ class Figures:
     brokers did not take, by reason.
     alerts: records that arrived.  event_to_alert_s, window_to_alert_s: quantiles of their latency, from the moment at
     which the last event of their subject in their window was due, and from the end of that window; empty without any.
+    watched: whether anybody looked for alerts.  seconds: how long they were looked for, from the first event on.
     lag_max, lag_end: records.  cores: CPU time of the job's processes per second.  rss_max_bytes: of all of them.
     """
 
@@ -42,10 +43,19 @@ class Figures:
     lag_end: int | None = None
     cores: float | None = None
     rss_max_bytes: int | None = None
+    watched: bool = True
+    seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return asdict(self)
+
+    def _why_none(self) -> str:
+        return (
+            f"0 in {self.seconds:,.0f} s: a window is judged when it has ended and time.out_of_orderness has passed. A"
+            " job with longer ones has judged none yet, and detectors say nothing while they warm up: send for longer"
+            " (--minutes), watch for longer (--settle), or give the job shorter windows"
+        )
 
     def table(self) -> "RenderableType":
         """The same for people."""
@@ -62,7 +72,7 @@ class Figures:
         if self.lag_max is not None:
             lag = f"{self.lag_max:,} records at most, {self.lag_end:,} at the end"
         grid.add_row("lag", lag)
-        grid.add_row("alerts", f"{self.alerts:,}")
+        grid.add_row("alerts", f"{self.alerts:,}" if self.alerts or not self.watched else self._why_none())
         if self.event_to_alert_s:
             grid.add_row("event to alert", _quantiles(self.event_to_alert_s))
             grid.add_row("window to alert", _quantiles(self.window_to_alert_s))
@@ -71,8 +81,8 @@ class Figures:
         return grid
 
 
-def figures(sent: Sent, seen: Seen) -> Figures:
-    """What a load showed."""
+def figures(sent: Sent, seen: Seen, *, watched: bool = True) -> Figures:
+    """What a load showed.  watched: whether alerts were looked for."""
     until_s = sent.start_s + len(sent.users) / sent.rate
     during = [s for s in seen.samples if sent.start_s <= s.at_s <= until_s + 1]
     lags = [s.lag for s in seen.samples if s.lag is not None]
@@ -84,6 +94,8 @@ def figures(sent: Sent, seen: Seen) -> Figures:
         sender_late_s=sent.late_s,
         failed=dict(sent.failed),
         alerts=len(seen.arrivals),
+        watched=watched,
+        seconds=max(max((s.at_s for s in seen.samples), default=sent.start_s) - sent.start_s, 0.0),
         event_to_alert_s=_of(event_s),
         window_to_alert_s=_of(window_s),
         lag_max=max(lags, default=None),

@@ -1,11 +1,14 @@
 """What a detector did wrong, as a record of the dead-letter stream and as counts."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 
 from detectors.alerting.alert import iso
 from detectors.guard import Fault
 from flows.operators.messages import Output, Stream
+
+_log = logging.getLogger("driftnet.detectors")
 
 
 def fault_outputs(faults: Sequence[tuple[str, Fault]], where: str, end_us: int) -> list[Output]:
@@ -16,6 +19,9 @@ def fault_outputs(faults: Sequence[tuple[str, Fault]], where: str, end_us: int) 
     """
     if not faults:
         return []
+    for name, fault in faults:
+        if fault.off:
+            _log.warning("detector %s is off from now on: %s on %s: %s", name, fault.call, where, fault.detail)
     records = [
         {
             "source": f"detector {name}",

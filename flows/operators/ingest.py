@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detectors.alerting.alert import iso
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter, late_records
+from flows.operators.filled import FilledWatch
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.operators.shares import ShareWatch
 from flows.sources.base import Lines
@@ -66,6 +67,8 @@ class Ingest:
         self._ahead = AheadBound(self._ahead_us, job.time.out_of_orderness_us)
         self._waiting = Waiting([], self._decoder.decode([], self._columns).batch)
         self._shares = ShareWatch(partition)
+        self._schema = job.wire.schema()
+        self._filled = FilledWatch(partition, self._schema, sorted(job.columns))
         self._told_us = self._clock.closed_us
         self.read = self.late = self.rejected = 0
         self.accepted = 0
@@ -105,6 +108,10 @@ class Ingest:
         self._clock.advance(watermark_us)
         return self._settled(self._ahead.advance(self._clock.largest_us)) + list(self._send(None))
 
+    def rest(self) -> list[Emitted]:
+        """Tells all groups that they need not wait for this partition in this run."""
+        return [(group, GroupInput(self._partition, self.watermark_us, at_rest=True)) for group in range(self._groups)]
+
     def finish(self) -> list[Emitted]:
         """Tells all groups that nothing follows, and where it ended; lines that came nevertheless would all be late."""
         out = self._settled(self._ahead.finish())
@@ -133,6 +140,7 @@ class Ingest:
             "rejected": self.rejected,
             "ahead": self._ahead.state(),
             "shares": self._shares.state(),
+            "filled": self._filled.state(),
             "sources": [line.source for line in waiting],
         }
         arrays: dict[str, NDArray[Any]] = {
@@ -151,6 +159,7 @@ class Ingest:
         if version == 1:
             return
         self._shares = ShareWatch(self._partition, meta["shares"])
+        self._filled = FilledWatch(self._partition, self._schema, sorted(self._columns), meta.get("filled"))
         ends = np.cumsum(arrays["sizes"]).tolist()
         text = arrays["text"].tobytes()
         raw = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
@@ -205,9 +214,13 @@ class Ingest:
             "ahead": refused_at,
             "late": at[late],
         }
-        faults = self._shares.add(len(lines.lines), fates, at, batch.event_time_us, reached_us)
-        if faults:
-            out.append(Output(Stream.DRIFT, faults))
+        ids = batch.event_key if self._schema.has_event_id else batch.event_key[:0]
+        faults = self._shares.add(len(lines.lines), fates, at, batch.event_time_us, reached_us, ids)
+        empty, known = self._filled.add(decoded.batch)
+        if faults or empty:
+            out.append(Output(Stream.DRIFT, [*faults, *empty]))
+        if known:
+            out.append(Output(Stream.COUNTS, [known]))
         return [*out, self._counted(len(lines.lines), late_count, [reason for _, reason, _ in rejects])]
 
     def _rejected(

@@ -1,5 +1,6 @@
 """The population stage: one cohort's rounds, in one fixed order, through its models."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
@@ -26,6 +27,7 @@ from state.snapshot import pack, unpack
 from state.types import DAY_US, F64, I64, Bool
 from state.windows import WindowKind
 
+_log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
 _REASONS: Final = 6
 _COUNTED: Final = 4096
@@ -142,6 +144,8 @@ class PopulationOperator:
                 before, after = change.before, change.after
         except CommandError as error:
             refused = str(error)
+        done = f"refused: {refused}" if refused else f"done in {', '.join(windows)}"
+        _log.info("command %s of detector %s, cohort %s: %s", command.verb, command.detector, self._cohort, done)
         return Output(Stream.AUDIT, [audit_record(command, self._cohort, windows, before, after, refused)])
 
     def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Output]]:

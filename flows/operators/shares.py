@@ -1,5 +1,6 @@
-"""What share of a source partition's lines is late, rejected or set aside: a fault of whoever sends them."""
+"""What share of a partition's lines is late, rejected, set aside or sent again: a fault of whoever sends them."""
 
+import base64
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,7 +10,7 @@ import numpy as np
 from detectors.alerting.alert import iso, stable_id
 from detectors.drift.cause import Cause
 from detectors.drift.event import Reaction
-from state.types import I64, START_OF_TIME_US
+from state.types import I64, START_OF_TIME_US, U64
 
 _log: Final = logging.getLogger("driftnet.input")
 
@@ -19,6 +20,8 @@ LINE: Final = 0.2
 """A share from here on is told; once, until it has been below half of it."""
 _LEAST: Final = 50
 """Lines of the last block, which the end of the input cuts short."""
+_SAMPLED: Final = 8
+"""Of ids one in so many is looked at, by its hash, so that all copies of one are; and as many blocks are remembered."""
 _SPREAD: Final = 0.1
 """Standard deviation that shares are measured in."""
 
@@ -38,6 +41,9 @@ class ShareWatch:
         """Of the block before."""
         self._told: set[str] = set(saved["told"])
         self._since_us: int = saved["since_us"]
+        ids = saved.get("ids", "")
+        self._ids: list[list[int]] = [_unpacked(block) for block in ids.split(" ")] if ids else [[]]
+        """Of the blocks before, and of this one: the ids that are looked at."""
 
     def state(self) -> dict[str, Any]:
         """As JSON values."""
@@ -47,15 +53,17 @@ class ShareWatch:
             "shares": self._shares,
             "told": sorted(self._told),
             "since_us": self._since_us,
+            "ids": " ".join(map(_packed, self._ids)),
         }
 
     def add(
-        self, lines: int, fates: Mapping[str, I64], row: I64, time_us: I64, reached_us: int
+        self, lines: int, fates: Mapping[str, I64], row: I64, time_us: I64, reached_us: int, ids: U64
     ) -> list[dict[str, Any]]:
         """Counts lines, and gives the records of the drift stream that follow.
 
         fates: name -> positions, among these lines, of those that ended so.  row, time_us: positions of those that
-        moved time, ascending, and when they were.  reached_us: largest event time before.
+        moved time, ascending, and when they were.  reached_us: largest event time before.  ids: hashes of the event ids
+        of these, empty where the stream has none.
         """
         events: list[dict[str, Any]] = []
         start = 0
@@ -64,11 +72,24 @@ class ShareWatch:
             self._count(fates, start, stop)
             self._lines = BLOCK
             until = int(np.searchsorted(row, stop))
+            self._note(ids, row, start, stop)
             events += self._close(max(reached_us, int(time_us[:until].max(initial=START_OF_TIME_US))))
             start = stop
         self._count(fates, start, lines)
+        self._note(ids, row, start, lines)
         self._lines += lines - start
         return events
+
+    def _note(self, ids: U64, row: I64, start: int, stop: int) -> None:
+        mine = ids[slice(*np.searchsorted(row, [start, stop]).tolist())]
+        self._ids[-1] += mine[mine % np.uint64(_SAMPLED) == 0].tolist()
+
+    def _repeated(self) -> float:
+        """The share of this block's ids that this block, or one of those before, had already."""
+        *before, now = self._ids
+        if len(now) < _LEAST // _SAMPLED:
+            return 0.0
+        return 1 - len(set(now).difference(*before)) / len(now)
 
     def finish(self, reached_us: int) -> list[dict[str, Any]]:
         """The last block, as long as it is."""
@@ -81,6 +102,10 @@ class ShareWatch:
                 self._counts[name] = self._counts.get(name, 0) + found
 
     def _close(self, at_us: int) -> list[dict[str, Any]]:
+        repeated = round(self._repeated() * self._lines)
+        if repeated:
+            self._counts["duplicate"] = repeated
+        self._ids = [*self._ids[-_SAMPLED:], []]
         shares = {name: count / self._lines for name, count in self._counts.items()}
         events = [
             self._record(name, share, at_us)
@@ -96,8 +121,10 @@ class ShareWatch:
 
     def _record(self, name: str, share: float, at_us: int) -> dict[str, Any]:
         """As `detectors.drift.event.DriftEvent.to_record`; 1970 where no event had been read yet."""
-        evidence = f"{self._counts[name]:,} of {self._lines:,} lines of {self._partition} were {name}"
-        _log.warning("%s: see the %s stream", evidence, "late" if name == "late" else "rejects")
+        about = "about " * (name == "duplicate")
+        evidence = f"{about}{self._counts[name]:,} of {self._lines:,} lines of {self._partition} were {name}"
+        where = {"late": "see the late stream", "duplicate": "somebody sends them again"}
+        _log.warning("%s: %s", evidence, where.get(name, "see the rejects stream"))
         before, about = self._shares.get(name, 0.0), f"{name} in {self._partition}"
         return {
             "event_id": stable_id("lines", about, "", "", at_us),
@@ -115,3 +142,12 @@ class ShareWatch:
             "cause": str(Cause.DATA_FAULT),
             "evidence": evidence,
         }
+
+
+def _packed(ids: list[int]) -> str:
+    return base64.b64encode(np.array(ids, np.uint64).tobytes()).decode()
+
+
+def _unpacked(text: str) -> list[int]:
+    found: list[int] = np.frombuffer(base64.b64decode(text), np.uint64).tolist()
+    return found

@@ -96,7 +96,7 @@ class SubjectOperator:
             self._log.reject(marks.subject, marks.subject_name, time_us)
         self._told += message.told
         self._last_us = max(self._last_us, message.last_us)
-        watermark_us = self._watermarks.update(message.sender, message.watermark_us)
+        watermark_us = self._watermarks.update(message.sender, message.watermark_us, at_rest=message.at_rest)
         limit_us = watermark_us - self._job.time.allowed_lateness_us
         limit_us = END_OF_TIME_US if watermark_us >= END_OF_TIME_US else limit_us // self._pane_us * self._pane_us
         return out + self._advance(limit_us) if limit_us > self._closed_us else out

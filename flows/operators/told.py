@@ -157,6 +157,10 @@ class Told:
         self._ahead.reached_us = max(self._ahead.reached_us, self._clock.largest_us)
         return list(self._send({}))
 
+    def rest(self) -> list[Emitted]:
+        """Tells all groups that they need not wait for this partition in this run."""
+        return [(group, GroupInput(self._partition, self.watermark_us, at_rest=True)) for group in range(self._groups)]
+
     def finish(self) -> list[Emitted]:
         """Tells all groups that nothing follows."""
         return self._left() + self.advance(END_OF_TIME_US)

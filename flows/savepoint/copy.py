@@ -26,14 +26,19 @@ def create(state_dir: Path, target: Path) -> Manifest:
 
     Raises SnapshotError when the target exists, or when there is no checkpoint yet.
     """
+    inside = state_dir.resolve() in target.resolve().parents
+    if not str(target).isprintable():
+        raise SnapshotError(f"{str(target)!r} is no name for a savepoint; choose one of letters, digits and dashes")
+    if inside and target.resolve().parent != (state_dir / "savepoints").resolve():
+        raise SnapshotError(f"{target} would be a part of the state itself; give a name, or a path outside {state_dir}")
     if target.exists():
         raise SnapshotError(f"{target} exists; choose another name, savepoints are never overwritten")
     if not (state_dir / _STORE).is_dir():
         raise SnapshotError(f"{state_dir} is no state directory: it has no {_STORE}/; name the --state-dir of a run")
-    target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f"{target.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(fresh, ignore_errors=True)
         with copying(state_dir):
             # First the roots, then what they refer to: it is all there, and stays while we hold the lock.
             fresh.mkdir()
@@ -44,6 +49,9 @@ def create(state_dir: Path, target: Path) -> Manifest:
         manifest = describe(fresh, checkpoint.epoch, sink_state(checkpoint).get("counts", {}))
         manifest.write(fresh)
         fresh.rename(target)
+    except (OSError, shutil.Error) as error:
+        why = error.strerror or error
+        raise SnapshotError(f"{target} cannot be written: {why}; choose another place, or make room there") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return manifest

@@ -124,5 +124,5 @@ def _built(directory: Path, checkpoint: Checkpoint, own: Config) -> Look:
                 case _:
                     look.alerts = stages.alerts(who, resume=saved)
     for folder in (directory / "chunks").glob("*/"):
-        look.bytes[folder.name] = sum(file.stat().st_size for file in folder.iterdir())
+        look.bytes[folder.name] = sum(file.stat().st_size for file in folder.glob("*.seg"))
     return look

@@ -3,7 +3,7 @@
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -26,6 +26,22 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Flushes and lets go. A second call does nothing."""
+
+
+def each(sinks: Mapping[str, Sink], action: Callable[[Sink], Any]) -> dict[str, Any]:
+    """Does it with every sink, by name: with those first that have nothing waiting, so that one that is down keeps none
+    of the others from it.  Then raises what was raised first, if anything was.
+    """
+    found: dict[str, Any] = {}
+    failed: list[Exception] = []
+    for name in sorted(sinks, key=lambda name: bool(getattr(sinks[name], "waiting", 0))):
+        try:
+            found[name] = action(sinks[name])
+        except Exception as error:  # raised below
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

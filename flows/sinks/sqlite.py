@@ -1,9 +1,11 @@
 """The embedded store: one SQLite file, one table per stream, rows found again by the id of what they are about."""
 
 import hashlib
+import logging
+import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from flows.filesystem import network_type
 from flows.sinks.base import BufferedSink, Patience, Record
 from state.errors import SinkError
 
+_log = logging.getLogger("driftnet.output")
 SCHEMA_VERSION: Final = 2
 _APPLICATION_ID: Final = int.from_bytes(b"DRFT", "big")
 
@@ -25,6 +28,9 @@ COLUMNS: Final = {
     "audit": ("at", "detector", "cohort", "command", "outcome"),
 }
 """stream -> fields of its records that are columns of their own, beside id, run_id and record (the JSON text)."""
+_WRITING_MS: Final = 50
+_INSISTING_MS: Final = 1000
+"""How long SQLite waits by itself for a lock."""
 _IDS: Final = {"alerts": "alert_id", "drift": "event_id", "audit": "audit_id"}
 _RUNS: Final = ("run_id", "started", "job", "digest", "version", "config", "sources")
 
@@ -110,9 +116,13 @@ def _create(db: sqlite3.Connection) -> None:
 
 
 class SqliteWriter(BufferedSink[tuple[Any, ...]]):
-    """Upserts records of one stream: what is emitted twice (after a crash, in a second replay) is stored once.
+    """Upserts records of one stream: what is emitted twice (after a crash, in a second replay) is stored once, as of
+    the run that was first.
 
-    The id is the record's own (alert_id, event_id); for late, rejects and scores a hash of the whole record.
+    The id is the record's own (alert_id, event_id); for late, rejects and scores a hash of the whole record.  An alert
+    of another configuration about the same is another one: its id is followed by a dot and the configuration's digest.
+    A store that others rename, delete or empty meanwhile is noticed before the next write: what follows goes to a new
+    one at the path, which is told the run too, and the log says so.
     """
 
     errors = (sqlite3.Error,)
@@ -122,13 +132,54 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         super().__init__(f"SQLite store {path}, table {stream}", patience or Patience())
         if stream not in COLUMNS:
             raise SinkError(f"SQLite store {path}: no table for stream {stream!r}; there are: {', '.join(COLUMNS)}")
+        self._stream = stream
         self._columns = COLUMNS[stream]
         self._id = _IDS.get(stream)
         self._run_id = run_id
         self._sent = 0
         marks = ", ".join("?" * (len(self._columns) + 3))
-        self._insert = f"INSERT OR REPLACE INTO {stream} VALUES ({marks})"  # noqa: S608 - a key of COLUMNS
-        self._db = connect(path)
+        own = ", ".join(f'"{c}" = excluded."{c}"' for c in (*self._columns, "record"))
+        self._insert = f"INSERT INTO {stream} VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {own}"  # noqa: S608
+        self._path = path
+        self._wait_ms = _WRITING_MS
+        self._run: tuple[Any, ...] | None = None
+        self._open()
+
+    def _open(self) -> None:
+        self._db = connect(self._path)
+        there = os.stat(self._path)  # noqa: PTH116 - as in _look
+        self._file = there.st_dev, there.st_ino
+        self._busy(self._wait_ms)
+        self._run = self._db.execute("SELECT * FROM runs WHERE run_id = ?", [self._run_id]).fetchone() or self._run
+
+    def _look(self) -> None:
+        """Turns to a new store, if somebody has taken the file away."""
+        try:
+            there = os.stat(self._path)  # noqa: PTH116 - before every write
+        except FileNotFoundError:
+            there = None
+        if there is not None and (there.st_dev, there.st_ino) == self._file and there.st_size:
+            return
+        gone = there is None or not there.st_size
+        if there is not None and gone:
+            Path(self._path).unlink()  # or closing would write what SQLite has in memory into it
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was committed belongs to the file that is gone
+        except sqlite3.Error:
+            _log.debug("%s: what is gone cannot be read any more", self._where)
+        self._db.close()
+        if gone:
+            # SQLite would take the log of the old file for one of the new one's.
+            for rest in ("-wal", "-shm"):
+                Path(self._path + rest).unlink(missing_ok=True)
+        try:
+            self._open()
+            if self._run is not None:
+                marks = ", ".join("?" * len(self._run))
+                self._db.execute(f"INSERT OR IGNORE INTO runs VALUES ({marks})", self._run)  # noqa: S608
+        except (SinkError, OSError) as error:
+            raise sqlite3.OperationalError(str(error)) from error  # as for any sink that is down: it may pass
+        _log.warning("%s: the file was renamed, deleted or emptied: going on in a new store there", self._where)
 
     def _encode(self, records: list[Record]) -> list[tuple[Any, ...]]:
         items = []
@@ -139,9 +190,10 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         return items
 
     def _send(self, items: list[tuple[Any, ...]]) -> None:
+        self._look()
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(self._insert, items)
+            self._db.executemany(self._insert, map(self._apart, items) if self._stream == "alerts" else items)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -149,8 +201,29 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
             raise
         self._sent += len(items)
 
+    def _apart(self, item: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The row, under an id of its own where another configuration's alert has the plain one."""
+        there = self._db.execute("SELECT record FROM alerts WHERE id = ?", [item[0]]).fetchone()
+        digest = orjson.loads(item[-1])["config_digest"]
+        if there is None or orjson.loads(there[0])["config_digest"] == digest:
+            return item
+        return (f"{item[0]}.{digest}", *item[1:])
+
     def _position(self) -> dict[str, int]:
         return {"rows": self._sent}  # every send is a commit; nothing is taken back on resume, the ids see to that
+
+    def _insist(self, action: Callable[[], Any]) -> Any:
+        """Here SQLite itself may wait for whoever has the lock; in a write other sinks would wait with it."""
+        self._busy(_INSISTING_MS)
+        try:
+            return super()._insist(action)
+        finally:
+            self._busy(_WRITING_MS)
+
+    def _busy(self, wait_ms: int) -> None:
+        self._wait_ms = wait_ms
+        with suppress(sqlite3.Error):  # no store at the moment: the next one is told
+            self._db.execute(f"PRAGMA busy_timeout={wait_ms}")
 
     def _release(self) -> None:
         self._db.close()

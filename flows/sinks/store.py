@@ -91,6 +91,41 @@ def record_run(path: str, run: Run) -> None:
         db.close()
 
 
+_TIMES = {"alerts": "raised", "drift": "at", "late": "event_time", "scores": "end", "audit": "at"}
+"""When a record is of, in event time; rejects have no time."""
+
+
+def prune(path: str, run_id: str | None = None, before_us: int | None = None) -> dict[str, int]:
+    """Deletes what a run stored first (and the run, without before_us), or all that is older; rows by table.
+
+    Of rejects, which have no time, only those of a run.  A job may write meanwhile.  Raises SinkError.
+    """
+    with open_read_only(path):
+        pass
+    tests: list[tuple[str, Any]] = [("run_id = ?", run_id)] if run_id is not None else []
+    deleted: dict[str, int] = {}
+    db = connect(path)
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        for table in COLUMNS:
+            mine = list(tests)
+            if before_us is not None:
+                if table not in _TIMES:
+                    continue
+                mine.append((f'"{_TIMES[table]}" < ?', iso(before_us)))
+            where = " AND ".join(test for test, _ in mine)
+            found = db.execute(f"DELETE FROM {table} WHERE {where}", [value for _, value in mine])  # noqa: S608
+            deleted[table] = found.rowcount
+        if run_id is not None and before_us is None:
+            deleted["runs"] = db.execute("DELETE FROM runs WHERE run_id = ?", [run_id]).rowcount
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise SinkError(f"SQLite store {path}: cannot be pruned: {error}; nothing was deleted") from error
+    finally:
+        db.close()
+    return deleted
+
+
 class AlertStore:
     """What a store holds. Reads while runs write; each call sees all that was flushed before it."""
 
@@ -107,10 +142,13 @@ class AlertStore:
         since_us: int | None = None,
         until_us: int | None = None,
         limit: int | None = 100,
+        run_id: str | None = None,
     ) -> list[Record]:
-        """Alert records, latest raised first, and among those the most improbable.
+        """Alert records, latest raised first, and among those the most improbable; each with the "run_id" of the run
+        that stored it first.
 
-        severity, subject: exact.  since_us <= raised < until_us: event time, microseconds.  limit: None for all.
+        severity, subject, run_id: exact.  since_us <= raised < until_us: event time, microseconds.  limit: None for
+        all.
         """
         tests: list[tuple[str, Any]] = []
         if severity is not None:
@@ -121,24 +159,30 @@ class AlertStore:
             tests.append(("raised >= ?", iso(since_us)))
         if until_us is not None:
             tests.append(("raised < ?", iso(until_us)))
+        if run_id is not None:
+            tests.append(("run_id = ?", run_id))
         where = " WHERE " + " AND ".join(test for test, _ in tests) if tests else ""
         order = " ORDER BY raised DESC, tail_probability, id LIMIT ?"
         values = [*(value for _, value in tests), -1 if limit is None else limit]
-        query = f"SELECT record FROM alerts{where}{order}"  # noqa: S608 - of the texts above
-        return [self._alert(text) for (text,) in self._rows(query, values)]
+        query = f"SELECT record, run_id FROM alerts{where}{order}"  # noqa: S608 - of the texts above
+        return [self._alert(*row) for row in self._rows(query, values)]
 
-    def get(self, prefix: str) -> Record | None:
-        """The alert whose id starts so; None when there is none.  Raises SinkError when there are several."""
+    def get(self, prefix: str, run_id: str | None = None) -> Record | None:
+        """The alert whose id starts so, of this run or any; of several configurations that have it, what was stored
+        last.  None when there is none.  Raises SinkError when there are several.
+        """
         high = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "~"
-        rows = self._rows("SELECT id, record FROM alerts WHERE id >= ? AND id < ? ORDER BY id LIMIT 4", [prefix, high])
-        if len(rows) > 1:
-            found = ", ".join(id_ for id_, _ in rows[:3])
+        query = "SELECT id, record, run_id, rowid FROM alerts WHERE id >= ? AND id < ? ORDER BY id LIMIT 100"
+        rows = [row for row in self._rows(query, [prefix, high]) if run_id in (None, row[2])]
+        ids = list(dict.fromkeys(row[0].split(".")[0] for row in rows))
+        if len(ids) > 1:
+            found = ", ".join(ids[:3])
             raise SinkError(
-                f"alert id {prefix!r} is not unique: {found}{', ...' if len(rows) > 3 else ''}; give more digits"
+                f"alert id {prefix!r} is not unique: {found}{', ...' if len(ids) > 3 else ''}; give more digits"
             )
-        return self._alert(rows[0][1]) if rows else None
+        return self._alert(*max(rows, key=lambda row: row[3])[1:3]) if rows else None
 
-    def _alert(self, text: Any) -> Record:
+    def _alert(self, text: Any, run_id: str) -> Record:
         """An alert's record.  Raises SinkError for what no run wrote."""
         try:
             record: Record = orjson.loads(text)
@@ -146,7 +190,7 @@ class AlertStore:
             np.datetime64(record["end"].removesuffix("Z"), "us")
         except (TypeError, ValueError) as error:
             raise SinkError(f"SQLite store {self._path}: has an alert that no run wrote: {error}") from None
-        return record
+        return record | {"run_id": run_id}
 
     def records(self, stream: str, limit: int | None = 100) -> list[Record]:
         """Records of a stream (a key of COLUMNS), last stored first."""
@@ -171,14 +215,24 @@ class AlertStore:
             raise SinkError(f"SQLite store {self._path}: has a run that was not written by one")
         return [Run(*row) for row in rows]
 
-    def run_of(self, alert_id: str) -> Run | None:
-        """The run that stored this alert last, else the latest of the same configuration, else None."""
-        rows = self._rows("SELECT run_id, record FROM alerts WHERE id = ?", [alert_id])
-        if not rows:
-            return None
-        digest = self._alert(rows[0][1])["config_digest"]
+    def run_named(self, text: str) -> Run:
+        """The run whose id starts so, or the "last" one.  Raises SinkError unless there is exactly one."""
         runs = self.runs()
-        return next((r for r in runs if r.run_id == rows[0][0]), next((r for r in runs if r.digest == digest), None))
+        found = runs[:1] if text == "last" else [run for run in runs if run.run_id.startswith(text)]
+        if len(found) != 1:
+            what = f"{len(found)} runs are" if found else "no run is"
+            raise SinkError(f"store {self._path}: {what} called {text!r}; `driftnet alerts runs` shows them")
+        return found[0]
+
+    def alerts_by_run(self) -> dict[str, int]:
+        """Run id -> how many alerts it stored first."""
+        return dict(self._rows("SELECT run_id, count(*) FROM alerts GROUP BY run_id", []))
+
+    def run_of(self, alert: Record) -> Run | None:
+        """The run that stored this alert of `get` first, else the latest of the same configuration, else None."""
+        runs, digest = self.runs(), alert["config_digest"]
+        mine = next((r for r in runs if r.run_id == alert["run_id"]), None)
+        return mine or next((r for r in runs if r.digest == digest), None)
 
     def _rows(self, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
         try:

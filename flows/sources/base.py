@@ -28,6 +28,7 @@ class Partition(Protocol):
 
     name: stable over restarts.  size_bytes, done_bytes: for progress, in one unit; None when unknown.
     lag: records that others have written and nobody has read yet; None when unknown.
+    ends_for_good: whether nothing can be there later that follows its end.
     """
 
     @property
@@ -41,6 +42,12 @@ class Partition(Protocol):
 
     @property
     def lag(self) -> int | None: ...
+
+    @property
+    def ends_for_good(self) -> bool: ...
+
+    def expect_more(self) -> None:
+        """To be called before the first read where its end will not be taken for one."""
 
     def read(self, max_lines: int) -> Lines | None:
         """At most max_lines further lines, fewer as suits the source; None at the end.  Raises SourceError."""
@@ -62,6 +69,10 @@ class Unwatched:
     """The part of a Partition that is empty where nobody else looks at the input."""
 
     lag = None
+    ends_for_good = False
+
+    def expect_more(self) -> None:
+        """Makes no difference."""
 
     def saved(self, position: Any) -> None:
         """Nobody is told."""

@@ -1,7 +1,9 @@
 """JSON Lines files, plain or gzipped, named one by one, by directory or by pattern."""
 
+import base64
 import glob
 import gzip
+import logging
 import os
 import re
 import zlib
@@ -13,7 +15,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final, Literal, NotRequired, TypedDict
 
-from xxhash import xxh3_64_hexdigest
+import numpy as np
+import orjson
+from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
 
 from flows.sources.base import Lines, Unwatched
 from flows.sources.split import LineSplitter
@@ -21,6 +25,7 @@ from state.errors import SourceError
 
 SUFFIXES: Final = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
 """What counts as an event file in a directory; a file that is named itself, or by a pattern, may be called anything."""
+_log: Final = logging.getLogger("driftnet.input")
 _BLOCK_BYTES: Final = 1 << 18
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _KNOWN_BYTES: Final = 4096
@@ -70,7 +75,8 @@ class Position(TypedDict):
     """Where a reader stands: `skip` lines after line `line`, which begins at byte `byte` of the unpacked `file`.
 
     seen, digest: bytes that had been read, and a hash of the first and the last of them, to know the file again; not in
-    the first savepoints.
+    the first savepoints.  before: where there are several files, those that were read to their end: 8 bytes of a hash
+    of each name, 8 of its size, in base64; not in savepoints of before version 0.2.0.
     """
 
     file: str
@@ -79,13 +85,15 @@ class Position(TypedDict):
     skip: int
     seen: NotRequired[int]
     digest: NotRequired[str]
+    before: NotRequired[str]
 
 
 class FilesPartition(Unwatched):
     """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path.
 
-    A byte order mark at the beginning of a file is no part of its first line.  follow: the one file has no end; a line
-    that others are still writing waits until it is whole.
+    A byte order mark at the beginning of a file is no part of its first line.  Where more is expected, the last line of
+    the last file is left for later if it has no end and is no JSON: somebody may be writing it.  follow: the one file
+    has no end; a line that others are still writing waits until it is whole.
     """
 
     def __init__(self, name: str, files: Sequence[str], line_bytes_max: int = 65_536, follow: bool = False) -> None:
@@ -95,6 +103,7 @@ class FilesPartition(Unwatched):
         self._follow = follow
         self._sizes = [0 if follow else _size(file) for file in files]
         self._raw: BufferedReader | None = None
+        self._more = False
         self._enter(0)
 
     @property
@@ -109,6 +118,10 @@ class FilesPartition(Unwatched):
         if self._ended:
             return done + self._sizes[self._index]
         return done + self._raw.tell() if self._raw and self._raw.seekable() else done
+
+    def expect_more(self) -> None:
+        """The end of the last file is not taken for the end of its last line."""
+        self._more = True
 
     def read(self, max_lines: int) -> Lines | None:
         """At most max_lines further lines, all of one file; None after the last file, none where it is followed.
@@ -132,7 +145,13 @@ class FilesPartition(Unwatched):
         place = Position(file=file, byte=byte, line=line, skip=self._next_line - line)
         seen = self._fed_bytes
         digest = _digest(file, seen) if self._raw is None else _digest_of(self._raw.fileno(), seen)
-        return place if digest is None else Position(**place, seen=seen, digest=digest)
+        if digest is not None:
+            place = Position(**place, seen=seen, digest=digest)
+        return place if len(self._files) == 1 else Position(**place, before=self._read_before())
+
+    def _read_before(self) -> str:
+        pairs = [(_number(f), size) for f, size in zip(self._files, self._sizes[: self._index], strict=False)]
+        return base64.b64encode(np.array(pairs, np.uint64).tobytes()).decode()
 
     def seek(self, position: Position) -> None:
         """Goes to a `position()`; a .gz file is unpacked again up to it.  Raises SourceError when it is not there."""
@@ -147,6 +166,8 @@ class FilesPartition(Unwatched):
                 f"{file}: what was read of it is not there any more; was it replaced? Bring it back, or give the new"
                 " one another name"
             )
+        if "before" in position:
+            self._go_on_after(position["before"], file)
         self._enter(self._files.index(file), position["byte"], position["line"])
         self._gather(skip)
         if len(self._lines) < skip:
@@ -154,6 +175,29 @@ class FilesPartition(Unwatched):
                 f"{file}: ends {skip - len(self._lines)} lines before the saved position; was it replaced?"
             )
         self._take(skip)
+
+    def _go_on_after(self, before: str, current: str) -> None:
+        """Puts the files that were read to their end first, and new ones after the current one, wherever they sort."""
+        pairs = np.frombuffer(base64.b64decode(before), np.uint64).reshape(-1, 2)
+        known = dict(zip(*pairs.T.tolist(), strict=True)) if len(pairs) else {}
+        there = {file: _number(file) for file in self._files}
+        read = [file for file in self._files if there[file] in known and file != current]
+        new = [file for file in self._files if there[file] not in known and file != current]
+        passed = [file for file in new if self._files.index(file) < self._files.index(current)]
+        for file in passed:
+            _log.warning("%s is new, and sorts before %s, which was read already: it is read after it", file, current)
+        for file in read:
+            if _size(file) != known[there[file]]:
+                _log.warning(
+                    "%s is not as it was when it was read to its end (%s bytes, %s now), and later files were read"
+                    " since: what was added or changed is not read",
+                    file,
+                    f"{known[there[file]]:,}",
+                    f"{_size(file):,}",
+                )
+        sizes = dict(zip(self._files, self._sizes, strict=True))
+        self._files = [*read, current, *new]
+        self._sizes = [known.get(there[file], sizes[file]) if file in read else sizes[file] for file in self._files]
 
     def close(self) -> None:
         """Closes the file that is being read."""
@@ -207,10 +251,11 @@ class FilesPartition(Unwatched):
         if self._begins[-1][0] < line:
             self._begins.append((line, self._fed_bytes - self._splitter.tail_bytes))
         text = block if self._fed_bytes else block.removeprefix(BOM_UTF8)
-        self._lines += self._splitter.feed(text) if block else self._splitter.finish()
+        self._lines += self._splitter.feed(text) if block else self._last_line()
         self._fed_bytes += len(block)
         if not block:
             self._ended = True
+            self._note_size()
             self.close()
         return True
 
@@ -231,6 +276,22 @@ class FilesPartition(Unwatched):
                 f"{file}: was replaced or cut while it was followed; bring it back, or give the new one another name"
             )
         return found.st_size > self._fed_bytes
+
+    def _last_line(self) -> list[bytes]:
+        """What stands behind the last line's end: a line too, unless somebody is writing it."""
+        lines = self._splitter.finish()
+        if not self._more or self._index + 1 < len(self._files) or all(map(_whole, lines)):
+            return lines
+        _log.warning(
+            "%s: ends in the middle of a line, which is left for the next run; --finish reads it as it is",
+            self._files[self._index],
+        )
+        return []
+
+    def _note_size(self) -> None:
+        """As much as was read of the file: it may have grown since it was looked at first."""
+        if self._raw is not None and self._raw.seekable():
+            self._sizes[self._index] = self._raw.tell()
 
     def _open(self) -> BufferedReader | gzip.GzipFile:
         if self._raw is None:
@@ -263,6 +324,18 @@ def _in_order(file: str) -> tuple[list[tuple[str, int]], str]:
     """For sorting: numbers in names as numbers."""
     parts = re.split(r"([0-9]+)", file)
     return [(text, int(number)) for text, number in zip(parts[::2], [*parts[1::2], 0], strict=True)], file
+
+
+def _number(file: str) -> int:
+    return xxh3_64_intdigest(os.fsencode(file))
+
+
+def _whole(line: bytes) -> bool:
+    """Whether nothing can be missing: no JSON object begins with another."""
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _digest(file: str, seen: int) -> str | None:

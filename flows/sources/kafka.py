@@ -102,6 +102,8 @@ class KafkaPartition:
 
     size_bytes = None
     done_bytes = None
+    ends_for_good = True
+    """Where there is an end, it was chosen."""
 
     def __init__(
         self,
@@ -174,6 +176,9 @@ class KafkaPartition:
             self._consumer.commit(offsets=[self._partition(position["offset"])], asynchronous=True)
         except KafkaException as error:
             self._warn(error.args[0])
+
+    def expect_more(self) -> None:
+        """Makes no difference."""
 
     def close(self) -> None:
         """Leaves; what was told to the group but is still under way is waited for."""

@@ -45,6 +45,7 @@ class SimulatorPartition(Unwatched):
 
     size_bytes = None
     done_bytes = None
+    ends_for_good = True
 
     def __init__(
         self,

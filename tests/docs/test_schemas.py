@@ -65,7 +65,19 @@ def test_share_of_bad_lines_is_as_documented() -> None:
     from flows.operators.shares import ShareWatch
 
     watch, nothing = ShareWatch("plays/0"), np.zeros(0, np.int64)
-    (event,) = watch.add(1000, {"late": np.arange(300)}, nothing, nothing, 10**15)
+    (event,) = watch.add(1000, {"late": np.arange(300)}, nothing, nothing, 10**15, np.zeros(0, np.uint64))
+    validator("drift").validate(event)
+
+
+def test_column_without_values_is_as_documented() -> None:
+    """And one of a column."""
+    from flows.operators.filled import FilledWatch
+    from state.batch import MicroBatch
+    from state.schema import Column, Kind, Schema
+
+    watch = FilledWatch("plays/0", Schema((Column("ms", Kind.NUMBER),)), ["ms"])
+    batch = MicroBatch({"event_time_us": np.full(10_000, 10**15), "ms": np.full(10_000, np.nan)})
+    ((event,), _) = watch.add(batch)
     validator("drift").validate(event)
 
 

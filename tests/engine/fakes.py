@@ -123,6 +123,9 @@ class Ingest(_Json):
         self.watermark_us = watermark_us
         return [(g, self._message([])) for g in range(GROUPS)]
 
+    def rest(self) -> list[tuple[int, GroupInput] | Output]:
+        return [(g, self._message([])) for g in range(GROUPS)]
+
     def finish(self) -> list[tuple[int, GroupInput] | Output]:
         self.ends += 1
         assert self.ends == 1, "the end of the input was sent twice"

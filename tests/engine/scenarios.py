@@ -277,7 +277,9 @@ def openers(directory: Path) -> dict[str, tuple[Stream, Opener]]:
 
 
 def told(directory: Path, summary: Summary) -> Told:
-    totals = {k: v for k, v in summary.to_json().items() if k not in ("elapsed_s", "events_per_s", "lag")}
+    totals = {k: v for k, v in summary.to_json().items() if k not in ("elapsed_s", "events_per_s", "lag", "resumed")}
+    # How many partitions gave a column values depends on how many there are.
+    totals["filled"] = sorted(name for name, partitions in totals.get("filled", {}).items() if partitions)
     # Late and bad lines say which file they came from; where that file lies is not the point.
     here = str(directory.parent)
     texts = {s.value: (directory / f"{s}.jsonl").read_text().replace(here, "") for s in STREAMS}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from rich.console import Console
 
 from flows.kafka.address import parse_topic
 from flows.load.events import Events, due_at
@@ -69,6 +70,11 @@ def test_nothing_seen() -> None:
     unknown: list[Any] = [found.done_per_s, found.lag_max, found.lag_end, found.cores, found.rss_max_bytes]
     assert unknown == [None] * 5
     assert found.event_to_alert_s == {}
+    for watched in (True, False):
+        console = Console(width=400)
+        with console.capture() as printed:
+            console.print(figures(Sent(1.0, 1.0, [b"a"]), Seen([], [Sample(61.0)]), watched=watched).table())
+        assert ("0 in 60 s: a window is judged when it has ended" in printed.get()) == watched
 
 
 @pytest.mark.parametrize("text", ["kafka://h:1/t", "kafka://h:1,i:2/a.b_c-1"])

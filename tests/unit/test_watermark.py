@@ -26,6 +26,23 @@ def test_a_receiver_is_as_far_as_its_slowest_sender() -> None:
     assert merger.update("a", END_OF_TIME_US) == 20
 
 
+def test_nobody_waits_for_a_sender_at_rest() -> None:
+    """The others go on without it; where all rest, the furthest counts, whichever was first to say so; a restart waits
+    for everybody again, and takes nothing back.
+    """
+    for order in ("ab", "ba"):
+        merger = WatermarkMerger("ab")
+        merger.update("a", 10), merger.update("b", 20)
+        for sender in order:
+            merger.update(sender, {"a": 10, "b": 20}[sender], at_rest=True)
+        assert merger.watermark_us == 20
+        after = WatermarkMerger("abc")
+        after.restore(merger.state())
+        after.update("b", 50), after.update("c", 50)
+        assert after.watermark_us == 20
+        assert after.update("a", 10, at_rest=True) == 50
+
+
 def test_a_sender_that_was_not_announced_is_an_error() -> None:
     """Its rows may be older than a minimum that was already given out."""
     with pytest.raises(KeyError):

@@ -24,6 +24,17 @@ def test_status_lines_come_at_their_interval(caplog: pytest.LogCaptureFixture, m
     ]
 
 
+def test_speed_is_that_of_this_run(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that earlier runs on the same state read are in the number of events, and not in their speed."""
+    now = [100.0]
+    monkeypatch.setattr("flows.cli.display.time.monotonic", lambda: now[0])
+    lines = StatusLines(every_s=10.0)
+    now[0] = 110.0
+    with caplog.at_level(logging.INFO, "driftnet"):
+        lines.update(1_000_500, None, before=1_000_000)
+    assert caplog.messages == ["1,000,500 events, 50 events/s"]
+
+
 def test_no_bar_where_there_is_no_terminal() -> None:
     """Standard error that is a file gets lines; a live run gets lines always; a quiet run gets nothing."""
     with display() as shown:

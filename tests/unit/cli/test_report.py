@@ -129,3 +129,23 @@ def test_many_late_events_come_with_advice() -> None:
     assert "6% came after their windows had closed" in text(6)
     assert "--per-file" in text(6)
     assert "--per-file" not in text(5)
+
+
+def test_who_was_withheld_is_told() -> None:
+    """Subjects for whom the budget had no room, by severity, in text and JSON; nothing where there was room."""
+    counts = {"withheld.high": 7, "withheld.critical": 20, "released": 3}
+    summary = Summary.of_counts(counts, 1.0)
+    text = _text(summary.table())
+    assert "27: 20 critical, 7 high, of whom 3 were alerted later; the budget had no room" in text
+    assert (summary.to_json()["withheld"], summary.to_json()["released"]) == ({"critical": 20, "high": 7}, 3)
+    assert "withheld" not in _text(Summary.of_counts({}, 1.0).table())
+
+
+def test_what_is_wrong_with_the_input_is_named() -> None:
+    """Columns that never had a value, once there are enough lines to say so; many events that came twice."""
+    counts = {"read": 50, "accepted": 30, "duplicate": 20, "filled.amount": 0, "filled.shop": 2}
+    text = _text(Summary.of_counts(counts, 1.0).table())
+    assert "amount: never had a value; is the path right" in text
+    assert "shop" not in text
+    assert "40% of all lines: somebody sends events again" in text
+    assert "never had" not in _text(Summary.of_counts(counts | {"read": 49}, 1.0).table())

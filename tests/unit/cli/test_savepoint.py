@@ -183,3 +183,41 @@ def test_a_configuration_is_held_against_saved_state(cli: Cli, small: Path, ran:
         assert why in run.err
     assert cli("config", "check", other, "--against", "state", "-s", "job.key_groups=3").code == 2
     assert "no shape.json" in cli("config", "check", other, "--against", "elsewhere").err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "allowed: a name"),
+        (".", "allowed: a name"),
+        ("..", "allowed: a name"),
+        ("/", "allowed: a name"),
+        ("a\nb", "is no name for a savepoint"),
+        ("x" * 300, "cannot be written: File name too long"),
+        ("/dev/null/x", "cannot be written"),
+        ("/proc/x", "cannot be written"),
+        ("state/inside", "would be a part of the state itself"),
+        ("state/savepoints/a/b", "would be a part of the state itself"),
+    ],
+)
+def test_names_that_cannot_be(cli: Cli, ran: Path, name: str, message: str) -> None:
+    """One line, and nothing is left behind."""
+    before = sorted(Path("state").rglob("*.json"))
+    done = cli("savepoint", "create", "state", name)
+    assert done.code == 2
+    assert message in " ".join(done.err.replace("│", " ").split())
+    assert sorted(Path("state").rglob("*.json")) == before
+    assert not list(Path("state").rglob("*.new"))
+
+
+def test_nothing_saved_yet(cli: Cli, small: Path) -> None:
+    """A run that was killed before its first checkpoint has left a store, and nothing in it."""
+    from flows.engine.recovery import _store
+
+    Path("state").mkdir()
+    _store(Path("state"))
+    for command in ("inspect", "verify", "create"):
+        done = cli("savepoint", command, "state", *(["first"] if command == "create" else []))
+        assert done.code == (1 if command == "verify" else 2)
+        assert "saved" in done.err + done.out
+        assert "yet" in done.err + done.out

@@ -21,7 +21,7 @@ from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
 from state.errors import SnapshotError, SourceError
 from state.types import END_OF_TIME_US, SECOND_US, START_OF_TIME_US
-from tests.engine.fakes import GROUPS, FileSink, Numbers, plan, stages
+from tests.engine.fakes import BEHIND, GROUPS, FileSink, Numbers, plan, stages
 
 
 def context_of(parts: tuple[str, ...], *, durable: bool = True, idle_us: int | None = None, **more: Any) -> Context:
@@ -78,6 +78,35 @@ class TestSource:
         grown, _ = partition(Numbers(count=12), resume=saved)
         with pytest.raises(SourceError, match=r"p0: its end was reached in an earlier run.*p0 from 10"):
             grown.next_batch()
+
+    def test_an_end_after_which_there_may_be_more(self) -> None:
+        """Where a run pauses at the end nothing is closed, and more is read; a run that found nothing new says that
+        nobody need wait; one that is to finish closes all.
+        """
+        names, end = ("p0",), Numbers(count=10)
+        opened, context = partition(end, context_of(names, finish=False))
+        opened.next_batch()
+        assert opened.next_batch() == []
+        with pytest.raises(StopIteration):
+            opened.next_batch()
+        saved = opened.snapshot()
+        assert (saved["done"], saved["ended"], context.monitor.status.nothing_new) == (False, True, 0)
+        grown, context = partition(Numbers(count=12), context_of(names, finish=False), saved)
+        assert grown.next_batch()
+        assert grown.snapshot()["ended"] is False
+        assert grown.next_batch() == []
+        idle, context = partition(end, context_of(names, finish=False), saved)
+        assert watermarks(idle.next_batch()) == {9 - BEHIND}
+        assert summary([context.monitor.status], 1.0, running=False).nothing_new
+        finishing, _ = partition(end, context_of(names), saved)
+        assert watermarks(finishing.next_batch()) == {END_OF_TIME_US}
+
+    def test_an_end_for_good_is_one(self) -> None:
+        """What can get no more, as a simulation, closes windows in every run."""
+        opened, _ = partition(Numbers(count=10), context_of(("p0",), finish=False))
+        opened._reader.ends_for_good = True  # type: ignore[misc]
+        opened.next_batch()
+        assert watermarks(opened.next_batch()) == {END_OF_TIME_US}
 
     def test_an_end_that_meets_a_stop_is_no_end(self) -> None:
         """A run that pauses leaves it to the next one to see the end: a pipe may be written to again."""
@@ -194,6 +223,22 @@ class TestSource:
             assert found.lag_in_words == (f"7 records, {seconds:.1f} s in p0" if lag else "none")
         assert summary([Status()], 1.0, running=True).lag_in_words == ""
 
+    def test_lag_is_unknown_while_nobody_answers(self) -> None:
+        """A source that cannot be asked now is not one without lag."""
+        opened, context = partition(Numbers(count=10, live=True), context_of(("p0",), idle_us=10**12))
+        opened._reader.lag = 0  # type: ignore[misc]
+        opened.next_batch()
+        answers = opened._reader.read
+        assert summary([context.monitor.status], 1.0, running=True).lag_in_words == "none"
+        opened._reader.read = lambda _: Lines((), (), "p0", idle=False)  # type: ignore[method-assign]
+        opened.next_batch()
+        found = summary([context.monitor.status], 1.0, running=True)
+        assert found.lag_in_words == "unknown: nobody says what there is in p0"
+        assert found.to_json()["lag_unknown"] == ["p0"]
+        opened._reader.read = answers  # type: ignore[method-assign]
+        opened.next_batch()
+        assert summary([context.monitor.status], 1.0, running=True).lag_in_words == "none"
+
     def test_leader_is_held_back(self) -> None:
         """A bounded partition far ahead gives nothing until the other one has followed."""
         source = Numbers(2, count=100)
@@ -297,7 +342,7 @@ class TestMonitor:
         one = Status({"read": 10, "accepted": 6, "late": 1}, 2.0, {0: 1}, {"p0": (5, 10)})
         two = Status(open_rows={1: 2}, bytes={"p1": (10, 10)})
         total = summary([one, two], 1.0, running=False)
-        assert (total.open, total.elapsed_s, total.balanced) == (3, 3.0, True)
+        assert (total.open, total.elapsed_s, total.balanced) == (3, 2.0, True)
         assert fraction([one, two]) == 0.75
         assert fraction([one, Status(bytes={"p2": None})]) is None
         assert summary([Status({"read": 5, "accepted": 1})], 1.0, running=True).open == 4

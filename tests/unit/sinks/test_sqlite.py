@@ -12,7 +12,7 @@ from flows.operators.messages import Stream
 from flows.sinks import SqliteSink, open_sink
 from flows.sinks.base import Patience
 from flows.sinks.sqlite import COLUMNS, SqliteWriter
-from flows.sinks.store import AlertStore, Run, record_run
+from flows.sinks.store import AlertStore, Run, prune, record_run
 from state.errors import SinkError
 from state.types import HOUR_US
 
@@ -112,8 +112,8 @@ def test_an_alert_is_found_by_the_beginning_of_its_id(path: str) -> None:
     rows = [alert(1) | {"alert_id": id_} for id_ in ("abc1", "abc2", "abf3", "ab`x")]
     fill(path, *rows)
     store = AlertStore(path)
-    assert store.get("abc2") == rows[1]
-    assert store.get("abf") == rows[2]
+    assert store.get("abc2") == rows[1] | {"run_id": ""}
+    assert store.get("abf") == rows[2] | {"run_id": ""}
     assert store.get("x") is None
     with pytest.raises(SinkError, match="'abc' is not unique: abc1, abc2"):
         store.get("abc")
@@ -130,10 +130,57 @@ def test_the_run_of_an_alert_is_the_one_that_stored_it(path: str) -> None:
     fill(path, alert(2), alert(3, digest="unknown"))
     store = AlertStore(path)
     assert store.runs() == [later, RUN]
-    assert store.run_of(alert(1)["alert_id"]) == RUN
-    assert store.run_of(alert(2)["alert_id"]) == later
-    assert store.run_of(alert(3)["alert_id"]) is None
-    assert store.run_of("no such id") is None
+    of = {a["subject"]: store.run_of(a) for a in store.list_alerts()}
+    assert of == {"user-1": RUN, "user-2": later, "user-3": None}
+
+
+def test_runs_of_other_configurations_leave_each_other_alone(path: str) -> None:
+    """The same alert of another configuration is a row of its own; of the same, it stays that of the run that was
+    first.  Each can be listed and pruned without the other.
+    """
+    replay = Run("b-2", "2026-01-03T00:00:00Z", "user-fraud", "d2", "0.1.0", "", "[]")
+    for run in (RUN, replay):
+        record_run(path, run)
+    fill(path, alert(1), alert(2), run_id="run-1")
+    for _ in range(2):
+        fill(path, alert(1, digest="d2"), alert(3, digest="d2"), run_id="b-2")
+    fill(path, alert(2) | {"suppressed_repeats": 7}, run_id="b-3")
+    fill(path, {"source": "x", "offset": 1}, stream="rejects", run_id="b-2")
+    store = AlertStore(path)
+
+    def listed(run_id: str | None) -> list[str]:
+        return sorted(f"{a['subject']} {a['config_digest']}" for a in store.list_alerts(run_id=run_id))
+
+    assert listed("run-1") == ["user-1 d1", "user-2 d1"]
+    assert listed("b-2") == ["user-1 d2", "user-3 d2"]
+    assert listed(None) == ["user-1 d1", "user-1 d2", "user-2 d1", "user-3 d2"]
+    same = alert(1)["alert_id"]
+    of_run = {run_id: store.get(same, run_id) for run_id in (None, "run-1", "b-2", "b-3")}
+    assert {k: v and v["config_digest"] for k, v in of_run.items()} == {
+        None: "d2",
+        "run-1": "d1",
+        "b-2": "d2",
+        "b-3": None,
+    }
+    assert store.alerts_by_run() == {"run-1": 2, "b-2": 2}
+    assert [store.run_named(text) for text in ("run", "last")] == [RUN, replay]
+    with pytest.raises(SinkError, match="no run is called 'x'"):
+        store.run_named("x")
+    deleted = prune(path, "b-2")
+    assert {table: n for table, n in deleted.items() if n} == {"alerts": 2, "rejects": 1, "runs": 1}
+    assert listed(None) == ["user-1 d1", "user-2 d1"]
+    assert store.runs() == [RUN]
+
+
+def test_what_is_old_can_be_pruned(path: str) -> None:
+    """By event time, in all tables that have one; the runs stay."""
+    record_run(path, RUN)
+    fill(path, alert(1, 0), alert(2, 1), alert(3, 2), run_id="run-1")
+    assert prune(path, before_us=T0 + HOUR_US)["alerts"] == 1
+    assert [a["subject"] for a in AlertStore(path).list_alerts()] == ["user-3", "user-2"]
+    assert AlertStore(path).runs() == [RUN]
+    with pytest.raises(SinkError, match="there is no such file"):
+        prune(path + "x", before_us=0)
 
 
 def test_a_locked_store_is_waited_for(path: str) -> None:

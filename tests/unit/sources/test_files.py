@@ -285,3 +285,47 @@ def test_a_directory_cannot_be_followed(tmp_path: Path) -> None:
     """There is one file that grows."""
     with pytest.raises(SourceError, match="is a directory, expected a file to follow"):
         FilesSpec((str(tmp_path),), follow=True).partition_names()
+
+
+def test_a_line_that_is_being_written_is_left_for_later(tmp_path: Path) -> None:
+    """Where more is expected, a last line without its end waits for the rest, unless it is whole already."""
+    path = tmp_path / "day.jsonl"
+    for begun, read in ((b'{"a":1}\n{"a":2', 1), (b'{"a":1}\n{"a":2}', 2)):
+        path.write_bytes(begun)
+        first = FilesSpec((str(path),)).open("files")
+        first.expect_more()
+        assert len(read_all(first)) == read
+        path.write_bytes(b'{"a":1}\n{"a":2}\n{"a":3}\n')
+        second = FilesSpec((str(path),)).open("files")
+        second.expect_more()
+        second.seek(first.position())
+        assert [line for _, _, line in read_all(second)] == [b'{"a":2}', b'{"a":3}'][read - 1 :]
+    assert [line for _, _, line in read_all(opened_at_once(path, b'{"a"'))] == [b'{"a"']
+
+
+def opened_at_once(path: Path, text: bytes) -> FilesPartition:
+    path.write_bytes(text)
+    return FilesSpec((str(path),)).open("files")
+
+
+def test_files_that_are_new_are_read_wherever_they_sort(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A later reader knows which files were read to their end, whatever was added; what is not read of them is said."""
+    for day in (1, 3):
+        write(tmp_path / f"day-{day}.jsonl", f"{day}")
+    spec = FilesSpec((str(tmp_path),))
+    first = spec.open("files")
+    read_all(first)
+    write(tmp_path / "day-2.jsonl", "2")
+    write(tmp_path / "day-3.jsonl", "3", "3 more")
+    write(tmp_path / "day-4.jsonl", "4")
+    second = spec.open("files")
+    second.seek(first.position())
+    assert [line for _, _, line in read_all(second)] == [b"3 more", b"2", b"4"]
+    assert "day-2.jsonl is new, and sorts before" in caplog.text
+    write(tmp_path / "day-1.jsonl", "1", "1 more")
+    caplog.clear()
+    third = spec.open("files")
+    third.seek(second.position())
+    assert read_all(third) == []
+    assert "day-1.jsonl is not as it was" in caplog.text
+    assert "day-2" not in caplog.text
