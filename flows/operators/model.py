@@ -68,7 +68,8 @@ class Model:
         if self.calibrator is None:
             return np.minimum(np.power(10.0, -score) * self.window.chances_per_day, 1.0)
         tail = self.calibrator.tail(score)
-        return np.minimum(tail * self.window.chances_per_day, 1.0) if self.window.holds_day else tail
+        chances = self.window.chances_per_day if self.window.holds_day else 1.0
+        return np.minimum(tail * chances, 1.0) if chances > 1 else tail
 
     def learn(self, rows: Rows, score: F64, kept: Rows) -> None:
         """rows: all, with their scores.  kept: those that detectors hear; labels speak for themselves."""

@@ -88,7 +88,7 @@ class _Run:
         # Rows of a round come in the order of their subjects, as in the flow.
         at = self._rows = low + np.argsort(self._subject[low:high], kind="stable")
         time_us = table.time_us[at] if table.time_us is not None else (at + 1) * SECOND_US
-        end_us = max(int(time_us.max()), self._population.watermark_us + 1)
+        end_us = max(*time_us.tolist(), self._population.watermark_us + 1)
         rows = FeatureRows(
             _WINDOW, end_us, 0, self._subject[at], self._names[at], time_us, time_us, table.x[at],
             label=None if table.label is None else table.label[at],
