@@ -12,6 +12,7 @@ are heavier than any fit.
 Tables and series have no subjects to count: there each row counts as one, among a sample of all rows before it.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
@@ -30,6 +31,10 @@ from state.types import DAY_US, F32, F64, I64, START_OF_TIME_US, U64
 
 _KIND: Final = "calibrator"
 _VERSION: Final = 2
+_FEW: Final = 4
+"""So few scores are looked up one by one: arrays of one have the cost of arrays of twenty."""
+_INFINITE32: Final = 2.0**128 - 2.0**103
+"""What is not smaller is infinite in 32 bits."""
 _BLOCK: Final = 8_192
 """So many scores are ranked two or three times as fast by sorting them as by looking each of them up."""
 _QUARTERS: Final = 4
@@ -207,6 +212,8 @@ class Calibrator:
         if not self.ready or not len(score):
             return np.full(len(score), np.nan)
         fit = self._fit()
+        if len(score) <= _FEW:
+            return np.array([self._of_one(fit, s) for s in score.tolist()])
         with np.errstate(over="ignore"):
             below = _below(fit.ordered, score.astype(np.float32))
         p: F64 = (1.0 + fit.above[below]) / (1.0 + fit.above[0])
@@ -217,13 +224,26 @@ class Calibrator:
         p[np.isnan(score)] = np.nan
         return p
 
+    def _of_one(self, fit: "_Fit", score: float) -> float:
+        """What `tail` says of one score, to the bit."""
+        if math.isnan(score):
+            return math.nan
+        if fit.tail is not None and score > fit.tail.start:
+            p = float(fit.tail.survival(np.array([score]))[0])
+        else:
+            rounded = np.float32(score if abs(score) < _INFINITE32 else math.copysign(math.inf, score))
+            p = (1.0 + fit.above.item(fit.ordered.searchsorted(rounded))) / (1.0 + fit.above.item(0))
+        return p if p >= self.spec.floor else float(squeeze(np.array([p]), self.spec.floor)[0])
+
     def learn(self, subject: U64, score: F64, end_us: int, slides: bool = False) -> None:
         """One round's scores, (n,) float64, of these subjects; nan is passed over.  slides: see detectors.base.Rows."""
-        known = ~np.isnan(score)
         self._now_us = end_us
         if self._since_us == START_OF_TIME_US:
             self._since_us = end_us
-        self._scores.add(subject[known], score[known], end_us, slides)
+        unknown = np.isnan(score)
+        if np.count_nonzero(unknown):
+            subject, score = subject[~unknown], score[~unknown]
+        self._scores.add(subject, score, end_us, slides)
 
     def forget(self, subject: int) -> None:
         """Drops the score of one subject.  subject: the hash of its id."""
@@ -234,8 +254,10 @@ class Calibrator:
         if self._known is None or self._known_version != version:
             ordered, share = self._scores.ordered(), self.spec.tail_share
             settled = self._now_us - self._since_us >= SETTLED_US
-            people = people_among(ordered, share) if settled and self._tells_groups else np.ones(len(ordered))
-            above = np.append(np.cumsum(people[::-1])[::-1], 0.0)
+            people, above = None, np.arange(len(ordered), -1.0, -1.0)
+            if settled and self._tells_groups:
+                people = people_among(ordered, share)
+                above = np.append(np.cumsum(people[::-1])[::-1], 0.0)
             self._known = _Fit(ordered, above, fit_tail(ordered, share, people) if self._fitted else None)
             self._known_version = version
         return self._known

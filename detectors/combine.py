@@ -1,5 +1,6 @@
 """Evidence of several detectors as one tail probability, however they depend on each other."""
 
+import math
 from enum import StrEnum
 from typing import Final
 
@@ -8,6 +9,8 @@ import numpy as np
 from state.types import F64
 
 _ANY_DEPENDENCE: Final = float(np.e)
+_FEW: Final = 7
+"""So few are added up in their order, however many rows there are; numpy adds more of one row in pairs."""
 
 
 class Combination(StrEnum):
@@ -44,6 +47,8 @@ def combine(p: F64, weights: F64, rule: Combination = Combination.HARMONIC) -> F
     Geometric: Vovk & Wang 2020, "Combining p-values via averaging": e times the geometric mean is a tail probability
     under any dependence.  A single opinion stays as it is.
     """
+    if p.shape[1] == 1 and len(p) <= _FEW:
+        return np.array([_combined(p[:, 0].tolist(), weights.tolist(), rule)])
     known = ~np.isnan(p)
     weight = np.where(known, weights[:, None], 0.0)
     total = weight.sum(axis=0)
@@ -54,3 +59,20 @@ def combine(p: F64, weights: F64, rule: Combination = Combination.HARMONIC) -> F
             return np.minimum(mean * np.where(known.sum(axis=0) > 1, _ANY_DEPENDENCE, 1.0), 1.0)
         odds = np.where(weight > 0, weights[:, None] / p, 0.0).sum(axis=0)
         return np.minimum(total / odds, 1.0)
+
+
+def _combined(p: list[float], weights: list[float], rule: Combination) -> float:
+    """What `combine` says of one row, to the bit."""
+    total = above = 0.0
+    count = 0
+    # Not sum(), which does not add one after another.
+    for one, weight in zip(p, weights, strict=True):
+        if one == one:
+            count += 1
+            total += weight
+            above += weight * float(np.log(one)) if rule is Combination.GEOMETRIC else weight / one
+    if not count:
+        return math.nan
+    if rule is Combination.GEOMETRIC:
+        return min(float(np.exp(above / total)) * (_ANY_DEPENDENCE if count > 1 else 1.0), 1.0)
+    return min(total / above, 1.0)

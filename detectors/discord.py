@@ -10,15 +10,17 @@ The distance, averaged over the last rows, is compared with its own long past as
 Sequences are compared as they are, without standardising each: a flat series that goes on at another level is news.
 """
 
+import math
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from detectors.base import DetectorSpec, FeatureInfo, Rows, Scope
+from detectors.base import DetectorSpec, FeatureInfo, Scope
 from detectors.limits import require, require_features
-from detectors.rolling_base import Averages, Rolling
-from state.types import F64, I32
+from detectors.rolling_base import Averages, Cell, Rolling
+from state.types import F64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,17 @@ class DiscordSpec(DetectorSpec):
 
 
 class Discord(Rolling):
-    """Watches distances of sequences.  A feature's direction does not matter: what is new is odd."""
+    """Watches distances of sequences.  A feature's direction does not matter: what is new is odd.  Usual is what
+    followed the most similar of the past's beginnings.
+    """
 
     KIND: ClassVar[str] = "discord"
+    FEW: ClassVar[int] = sys.maxsize
+    """Each is compared with all of its past: that they go one by one is no cost."""
+    DIRECTED: ClassVar[bool] = False
 
     def __init__(self, spec: DiscordSpec, features: tuple[FeatureInfo, ...]) -> None:
         self.spec = spec
-        self._came: F64 = np.empty((0, len(features)))
         size = spec.remember + 2 * spec.length - 2
         columns = {
             "past": (np.float64, (len(features), size), 0.0),  # the latest value last
@@ -79,28 +85,17 @@ class Discord(Rolling):
         }
         super().__init__(features, Averages(spec.short_rows, spec.long_rows, spec.warmup), columns)
 
-    def typical(self, rows: Rows) -> F64:
-        """(n, F) float64: what followed the most similar of the past's beginnings, in original units."""
-        self.ask(rows)
-        usual = self._came.copy()
-        usual[:, self.logs] = np.expm1(usual[:, self.logs])
-        return usual
+    def _watch(self, cell: Cell) -> None:
+        cell.watched = cell.typical = math.nan
+        if not (cell.new or math.isnan(cell.value)):
+            held = self.columns["held"].item(cell.at, cell.feature)
+            cell.watched, cell.typical = self._nearest(self.columns["past"][cell.at, cell.feature], held, cell.value)
 
-    def _odd(self, z: F64) -> F64:
-        """Any z: what is more usual than usual is no odder than that."""
-        return z
-
-    def _watched(self, rows: Rows, slot: I32) -> F64:
-        """Nan as well while there are fewer than `ready` sequences."""
-        value = self.values(rows)
-        out, self._came = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
-        for row, at in enumerate(slot.tolist()):
-            if at < self.columns.size:
-                past, held = self.columns["past"][at], self.columns["held"][at]
-                for feature in np.flatnonzero(~np.isnan(value[row])).tolist():
-                    found = self._nearest(past[feature], int(held[feature]), value[row, feature])
-                    out[row, feature], self._came[row, feature] = found
-        return out
+    def _keep(self, cell: Cell) -> None:
+        past = self.columns["past"][cell.at, cell.feature]
+        past[:-1] = past[1:]
+        past[-1] = cell.value
+        self.columns["held"][cell.at, cell.feature] += 1
 
     def _nearest(self, past: F64, held: int, value: float) -> tuple[float, float]:
         """The distance, and what followed when the values before this one were nearest; nan while there are too few."""
@@ -109,18 +104,14 @@ class Discord(Rolling):
         count = size - 2 * length + 2 - first  # sequences that end before the latest one begins
         if count < self.spec.ready:
             return np.nan, np.nan
-        now = np.append(past[size - length + 1 :], value)
-        apart = np.ndarray((count, length), np.float64, past, first * 8, (8, 8)) - now
-        square = np.einsum("ij,ij->i", apart, apart)
+        # Row by row of the sequences, and not sequence by sequence: what is added up stays in the nearest cache.
+        before = np.zeros(count)
+        for i, now in enumerate(past[size - length + 1 :].tolist()):
+            apart = past[first + i : first + i + count] - now
+            before += np.multiply(apart, apart, out=apart)
+        nearest = int(before.argmin())
+        apart = past[first + length - 1 : first + length - 1 + count] - value
+        before += np.multiply(apart, apart, out=apart)
         k = self.spec.neighbours - 1
-        nearest = int((square - apart[:, -1] ** 2).argmin())
-        return float(np.partition(square, k)[k] ** 0.5), float(past[first + nearest + length - 1])
-
-    def _remember(self, rows: Rows, slot: I32) -> None:
-        value = self.values(rows)
-        for row, at in enumerate(slot.tolist()):
-            past = self.columns["past"][at]
-            for feature in np.flatnonzero(~np.isnan(value[row])).tolist():
-                past[feature, :-1] = past[feature, 1:]
-                past[feature, -1] = value[row, feature]
-                self.columns["held"][at, feature] += 1
+        before.partition(k)
+        return math.sqrt(before.item(k)), past.item(first + nearest + length - 1)

@@ -1,5 +1,6 @@
 """A guard in front of each detector: what it does wrong harms it alone, and is told."""
 
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,8 @@ _LOOK_ROWS: Final = 2_000
 """Rows over which cost is averaged."""
 _PATIENCE: Final = 3
 """Rounds in a row in which a detector may fail; then it is off for good."""
+_FEW: Final = 4
+"""So few values are looked at one by one."""
 _FATAL: Final = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
 
 
@@ -49,18 +52,42 @@ class Guard:
         """Whether it is to be asked for some of the subjects only."""
         self._looked_s, self._looked_rows = 0.0, 0
         self._faults: list[Fault] = []
+        self._call = ""
+        """What it was asked last."""
         self.spent_s = 0.0
         """CPU seconds that it took in this process."""
 
     def array(self, call: str, ask: Callable[[], Any], shape: tuple[int, ...], otherwise: float) -> F64:
         """What ask() returns, float64 of this shape and finite or nan; else an array of `otherwise`."""
-        given = self._asked(call, ask)
-        if given is not None:
-            seen = _unlike(given[0], shape)
-            if not seen:
-                return given[0]
-            self._faults.append(Fault(call, f"returned {seen}, expected float64 of shape {shape}"))
-        return np.full(shape, otherwise)
+        return self.arrays((call, ask, shape, otherwise))[0]
+
+    def arrays(
+        self,
+        *asks: tuple[str, Callable[[], Any], tuple[int, ...], float],
+        then: tuple[str, Callable[[], None]] | None = None,
+    ) -> list[F64]:
+        """What several questions are answered, each as `array` has it; `then` has no answer, and follows if all were
+        answered well.  budget_s is for all of it.
+        """
+        answers: list[F64] = []
+
+        def work() -> None:
+            for self._call, ask, shape, _ in asks:
+                given = ask()
+                seen = _unlike(given, shape)
+                if seen:
+                    detail = f"returned {seen}, expected float64 of shape {shape}"
+                    self._faults.append(Fault(self._call, detail))
+                    return
+                answers.append(given)
+            if then is not None:
+                self._call, tell = then
+                tell()
+
+        self._asked("", work)
+        if len(answers) < len(asks):
+            answers += [np.full(shape, otherwise) for _, _, shape, otherwise in asks[len(answers) :]]
+        return answers
 
     def value(self, call: str, ask: Callable[[], Any], kind: type[T]) -> T | None:
         """What ask() returns, of this kind; None where it has nothing to say, or says something else."""
@@ -86,13 +113,14 @@ class Guard:
         # After a fault it is left alone until the round is over: its state may be half of something.
         if self._off or self._faults:
             return None
+        self._call = call
         started_ns = time.thread_time_ns()
         try:
             return (call_within(self._budget_s, ask),)
         except _FATAL:
             raise
         except BaseException as error:
-            self._faults.append(Fault(call, _described(error)))
+            self._faults.append(Fault(self._call, _described(error)))
             return None
         finally:
             if call != "snapshot":  # how often state is saved says nothing about rows
@@ -127,11 +155,13 @@ class Guard:
         detector can do; a round in which it was not told to learn says nothing of how it learns.
         """
         self._look_at_cost(rows)
-        if any(f.call != "cost" for f in self._faults):
+        if self._faults and any(f.call != "cost" for f in self._faults):
             self._failed += 1
         elif whole:
             self._failed = 0
         self._off = self._off or self._failed >= _PATIENCE
+        if not self._faults:
+            return []
         told, self._faults = [Fault(f.call, f.detail, self._off) for f in self._faults], []
         return told
 
@@ -146,7 +176,8 @@ def _unlike(given: Any, shape: tuple[int, ...]) -> str:
         return f"a {type(given).__name__}"
     if given.shape != shape or given.dtype != np.float64:
         return f"{given.dtype} of shape {given.shape}"
-    return "infinite values" if np.isinf(given).any() else ""
+    infinite = any(map(math.isinf, given.flat)) if given.size <= _FEW else np.isinf(given).any()
+    return "infinite values" if infinite else ""
 
 
 def _described(error: BaseException) -> str:

@@ -7,6 +7,7 @@ Unlike `history_baseline` it remembers thousands of rows, knows no other
 subjects, and counts distances, not evidence: calibration makes them probabilities.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from detectors.base import DetectorSpec, FeatureInfo, Rows, Scope
 from detectors.limits import require, require_features
-from detectors.rolling_base import Averages, Rolling
+from detectors.rolling_base import Averages, Cell, Rolling
 from state.types import F64, I32
 
 
@@ -64,13 +65,17 @@ class RollingDeviation(Rolling):
         self.spec = spec
         averages = Averages(spec.short_rows, spec.long_rows, spec.warmup, spec.winsor)
         super().__init__(features, averages, {"last": (np.float64, (len(features),), np.nan)})
+        if spec.difference:  # differences of logarithms are no differences of values
+            self.back = self.back[:0]
 
-    def typical(self, rows: Rows) -> F64:
-        """(n, F) float64: the long average, in original units; of the differences with `difference`."""
-        usual = self.usual(rows)
-        if not self.spec.difference:
-            usual[:, self.logs] = np.expm1(usual[:, self.logs])
-        return usual
+    def _watch(self, cell: Cell) -> None:
+        cell.watched = cell.value
+        if self.spec.difference:
+            cell.watched -= math.nan if cell.new else self.columns["last"].item(cell.at, cell.feature)
+
+    def _keep(self, cell: Cell) -> None:
+        if self.spec.difference:
+            self.columns["last"][cell.at, cell.feature] = cell.value
 
     def _watched(self, rows: Rows, slot: I32) -> F64:
         """Nan as well where there is no row before it to differ from."""

@@ -6,6 +6,7 @@ watched; plain averages until they hold that many rows.  What is watched is a de
 (`detectors.discord`).
 """
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -38,6 +39,37 @@ class _Asked:
     odd: F64 | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Cell:
+    """One row's value of one feature, and what is known of that series before it is learned.
+
+    at: the slot.  new: whether it was never seen.  time_us: event time.  value: on its natural scale, nan for none.
+    watched, held, short, mean, var: as above.  typical: the usual value, on the natural scale.  odd: the distance.
+    """
+
+    at: int
+    feature: int
+    new: bool
+    time_us: int
+    value: float
+    held: int
+    short: float
+    mean: float
+    var: float
+    watched: float = math.nan
+    typical: float = math.nan
+    odd: float = math.nan
+
+
+@dataclass(slots=True, eq=False)
+class _Looked:
+    """Few rows, their cells row by row, and (n, F) these cells' distances."""
+
+    rows: Rows
+    cells: list[Cell]
+    odd: F64
+
+
 @dataclass(frozen=True, slots=True)
 class Averages:
     """short_rows, long_rows: of the averages.  warmup: rows before the first score.  winsor: standard deviations to
@@ -54,16 +86,23 @@ class Rolling(SubjectDetector):
     """Score: that of the feature that is furthest out, in standard deviations of its own past."""
 
     KIND: ClassVar[str]
+    FEW: ClassVar[int] = 4
+    """So few cells go one by one: arrays of one value cost as much as arrays of fifty."""
+    DIRECTED: ClassVar[bool] = True
+    """Whether distances count on a feature's suspicious side alone; else any count, and what is watched has no side."""
 
     def __init__(self, features: tuple[FeatureInfo, ...], averages: Averages, columns: Columns) -> None:
         """columns: what `_watched` needs to know, beside the averages."""
         self.features = features
         self.averages = averages
-        self.logs = log_columns(features)
+        self.logs = self.back = log_columns(features)
+        """back: columns whose usual values are told in other units than they are kept in."""
+        self._logged = frozenset(self.logs.tolist())
         both = np.array([f.direction is Direction.BOTH for f in features])
         self.up = both | [f.direction is Direction.HIGH for f in features]
         self.down = both | [f.direction is Direction.LOW for f in features]
         self._asked: _Asked | None = None
+        self._looked: _Looked | None = None
         width = (len(features),)
         self.columns = SlotColumns(
             {
@@ -76,11 +115,25 @@ class Rolling(SubjectDetector):
         )
 
     @abstractmethod
+    def _watch(self, cell: Cell) -> None:
+        """Sets what is watched, and the usual value where it is not the long average."""
+
+    @abstractmethod
+    def _keep(self, cell: Cell) -> None:
+        """Takes a cell with a value into the columns of its own, which have room for its slot."""
+
     def _watched(self, rows: Rows, slot: I32) -> F64:
-        """(n, F) what is watched; nan where there is nothing yet."""
+        """(n, F) what is watched, of more than FEW cells at once; nan where there is nothing yet."""
+        raise NotImplementedError
 
     def _remember(self, rows: Rows, slot: I32) -> None:
-        """Takes the rows into the columns of its own, which have room for these slots."""
+        """Takes more than FEW cells at once into the columns of its own, which have room for their slots."""
+        raise NotImplementedError
+
+    def _usual(self, rows: Rows) -> F64:
+        """(n, F) usual values on the natural scale, of more than FEW cells at once."""
+        asked = self.ask(rows)
+        return np.where(asked.held < self.averages.warmup, np.nan, asked.mean)
 
     def values(self, rows: Rows) -> F64:
         """(n, F) values on their natural scale; nan where there is no finite one."""
@@ -101,16 +154,67 @@ class Rolling(SubjectDetector):
     def score(self, rows: Rows) -> F64:
         """(n,) float64; nan in a series' first `warmup` rows, and for rows without a value."""
         z = self._distances(rows)
-        return np.fmax.reduce(z, axis=1) if len(z) else np.empty(0)
+        return z[:, 0] if z.shape[1] == 1 else np.fmax.reduce(z, axis=1)
 
     def explain(self, rows: Rows) -> F64:
         """(n, F): each feature's distance in standard deviations."""
         return np.fmax(self._distances(rows), 0.0)
 
-    def usual(self, rows: Rows) -> F64:
-        """(n, F) float64: the long average of what is watched, nan in warm-up."""
-        asked = self.ask(rows)
-        return np.where(asked.held < self.averages.warmup, np.nan, asked.mean)
+    def typical(self, rows: Rows) -> F64:
+        """(n, F) float64: the usual values, in original units."""
+        looked = self._look(rows)
+        if looked is None:
+            usual = self._usual(rows)
+        else:
+            usual = np.array([c.typical for c in looked.cells]).reshape(looked.odd.shape)
+        if len(self.back):
+            usual[:, self.back] = np.expm1(usual[:, self.back])
+        return usual
+
+    def cells(self, rows: Rows) -> list[Cell]:
+        """What is known of at most FEW cells before they are learned, row by row."""
+        looked = self._look(rows)
+        return [] if looked is None else looked.cells
+
+    def _look(self, rows: Rows) -> _Looked | None:
+        """None where there are more than FEW cells.  Once for all calls of a round."""
+        looked = self._looked
+        if looked is not None and looked.rows is rows:
+            return looked
+        if rows.x.size > self.FEW:
+            return None
+        cells = [
+            self._cell(at, feature, time_us, value)
+            for at, time_us, values in zip(slots_of(rows).tolist(), rows.stop_us.tolist(), rows.x.tolist(), strict=True)
+            for feature, value in enumerate(values)
+        ]
+        odd = np.array([c.odd for c in cells], np.float64).reshape(rows.x.shape)
+        self._looked = looked = _Looked(rows, cells, odd)
+        return looked
+
+    def _cell(self, at: int, feature: int, time_us: int, value: float) -> Cell:
+        columns, new = self.columns, at >= self.columns.size
+        if feature in self._logged:
+            value = float(np.log(max(value, 0.0) + 1.0))
+        if not abs(value) < _HUGE:
+            value = math.nan
+        if new:
+            cell = Cell(at, feature, new, time_us, value, 0, 0.0, 0.0, 0.0)
+        else:
+            held, short = columns["rows"].item(at, feature), columns["short"].item(at, feature)
+            mean, var = columns["mean"].item(at, feature), columns["var"].item(at, feature)
+            cell = Cell(at, feature, new, time_us, value, held, short, mean, var)
+        warm = cell.held >= self.averages.warmup
+        cell.typical = cell.mean if warm else math.nan
+        self._watch(cell)
+        if warm:
+            now = cell.short + _weight(cell.held, self.averages.short_rows) * (cell.watched - cell.short)
+            z = (now - cell.mean) / _deviation(cell.mean, cell.var)
+            if self.DIRECTED:
+                up, down = z if self.up[feature] else 0.0, -z if self.down[feature] else 0.0
+                z = max(up, down) + 0.0 * z
+            cell.odd = z
+        return cell
 
     def ask(self, rows: Rows) -> "_Asked":
         """What is known of the rows' subjects before they are learned; once for all calls of a round."""
@@ -122,48 +226,71 @@ class Rolling(SubjectDetector):
 
     def _distances(self, rows: Rows) -> F64:
         """(n, F); nan where there is nothing to compare, or nothing to compare with."""
+        looked = self._look(rows)
+        if looked is not None:
+            return looked.odd
         asked = self.ask(rows)
         if asked.odd is None:
-            short = asked.short + self._weight(asked.held, self.averages.short_rows) * (asked.value - asked.short)
-            z = (short - asked.mean) / _deviation(asked.mean, asked.var)
+            short = asked.short + _weights(asked.held, self.averages.short_rows) * (asked.value - asked.short)
+            z = (short - asked.mean) / _deviations(asked.mean, asked.var)
             z[asked.held < self.averages.warmup] = np.nan
-            asked.odd = self._odd(z)
+            if self.DIRECTED:
+                z = np.maximum(np.where(self.up, z, 0.0), np.where(self.down, -z, 0.0)) + 0.0 * z
+            asked.odd = z
         return asked.odd
-
-    def _odd(self, z: F64) -> F64:
-        """(n, F) how odd standard deviations from the mean are: on the unsuspicious side they count as none."""
-        return np.maximum(np.where(self.up, z, 0.0), np.where(self.down, -z, 0.0)) + 0.0 * z
-
-    @staticmethod
-    def _weight(rows: I64, most: float) -> F64:
-        """Of a new row in an average over `most` rows that holds `rows`."""
-        return np.maximum(1.0 / (rows + 1.0), 1.0 / most)
 
     def learn(self, rows: Rows) -> None:
         """One value per subject and feature; nan is passed over."""
         if not len(rows):
             return
-        slot, averages, asked = slots_of(rows), self.averages, self.ask(rows)
-        self._asked = None
-        self.columns.grow(int(slot.max()) + 1)
+        looked, slot = self._look(rows), slots_of(rows)
+        if looked is not None:
+            self.columns.grow(max(c.at for c in looked.cells) + 1)
+            for cell in looked.cells:
+                self._learn_cell(cell)
+        else:
+            asked = self.ask(rows)
+            self.columns.grow(int(slot.max()) + 1)
+            self._learn_all(asked, slot)
+            self._remember(rows, slot)
+            self.columns.touch(slot)
+        self._asked = self._looked = None
+
+    def _learn_cell(self, cell: Cell) -> None:
+        """What `learn` does with many, to the bit."""
+        averages, at = self.averages, (cell.at, cell.feature)
+        self.columns.touch(cell.at)
+        if not math.isnan(cell.watched):
+            delta = cell.watched - cell.mean
+            if averages.winsor and cell.held >= averages.warmup:
+                reach = averages.winsor * _deviation(cell.mean, cell.var)
+                delta = min(max(delta, -reach), reach)
+            weight = _weight(cell.held, averages.long_rows)
+            self.columns["var"][at] = (1 - weight) * (cell.var + weight * delta * delta)
+            self.columns["mean"][at] = cell.mean + weight * delta
+            short = _weight(cell.held, averages.short_rows)
+            self.columns["short"][at] = cell.short + short * (cell.watched - cell.short)
+            self.columns["rows"][at] = cell.held + 1
+        if not math.isnan(cell.value):
+            self._keep(cell)
+
+    def _learn_all(self, asked: _Asked, slot: I32) -> None:
         value, held, mean, var, last_short = asked.value, asked.held, asked.mean, asked.var, asked.short
-        known = ~np.isnan(value)
+        averages, known = self.averages, ~np.isnan(value)
         delta = np.where(known, value - mean, 0.0)
         if averages.winsor:
-            reach = averages.winsor * _deviation(mean, var)
+            reach = averages.winsor * _deviations(mean, var)
             delta = np.where(held >= averages.warmup, np.clip(delta, -reach, reach), delta)
-        weight = np.where(known, self._weight(held, averages.long_rows), 0.0)
-        short = np.where(known, self._weight(held, averages.short_rows), 0.0)
+        weight = np.where(known, _weights(held, averages.long_rows), 0.0)
+        short = np.where(known, _weights(held, averages.short_rows), 0.0)
         self.columns["var"][slot] = (1 - weight) * (var + weight * delta * delta)
         self.columns["mean"][slot] = mean + weight * delta
         self.columns["short"][slot] = last_short + short * np.where(known, value - last_short, 0.0)
         self.columns["rows"][slot] = held + known
-        self._remember(rows, slot)
-        self.columns.touch(slot)
 
     def forget(self, slots: I64) -> None:
         """Start these slots afresh."""
-        self._asked = None
+        self._asked = self._looked = None
         self.columns.reset(slots)
 
     def snapshot(self) -> bytes:
@@ -178,8 +305,21 @@ class Rolling(SubjectDetector):
             raise SnapshotError(f"{self.KIND}: saved for features {meta['features']}, configured {names}")
 
 
-def _deviation(mean: F64, var: F64) -> F64:
+def _weights(rows: I64, most: float) -> F64:
+    """Of a new row in an average over `most` rows that holds `rows`."""
+    return np.maximum(1.0 / (rows + 1.0), 1.0 / most)
+
+
+def _weight(rows: int, most: float) -> float:
+    return max(1.0 / (rows + 1.0), 1.0 / most)
+
+
+def _deviations(mean: F64, var: F64) -> F64:
     return np.maximum(np.sqrt(var), _FLOOR * (1.0 + np.abs(mean)))
+
+
+def _deviation(mean: float, var: float) -> float:
+    return max(math.sqrt(var), _FLOOR * (1.0 + abs(mean)))
 
 
 def slots_of(rows: Rows) -> I32:

@@ -37,38 +37,46 @@ class Sample:
     count: rows that can be read.  version: changes when they do, so that what is computed from them can be kept.
     """
 
-    __slots__ = ("_data", "_entered", "_ordered", "_pending", "_turn", "count", "version", "width")
+    __slots__ = ("_data", "_entered", "_ordered", "_pending", "_pending_rows", "_turn", "count", "version", "width")
 
     def __init__(self, width: int, remember: int) -> None:
         self.width = width
         self.count = 0
         self.version = 0
         self._data: F32 = np.empty((width, remember), np.float32)
-        self._pending: list[F32] = []
+        self._pending: list[F64 | F32] = []
+        self._pending_rows = 0
         self._entered = 0
         self._turn = 0
         self._ordered: tuple[F32, I64] | None = None
 
     def add(self, x: F64) -> None:
         """x: (n, width) float64, one round.  Work is O(min(n, remember))."""
-        if not len(x):
+        rows = len(x)
+        if rows > 1:
+            remember = self._data.shape[1]
+            room = remember - self.count - self._pending_rows
+            wanted = max(remember // _ROUND_SHARE, room, 1)
+            if wanted < rows:
+                x, rows = x[evenly(rows, wanted, self._turn)], wanted
+        elif not rows:
             return
-        remember = self._data.shape[1]
-        waiting = sum(map(len, self._pending))
-        room = remember - self.count - waiting
-        chosen = evenly(len(x), max(remember // _ROUND_SHARE, room, 1), self._turn)
         self._turn += 1
-        with np.errstate(over="ignore"):
-            rows = (x if len(chosen) == len(x) else x[chosen]).astype(np.float32)
-        rows[np.isinf(rows)] = np.nan
-        self._pending.append(rows)
-        waiting += len(chosen)
-        if waiting * _REFRESH_SHARE >= self.count:
+        self._pending.append(x)
+        self._pending_rows += rows
+        if self._pending_rows * _REFRESH_SHARE >= self.count:
             self._flush()
 
+    def _waiting(self) -> F32:
+        """(waiting, width) the rows that wait."""
+        with np.errstate(over="ignore"):
+            rows = np.concatenate([np.empty((0, self.width), np.float32), *self._pending], dtype=np.float32)
+        rows[np.isinf(rows)] = np.nan
+        return rows
+
     def _flush(self) -> None:
-        rows = np.concatenate(self._pending)[-self._data.shape[1] :]
-        self._pending = []
+        rows = self._waiting()[-self._data.shape[1] :]
+        self._pending, self._pending_rows = [], 0
         fill = min(len(rows), self._data.shape[1] - self.count)
         self._data[:, self.count : self.count + fill] = rows[:fill].T
         self.count += fill
@@ -107,9 +115,8 @@ class Sample:
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Numbers and arrays for `state.snapshot.pack`; `resume` takes them back."""
-        waiting = np.concatenate(self._pending) if self._pending else np.empty((0, self.width), np.float32)
         meta = {"entered": self._entered, "turn": self._turn, "version": self.version, "remember": self._data.shape[1]}
-        return meta, {"sample": self._data[:, : self.count], "waiting": waiting}
+        return meta, {"sample": self._data[:, : self.count], "waiting": self._waiting()}
 
     @classmethod
     def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -120,6 +127,7 @@ class Sample:
         sample._data[:, : sample.count] = kept
         sample._entered, sample._turn, sample.version = int(meta["entered"]), int(meta["turn"]), int(meta["version"])
         sample._pending = [arrays["waiting"]] if len(arrays["waiting"]) else []
+        sample._pending_rows = len(arrays["waiting"])
         return sample
 
     def with_columns(self, columns: I64) -> Self:

@@ -7,6 +7,7 @@ values.
 Times are event times in UTC: the end of a row's window.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from detectors.base import DetectorSpec, FeatureInfo, Rows, Scope
 from detectors.limits import require, require_features
-from detectors.rolling_base import Averages, Rolling, slots_of
+from detectors.rolling_base import Averages, Cell, Rolling, slots_of
 from state.types import F64, HOUR_US, I32, I64, MINUTE_US, Bool
 
 
@@ -82,10 +83,28 @@ class SeasonalDeviation(Rolling):
         }
         super().__init__(features, Averages(spec.short_rows, spec.long_rows, spec.warmup), columns)
 
-    def typical(self, rows: Rows) -> F64:
-        """(n, F) float64: the usual values at the rows' times, in original units."""
+    def _watch(self, cell: Cell) -> None:
+        cell.typical = math.nan
+        if not cell.new:
+            time = cell.time_us // self._part_us
+            at, part = (cell.at, cell.feature), time % self._parts
+            visits = self.columns["visits"].item(*at, part) - (self.columns["at"].item(*at) == time)
+            if visits >= self.spec.visits:
+                cell.typical = self.columns["average"].item(*at, part)
+        cell.watched = cell.value - cell.typical
+
+    def _keep(self, cell: Cell) -> None:
+        at, time = (cell.at, cell.feature), cell.time_us // self._part_us
+        place = *at, time % self._parts
+        average, visits, held = (self.columns[name] for name in ("average", "visits", "held"))
+        visits[place] += self.columns["at"].item(*at) != time
+        held[place] += 1
+        weight = max(1.0, visits.item(place) / self.spec.remember) / held.item(place)
+        average[place] += min(weight, 1.0) * (cell.value - average.item(place))
+        self.columns["at"][at] = time
+
+    def _usual(self, rows: Rows) -> F64:
         usual, seen = self._usual_now(rows, slots_of(rows))
-        usual[:, self.logs] = np.expm1(usual[:, self.logs])
         return np.where(seen, usual, np.nan)
 
     def _watched(self, rows: Rows, slot: I32) -> F64:

@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.features.hashing import mix
-from state.types import DAY_US, F32, F64, I64, U64, Bool
+from detectors.features.hashing import mix, mix_one
+from state.types import DAY_US, F32, F64, I64, START_OF_TIME_US, U64, Bool
 
 _REFRESH: Final = 16
 """Small rounds wait until they are one part in so many of what there is."""
@@ -28,6 +28,7 @@ class SubjectSample:
 
     __slots__ = (
         "_key",
+        "_oldest_us",
         "_past",
         "_past_next",
         "_past_rows",
@@ -49,6 +50,8 @@ class SubjectSample:
         self._past: F32 = np.empty((width, min(LEAST, remember)), np.float32)
         self._past_rows = 0
         self._past_next = 0
+        self._oldest_us = START_OF_TIME_US
+        """Nobody was seen last before this time."""
         self._waiting: list[tuple[U64, F64, int, bool]] = []
         """Small rounds that are not in yet."""
 
@@ -114,7 +117,10 @@ class SubjectSample:
             self._add(subject, x, end_us, slides)
 
     def _add(self, subject: U64, x: F64, end_us: int, slides: bool) -> None:
-        self._retire(self._seen_us <= end_us - DAY_US)
+        if self._oldest_us <= end_us - DAY_US:
+            self._retire(end_us)
+        if len(subject) == 1 and not slides and self._renew(subject, x, end_us):
+            return
         few = self.wants(subject)
         if not len(few):
             return
@@ -142,12 +148,29 @@ class SubjectSample:
             self._leave(self._seen_us < end_us)
         self.version += 1
 
-    def _retire(self, gone: Bool) -> None:
+    def _renew(self, subject: U64, x: F64, end_us: int) -> bool:
+        """The new row of one subject in the place of that of the same day; False where there is none."""
+        key = mix_one(int(subject[0]))
+        at = int(self._key.searchsorted(np.uint64(key)))
+        if at == len(self._key) or self._key.item(at) != key or _day(self._seen_us.item(at)) != _day(end_us):
+            return False
+        if self.width:
+            with np.errstate(over="ignore"):
+                row = x[0].astype(np.float32)
+            row[np.isinf(row)] = np.nan
+            self._row[:, at] = row
+        self._seen_us[at] = end_us
+        self.version += 1
+        return True
+
+    def _retire(self, end_us: int) -> None:
         """Subjects that were not seen for a day leave."""
+        gone = self._seen_us <= end_us - DAY_US
         if gone.any():
             if len(self._key) < self._past.shape[1]:
                 self._keep(self._row[:, gone])
             self._leave(gone)
+        self._oldest_us = int(self._seen_us.min(initial=end_us))
 
     def forget(self, subject: int) -> None:
         """A subject leaves, and is not kept as of an earlier day; rows of earlier days say not whose they are."""

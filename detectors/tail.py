@@ -85,8 +85,12 @@ def fit_tail(ordered: F32, share: float, weight: F64 | None = None, usual: float
         return None
     slope, level = _slopes()
     # Weight at or above each score, to which the last one adds nothing: with weights of 1, numpy's linear quantile.
-    above = np.arange(n - 1, -1, -1.0) if weight is None else total - np.cumsum(weight)
-    quantile = np.interp(share * level * (total - 1), above[::-1], ordered[::-1].astype(np.float64))
+    if weight is None:
+        ordered = ordered[-math.ceil(share * (n - 1)) - 2 :]
+        above = np.arange(float(len(ordered)))
+    else:
+        above = (total - np.cumsum(weight))[::-1]
+    quantile = np.interp(share * level * (total - 1), above, ordered[::-1].astype(np.float64))
     if not np.isfinite(quantile).all() or quantile[-1] <= quantile[0]:
         return None
     size = total * share * -np.diff(level)

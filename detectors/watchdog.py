@@ -8,6 +8,7 @@ before every bytecode, for ever (CPython 3.11).
 """
 
 import ctypes
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -28,61 +29,57 @@ def call_within(budget_s: float, work: Callable[[], T]) -> T:
     """
     if not budget_s:
         return work()
-    thread = threading.get_ident()
-    _WATCHDOG.begin(thread, budget_s)
+    call = _WATCHDOG.begin(budget_s)
     try:
         try:
             result = work()
         except OvertimeError:
             raise
         except BaseException:
-            _WATCHDOG.end(thread)
+            _WATCHDOG.end(call)
             raise
-        _WATCHDOG.end(thread)
+        _WATCHDOG.end(call)
         return result
     except OvertimeError:
-        _WATCHDOG.forget(thread)
         raise OvertimeError(f"took longer than {budget_s:g} s") from None
 
 
 class _Watchdog:
+    """Each call has a number of its own. Whoever takes it out of the table, its thread or the watchdog's, has decided
+    whether it was late: taking out is one step, so that no lock is needed twice a call.
+    """
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._until_s: dict[int, float] = {}
-        self._late: set[int] = set()
+        self._numbers = itertools.count()
+        self._calls: dict[int, tuple[int, float]] = {}
+        """Number -> thread, and until when."""
         self._watching = False
 
-    def begin(self, thread: int, budget_s: float) -> None:
-        with self._lock:
-            self._until_s[thread] = time.monotonic() + budget_s
-            if not self._watching:
-                self._watching = True
-                threading.Thread(target=self._watch, name="driftnet-watchdog", daemon=True).start()
+    def begin(self, budget_s: float) -> int:
+        """The number of a call that begins now."""
+        call = next(self._numbers)
+        self._calls[call] = threading.get_ident(), time.monotonic() + budget_s
+        if not self._watching:
+            with self._lock:
+                if not self._watching:
+                    self._watching = True
+                    threading.Thread(target=self._watch, name="driftnet-watchdog", daemon=True).start()
+        return call
 
-    def end(self, thread: int) -> None:
+    def end(self, call: int) -> None:
         """The work is done.  Raises OvertimeError when that was too late."""
-        with self._lock:
-            self._until_s.pop(thread, None)
-            late = thread in self._late
-        if late:
+        if self._calls.pop(call, None) is None:
             for _ in range(_ARRIVAL_MS):  # the error is on its way
                 time.sleep(0.001)
             raise OvertimeError  # it had come, and the code swallowed it
-
-    def forget(self, thread: int) -> None:
-        """The error has come."""
-        with self._lock:
-            self._until_s.pop(thread, None)
-            self._late.discard(thread)
 
     def _watch(self) -> None:
         while True:
             time.sleep(_TICK_S)
             now_s = time.monotonic()
-            with self._lock:
-                for thread in [t for t, until_s in self._until_s.items() if now_s > until_s]:
-                    del self._until_s[thread]
-                    self._late.add(thread)
+            for call, (thread, until_s) in self._calls.copy().items():
+                if now_s > until_s and self._calls.pop(call, None) is not None:
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(OvertimeError))
 
 

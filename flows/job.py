@@ -71,9 +71,9 @@ class WindowFeatures:
 
 @dataclass(frozen=True, slots=True)
 class DetectorUse:
-    """One detector on some windows.  features: empty for all of each window's.  budget_s: how long one call of it may
-    take; 0 for as long as it likes.  cost_us: CPU per row, on average; 0 for any.  memory_bytes: of a cohort's model as
-    it is saved; 0 for any.
+    """One detector on some windows.  features: empty for all of each window's.  budget_s: how long one call of it (in
+    scope SUBJECT: a round's calls) may take; 0 for as long as it likes.  cost_us: CPU per row, on average; 0 for any.
+    memory_bytes: of a cohort's model as it is saved; 0 for any.
     """
 
     name: str

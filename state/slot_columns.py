@@ -82,8 +82,8 @@ class SlotColumns:
         self._touched = np.concatenate([self._touched, np.zeros(more, np.bool_)])
         self._since = np.concatenate([self._since, np.zeros(more, np.bool_)])
 
-    def touch(self, slots: NDArray[Any]) -> None:
-        """These slots' rows were written to.  slots: integers; repeats do no harm."""
+    def touch(self, slots: NDArray[Any] | int) -> None:
+        """These slots' rows were written to.  slots: integers, or one; repeats do no harm."""
         if self._declare:
             self._touched[slots] = True
 

@@ -81,7 +81,8 @@ class WindowSpec:
         p: (n,) float64.  of_window: whether it is that of one window; else of the largest score of a day, which a
         window that holds a day is not.
         """
-        return np.minimum(p * self.chances_per_day, 1.0) if of_window or self.holds_day else p
+        chances = self.chances_per_day if of_window or self.holds_day else 1.0
+        return np.minimum(p * chances, 1.0) if chances > 1.0 else p
 
     @property
     def evidence_us(self) -> int:

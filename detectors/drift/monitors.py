@@ -17,7 +17,7 @@ from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.reference import SHARE_UNIT_MAX, Reference
 from detectors.drift.spec import DriftSpec
-from detectors.drift.summary import Summary, summarise
+from detectors.drift.summary import Single, Summary, singles, summarise
 from detectors.river_objects import from_bytes, to_bytes
 from state.snapshot import pack, unpack
 from state.types import F64, I64, MINUTE_US, Bool
@@ -70,6 +70,7 @@ class DriftMonitors:
         self._cohort = cohort
         self._window = window
         self._features = features
+        self._logged = [f.log for f in features]
         self._detectors = detectors
         self._series = _series(spec, features, detectors)
         means = len(features) + len(detectors)
@@ -82,6 +83,9 @@ class DriftMonitors:
         self._errors = {name: ErrorMonitor(spec.delta / len(predictors)) for name in predictors if watched is not None}
         self._causes = Causes(_RING * max(cadence_us, MINUTE_US))
         self._sums = Summary.empty(len(self._series))
+        self._counted_most = 0.0
+        self._held: list[Single] = []
+        """Rounds of one row that are not added up yet: so few that no series is ready."""
         self._tests: list[Any] = [None] * len(self._series)
         self._hourly: Bool = np.zeros(len(self._series), np.bool_)
         # The latest samples of each series, to say when a change began and how large it is.
@@ -133,20 +137,36 @@ class DriftMonitors:
     def _update_series(
         self, end_us: int, x: F64, scores: dict[str, F64], candidates: int
     ) -> list[tuple[DriftEvent, Look | None]]:
+        columns = [scores[name] for name in self._detectors]
+        if len(x) == 1:
+            self._held.append((x, columns, candidates))
+            if self._counted_most + len(self._held) < self.spec.rows_min:
+                return []
+        self._add_held()
         sd = self._reference.sd()
         unit = self._reference.unit(sd)
-        low, high = self._bounds(sd)
-        columns = [scores[name] for name in self._detectors]
-        round_ = summarise(x, columns, candidates, [f.log for f in self._features], low, high, self.spec.rows_max)
-        self._sums = self._sums.plus(round_.take(self._watched))
+        if len(x) > 1:
+            low, high = self._bounds(sd)
+            round_ = summarise(x, columns, candidates, self._logged, low, high, self.spec.rows_max)
+            self._sums = self._sums.plus(round_.take(self._watched))
+            self._counted_most = float(self._sums.count.max(initial=0.0))
         ready = self._sums.count >= self.spec.rows_min
         if not ready.any():
             return []
         sample = self._sums
         z, expected, hourly = self._reference.step(end_us, ready, sample.mean, sample.count, sample.variance(), sd)
         self._sums = sample.without(ready)
+        self._counted_most = float(self._sums.count.max(initial=0.0))
         self._remember(end_us, ready, sample.mean, expected, hourly)
         return self._test(end_us, x, z, unit, hourly)
+
+    def _add_held(self) -> None:
+        """Adds the rounds that are held to the sums."""
+        if self._held:
+            known, mean = singles(self._held, self._logged, *self._bounds(self._reference.sd()))
+            self._sums = self._sums.plus_singly(known[self._watched], mean[self._watched])
+            self._held = []
+            self._counted_most = float(self._sums.count.max(initial=0.0))
 
     def _bounds(self, sd: F64) -> tuple[F64, F64]:
         """Values are cut at 8 sd from the level, once it is known: one absurd row must not move a mean."""
@@ -294,6 +314,7 @@ class DriftMonitors:
         now, then = [i for i, _ in same], [i for _, i in same]
         for name, array in self._arrays().items():
             array[..., now] = saved[name][..., then]
+        self._counted_most = float(self._sums.count.max(initial=0.0))
         # Another River may misread the pickles silently: the tests then start empty, the references stay.
         if meta["river"] == _RIVER:
             tests = from_bytes(saved["tests"].tobytes(), "drift tests")
@@ -313,6 +334,7 @@ class DriftMonitors:
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """The state by name; series are the last axis of each."""
+        self._add_held()
         return {
             **self._reference.arrays(),
             **self._sums.arrays(),

@@ -1,8 +1,12 @@
 """Stable mixing of 64-bit values."""
 
+from typing import Final
+
 import numpy as np
 
 from state.types import F64, U64
+
+_MASK: Final = 2**64 - 1
 
 
 def mix(x: U64) -> U64:
@@ -13,6 +17,13 @@ def mix(x: U64) -> U64:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+def mix_one(x: int) -> int:
+    """`mix` of one value, 0 <= x < 2**64."""
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
+    return x ^ (x >> 31)
 
 
 def pair(first: U64, second: U64) -> U64:

@@ -143,7 +143,9 @@ class DetectorConfig(Declaration):
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all of each window's")
     weight: float = Field(1.0, gt=0, description="how much its verdict counts among the others")
     budget: Duration = Field(
-        30 * SECOND_US, description="how long one call may take before the detector counts as failed; 0s: no limit"
+        30 * SECOND_US,
+        description="how long one call (of a detector of each subject's own past: a round's calls) may take before the"
+        " detector counts as failed; 0s: no limit",
     )
     cost_us: float = Field(
         0.0,

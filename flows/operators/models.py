@@ -97,17 +97,16 @@ class WindowModels:
                 weights = weights * self._weighing.weights()
             p = combine(self._of_learned(tail), weights, self._job.combination)
         # What is declared to be all but impossible comes on top: so rare that it costs the others nothing.
-        return Verdict(
-            np.fmin.reduce([p, *(tail[m.use.name] for m in self._models if m.use.spec.declared)]), score, tail
-        )
+        declared = [tail[m.use.name] for m in self._models if m.use.spec.declared]
+        return Verdict(np.fmin.reduce([p, *declared]) if declared else p, score, tail)
 
     def _of_learned(self, told: dict[str, F64]) -> F64:
         """(k, n) what the learned detectors said, of all that was told."""
-        return np.stack([told[name] for name in self._learned])
+        return np.array([told[name] for name in self._learned])
 
     def learn(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> list[DriftEvent]:
         """Watches the round for drift, then learns from it, unless frozen.  keep: the rows that detectors hear."""
-        candidates = int((verdict.p <= self._job.policy.candidate_line).sum())
+        candidates = int(np.count_nonzero(verdict.p <= self._job.policy.candidate_line))
         errors = {m.use.name: m.errors(rows, verdict.score[m.use.name]) for m in self._models if m.use.spec.uses_labels}
         events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
         events += self._waves.update(rows.end_us, {m.use.name: m.wave(rows) for m in self._models})
@@ -120,7 +119,7 @@ class WindowModels:
             if rows.label is not None:
                 self._weighing.learn_labels(self._of_learned(verdict.score), rows.label)
         rows = self._unmuted(rows)
-        kept = rows if keep.all() else rows.pick(np.flatnonzero(keep))
+        kept = rows if np.count_nonzero(keep) == len(keep) else rows.pick(np.flatnonzero(keep))
         self.profile.learn(kept.x)
         for model in self._models:
             model.learn(rows, verdict.score[model.use.name], kept)
@@ -200,6 +199,8 @@ class WindowModels:
 
     def _unmuted(self, rows: Rows) -> Rows:
         """The rows as detectors see them: without the values of muted features."""
+        if not self._muted_until_us:
+            return rows
         muted = [i for i, f in enumerate(self.features) if self._muted_until_us.get(f.name, 0) > rows.end_us]
         if not muted:
             return rows

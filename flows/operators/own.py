@@ -45,19 +45,21 @@ class OwnDetectors:
     def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
         """Each detector's verdict on the rows, which it learns from afterwards."""
         verdicts: dict[str, OwnVerdict] = {}
+        n, new = len(rows), self._is_new(rows.end_us)
         for use, chosen, width in self._uses:
-            detector, guard, n = self._detectors[use.name], self._guards[use.name], len(rows)
-            at = np.arange(n) if not guard.sampled else np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0)
-            seen = rows if len(at) == n else rows.pick(at)
+            detector, guard = self._detectors[use.name], self._guards[use.name]
+            at = np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0) if guard.sampled else None
+            seen = rows if at is None else rows.pick(at)
             view = seen if len(chosen) == width else replace(seen, x=seen.x[:, chosen])
-            k, f = len(at), len(chosen)
-            score = guard.array("score", partial(detector.score, view), (k,), np.nan)
-            typical = guard.array("typical", partial(detector.typical, view), (k, f), np.nan)
-            share = guard.array("explain", partial(detector.explain, view), (k, f), 0.0)
-            new = self._is_new(rows.end_us)
-            if new:
-                guard.tell("learn", partial(detector.learn, view))
+            k, f = view.x.shape
+            score, typical, share = guard.arrays(
+                ("score", partial(detector.score, view), (k,), np.nan),
+                ("typical", partial(detector.typical, view), (k, f), np.nan),
+                ("explain", partial(detector.explain, view), (k, f), 0.0),
+                then=("learn", partial(detector.learn, view)) if new else None,
+            )
             if (k, f) != (n, width):
+                at = np.arange(n) if at is None else at
                 cells = np.ix_(at, chosen)
                 score = _spread(score, at, (n,), np.nan)
                 typical, share = _spread(typical, cells, (n, width), np.nan), _spread(share, cells, (n, width), 0.0)

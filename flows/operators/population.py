@@ -171,7 +171,7 @@ class PopulationOperator:
             "rows": len(rows),
             "candidates": len(found),
             "drift_events": len(events),
-            "not_learned": int((~keep).sum()),
+            "not_learned": len(keep) - np.count_nonzero(keep),
         }
         out.append(Output(Stream.COUNTS, [{k: v for k, v in counts.items() if v}]))
         if rows.window in self._joins:
@@ -190,9 +190,10 @@ class PopulationOperator:
         return keep
 
     def _candidates(self, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels) -> list[Candidate]:
-        at = np.flatnonzero(verdict.p <= self._job.policy.candidate_line)
-        if not len(at):
+        odd = verdict.p <= self._job.policy.candidate_line
+        if not np.count_nonzero(odd):
             return []
+        at = np.flatnonzero(odd)
         few = view.pick(at)
         own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in rows.own.items()}
         chosen = Verdict(

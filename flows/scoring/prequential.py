@@ -86,9 +86,9 @@ class _Run:
     def round(self, low: int, high: int) -> None:
         table = self._table
         # Rows of a round come in the order of their subjects, as in the flow.
-        at = self._rows = low + np.argsort(self._subject[low:high], kind="stable")
+        at = self._rows = low + self._subject[low:high].argsort(kind="stable")
         time_us = table.time_us[at] if table.time_us is not None else (at + 1) * SECOND_US
-        end_us = max(int(time_us.max()), self._population.watermark_us + 1)
+        end_us = max(*time_us.tolist(), self._population.watermark_us + 1)
         rows = FeatureRows(
             _WINDOW, end_us, 0, self._subject[at], self._names[at], time_us, time_us, table.x[at],
             label=None if table.label is None else table.label[at],
@@ -114,8 +114,9 @@ class _Run:
 
     def _take(self, message: PolicyInput | Output, last_row: int) -> None:
         if isinstance(message, PolicyInput):
-            row = dict(zip(self._subject[self._rows].tolist(), self._rows.tolist(), strict=True))
-            self._scores.candidates |= {row[c.subject]: c for c in message.candidates}
+            if message.candidates:
+                row = dict(zip(self._subject[self._rows].tolist(), self._rows.tolist(), strict=True))
+                self._scores.candidates |= {row[c.subject]: c for c in message.candidates}
         elif message.stream is Stream.DRIFT:
             self._scores.drift += [{"row": last_row, **record} for record in message.records]
         elif message.stream is Stream.REJECTS:

@@ -35,7 +35,8 @@ def test_it_is_the_distance_to_the_nearest_past(values: list[float], length: int
     for n, value in enumerate(values, 1):
         rows = one(value)
         detector.score(rows)
-        assert detector.ask(rows).value[0, 0] == pytest.approx(by_hand(values[:n], spec), nan_ok=True)
+        (cell,) = detector.cells(rows)
+        assert cell.watched == pytest.approx(by_hand(values[:n], spec), nan_ok=True)
         detector.learn(rows)
 
 

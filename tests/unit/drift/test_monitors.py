@@ -331,3 +331,29 @@ def test_an_unknown_test_names_the_ones_there_are() -> None:
     """A word that is no test is refused with those that are."""
     with pytest.raises(ConfigError, match="adwin, page_hinkley"):
         MonitorSpec(Watch.SCORE, ("kswin",))
+
+
+def single_rounds(rounds: int) -> list[Round]:
+    """Rounds of one row, one feature of which rises in the middle."""
+    rng = np.random.default_rng(6)
+    out = []
+    for k in range(rounds):
+        x = rng.normal([5.0 + 50.0 * (k >= rounds // 2), 1.0, 10.0], 1.0)[None, :]
+        x[0, 1] = np.nan if k % 7 == 0 else x[0, 1]
+        out.append(
+            Round(T0 + k * MINUTE_US, x, {"trees": rng.random(1) if k > 40 else np.full(1, np.nan)}, int(k % 50 == 0))
+        )
+    return out
+
+
+def test_rounds_of_one_row_may_wait_and_are_part_of_the_state() -> None:
+    """A restart after any of them changes nothing, and the rise is found."""
+    spec = DriftSpec(rhythm="none")
+    straight, resumed = build(spec), build(spec)
+    found: list[tuple[list[str], list[str]]] = []
+    for k, round_ in enumerate(single_rounds(3000)):
+        found.append(tuple([e.event_id for e in round_.to(m)] for m in (straight, resumed)))  # type: ignore[arg-type]
+        if k % 13 == 0:
+            resumed = build(spec, resume=resumed.snapshot())
+    assert any(mine for mine, _ in found)
+    assert all(mine == other for mine, other in found)
