@@ -28,6 +28,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.ingest",
         "flows.operators.aside",
         "flows.operators.shares",
+        "flows.operators.filled",
         "state.ahead",
         "state.watermark",
         "state.keygroup",

@@ -111,3 +111,28 @@ def _reach_lines(job: "Job", reached: Reach) -> list[str]:
         f"  scale      first verdicts after {sample.ready:,} {what}, compared with at most {sample.remember:,}",
         f"             of genuine {what} one in {1 / policy.line:,.0f} is alerted on a day; the budget is {room}",
     ]
+
+
+@app.command()
+def show(
+    config: File = None,
+    settings: Settings = None,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="The shipped file with its comments, to start from.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the effective configuration: the shipped defaults, your file, the environment and --set, put together.
+
+    Example: [bold]driftnet config show --defaults > fraud.toml[/]
+    """
+    if defaults:
+        from importlib.resources import files
+
+        typer.echo(files("flows").joinpath("defaults.toml").read_text(encoding="utf-8"), nl=False)
+        return
+    found = load_config(config, settings)
+    if as_json:
+        print_json(found.to_table())
+    else:
+        typer.echo(found.to_toml(), nl=False)
