@@ -357,3 +357,17 @@ def test_rounds_of_one_row_may_wait_and_are_part_of_the_state() -> None:
             resumed = build(spec, resume=resumed.snapshot())
     assert any(mine for mine, _ in found)
     assert all(mine == other for mine, other in found)
+
+
+def test_rounds_of_one_row_are_a_sample_as_soon_as_they_are_enough() -> None:
+    """Of 30 rows, not of 31: every series that had a value in each has one sample then."""
+    monitors = build(DriftSpec(rhythm="none"))
+    seen = []
+    for round_ in single_rounds(30):
+        round_.to(monitors)
+        seen.append(int(unpack(monitors.snapshot(), "drift", (2,))[2]["seen"].max()))
+    assert seen == [0] * 29 + [1]
+    straight = build(DriftSpec(rhythm="none"))
+    for round_ in single_rounds(30):
+        round_.to(straight)
+    assert unpack(straight.snapshot(), "drift", (2,))[2]["seen"].max() == 1
