@@ -8,12 +8,12 @@ import typer
 
 from flows.cli.options import AsJson, Settings, load_config, print_json, print_text
 from flows.printing import shown
-from flows.reach import Reach, no_alerts, reach
 
 if TYPE_CHECKING:
     from flows.config.models import Config
     from flows.fates import FateKind
     from flows.job import Job
+    from flows.reach import Reach
 
 app = typer.Typer(no_args_is_help=True, help="Check a configuration, or show what it amounts to.")
 File = Annotated[
@@ -47,6 +47,7 @@ def check(
       [bold]driftnet config check fraud.toml --against state/[/]
     """
     from flows.fates import FateKind
+    from flows.reach import no_alerts, reach
 
     found = load_config(config, settings)
     job = found.job()
@@ -94,7 +95,7 @@ def _fates(against: Path | None, config: "Config") -> "dict[FateKind, list[str]]
     return found
 
 
-def _reach_lines(job: "Job", reached: Reach) -> list[str]:
+def _reach_lines(job: "Job", reached: "Reach") -> list[str]:
     """What evidence can amount to, and what that means for populations of different sizes."""
     if not reached.windows:
         return []

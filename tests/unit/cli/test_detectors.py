@@ -11,7 +11,7 @@ def test_a_good_detector_passes(cli: Cli) -> None:
     """Each check has its line."""
     done = cli("detectors", "check", "ecod", "--set", "ready=100", "--untimed")
     assert done.code == 0
-    assert done.out.count("ok    ") == 14
+    assert done.out.count("ok    ") == 15
     assert "FAIL" not in done.out
 
 
