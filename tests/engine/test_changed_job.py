@@ -69,7 +69,7 @@ def test_detectors_come_and_go(tmp_path: Path, reference: Told, caplog: pytest.L
     set_otherwise = replace(added, spec=EcodSpec(remember=512))
     again = DetectorUse("history2", history.spec, history.windows)
     told = run_bytewax(replace(job(), detectors=(set_otherwise, trees, again)), source, tmp_path / "out", options)
-    assert [line.split(":")[0] for line in caplog.messages] == [
+    assert [line.split(":")[0] for line in caplog.messages if "going on" not in line] == [
         "detector ecod", "detector history is gone", "detector history2 is new",
     ]  # fmt: skip
     assert scores(told, "trees") == scores(reference, "trees")

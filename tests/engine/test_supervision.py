@@ -108,7 +108,9 @@ def test_a_clock_set_back_starts_it_again(
     )  # fmt: skip
     slow = AtRead(source, 4, pause)
     same(run_bytewax(JOB(), slow, tmp_path / "out", options), reference)
-    assert [m.split(":")[0] for m in caplog.messages if "clock" in m] == ["the clock was set back by 3600 s"]
+    assert [m.split(":")[0] for m in caplog.messages if "clock was" in m and not m.startswith("state directory")] == [
+        "the clock was set back by 3600 s"
+    ]
     assert len([m for m in caplog.messages if "Restart 1" in m]) == 1
 
 
