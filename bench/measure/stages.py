@@ -47,7 +47,12 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "state.cells:where",
     ),
     "features": ("detectors.features", "flows.operators.counting:_cells", "flows.operators.closing:_work"),
-    "rounds": ("flows.operators.population", "flows.operators.rounds", "flows.operators.faults"),
+    "rounds": (
+        "flows.operators.population",
+        "flows.operators.rows",
+        "flows.operators.rounds",
+        "flows.operators.faults",
+    ),
     "detectors score": (
         "flows.operators.model:score",
         "flows.operators.own",
@@ -69,9 +74,9 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "detectors.alerting",
         "flows.operators.alerts",
         "flows.operators.models:shares",
-        "flows.operators.population:_candidates",
+        "flows.operators.candidates",
     ),
-    "sinks": ("flows.sinks", "flows.outputs", "flows.operators.population:_score_records"),
+    "sinks": ("flows.sinks", "flows.outputs", "flows.operators.rows:score_records"),
     "set-up": ("flows.config", "flows.assemble", "flows.local:__init__", "flows.operators.subject:__init__"),
 }
 """Stage -> its places: a module or package, or "module:function" for the functions and methods of that name.

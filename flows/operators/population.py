@@ -2,29 +2,29 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 import numpy as np
 
-from detectors.alerting.alert import Candidate, Part, Reason, iso
+from detectors.alerting.alert import Candidate
 from detectors.base import Rows
 from detectors.subject_sample import SubjectSample
-from flows.evolution import LayoutNote, WindowFit, window_fits
+from flows.evolution import LayoutNote, window_fits
 from flows.job import Job
 from flows.layout import Layout
+from flows.operators.candidates import candidates_of
 from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
 from flows.operators.lately import Lately
-from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
+from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput, Stream
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.rounds import Rounds
+from flows.operators.rows import concat, fitted, pack_rows, score_records, unpack_rows, without
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
-from state.keygroup import key_group
 from state.snapshot import pack, unpack
-from state.types import DAY_US, F64, I64, Bool
+from state.types import Bool
 from state.windows import WindowKind
 
 _log: Final = logging.getLogger("driftnet.detectors")
@@ -58,7 +58,7 @@ class PopulationOperator:
             if waits is not None
         }
         self._saved_frames = Latest()
-        self._saved_rows = Sealed(_pack_rows)
+        self._saved_rows = Sealed(pack_rows)
         self._layout = LayoutNote(job)
         self.observer: RoundObserver | None = None
         if resume is not None:
@@ -81,7 +81,7 @@ class PopulationOperator:
             for window in self._order:
                 mine = [r for r in parts if r.window == window]
                 if mine:
-                    rows = _concat(mine)
+                    rows = concat(mine)
                     found, outputs = self._round(rows)
                     candidates += found
                     out += outputs
@@ -159,9 +159,9 @@ class PopulationOperator:
             self.observer(rows, verdict, models)
         out: list[Output] = []
         if self._job.emit_scores:
-            out.append(Output(Stream.SCORES, _score_records(rows, verdict, self._cohort)))
+            out.append(Output(Stream.SCORES, score_records(rows, verdict, self._cohort)))
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
-        found = self._candidates(rows, view, verdict, models)
+        found = candidates_of(self._job, self._cohort, rows, view, verdict, models)
         keep = self._to_hear(rows)
         events = models.learn(view, rows.own, verdict, keep)
         if events:
@@ -188,49 +188,6 @@ class PopulationOperator:
         keep = ~heard.holds(rows.subject)
         heard.hold(rows.subject[keep], rows.end_us + every_us - 1)
         return keep
-
-    def _candidates(self, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels) -> list[Candidate]:
-        odd = verdict.p <= self._job.policy.candidate_line
-        if not np.count_nonzero(odd):
-            return []
-        at = np.flatnonzero(odd)
-        few = view.pick(at)
-        own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in rows.own.items()}
-        chosen = Verdict(
-            verdict.p[at],
-            {name: s[at] for name, s in verdict.score.items()},
-            {name: p[at] for name, p in verdict.tail.items()},
-        )
-        shares = models.shares(few, own, chosen)
-        usual = models.usual(view)
-        reasons = _reasons(few.x, shares, _typical_own(own, few.x), usual, [f.name for f in models.features])
-        window = models.window
-        rules = models.broken_rules(few)
-        versions = models.versions()
-        groups = key_group(few.subject, self._job.key_groups).tolist()
-        return [
-            Candidate(
-                subject=int(few.subject[i]),
-                name=str(rows.name[row]),
-                cohort=self._cohort,
-                group=groups[i],
-                window=rows.window,
-                start_us=int(few.start_us[i]),
-                stop_us=int(few.stop_us[i]),
-                end_us=rows.end_us,
-                since_us=max(int(few.start_us[i]), rows.end_us - (window.slide_us or DAY_US)),
-                until_us=rows.end_us + window.evidence_us,
-                tail_probability=float(max(chosen.p[i], 1e-300)),
-                parts=tuple(
-                    Part(name, versions[name], float(chosen.score[name][i]), float(max(p[i], 1e-300)))
-                    for name, p in chosen.tail.items()
-                    if not np.isnan(p[i])
-                ),
-                reasons=reasons[i],
-                rules=rules[i],
-            )
-            for i, row in enumerate(at.tolist())
-        ]
 
     @property
     def watermark_us(self) -> int:
@@ -260,7 +217,7 @@ class PopulationOperator:
         What models have learned and cannot be told whose it is stays: sums, quantiles, samples of feature values.
         """
         before = self._waiting()
-        self._rounds.filter(lambda item: _without(item, subject))
+        self._rounds.filter(lambda item: without(item, subject))
         for heard in self._heard.values():
             heard.forget(subject)
         for join in self._joins.values():
@@ -322,146 +279,9 @@ class PopulationOperator:
         for item in told_from(meta):
             self._rounds.add(item.end_us, item)
         refs = saved.chunks.refs(arrays["waiting"])
-        waiting = [_unpack_rows(saved.chunks.get(ref)) for ref in refs]
+        waiting = [unpack_rows(saved.chunks.get(ref)) for ref in refs]
         self._saved_rows.know(waiting, refs)
         for rows in waiting:
             if rows.window in fits:
                 own = self._models[rows.window].own
-                self._rounds.add(rows.end_us, _fitted(rows, fits[rows.window], own))
-
-
-def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
-    if not isinstance(item, FeatureRows):
-        return None if item.subject == subject else item
-    if len(stay := np.flatnonzero(item.subject != np.uint64(subject))) < len(item):
-        return item.take(stay) if len(stay) else None
-    return item
-
-
-def _concat(parts: list[FeatureRows]) -> FeatureRows:
-    """One round of one window: the groups' rows in group order."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    own = {
-        name: OwnVerdict(
-            np.concatenate([p.own[name].score for p in parts]),
-            np.concatenate([p.own[name].typical for p in parts]),
-            np.concatenate([p.own[name].share for p in parts]),
-        )
-        for name in first.own
-    }
-    return FeatureRows(
-        first.window,
-        first.end_us,
-        -1,
-        np.concatenate([p.subject for p in parts]),
-        np.concatenate([p.name for p in parts]),
-        np.concatenate([p.start_us for p in parts]),
-        np.concatenate([p.stop_us for p in parts]),
-        np.concatenate([p.x.T for p in parts], axis=1).T,
-        own,
-    )
-
-
-def _typical_own(own: dict[str, OwnVerdict], x: F64) -> F64:
-    """(n, F) the first own-history detector's usual values that are known, nan elsewhere."""
-    typical = np.full(x.shape, np.nan)
-    for verdict in own.values():
-        typical = np.where(np.isnan(typical), verdict.typical, typical)
-    return typical
-
-
-def _reasons(
-    x: F64, shares: list[tuple[str, F64]], own: F64, cohort: F64, features: list[str]
-) -> list[tuple[Reason, ...]]:
-    """Per row the features with the largest share of the evidence, each with the detector that weighs it most."""
-    names = [name for name, _ in shares]
-    stacked = np.stack([s for _, s in shares])
-    total = stacked.sum(axis=0)
-    loudest: I64 = stacked.argmax(axis=0)
-    reasons: list[tuple[Reason, ...]] = []
-    for i in range(len(x)):
-        top = np.argsort(-total[i], kind="stable")[:_REASONS].tolist()
-        reasons.append(
-            tuple(
-                Reason(
-                    features[j],
-                    float(x[i, j]),
-                    _known(own[i, j]),
-                    _known(cohort[j]),
-                    float(total[i, j]),
-                    names[loudest[i, j]],
-                )
-                for j in top
-                if total[i, j] >= 0.01 and not np.isnan(x[i, j])
-            )
-        )
-    return reasons
-
-
-def _fitted(rows: FeatureRows, fit: WindowFit | None, own: tuple[str, ...]) -> FeatureRows:
-    """Rows that wait, with the features and the own-history detectors of now; new ones have said nothing of them."""
-    if fit is not None:
-        said = {name: OwnVerdict(v.score, fit(v.typical), fit(v.share, 0.0)) for name, v in rows.own.items()}
-        rows = replace(rows, x=fit(rows.x), own=said)
-    if rows.own.keys() >= set(own):
-        return rows
-    silent = OwnVerdict(np.full(len(rows), np.nan), np.full(rows.x.shape, np.nan), np.zeros(rows.x.shape))
-    return replace(rows, own={name: rows.own.get(name, silent) for name in own})
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict[str, Any]]:
-    """Per row: subject, window, start, stop, end, cohort, tail_probability (how often a genuine subject shows as much
-    in a day), scores and tails by detector; null for "not yet".
-    """
-    end = iso(rows.end_us)
-    p = verdict.p.tolist()
-    scores = {name: s.tolist() for name, s in verdict.score.items()}
-    tails = {name: p.tolist() for name, p in verdict.tail.items()}
-    names, starts, stops = rows.name.tolist(), rows.start_us.tolist(), rows.stop_us.tolist()
-    return [
-        {
-            "subject": names[i],
-            "window": rows.window,
-            "start": iso(starts[i]),
-            "stop": iso(stops[i]),
-            "end": end,
-            "cohort": cohort,
-            "tail_probability": _known(p[i]),
-            "scores": {name: _known(s[i]) for name, s in scores.items()},
-            "tails": {name: _known(tail[i]) for name, tail in tails.items()},
-        }
-        for i in range(len(rows))
-    ]
-
-
-def _pack_rows(rows: FeatureRows) -> bytes:
-    arrays = {
-        "subject": rows.subject,
-        "name": rows.name,
-        "start_us": rows.start_us,
-        "stop_us": rows.stop_us,
-        "x": rows.x,
-    }
-    for name, v in rows.own.items():
-        arrays |= {f"score/{name}": v.score, f"typical/{name}": v.typical, f"share/{name}": v.share}
-    return pack("rows", 1, {"window": rows.window, "end_us": rows.end_us, "group": rows.group}, arrays)
-
-
-def _unpack_rows(blob: bytes) -> FeatureRows:
-    _, meta, a = unpack(blob, "rows", (1,))
-    own = {
-        n.removeprefix("score/"): OwnVerdict(
-            a[n], a[n.replace("score/", "typical/", 1)], a[n.replace("score/", "share/", 1)]
-        )
-        for n in a
-        if n.startswith("score/")
-    }
-    return FeatureRows(
-        meta["window"], meta["end_us"], meta["group"], a["subject"], a["name"], a["start_us"], a["stop_us"], a["x"], own
-    )
+                self._rounds.add(rows.end_us, fitted(rows, fits[rows.window], own))
