@@ -123,8 +123,8 @@ class Rolling(SubjectDetector):
         """Takes a cell with a value into the columns of its own, which have room for its slot."""
 
     def _watched(self, rows: Rows, slot: I32) -> F64:
-        """(n, F) what is watched, of more than FEW cells at once; nan where there is nothing yet.  Detectors that go cell by
-        cell, however many (FEW without an end), have neither this nor the next.
+        """(n, F) what is watched, of more than FEW cells at once; nan where there is nothing yet.  Detectors that go
+        cell by cell, however many (FEW without an end), have neither this nor the next.
         """
         raise NotImplementedError
 
