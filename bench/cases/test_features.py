@@ -47,6 +47,8 @@ _READERS = {
 _FEATURES = (
     FeatureDecl("count", FeatureKind.COUNT, where=_PLAYS),
     FeatureDecl("capped", FeatureKind.CAPPED),
+    FeatureDecl("duplicates", FeatureKind.DUPLICATES),
+    FeatureDecl("rejects", FeatureKind.REJECTS),
     FeatureDecl("sum", FeatureKind.SUM, "ms_played", where=_PLAYS),
     FeatureDecl("mean", FeatureKind.MEAN, "ms_played", where=_PLAYS),
     FeatureDecl("min", FeatureKind.MIN, "ms_played", where=_PLAYS),
@@ -62,9 +64,9 @@ _FEATURES = (
     FeatureDecl("gap_cv", FeatureKind.GAP_CV, sequence="play_gap"),
     FeatureDecl("gap_top_share", FeatureKind.GAP_TOP_SHARE, sequence="play_gap"),
     FeatureDecl("active_hours", FeatureKind.ACTIVE_HOURS, where=_PLAYS),
+    FeatureDecl("per_active_hour", FeatureKind.PER_ACTIVE_HOUR, where=_PLAYS),
     FeatureDecl("time_ratio", FeatureKind.TIME_RATIO, "ms_played", where=_PLAYS),
     FeatureDecl("age_min", FeatureKind.AGE_MIN, sequence="age_days"),
-    FeatureDecl("per_active_hour", FeatureKind.PER_ACTIVE_HOUR, where=_PLAYS),
     FeatureDecl("per_age_day", FeatureKind.PER_AGE_DAY, where=_PLAYS, sequence="age_days"),
 )
 

@@ -276,10 +276,16 @@ def openers(directory: Path) -> dict[str, tuple[Stream, Opener]]:
     return {s.value: (s, Opener(JsonlSink(str(directory / f"{s}.jsonl")), s.value, "run")) for s in STREAMS}
 
 
-def told(directory: Path, summary: Summary) -> Told:
-    totals = {k: v for k, v in summary.to_json().items() if k not in ("elapsed_s", "events_per_s", "lag", "resumed")}
+def totals_of(summary: dict[str, Any]) -> dict[str, Any]:
+    """Of a summary as JSON values, what is the same however a run was cut, killed and spread."""
+    totals = {k: v for k, v in summary.items() if k not in ("elapsed_s", "events_per_s", "lag", "resumed")}
     # How many partitions gave a column values depends on how many there are.
     totals["filled"] = sorted(name for name, partitions in totals.get("filled", {}).items() if partitions)
+    return totals
+
+
+def told(directory: Path, summary: Summary) -> Told:
+    totals = totals_of(summary.to_json())
     # Late and bad lines say which file they came from; where that file lies is not the point.
     here = str(directory.parent)
     texts = {s.value: (directory / f"{s}.jsonl").read_text().replace(here, "") for s in STREAMS}

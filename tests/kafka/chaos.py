@@ -27,6 +27,7 @@ from flows.operators.messages import Stream
 from flows.simulate.config import SimulationSpec
 from flows.simulate.platform import Platform
 from flows.sinks.specs import JsonlSink, open_sink
+from tests.engine.scenarios import totals_of
 from tests.kafka.brokers import JARS, Broker, apache, tansu
 from tests.kafka.topics import Cluster
 
@@ -125,11 +126,8 @@ class Life:
             found = Counter(m.value().decode() for m in self._cluster.read(topics[stream], 2))
             assert found == texts, f"{stream}: missing {list(texts - found)[:2]}, too many {list(found - texts)[:2]}"
         summary = json.loads(out[out.index("{") :])["summary"]
-        differ = {
-            k: (summary[k], totals[k])
-            for k in totals
-            if k not in ("elapsed_s", "events_per_s", "lag") and summary[k] != totals[k]
-        }
+        here, there = totals_of(summary), totals_of(totals)
+        differ = {k: (here[k], there[k]) for k in there if here[k] != there[k]}
         assert not differ, differ
 
     def _attempt(self, kill: bool) -> str | None:

@@ -22,7 +22,7 @@ from flows.sources.base import Source
 from flows.sources.kafka import KafkaSpec
 from flows.worker import JobStages
 from tests.engine.interrupted import AtRead, die
-from tests.engine.scenarios import SCENARIOS, STREAMS, Told, run_local, same, write_files
+from tests.engine.scenarios import SCENARIOS, STREAMS, Told, run_local, same, totals_of, write_files
 from tests.kafka.brokers import real_kafka
 from tests.kafka.topics import Cluster
 
@@ -99,10 +99,9 @@ def plan(cluster: Cluster, job: Job, source: Source, topics: Topics, options: Op
 
 
 def told(cluster: Cluster, topics: Topics, summary: Summary) -> Told:
-    totals = {k: v for k, v in summary.to_json().items() if k not in ("elapsed_s", "events_per_s", "lag")}
     return {
         s.value: sorted(_plain(orjson.loads(m.value())) for m in cluster.read(t, 2)) for s, t in topics.items()
-    }, totals
+    }, totals_of(summary.to_json())
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

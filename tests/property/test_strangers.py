@@ -195,9 +195,8 @@ def test_stores(store: tuple[Path, dict[str, Any]], changed: dict[int, Any], cha
             db.execute("UPDATE alerts SET record = ?", [value])
         with only_ours():
             (found,) = AlertStore(place).list_alerts()
+            AlertStore(place).run_of(found)
             text_console().print(list_view([found]), *alert_view(found))
-        with only_ours():
-            AlertStore(place).run_of(alert["alert_id"])
 
 
 SHIPPED: Final = files("flows").joinpath("defaults.toml").read_bytes()
