@@ -50,7 +50,8 @@ def run_bytewax(plan: Plan) -> Summary:
 def same(summary: Summary, directory: Path, local: Outcome) -> None:
     """Asserts that a run on Bytewax gave what the local driver gave: totals, alerts and drift events."""
     assert summary.balanced, "lines were lost"
-    assert summary == Summary.of_counts(local.counts, 0.0)
+    # Outcomes leave out what goes by the number of source partitions.
+    assert replace(summary, filled={}) == Summary.of_counts(local.counts, 0.0)
     alerts, drift = (_records(directory / f"{stream}.jsonl") for stream in (Stream.ALERTS, Stream.DRIFT))
     assert Outcome.of(local.counts, alerts, drift) == local
 
