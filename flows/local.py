@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from flows.counters import READ, Counts
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, PolicyInput, Stream
 from flows.operators.population import PopulationOperator, RoundObserver
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import first_stage
@@ -88,13 +89,13 @@ class LocalDriver:
         gc.unfreeze()
         return self.outputs.summary(time.perf_counter() - started)
 
-    def _drain(self, emitted: Sequence[tuple[int | str, Message] | Message | Output]) -> None:
+    def _drain(self, emitted: Sequence[tuple[int | str, Message] | Message | Leaving]) -> None:
         """Delivers messages in the order in which they were sent until none is left."""
         waiting = deque(emitted)
         while waiting:
             item = waiting.popleft()
             match item:
-                case Output():
+                case Output() | Counts():
                     self.outputs.write(item)
                 case (int(group), GroupInput() as message):
                     waiting.extend(self._subjects[group].process(message))
@@ -109,4 +110,4 @@ class LocalDriver:
         known = [(d, s) for d, s in zip(done, sizes, strict=True) if d is not None and s]
         fraction = sum(d for d, _ in known) / sum(s for _, s in known) if len(known) == len(sizes) else None
         watermark_us = min(i.watermark_us for i in self._ingests.values())
-        return Progress(self.outputs.counts.get("read", 0), fraction, watermark_us)
+        return Progress(READ.total(self.outputs.counts), fraction, watermark_us)

@@ -12,10 +12,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.cases.layers import SENDER, Size, fingerprint, tell
 from bench.measure.memory import whole
 from bench.scenarios import SCENARIOS
+from flows.counters import Counts
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
 from flows.operators.ingest import Ingest
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.sources.base import Lines
@@ -89,8 +90,8 @@ def _told(operator: Any, messages: Sequence[Any]) -> str:
     for message in messages:
         for item in operator.process(message):
             match item:
-                case Output(Stream.COUNTS, records):
-                    parts += [sorted(counts.items()) for counts in records]
+                case Counts(added=added):
+                    parts.append(sorted(added.items()))
                 case Output(stream, records):
                     parts += [str(stream), [r.get("alert_id", r.get("event_id", "")) for r in records]]
                 case (int(group), GroupInput(batch=batch)):

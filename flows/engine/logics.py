@@ -7,7 +7,7 @@ from bytewax.operators import StatefulBatchLogic
 
 from flows.engine.stages import Builder, Item, Operator
 from flows.engine.watch import Report, Watch
-from flows.operators.messages import Output
+from flows.operators.messages import Leaving
 from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
 from state.segments import Segments
@@ -23,7 +23,7 @@ ChunksOf = Callable[[str, Any], Segments]
 """Opens the chunks of a step's operator, by who it works for."""
 
 
-class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[Who, Op]):
+class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None], Generic[Who, Op]):
     """One key of one stage.
 
     Bytewax does not tell a logic its key, so the operator is built when the first message, or saved state, says who it
@@ -59,8 +59,8 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
                 who, root = resume
             self._start(who, root)
 
-    def on_batch(self, values: list[tuple[Who, Any]]) -> tuple[list[Item | Output], bool]:
-        emitted: list[Item | Output] = []
+    def on_batch(self, values: list[tuple[Who, Any]]) -> tuple[list[Item | Leaving], bool]:
+        emitted: list[Item | Leaving] = []
         operator = self._operator or self._start(values[0][0], None)
         with self._watch:
             for who, message in values:
@@ -69,7 +69,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
                 emitted += self._addressed(operator.process(message))
         return emitted, StatefulBatchLogic.RETAIN
 
-    def on_eof(self) -> tuple[list[Item | Output], bool]:
+    def on_eof(self) -> tuple[list[Item | Leaving], bool]:
         if self._at_eof is not None and self._operator is not None:
             self._at_eof(self._who, self._operator)
         return [], StatefulBatchLogic.RETAIN
@@ -87,11 +87,11 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
                 self._chunks.settle()
         return operator
 
-    def _addressed(self, emitted: Sequence[Any]) -> Sequence[Item | Output]:
+    def _addressed(self, emitted: Sequence[Any]) -> Sequence[Item | Leaving]:
         address = self._address
         if address is None:
             return emitted
-        return [item if isinstance(item, Output) else address(item) for item in emitted]
+        return [item if isinstance(item, Leaving) else address(item) for item in emitted]
 
     def snapshot(self) -> State | None:
         # Bytewax asks for snapshots at the end of every epoch, whether there is a recovery store or not.

@@ -12,7 +12,7 @@ from flows.engine.context import Context
 from flows.engine.names import key_name
 from flows.engine.stages import IngestOperator, Item, Routed
 from flows.engine.watch import Watch
-from flows.operators.messages import Output
+from flows.operators.messages import Leaving
 from flows.sources.base import Partition, Source
 from state.errors import SourceError
 from state.snapshot import reading
@@ -227,4 +227,4 @@ def _closes(context: Context, reader: Partition) -> bool:
 
 
 def _addressed(routed: Routed) -> Item:
-    return (_OUTPUTS, routed) if isinstance(routed, Output) else (key_name(routed[0]), routed)
+    return (_OUTPUTS, routed) if isinstance(routed, Leaving) else (key_name(routed[0]), routed)

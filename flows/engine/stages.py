@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from flows.layout import Layout
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
+from flows.operators.messages import CohortInput, GroupInput, Leaving, PolicyInput
 from flows.sources.base import Lines
 from state.chunks import Chunks, Saved
 
@@ -15,7 +15,7 @@ Who_contra = TypeVar("Who_contra", contravariant=True)
 State_contra = TypeVar("State_contra", contravariant=True)
 Built_co = TypeVar("Built_co", covariant=True)
 
-Routed = tuple[int, GroupInput] | Output
+Routed = tuple[int, GroupInput] | Leaving
 """What a source partition emits: a message and the key group that it goes to, or records for an output stream."""
 
 
@@ -27,7 +27,7 @@ class Operator(Protocol[In_contra, Out_co]):
     def snapshot(self, chunks: Chunks, /) -> bytes: ...
 
 
-class SubjectStage(Operator[GroupInput, tuple[str, CohortInput] | Output], Protocol):
+class SubjectStage(Operator[GroupInput, tuple[str, CohortInput] | Leaving], Protocol):
     """The stage that keeps rows until their panes close."""
 
     @property
@@ -93,8 +93,8 @@ class Stages:
     cohorts: tuple[str, ...]
     ingest: Builder[str, bytes, IngestOperator]
     subject: Builder[int, Saved, SubjectStage]
-    population: Builder[str, Saved, Operator[CohortInput, PolicyInput | Output]]
-    alerts: Builder[None, Saved, Operator[PolicyInput, Output]]
+    population: Builder[str, Saved, Operator[CohortInput, PolicyInput | Leaving]]
+    alerts: Builder[None, Saved, Operator[PolicyInput, Leaving]]
     lead_us: int
     out_of_orderness_us: int
     idle_timeout_us: int
@@ -108,4 +108,4 @@ class Stages:
 
 
 Item = tuple[str, Any]
-"""What travels in Bytewax: a key's name, and (who, message) or an Output."""
+"""What travels in Bytewax: a key's name, and (who, message) or an Leaving."""

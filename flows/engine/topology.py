@@ -17,7 +17,7 @@ from flows.engine.names import key_name
 from flows.engine.sink import Openers, OutputSink
 from flows.engine.source import LineSource
 from flows.engine.stages import Item, SubjectStage
-from flows.operators.messages import CohortInput, Output, PolicyInput
+from flows.operators.messages import CohortInput, Leaving, PolicyInput
 from flows.sources.base import Source
 
 
@@ -47,10 +47,10 @@ def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) 
         return StageLogic("alerts", stages.alerts, resume, **common)
 
     flow = Dataflow("driftnet")
-    ingested = op.branch("ingest_outputs", op.input("ingest", flow, LineSource(context, sources)), _is_output)
-    subjects = op.branch("subject_outputs", op.stateful_batch("subject", ingested.falses, subject), _is_output)
+    ingested = op.branch("ingest_outputs", op.input("ingest", flow, LineSource(context, sources)), _leaves)
+    subjects = op.branch("subject_outputs", op.stateful_batch("subject", ingested.falses, subject), _leaves)
     to_cohorts = op.flat_map_batch("to_cohorts", subjects.falses, _next_stage)
-    cohorts = op.branch("population_outputs", op.stateful_batch("population", to_cohorts, population), _is_output)
+    cohorts = op.branch("population_outputs", op.stateful_batch("population", to_cohorts, population), _leaves)
     to_alerts = op.flat_map_batch("to_alerts", cohorts.falses, _next_stage)
     alerted = op.stateful_batch("alerts", to_alerts, alerts)
     outputs = op.merge("outputs", ingested.trues, subjects.trues, cohorts.trues, alerted)
@@ -58,8 +58,8 @@ def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) 
     return flow
 
 
-def _is_output(item: Item) -> TypeGuard[tuple[str, Output]]:
-    return isinstance(item[1], Output)
+def _leaves(item: Item) -> TypeGuard[tuple[str, Leaving]]:
+    return isinstance(item[1], Leaving)
 
 
 def _next_stage(items: list[tuple[str, Any]]) -> list[Item]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.config.models import Config
+from flows.counters import ACCEPTED, VERSION
 from flows.engine.lock import held_by_run
 from flows.engine.recovery import chunk_folder, chunks_beside
-from flows.engine.store import Checkpoint, discard_uncommitted, read_checkpoint, replace_states, sink_state
+from flows.engine.store import Checkpoint, discard_uncommitted, read_checkpoint, replace_states, sink_state, totals_in
 from flows.fates import unsaid_in
 from flows.forget.records import About, forget_in_lines
 from flows.operators.told import forget_first
@@ -50,7 +51,7 @@ def forget_in_state(directory: Path, name: str, own: Config) -> Counter[str]:
         for file in sorted(directory.glob("*.jsonl")):
             found[f"lines of {file.name}"] += forget_in_lines(file, about)
         if manifest:
-            fresh = describe(directory, checkpoint.epoch, sink_state(checkpoint).get("counts", {}))
+            fresh = describe(directory, checkpoint.epoch, totals_in(sink_state(checkpoint)))
             replace(fresh, created=manifest.created, versions=manifest.versions).write(directory)
     return found
 
@@ -92,6 +93,7 @@ def _rewritten(
     for where, state in checkpoint.states.items() if waiting else ():
         if where[0].rpartition(".")[2] == "sinks":
             # They were accepted, and have come out of where they waited: the lines read still add up.
-            counts = state["counts"]
-            states[where] = state | {"counts": counts | {"accepted": counts.get("accepted", 0) + waiting}}
+            counts = totals_in(state)
+            counts[ACCEPTED.key()] = ACCEPTED.total(counts) + waiting
+            states[where] = state | {"version": VERSION, "counts": counts}
     return states, old

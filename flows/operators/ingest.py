@@ -1,7 +1,6 @@
 """The first stage, one per source partition: lines to rows, lateness, routing to key groups."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import starmap
@@ -11,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.alerting.alert import iso
+from flows.counters import FILLED, LATE, READ, REJECTED, Counts
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter, late_records
 from flows.operators.filled import FilledWatch
-from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.messages import GroupInput, Leaving, Output, Stream
 from flows.operators.shares import ShareWatch
 from flows.sources.base import Lines
+from flows.steps import Step
 from flows.wire.decode import Decoded, Decoder
 from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import Reason, Reject
@@ -34,8 +35,8 @@ VERSIONS: Final = (1, _VERSION)
 """Of snapshots that can be read."""
 _NOTHING: Final = Lines((), (), "")
 
-Emitted = tuple[int, GroupInput] | Output
-"""A message with its key group, or a record for an output stream."""
+Emitted = tuple[int, GroupInput] | Leaving
+"""A message with its key group, or what leaves the flow."""
 
 
 @dataclass(slots=True)
@@ -89,8 +90,7 @@ class Ingest:
     def process(self, lines: Lines, now_us: int | None = None) -> list[Emitted]:
         """Rows to their groups; bad and late lines to their streams; counts of what was read, late and rejected.
 
-        Rejected lines are counted together, and by reason as in "rejected.not_json".  now_us: the wall clock, in a live
-        run.
+        now_us: the wall clock, in a live run.
         """
         if not lines.lines:
             return []
@@ -219,9 +219,7 @@ class Ingest:
         empty, known = self._filled.add(decoded.batch)
         if faults or empty:
             out.append(Output(Stream.DRIFT, [*faults, *empty]))
-        if known:
-            out.append(Output(Stream.COUNTS, [known]))
-        return [*out, self._counted(len(lines.lines), late_count, [reason for _, reason, _ in rejects])]
+        return [*out, self._counted(len(lines.lines), late_count, [reason for _, reason, _ in rejects], known)]
 
     def _rejected(
         self, pool: "_Pool", decoded: Decoded, verdicts: Verdicts | None, time_us: I64, at: I64
@@ -263,12 +261,18 @@ class Ingest:
             )
         return pool.line(position), Reason.AHEAD, detail
 
-    def _counted(self, read: int, late: int, reasons: Sequence[Reason]) -> Output:
+    def _counted(self, read: int, late: int, reasons: Sequence[Reason], filled: Mapping[str, int]) -> Counts:
         self.read += read
         self.late += late
         self.rejected += len(reasons)
-        by_reason = Counter(f"rejected.{reason.value}" for reason in reasons)
-        return Output(Stream.COUNTS, [{"read": read, "late": late, "rejected": len(reasons)} | by_reason])
+        counts = Counts(Step.INGEST)
+        counts.add(READ, read)
+        counts.add(LATE, late)
+        for reason in reasons:
+            counts.add(REJECTED, 1, reason.value)
+        for column, change in filled.items():
+            counts.add(FILLED, change, column)
+        return counts
 
     def _send(self, batch: MicroBatch | None, rejected: MicroBatch | None = None) -> list[tuple[int, GroupInput]]:
         parts = _split(batch, self._groups) if batch else {}

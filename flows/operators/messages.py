@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from flows.counters import Counts
 from flows.wire.told import Command, Label
 from state.batch import MicroBatch
 from state.types import F64, I64, START_OF_TIME_US, U64, Names
@@ -106,12 +107,15 @@ class Stream(StrEnum):
     REJECTS = "rejects"
     SCORES = "scores"
     AUDIT = "audit"
-    COUNTS = "counts"
 
 
 @dataclass(slots=True)
 class Output:
-    """Records (plain dicts that orjson can write) for one output stream; COUNTS carries counter increments."""
+    """Records (plain dicts that orjson can write) for one output stream."""
 
     stream: Stream
     records: list[dict[str, Any]]
+
+
+Leaving = Output | Counts
+"""What leaves the flow: records for an output stream, or additions to the totals."""

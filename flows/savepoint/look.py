@@ -13,13 +13,14 @@ from flows.config.load import load
 from flows.config.models import Config
 from flows.engine.lock import copying
 from flows.engine.recovery import chunks_beside
-from flows.engine.store import Checkpoint, read_checkpoint, sink_state
+from flows.engine.store import Checkpoint, read_checkpoint, sink_state, totals_in
 from flows.fates import unsaid_in
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import describe_first
+from flows.report import Summary
 from flows.saved_job import saved_job
 from flows.savepoint.manifest import is_savepoint, require_whole
 from flows.worker import JobStages
@@ -44,12 +45,12 @@ class Look:
 
     def describe(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        counts: dict[str, int] = sink_state(self.checkpoint).get("counts", {})
+        so_far = Summary(totals_in(sink_state(self.checkpoint)))
         groups = {group: operator.describe() for group, operator in sorted(self.subjects.items())}
         return {
             "epoch": self.checkpoint.epoch,
-            "read": counts.get("read", 0),
-            "alerts": counts.get("out.alerts", 0),
+            "read": so_far.read,
+            "alerts": so_far.alerts,
             "users": sum(group["users"] for group in groups.values()),
             "bytes": sum(self.bytes.values()),
             "groups": {

@@ -10,6 +10,7 @@ import pytest
 
 from flows.config import loads
 from flows.config.reference import configuration_markdown
+from flows.counters import markdown as counters_markdown
 
 _ROOT = Path(__file__).parents[2]
 _TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -26,6 +27,11 @@ def test_readme_names_two_commands_that_exist() -> None:
         assert f"$ make {target}" in readme
         assert re.search(rf"^{target}: .*## ", makefile, re.MULTILINE)
     assert "make test" in (_ROOT / ".ci" / "run").read_text()
+
+
+def test_counters_are_current() -> None:
+    """docs/counters.md is what `make docs` writes."""
+    assert (_ROOT / "docs" / "counters.md").read_text() == counters_markdown()
 
 
 def test_configuration_reference_is_current() -> None:

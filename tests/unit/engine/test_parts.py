@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.counters import OPEN, READ, Counts
 from flows.engine.context import Context
 from flows.engine.logics import StageLogic
 from flows.engine.monitor import Monitor, Status, fraction, summary
@@ -19,6 +20,7 @@ from flows.engine.stages import SubjectStage
 from flows.engine.watch import FirstError, Watch
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
+from flows.steps import Step
 from state.errors import SnapshotError, SourceError
 from state.types import END_OF_TIME_US, SECOND_US, START_OF_TIME_US
 from tests.engine.fakes import BEHIND, GROUPS, FileSink, Numbers, plan, stages
@@ -38,7 +40,13 @@ def partition(
 
 
 def watermarks(items: list[Any]) -> set[int]:
-    return {item[1][1].watermark_us for item in items if not isinstance(item[1], Output)}
+    return {item[1][1].watermark_us for item in items if isinstance(item[1], tuple)}
+
+
+def read(lines: int) -> Counts:
+    counts = Counts(Step.INGEST)
+    counts.add(READ, lines)
+    return counts
 
 
 class TestSource:
@@ -46,7 +54,7 @@ class TestSource:
         """Messages go to their group's key, with the group; records travel beside them."""
         opened, _ = partition(Numbers(count=10))
         items = opened.next_batch()
-        assert isinstance(items[0][1], Output)
+        assert isinstance(items[0][1], Counts)
         assert [(key, value[0]) for key, value in items[1:]] == [(key_name(g), g) for g in range(GROUPS)]
 
     def test_end_is_sent_once(self) -> None:
@@ -296,13 +304,13 @@ class TestSink:
         openers = plan(Numbers(), tmp_path / "out", None).openers  # type: ignore[arg-type]
         sink = OutputSink(context_of(("p0",)), openers)
         opened = sink.build_part("sinks", "main", None)
-        opened.write_batch([alert("one"), Output(Stream.COUNTS, [{"read": 3}])])
+        opened.write_batch([alert("one"), read(3)])
         saved = opened.snapshot()
-        opened.write_batch([alert("two"), Output(Stream.COUNTS, [{"read": 4}])])
+        opened.write_batch([alert("two"), read(4)])
         opened.close()
         resumed = sink.build_part("sinks", "main", saved)
         resumed.write_batch([alert("three")])
-        assert resumed.snapshot()["counts"] == {"out.alerts": 2, "severity.low": 2, "read": 3}
+        assert resumed.snapshot()["counts"] == {"out.alerts": 2, "read": 3}
         resumed.close()
         assert (tmp_path / "out").read_text().split() == ["one", "three"]
 
@@ -342,10 +350,10 @@ class TestMonitor:
         one = Status({"read": 10, "accepted": 6, "late": 1}, 2.0, {0: 1}, {"p0": (5, 10)})
         two = Status(open_rows={1: 2}, bytes={"p1": (10, 10)})
         total = summary([one, two], 1.0, running=False)
-        assert (total.open, total.elapsed_s, total.balanced) == (3, 2.0, True)
+        assert (total.total(OPEN), total.elapsed_s, total.balanced) == (3, 2.0, True)
         assert fraction([one, two]) == 0.75
         assert fraction([one, Status(bytes={"p2": None})]) is None
-        assert summary([Status({"read": 5, "accepted": 1})], 1.0, running=True).open == 4
+        assert summary([Status({"read": 5, "accepted": 1})], 1.0, running=True).total(OPEN) == 4
 
 
 def alert(name: str) -> Output:
