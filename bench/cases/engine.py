@@ -12,11 +12,11 @@ from flows.counters import FILLED
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.job import Job
+from flows.job_stages import JobStages
 from flows.operators.messages import Stream
 from flows.report import Summary
 from flows.sinks.specs import JsonlSink
 from flows.sources.base import Partition, Source
-from flows.worker import JobStages
 
 
 @dataclass(frozen=True, slots=True)

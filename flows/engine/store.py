@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.counters import restored
+from flows.steps import Step
 from state.errors import CheckpointError, SnapshotError
 from state.pickles import dump_plain, load_plain
 
@@ -69,7 +70,7 @@ def _reading(store: Path) -> Iterator[None]:
 
 def sink_state(checkpoint: Checkpoint) -> dict[str, Any]:
     """What the sinks' snapshot gave: totals (`totals_in`), and "positions"."""
-    return next(iter(checkpoint.of_step("sinks").values()), {})
+    return next(iter(checkpoint.of_step(Step.SINKS).values()), {})
 
 
 def totals_in(state: Mapping[str, Any]) -> dict[str, int]:

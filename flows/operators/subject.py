@@ -203,10 +203,15 @@ class SubjectOperator:
             assembling.drop(slots)
         self._closing.forget(slots)
 
+    @property
+    def users(self) -> int:
+        """Subjects that have a slot."""
+        return len(self._counting.slots)
+
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values.  windows: open cells, one per subject and slide (or session)."""
         return {
-            "users": len(self._counting.slots),
+            "users": self.users,
             "rows_waiting": self._log.rows,
             "open_panes": len(self._log.panes()),
             "watermark_us": self._watermarks.watermark_us,

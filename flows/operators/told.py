@@ -4,6 +4,7 @@ Nobody waits for them: a partition of labels that is silent holds no window open
 """
 
 import base64
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
@@ -14,8 +15,8 @@ from flows.counters import CONTROL, LABELS, Counts
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter
 from flows.operators.ingest import KIND as INGEST_KIND
+from flows.operators.ingest import SUBJECTS, Emitted, Ingest, Route
 from flows.operators.ingest import VERSIONS as INGEST_VERSIONS
-from flows.operators.ingest import Emitted, Ingest
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
 from flows.steps import Step
@@ -206,9 +207,13 @@ class Told:
         return [(g, GroupInput(self._partition, self.watermark_us, told=by_group.get(g, []))) for g in groups]
 
 
-def first_stage(job: Job, partition: str, reads: str, resume: bytes | None = None) -> Ingest | Told:
-    """The operator of a source partition.  reads: "events", "labels" or "control"."""
-    return Ingest(job, partition, resume) if reads == "events" else Told(job, partition, reads, resume)
+def first_stage(
+    job: Job, partition: str, reads: str, resume: bytes | None = None, routes: Sequence[Route] = SUBJECTS
+) -> Ingest | Told:
+    """The operator of a source partition.  reads: "events", "labels" or "control".  routes: as of Ingest; what people
+    tell goes to the subjects' stage.
+    """
+    return Ingest(job, partition, resume, routes) if reads == "events" else Told(job, partition, reads, resume)
 
 
 def describe_first(saved: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Lines are numbers. They go through a key group each, to every cohort, and become
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,9 @@ import numpy as np
 
 from flows.counters import ACCEPTED, READ, Counts
 from flows.engine.plan import Options, Plan
-from flows.engine.stages import Stages
 from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, PolicyInput, Stream
 from flows.sources.base import Lines, Unwatched
+from flows.stages import Stage, Stages
 from flows.steps import Step
 from state.chunks import Chunks, Saved, table_of
 from state.errors import DetectorError
@@ -26,6 +26,13 @@ from state.types import END_OF_TIME_US, START_OF_TIME_US
 GROUPS = 5
 BEHIND = 6
 COHORTS = ("left", "right", "other")
+SHAPE: Mapping[str, Any] = {
+    "key_groups": GROUPS,
+    "cohorts": list(COHORTS),
+    "cohort_numbers": {name: number for number, name in enumerate(COHORTS)},
+    "layout": {},
+    "replaceable": {},
+}
 
 
 @dataclass(frozen=True)
@@ -233,16 +240,24 @@ class FileSink:
 
 
 def stages(partitions: Sequence[str], fail_on: str = "", idle_s: float = 0.1) -> Stages:
+    groups = range(GROUPS)
     return Stages(
-        groups=GROUPS,
-        cohorts=COHORTS,
         ingest=Ingest,
-        subject=partial(Subject, tuple(partitions)),
-        population=partial(Population, fail_on),
-        alerts=Alerts,
+        keyed=(
+            Stage(
+                "subject",
+                dict(zip(groups, groups, strict=True)),
+                partial(Subject, tuple(partitions)),
+                {CohortInput: "population"},
+                holds_lines=True,
+            ),
+            Stage("population", SHAPE["cohort_numbers"], partial(Population, fail_on), {PolicyInput: "alerts"}),
+            Stage("alerts", {None: 0}, Alerts),
+        ),
         lead_us=50,
         out_of_orderness_us=BEHIND,
         idle_timeout_us=int(idle_s * 1e6),
+        shape=SHAPE,
     )
 
 

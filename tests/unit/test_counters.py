@@ -1,5 +1,6 @@
 """The catalogue of counters: what is refused, how totals are told, and totals that older builds saved."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,18 @@ def test_the_catalogue_is_whole() -> None:
     of_policy = {name for key, name in vars(Counted).items() if key.isupper()}
     assert of_policy == {counter.name for counter in CATALOGUE.values() if counter.steps == (Step.ALERTS,)}
     assert set(told) <= Summary().to_json().keys()
+
+
+def test_somebody_adds_to_each() -> None:
+    """A counter that no operator uses would be told as zero for ever."""
+    names = {name: counter for name, counter in vars(counters).items() if isinstance(counter, counters.Counter)}
+    assert {counter.name for counter in names.values()} == CATALOGUE.keys()
+    files = [*Path("flows/operators").glob("*.py"), Path("flows/outputs.py"), Path("detectors/alerting/policy.py")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    of_policy = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+    used |= {name for name in names if f"Counted.{name}" in of_policy}
+    assert names.keys() - used == {"OPEN"}
 
 
 def test_a_run_counts_each_thing_once(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from flows.engine.pace import Pace
 from flows.engine.shutdown import Stop
 from flows.engine.sink import OutputSink
 from flows.engine.source import LinePartition, LineSource
-from flows.engine.stages import SubjectStage
 from flows.engine.watch import FirstError, Watch
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
@@ -261,8 +260,8 @@ class TestSource:
 
 
 class TestLogic:
-    def subject(self, resume: Any = None, *, durable: bool = True) -> StageLogic[int, SubjectStage]:
-        return StageLogic("subject", stages(("p0",)).subject, resume, report=FirstError(), durable=durable)
+    def subject(self, resume: Any = None, *, durable: bool = True) -> StageLogic:
+        return StageLogic(stages(("p0",)).stage("subject"), resume, report=FirstError(), durable=durable)
 
     def message(self, *numbers: int) -> tuple[int, GroupInput]:
         return 2, GroupInput("p0", 0, list(numbers))  # type: ignore[arg-type]
@@ -272,8 +271,8 @@ class TestLogic:
         logic = self.subject()
         assert logic.on_batch([self.message(2, 7)])[1] is False
         resumed = self.subject(logic.snapshot())
-        assert resumed._operator is not None
-        assert resumed._operator.rows_waiting == 2
+        operator: Any = resumed._operator
+        assert operator.rows_waiting == 2
         assert resumed.snapshot() == logic.snapshot()
 
     def test_end_of_input_emits_nothing(self) -> None:
