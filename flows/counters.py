@@ -248,12 +248,13 @@ class Counts:
         Raises CounterError for what is not in the catalogue, for a counter that is another step's, and for one that
         would shrink.
         """
-        if CATALOGUE.get(counter.name) is not counter:
-            raise CounterError(f"counter {counter.name}: seen one that is not in the catalogue of flows/counters.py")
+        name = getattr(counter, "name", counter)
+        if CATALOGUE.get(name) is not counter:
+            raise CounterError(f"counter {name}: seen one that is not in the catalogue of flows/counters.py")
         if self.step not in counter.steps:
             raise CounterError(
-                f"counter {counter.name}: added to by step {self.step}, expected: by {' or '.join(counter.steps)} alone"
-                " (flows/counters.py); what two steps count has two counters"
+                f"counter {name}: added to by step {self.step}, expected: by {' or '.join(counter.steps) or 'none'}"
+                " alone (flows/counters.py); what two steps count has two counters"
             )
         if n < 0 and counter.kind is Kind.COUNTER:
             raise CounterError(f"counter {counter.name}: seen {n} to add, expected at least 0: a counter only grows")

@@ -87,7 +87,8 @@ class AlertOperator:
             )
             out += [Output(Stream.AUDIT, audit)] * bool(audit)
             counts = Counts(Step.ALERTS, self._stage)
-            counts.add_named({key: n - before.get(key, 0) for key, n in self._policy.counts.items()})
+            now = self._policy.counts
+            counts.add_named({key: n - before.get(key, 0) for key, n in now.items() if n != before.get(key)})
             out += [counts] * bool(counts)
         for cohort in self._subjects:
             self._heard(cohort, self._rounds.watermark_us)

@@ -1,5 +1,6 @@
 """The first stage, one per source partition: lines to rows, lateness, routing to key groups."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -288,8 +289,8 @@ class Ingest:
         counts = Counts(Step.INGEST)
         counts.add(READ, read)
         counts.add(LATE, late)
-        for reason in reasons:
-            counts.add(REJECTED, 1, reason.value)
+        for reason, lines in Counter(reasons).items():
+            counts.add(REJECTED, lines, reason.value)
         for column, change in filled.items():
             counts.add(FILLED, change, column)
         return counts
