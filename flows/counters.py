@@ -248,7 +248,7 @@ class Counts:
         Raises CounterError for what is not in the catalogue, for a counter that is another step's, and for one that
         would shrink.
         """
-        name = getattr(counter, "name", counter)
+        name = str(getattr(counter, "name", counter))
         if CATALOGUE.get(name) is not counter:
             raise CounterError(f"counter {name}: seen one that is not in the catalogue of flows/counters.py")
         if self.step not in counter.steps:
