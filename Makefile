@@ -47,6 +47,8 @@ fmt: $(STAMP) ## Format and sort imports
 
 docs: $(STAMP) ## Write the generated pages of docs/
 	@$(BIN)/python -m flows.config.reference > docs/configuration.md
+	@$(BIN)/python -m driftnet._reference api > docs/api.md
+	@$(BIN)/python -m driftnet._reference plug_ins > docs/plug_ins.md
 
 bench: $(STAMP) ## Measure scenarios, layers, quality; write a report (ARGS="zipf --only growth", ARGS="compare main HEAD")
 	@$(BIN)/driftnet bench $(ARGS)
