@@ -1,6 +1,7 @@
 """The names that may be relied on: there, documented, and doing what the command line does."""
 
 import doctest
+import gzip
 import importlib
 import json
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import driftnet.checks
 import driftnet.kit
 from driftnet import _reference
 from flows.cli import main
+from tests.docs.pages import ROOT, blocks
 from tests.small import BASE
 
 JOB = (
@@ -121,6 +123,19 @@ def test_memory_files_and_the_command_line_say_the_same(tmp_path: Path, monkeypa
         assert found.summary.balanced
     assert driftnet.replay(events(), "job.toml").alerts == expected
     assert not list(tmp_path.glob("*.db")), "nothing is written"
+
+
+def test_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its Python does what it says, with a configuration and two days of files."""
+    monkeypatch.chdir(tmp_path)
+    Path("fraud.toml").write_text(JOB)
+    Path("events").mkdir()
+    lines = [json.dumps(event).encode() for event in events()]
+    for day, part in (("01", lines[:500]), ("02", lines[500:])):
+        Path(f"events/2026-03-{day}.jsonl.gz").write_bytes(gzip.compress(b"\n".join(part)))
+    (code,) = (block.text for block in blocks((ROOT / "README.md").read_text()) if block.language == "python")
+    exec(code, {})
+    assert any(line.startswith("u7 ") and "plays" in line for line in capsys.readouterr().out.splitlines())
 
 
 def test_the_sources_of_the_configuration() -> None:
