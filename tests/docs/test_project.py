@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from setuptools import find_packages
 
 from driftnet import _reference
 from flows.config import loads
@@ -100,6 +101,17 @@ def test_one_module_reads_pickles() -> None:
         r"^\s*(?:import|from) (?:pickle|marshal|shelve|dill|joblib)\b|S301|allow_pickle=True", re.MULTILINE
     )
     assert [str(file.relative_to(_ROOT)) for file in files if reads.search(file.read_text())] == ["state/pickles.py"]
+
+
+def test_the_wheel_has_every_package() -> None:
+    """What lies at the top and is not tests is found by setuptools, and says that it is typed."""
+    tool = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packages = {file.parent.name for file in _ROOT.glob("*/__init__.py")}
+    found = {name.partition(".")[0] for name in find_packages(str(_ROOT), include=tool["packages"]["find"]["include"])}
+    assert found == packages >= {"driftnet", "flows", "detectors", "state", "bench"}
+    for name in packages - {"bench"}:
+        assert (_ROOT / name / "py.typed").is_file()
+        assert "py.typed" in tool["package-data"][name]
 
 
 def test_hooks_and_containers_use_what_make_uses() -> None:

@@ -4,6 +4,8 @@ import doctest
 import gzip
 import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -87,6 +89,12 @@ def test_names_are_there(module: ModuleType) -> None:
         assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         driftnet.nothing  # noqa: B018
+
+
+def test_importing_is_cheap() -> None:
+    """Models, their detectors and the engine are imported when they are needed."""
+    code = "import sys, driftnet; sys.exit(bool({'river', 'pydantic', 'bytewax', 'scipy'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_every_name_is_on_a_page() -> None:
