@@ -141,6 +141,8 @@ _TEXT: Final = {
     "FEATURES": "The columns of the checks' world, a tuple of `FeatureInfo`.",
 }
 """Names that have no docstring of their own."""
+_LINE: Final = 110
+"""A longer signature has a line for each argument."""
 _MEMBERS_ALONE: Final = ("Summary", "Check", "World")
 """Dataclasses that nobody outside makes."""
 
@@ -215,11 +217,13 @@ def _class(name: str, value: type[Any]) -> Iterator[str]:
     for member in shown:
         found = inspect.getattr_static(value, member)
         plain = found.fget if isinstance(found, property) else getattr(found, "__func__", found)
-        if isinstance(found, property):
-            yield f"**`{member}`** {_paragraphs(inspect.getdoc(plain) or _said_above(name, member))}\n"
-        elif inspect.isfunction(plain):
-            yield _code(_signature(plain, member))
-            yield _paragraphs(inspect.getdoc(getattr(value, member)) or _said_above(name, member)) + "\n"
+        if inspect.isfunction(plain):
+            about = _paragraphs(inspect.getdoc(getattr(value, member)) or f"See {name}.")
+            yield (
+                f"**`{member}`** {about}\n"
+                if isinstance(found, property)
+                else f"{_code(_signature(plain, member))}\n{about}\n"
+            )
 
 
 def _fields(value: type[Any]) -> Iterator[str]:
@@ -234,11 +238,6 @@ def _fields(value: type[Any]) -> Iterator[str]:
             yield ast.unparse(node).replace("'", '"')
 
 
-def _said_above(name: str, member: str) -> str:
-    """Of members whose class says what they are."""
-    return f"See {name}." if member else ""
-
-
 def _own_doc(value: type[Any]) -> str:
     doc = inspect.cleandoc(value.__doc__ or "")
     return "" if doc.startswith(f"{value.__name__}(") else doc
@@ -250,32 +249,32 @@ def _code(text: str) -> str:
 
 def _signature(function: Callable[..., Any], name: str) -> str:
     """As it is written in the source, with short names of types."""
-    source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
-    node = ast.parse(source).body[0]
+    node = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))).body[0]
     assert isinstance(node, ast.FunctionDef)
     if node.args.args and node.args.args[0].arg in ("self", "cls"):
         del node.args.args[0]
-    returned = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    text = re.sub(
-        r"(?<=: )'([^']*)'|(?<=-> )'([^']*)'", lambda m: m[1] or m[2], f"({ast.unparse(node.args)}){returned}"
-    )
-    if len(name) + len(text) <= 110:
-        return f"{name}{text}"
-    inner = ",\n    ".join(_arguments(node.args))
-    end = re.sub(r"^ -> '([^']*)'$", r" -> \1", returned)
-    return f"{name}(\n    {inner},\n){end}"
+    arguments = [_unquoted(text) for text in _parted(ast.unparse(node.args))]
+    returned = f" -> {_unquoted(ast.unparse(node.returns))}" if node.returns else ""
+    line = f"{name}({', '.join(arguments)}){returned}"
+    inner = ",\n    ".join(arguments)
+    return line if len(line) <= _LINE else f"{name}(\n    {inner},\n){returned}"
 
 
-def _arguments(arguments: ast.arguments) -> Iterator[str]:
-    """One text per argument."""
-    text = re.sub(r"(?<=: )'([^']*)'", r"\1", ast.unparse(arguments))
+def _unquoted(text: str) -> str:
+    """Without the quotes of a type that is written as text."""
+    return re.sub(r"(^|: )'([^']*)'", r"\1\2", text)
+
+
+def _parted(arguments: str) -> Iterator[str]:
+    """One text per argument: parted at commas outside of brackets."""
     depth, start = 0, 0
-    for i, letter in enumerate(text):
+    for i, letter in enumerate(arguments):
         depth += (letter in "([{") - (letter in ")]}")
         if letter == "," and not depth:
-            yield text[start:i].strip()
+            yield arguments[start:i].strip()
             start = i + 1
-    yield text[start:].strip()
+    if arguments:
+        yield arguments[start:].strip()
 
 
 def _paragraphs(doc: str) -> str:

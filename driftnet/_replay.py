@@ -78,7 +78,8 @@ def replay(
     configuration, as far as there is something now.  config: what `load` or `loads` gave, the path of a TOML file, or
     None for the shipped configuration.  labels: what was found out about subjects (docs/labels.md), beside `events`.
     streams: whose records are kept in memory and given back: alerts, drift, late, rejects, scores, audit.  sinks:
-    stream -> sinks of your own, which are flushed at the end and closed by you.  progress: called after each batch.
+    stream -> sinks of your own, which are flushed at the end and closed by you.  progress: called after each batch with
+    how far it is: lines `read`, the `fraction` of the input's bytes or None, event time reached as `watermark_us`.
 
     The configuration's own sinks are left alone: nothing is written but what `sinks` write.
     Raises ConfigError, SourceError, and what a sink raises.
@@ -95,22 +96,21 @@ def replay(
     for stream in (*streams, *(sinks or ())):
         if stream not in _STREAMS:
             raise ConfigError(f"streams: seen {stream!r}, allowed: {', '.join(_STREAMS)}")
-    found = load(config) if config is None or isinstance(config, str | Path) else config
-    given = {name: lines for name, lines in ((_EVENTS, events), (_LABELS, labels)) if lines is not None}
-    if events is not None:
-        # What is in memory stands in as a file, so that the job is what it would be if it lay in one.
-        tables = {
-            name: (lines if isinstance(lines, FilesConfig) else files("-")).model_copy(update={"reads": name})
-            for name, lines in given.items()
-        }
-        found = found.model_copy(update={"sources": tables})
-    elif labels is not None:
+    if events is None and labels is not None:
         raise ConfigError("labels: seen labels without events; name them in the configuration, or give both")
-    on_disk = {name: table for name, table in found.sources.items() if isinstance(given.get(name), FilesConfig | None)}
+    given = {name: lines for name, lines in ((_EVENTS, events), (_LABELS, labels)) if lines is not None}
+    found = load(config) if config is None or isinstance(config, str | Path) else config
+    if given:
+        # What is in memory stands in as a file, so that the job is what it would be if it lay in one.
+        tables = {name: lines if isinstance(lines, FilesConfig) else files("-") for name, lines in given.items()}
+        sources = {name: table.model_copy(update={"reads": name}) for name, table in tables.items()}
+        found = found.model_copy(update={"sources": sources})
     partitions: list[Partition] = [
-        _Memory(name, lines) for name, lines in given.items() if not isinstance(lines, FilesConfig)
+        _Memory(n, lines) for n, lines in given.items() if not isinstance(lines, FilesConfig)
     ]
     reads = {p.name: _LABELS for p in partitions if p.name == _LABELS}
+    in_memory = {p.name for p in partitions}
+    on_disk = {name: table for name, table in found.sources.items() if name not in in_memory}
     if on_disk or not given:
         opened = Assembly(found.model_copy(update={"sources": on_disk})).inputs()
         partitions += opened.partitions

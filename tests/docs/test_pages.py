@@ -136,7 +136,7 @@ def test_wrapping() -> None:
             "x" * 200,
             "```",
             "| " + "cell " * 60 + "|",
-            "a" * 117 + " + b",
+            "word " * 23 + "more + b",
             "",
             "1. one",
             "   two",
