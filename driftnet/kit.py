@@ -8,8 +8,23 @@
 
 A detector is two classes, a frozen `DetectorSpec` and the `Detector` that it builds; `driftnet detectors new NAME`
 writes both with a test, and `driftnet.checks` holds what they must fulfil.  A configuration names a detector by its
-file or by the entry point group `driftnet.detectors`.  A sink is given to `driftnet.replay`; a configuration knows
-those of `flows/sinks` only, and the same holds for sources.
+file or by the entry point group `driftnet.detectors`.
+
+A sink is given to `driftnet.replay`; a configuration knows those of `flows/sinks` only, and the same holds for sources:
+
+    >>> class Count:
+    ...     records = 0
+    ...     def write(self, records: list[Record]) -> None:
+    ...         self.records += len(records)
+    ...     def flush(self) -> int:
+    ...         return self.records
+    ...     def close(self) -> None:
+    ...         "Nothing is held."
+    >>> import driftnet
+    >>> rejects = Count()
+    >>> found = driftnet.replay([b"not JSON"], sinks={"rejects": [rejects]})
+    >>> rejects.records
+    1
 """
 
 from detectors.base import (

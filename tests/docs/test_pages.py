@@ -34,6 +34,7 @@ INLINE = {
     for command in re.findall(r"`(driftnet [a-z][^`]*)`", " ".join(prose(TEXT[page]).split()))
     if page != Path("CHANGELOG.md")
 }
+PROGRAM: Any = typer.main.get_command(app)
 FOLDERS = ("bench", "deploy", "detectors", "docs", "driftnet", "examples", "flows", "state", "tests")
 
 
@@ -83,7 +84,7 @@ def _words(command: str) -> list[str]:
 
 def _parse(words: list[str]) -> None:
     """As the program parses it, without doing it.  Raises click's UsageError."""
-    command: Any = typer.main.get_command(app)
+    command = PROGRAM
     context = click.Context(command, info_name="driftnet")
     while hasattr(command, "commands"):
         name = words[0]
@@ -109,7 +110,7 @@ def test_commands(command: str) -> None:
 def test_commands_in_sentences(command: str) -> None:
     """Those are often cut short; the command is there, and so is each option."""
     words = command.replace("\\|", "|").split()[1:]
-    found: Any = typer.main.get_command(app)
+    found = PROGRAM
     while hasattr(found, "commands") and words and words[0].rstrip("/") in found.commands:
         found, words = found.commands[words[0]], words[1:]
     if hasattr(found, "commands"):
