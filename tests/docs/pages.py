@@ -18,6 +18,8 @@ WIDTH: Final = 120
 _FENCE: Final = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _ITEM: Final = re.compile(r"^( *)([-*]|\d+\.) +")
 _ALONE: Final = re.compile(r"^ *(?:#|\||<|```|---|\[\^?[\w-]+\]: )")
+_CODE: Final = re.compile(r"`[^`]{1,80}`")
+"""Code in a sentence, which stays on one line unless it is long."""
 _MARKUP: Final = re.compile(r" (?=(?:[-+*>#|=]|\d+[.)])(?: |$))")
 """A space after which a line must not begin: what follows would be a list, a heading, a table."""
 
@@ -88,8 +90,9 @@ def wrapped(text: str) -> str:
         item = _ITEM.match(first)
         lead = item[0] if item else first[: len(first) - len(first.lstrip())]
         words = " ".join([first[len(lead) :], *(line.strip() for line in waiting[1:])])
+        whole = _CODE.sub(lambda code: code[0].replace(" ", "\0"), _MARKUP.sub("\0", words))
         filled = textwrap.wrap(
-            _MARKUP.sub("\0", words), WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead),
+            whole, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead),
             break_long_words=False, break_on_hyphens=False,
         )  # fmt: skip
         out.extend(line.replace("\0", " ") for line in filled)

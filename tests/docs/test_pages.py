@@ -139,6 +139,8 @@ def test_wrapping() -> None:
             "| " + "cell " * 60 + "|",
             "word " * 23 + "more + b",
             "",
+            "word " * 22 + "`one command`",
+            "",
             "1. one",
             "   two",
         ]
@@ -147,6 +149,7 @@ def test_wrapping() -> None:
     assert done.splitlines()[1].startswith("  word")
     assert "x" * 200 in done
     assert not any(line.startswith("+") for line in done.splitlines())
+    assert "`one command`" in done.splitlines()
     assert wrapped(done) == done
     assert done.splitlines()[-1] == "1. one two"
 
