@@ -1,6 +1,6 @@
 """What a plug-in's author imports: the contracts of detectors, sources and sinks, and parts to build them from.
 
-    >>> from driftnet.kit import detector, detector_types
+    >>> from driftnet.kit import Record, detector, detector_types
     >>> sorted(detector_types())[:3]
     ['binned_logistic', 'discord', 'ecod']
     >>> detector("half_space_trees", {"n_trees": 10}).n_trees
