@@ -22,13 +22,13 @@ _COLUMNS_FROM: Final = 50
 class Summary:
     """The totals of a run, and what is known of its input.
 
-    totals: by key (flows.counters); `open` among them: rows in panes that had not closed when the run stopped (0 after
-    the end of bounded input).  lag: partition -> (records that were written and not read, seconds of event time from
-    the watermark to now where there are any); lag_unknown: partitions whose source cannot be asked now, of which lag is
-    the last known.  notes: partition -> why time does not go by it as usual.  held_back: partition -> seconds of event
-    time that it is ahead of the one it waits for, in a live run.  paused: source partitions that were read to an end
-    after which there may be more; nothing_new: whether none of them had anything in this run.  resumed: lines that
-    earlier runs on the same state had read.
+    totals: by key (flows.counters, docs/counters.md); `to_json` has all of them by name.  `open` among them: rows in
+    panes that had not closed when the run stopped (0 after the end of bounded input).  lag: partition -> (records that
+    were written and not read, seconds of event time from the watermark to now where there are any); lag_unknown:
+    partitions whose source cannot be asked now, of which lag is the last known.  notes: partition -> why time does not
+    go by it as usual.  held_back: partition -> seconds of event time that it is ahead of the one it waits for, in a
+    live run.  paused: source partitions that were read to an end after which there may be more; nothing_new: whether
+    none of them had anything in this run.  resumed: lines that earlier runs on the same state had read.
     """
 
     totals: Mapping[str, int] = field(default_factory=dict)
