@@ -76,4 +76,4 @@ def fates_against(directory: Path, config: Config) -> list[Fate]:
     job, shape = config.job(), read_shape(directory / SHAPE)
     unsaid = unsaid_layout(directory, config)
     saved = shape if unsaid is None else {UNSAID: unsaid.to_plain()} | shape
-    return fates(saved, {"key_groups": job.key_groups, "cohorts": list(job.cohorts.names)} | shape_of(job))
+    return fates(saved, shape_of(job, numbered_cohorts(directory, job)))

@@ -16,7 +16,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.growth.streams import Stream, steady
 from bench.measure.memory import Footprint, measure
 from bench.measure.turns import Turns
-from bench.pipeline import BATCH_LINES, Memory, decode_only, reference, windows_only
+from bench.pipeline import BATCH_LINES, Memory, decode_only, reference, total, windows_only
 from flows.job import Job
 from flows.local import LocalDriver, Progress
 from state.windows import WindowKind
@@ -55,7 +55,7 @@ class Run:
         """
         costs = {"cpu_s": self.cpu_s, "cpu_us_per_event": self.cpu_s / self.events * 1e6}
         costs["cpu_in_parsed_lines"] = self.cpu_s / self.loads_us * 1e6
-        sizes = {"events": self.events, "rows": self.counts["rows"], "loads_us": self.loads_us}
+        sizes = {"events": self.events, "rows": total(self.counts, "rows"), "loads_us": self.loads_us}
         return {**costs, **sizes, **self.stages}
 
 
@@ -122,7 +122,7 @@ class Point:
             rounds=1 if self.smoke else rounds or max(1, min(5, 400_000 // len(lines))),
         )
         _check(counts, turns.results, stream, job)
-        assert rows <= {counts["rows"]}
+        assert rows <= {total(counts, "rows")}
         fastest = {name: min(turns.cpu_s[name]) for name in beside}
         loads_us = fastest.pop("loads") / len(sample) * 1e6
         return Run(counts, min(taken), len(lines) - skip, loads_us, fastest)

@@ -76,8 +76,14 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.models:shares",
         "flows.operators.candidates",
     ),
-    "sinks": ("flows.sinks", "flows.outputs", "flows.operators.rows:score_records"),
-    "set-up": ("flows.config", "flows.assemble", "flows.local:__init__", "flows.operators.subject:__init__"),
+    "sinks": ("flows.sinks", "flows.outputs", "flows.counters", "flows.operators.rows:score_records"),
+    "set-up": (
+        "flows.config",
+        "flows.assemble",
+        "flows.local:__init__",
+        "flows.job_stages",
+        "flows.operators.subject:__init__",
+    ),
 }
 """Stage -> its places: a module or package, or "module:function" for the functions and methods of that name.
 

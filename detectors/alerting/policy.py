@@ -19,6 +19,21 @@ _SEVERAL: Final = 5
 """Subjects who are odd together, below which the line does not rise: among thirteen people one is soon the oddest."""
 
 
+class Counted:
+    """What the policy counts: rows at or below `candidate_line`; alerts, by severity; candidates that were folded;
+    subjects for whom the budget had no room, by severity, and those of them that were alerted after all; alerts that an
+    exemption kept back, by origin; subjects that left at capacity.
+    """
+
+    CANDIDATES: Final = "candidates"
+    ALERTS: Final = "alerts"
+    SUPPRESSED: Final = "suppressed"
+    WITHHELD: Final = "withheld"
+    RELEASED: Final = "released"
+    SPARED: Final = "spared"
+    FORGOTTEN: Final = "forgotten"
+
+
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
     """When evidence becomes an alert.
@@ -163,10 +178,7 @@ class AlertPolicy:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Totals since the start: candidates, alerts.<severity>, suppressed (candidates folded), withheld.<severity>
-        (subjects for whom the budget had no room), released (of those, alerted after all), spared.<origin> (alerts that
-        an exemption kept back), forgotten (subjects that left at capacity).
-        """
+        """Totals since the start, by the names of `Counted`; of those with a label as in "alerts.high"."""
         return dict(self._counts)
 
     @property
@@ -193,25 +205,25 @@ class AlertPolicy:
             lately = track.told(end_us - self.spec.suppress_us, spared=exemption is not None)
             known = bool(lately)
             if known and (rank or not min(lately)):
-                self._counts["suppressed"] += track.fresh
+                self._counts[Counted.SUPPRESSED] += track.fresh
                 track.repeats += track.fresh
                 track.fresh = 0
             elif exemption is not None:
-                self._counts[f"spared.{exemption.origin}"] += 1
+                self._counts[f"{Counted.SPARED}.{exemption.origin}"] += 1
                 self.exemptions.spare(subject)
                 alerts.append(replace(self._alert_of(track, candidate, p, rank, end_us), spared_by=exemption))
                 track.fresh, track.withheld = 0, False
                 track.spared_us, track.spared_rank = end_us, rank
             elif known or left > (reserve if rank else 0):
                 left -= not known
-                self._counts[f"alerts.{severity}"] += 1
-                self._counts["released"] += track.withheld
+                self._counts[f"{Counted.ALERTS}.{severity}"] += 1
+                self._counts[Counted.RELEASED] += track.withheld
                 alerts.append(self._alert_of(track, candidate, p, rank, end_us))
                 track.fresh, track.repeats, track.withheld = 0, 0, False
                 track.alerted_us = track.alerted_us if known else end_us
                 track.alerted_rank = rank
             else:
-                self._counts[f"withheld.{severity}"] += not track.withheld
+                self._counts[f"{Counted.WITHHELD}.{severity}"] += not track.withheld
                 track.withheld = True
                 refused[subject] = candidate
         spent = self.spec.budget_per_day - sum(self._spent.values()) - left
@@ -248,12 +260,12 @@ class AlertPolicy:
             track.first_us, track.last_us = min(track.first_us, c.since_us), max(track.last_us, c.stop_us)
             track.seen_us = end_us
             track.fresh += 1
-            self._counts["candidates"] += 1
+            self._counts[Counted.CANDIDATES] += 1
         if len(self._tracks) > self.spec.capacity:
             # A tenth at once: the sort is paid once per many rounds, not in every round at the limit.
             by_silence = sorted(self._tracks, key=lambda s: (self._tracks[s].seen_us, s))
             leaving = by_silence[: len(self._tracks) - self.spec.capacity + self.spec.capacity // 10]
-            self._counts["forgotten"] += len(leaving)
+            self._counts[Counted.FORGOTTEN] += len(leaving)
             self._forget(leaving)
         return strongest
 

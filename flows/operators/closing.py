@@ -7,11 +7,13 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.base import Rows
+from flows.counters import Counts
 from flows.evolution import WindowFit
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import FeatureRows, Output
+from flows.operators.messages import FeatureRows, Leaving
 from flows.operators.own import OwnDetectors
+from flows.steps import Step
 from state.cells import Cells
 from state.chunks import Chunks
 from state.order import stable_argsort
@@ -46,15 +48,17 @@ class Closing:
     each boundary is worked out in few steps.
     """
 
-    def __init__(self, job: Job, group: int) -> None:
+    def __init__(self, job: Job, group: int, stage: str) -> None:
+        """stage: whose detectors are counted."""
         self._group = group
+        self._stage = stage
         self._windows = job.plan.windows
         self._cohorts = job.cohorts.names
         self._own = [OwnDetectors(job, w.spec.name) for w in self._windows]
         self._due: list[_Due] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
-        self._faults: list[Output] = []
+        self._faults: list[Leaving] = []
         self.since: Mapping[str, I64] = {}
         """Window -> (F,) since when each of its features counts, of windows where some have not always done so."""
 
@@ -74,7 +78,7 @@ class Closing:
         rows, self._rows = self._rows, {name: [] for name in self._cohorts}
         return rows
 
-    def faults(self) -> list[Output]:
+    def faults(self) -> list[Leaving]:
         """What own-history detectors did wrong since the last call."""
         told, self._faults = self._faults, []
         return told
@@ -112,9 +116,9 @@ class Closing:
         own = self._own[due.index].judge(
             Rows(spec.name, due.end_us, x, due.key, start_us, stop_us, due.slot.astype(np.int32))
         )
-        self._faults += fault_outputs(
-            self._own[due.index].faults(), f"{spec.name} of key group {self._group}", due.end_us
-        )
+        where = f"{spec.name} of key group {self._group}"
+        counts = Counts(Step.SUBJECT, self._stage)
+        self._faults += fault_outputs(self._own[due.index].faults(), where, due.end_us, counts)
         rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x, own)
         if len(self._cohorts) == 1:
             self._rows[self._cohorts[0]].append(rows)

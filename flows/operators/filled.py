@@ -54,7 +54,9 @@ class FilledWatch:
         }
 
     def add(self, batch: MicroBatch) -> tuple[list[dict[str, Any]], dict[str, int]]:
-        """Counts rows.  The records of the drift stream that follow; "filled.NAME" of columns that became known."""
+        """Counts rows.  The records of the drift stream that follow; column -> whether it has a value now, less whether
+        it was known to have one, of those where that is news.
+        """
         events: list[dict[str, Any]] = []
         if not len(batch):
             return events, {}
@@ -69,7 +71,7 @@ class FilledWatch:
         filled = {name: int(bool(self._block[name] or self._total[name])) for name in self._kinds}
         news = {name: now - self._known.get(name, 0) for name, now in filled.items() if self._known.get(name) != now}
         self._known = filled
-        return events, {f"filled.{name}": more for name, more in news.items()}
+        return events, news
 
     def _close(self, at_us: int) -> list[dict[str, Any]]:
         before = self._rows - BLOCK

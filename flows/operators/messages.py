@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from flows.counters import Counts
+from flows.steps import Step
 from flows.wire.told import Command, Label
 from state.batch import MicroBatch
 from state.types import F64, I64, START_OF_TIME_US, U64, Names
@@ -16,7 +18,8 @@ class GroupInput:
     watermark_us: no row that `sender` sends after this message is older, save late ones, which it keeps to itself.
     last_us: the sender's largest event time, told with its last watermark.  told: labels and commands.  rejected: the
     subjects of lines that were rejected, and when that was (system columns alone), where features ask for them.
-    at_rest: the sender's input has ended for now, and windows no longer wait for it in this run.
+    at_rest: the sender's input has ended for now, and windows no longer wait for it in this run.  stage: the one whose
+    key group it is (flows.job_stages).
     """
 
     sender: str
@@ -26,6 +29,7 @@ class GroupInput:
     told: list[Label | Command] = field(default_factory=list)
     rejected: MicroBatch | None = None
     at_rest: bool = False
+    stage: str = Step.SUBJECT.value
 
 
 @dataclass(slots=True)
@@ -106,12 +110,15 @@ class Stream(StrEnum):
     REJECTS = "rejects"
     SCORES = "scores"
     AUDIT = "audit"
-    COUNTS = "counts"
 
 
 @dataclass(slots=True)
 class Output:
-    """Records (plain dicts that orjson can write) for one output stream; COUNTS carries counter increments."""
+    """Records (plain dicts that orjson can write) for one output stream."""
 
     stream: Stream
     records: list[dict[str, Any]]
+
+
+Leaving = Output | Counts
+"""What leaves the flow: records for an output stream, or additions to the totals."""

@@ -6,12 +6,14 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.alerting.alert import iso
+from flows.counters import ACCEPTED, CAPPED, DUPLICATE, EVICTED, EXPIRED, LATE, ROWS, Counts
 from flows.evolution import Evolution, LayoutNote, Since, window_fits
 from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators.closing import Closing
 from flows.operators.counting import Counting
-from flows.operators.messages import CohortInput, GroupInput, Output, Stream
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, Stream
+from flows.steps import Step
 from flows.wire.told import Command, Label, told_from, told_state
 from state.assemble import Assembler, assembler
 from state.batch import MicroBatch
@@ -49,11 +51,13 @@ class SubjectOperator:
         resume: Saved | None = None,
         told: Collection[str] = (),
         unsaid: Layout | None = None,
+        stage: str = Step.SUBJECT,
     ) -> None:
         """told: partitions that are no events'.  unsaid: the layout of state that does not say its own; None for the
-        job's.
+        job's.  stage: the name under which it counts.
         """
         self._job = job
+        self._stage = stage
         self._group = group
         self._pane_us = job.pane_us
         self._watermarks = WatermarkMerger(partitions)
@@ -64,7 +68,7 @@ class SubjectOperator:
         self._counting = Counting(job, self._log, self._forget)
         self._windows = job.plan.windows
         self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._windows]
-        self._closing = Closing(job, group)
+        self._closing = Closing(job, group, stage)
         self._closed_us = START_OF_TIME_US
         self._boundary_us = START_OF_TIME_US
         """Where something closed last: unlike `_closed_us` a function of the rows alone."""
@@ -82,11 +86,13 @@ class SubjectOperator:
     def rows_waiting(self) -> int:
         """Rows in panes that are still open, with those of them that were folded or dropped and are not counted yet."""
         totals = self._totals()
-        return self._log.rows + sum(totals[name] - self._counted[name] for name in ("capped", "duplicate"))
+        return self._log.rows + sum(
+            totals[counter.name] - self._counted[counter.name] for counter in (CAPPED, DUPLICATE)
+        )
 
-    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Output]:
+    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Leaving]:
         """Files the rows; when the watermark lets panes close, emits one message to every cohort."""
-        out: list[tuple[str, CohortInput] | Output] = []
+        out: list[tuple[str, CohortInput] | Leaving] = []
         if message.batch is not None:
             out += self._file(message.batch)
         if message.rejected is not None:
@@ -101,7 +107,7 @@ class SubjectOperator:
         limit_us = END_OF_TIME_US if watermark_us >= END_OF_TIME_US else limit_us // self._pane_us * self._pane_us
         return out + self._advance(limit_us) if limit_us > self._closed_us else out
 
-    def _file(self, batch: MicroBatch) -> list[Output]:
+    def _file(self, batch: MicroBatch) -> list[Leaving]:
         """Source partitions keep late rows to themselves; only a partition whose idle clock ran ahead can still bring
         one.  event_key, 16 hex digits, tells the records of different events apart.
         """
@@ -122,36 +128,40 @@ class SubjectOperator:
                 rows.event_key.tolist(), rows.subject_name.tolist(), rows.event_time_us.tolist(), strict=True
             )
         ]
-        return [Output(Stream.LATE, records), Output(Stream.COUNTS, [{"late": len(records)}])]
+        counts = Counts(Step.SUBJECT, self._stage)
+        counts.add(LATE, len(records))
+        return [Output(Stream.LATE, records), counts]
 
-    def _advance(self, limit_us: int) -> list[tuple[str, CohortInput] | Output]:
+    def _advance(self, limit_us: int) -> list[tuple[str, CohortInput] | Leaving]:
         accepted = 0
         while (boundary_us := self._next_boundary()) is not None and boundary_us <= limit_us:
             accepted += self._close(boundary_us, limit_us)
         self._closed_us = limit_us
         rows = self._closing.take()
-        totals = self._totals()
-        counts = {name: total - self._counted[name] for name, total in totals.items()}
-        self._counted = totals
+        counts, totals = Counts(Step.SUBJECT, self._stage), self._totals()
         # Rows beyond the budget were taken from the log before their pane closed.
-        counts["accepted"] = accepted + counts["capped"]
+        counts.add(ACCEPTED, accepted + totals[CAPPED.name] - self._counted[CAPPED.name])
+        for counter in (DUPLICATE, CAPPED, EVICTED, EXPIRED):
+            counts.add(counter, totals[counter.name] - self._counted[counter.name])
+        self._counted = totals
         for closed in (r for of_cohort in rows.values() for r in of_cohort):
-            counts[f"rows.{closed.window}"] = counts.get(f"rows.{closed.window}", 0) + len(closed)
+            counts.add(ROWS, len(closed), closed.window)
         told = [item for item in self._told if item.end_us <= limit_us]
         self._told = [item for item in self._told if item.end_us > limit_us]
-        out: list[tuple[str, CohortInput] | Output] = [
+        out: list[tuple[str, CohortInput] | Leaving] = [
             (name, CohortInput(self._group, limit_us, of_cohort, told)) for name, of_cohort in rows.items()
         ]
         out += self._closing.faults()
-        changed = {name: count for name, count in counts.items() if count}
-        return [*out, Output(Stream.COUNTS, [changed])] if changed else out
+        return [*out, counts] if counts else out
 
     def _totals(self) -> dict[str, int]:
+        """Of counters that the parts of this operator keep; by name, as they are saved."""
+        slots = self._counting.slots
         return {
-            "duplicate": self._log.duplicates,
-            "capped": self._log.capped,
-            "evicted": self._counting.slots.evicted,
-            "expired": self._counting.slots.expired,
+            DUPLICATE.name: self._log.duplicates,
+            CAPPED.name: self._log.capped,
+            EVICTED.name: slots.evicted,
+            EXPIRED.name: slots.expired,
         }
 
     def _next_boundary(self) -> int | None:
@@ -193,10 +203,15 @@ class SubjectOperator:
             assembling.drop(slots)
         self._closing.forget(slots)
 
+    @property
+    def users(self) -> int:
+        """Subjects that have a slot."""
+        return len(self._counting.slots)
+
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values.  windows: open cells, one per subject and slide (or session)."""
         return {
-            "users": len(self._counting.slots),
+            "users": self.users,
             "rows_waiting": self._log.rows,
             "open_panes": len(self._log.panes()),
             "watermark_us": self._watermarks.watermark_us,

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
+from flows.report import Summary
 from flows.version import driftnet_version
 from state.errors import SnapshotError
 
@@ -57,8 +58,9 @@ class Manifest:
         (directory / NAME).write_bytes(orjson.dumps(sealed, option=orjson.OPT_INDENT_2))
 
 
-def describe(directory: Path, epoch: int, counts: dict[str, int]) -> Manifest:
-    """The manifest of the files that are there."""
+def describe(directory: Path, epoch: int, totals: dict[str, int]) -> Manifest:
+    """The manifest of the files that are there.  totals: of the run, by key (flows.counters)."""
+    so_far = Summary(totals)
     return Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={
@@ -67,8 +69,8 @@ def describe(directory: Path, epoch: int, counts: dict[str, int]) -> Manifest:
             **{name: version(name) for name in ("bytewax", "river", "numpy")},
         },
         epoch=epoch,
-        read=counts.get("read", 0),
-        alerts=counts.get("out.alerts", 0),
+        read=so_far.read,
+        alerts=so_far.alerts,
         files={
             str(file.relative_to(directory)): (file.stat().st_size, _checksum(file))
             for file in sorted(directory.rglob("*"))

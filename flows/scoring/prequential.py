@@ -12,13 +12,15 @@ import numpy as np
 
 from detectors.alerting.alert import Candidate
 from detectors.base import Rows, Scope
+from flows.counters import Counts
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
+from flows.operators.messages import CohortInput, FeatureRows, Leaving, Output, OwnVerdict, PolicyInput, Stream
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.own import OwnDetectors
 from flows.operators.population import PopulationOperator
 from flows.scoring.table import Table, rounds_of
+from flows.steps import Step
 from state.errors import ConfigError
 from state.types import F64, I32, I64, SECOND_US, U64
 
@@ -96,7 +98,7 @@ class _Run:
         rows.own = self._judge_own(rows, at)
         for message in self._population.process(CohortInput(0, end_us, [rows])):
             self._take(message, high - 1)
-        for fault in fault_outputs(self._own.faults(), _WINDOW, end_us):
+        for fault in fault_outputs(self._own.faults(), _WINDOW, end_us, Counts(Step.SUBJECT)):
             self._take(fault, high - 1)
 
     def _judge_own(self, rows: FeatureRows, at: I64) -> dict[str, OwnVerdict]:
@@ -112,15 +114,15 @@ class _Run:
             out.score[name][at] = verdict.score[name]
             out.tail[name][at] = verdict.tail[name]
 
-    def _take(self, message: PolicyInput | Output, last_row: int) -> None:
-        if isinstance(message, PolicyInput):
-            if message.candidates:
+    def _take(self, message: PolicyInput | Leaving, last_row: int) -> None:
+        match message:
+            case PolicyInput(candidates=candidates) if candidates:
                 row = dict(zip(self._subject[self._rows].tolist(), self._rows.tolist(), strict=True))
-                self._scores.candidates |= {row[c.subject]: c for c in message.candidates}
-        elif message.stream is Stream.DRIFT:
-            self._scores.drift += [{"row": last_row, **record} for record in message.records]
-        elif message.stream is Stream.REJECTS:
-            self._scores.faults += message.records
+                self._scores.candidates |= {row[c.subject]: c for c in candidates}
+            case Output(Stream.DRIFT, records):
+                self._scores.drift += [{"row": last_row, **record} for record in records]
+            case Output(Stream.REJECTS, records):
+                self._scores.faults += records
 
     def scores(self) -> Scores:
         self._scores.spent_s = self._population.spent_s(_WINDOW) | self._own.spent_s()

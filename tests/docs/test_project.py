@@ -15,6 +15,7 @@ from setuptools import find_packages
 from driftnet import _reference
 from flows.config import loads
 from flows.config.reference import configuration_markdown
+from flows.counters import markdown as counters_markdown
 
 _ROOT = Path(__file__).parents[2]
 
@@ -36,6 +37,7 @@ def test_readme_names_two_commands_that_exist() -> None:
     ("page", "written"),
     [
         ("configuration", configuration_markdown),
+        ("counters", counters_markdown),
         ("api", _reference.api_markdown),
         ("plug_ins", _reference.plug_ins_markdown),
     ],

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from flows.config import loads
+from flows.counters import Counts
 from flows.operators.ingest import Ingest
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.operators.subject import SubjectOperator
@@ -71,14 +72,14 @@ def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: boo
         lines = Lines([orjson.dumps(e) for e in texts], range(100), "events.jsonl")
         for group, message in (m for m in ingest.process(lines) if isinstance(m, tuple)):
             for item in subjects.process(message) if group == 0 or message.batch is not None else ():
-                if isinstance(item, Output) and item.stream is Stream.COUNTS:
-                    counted.update(item.records[0])
+                if isinstance(item, Counts):
+                    counted.update(item.added)
         if restart:
             subjects = SubjectOperator(job, 0, ("p",), Bundle.open(Bundle.of(subjects)))
         assert counted["accepted"] + counted["duplicate"] + subjects.rows_waiting == start + 100
     for item in subjects.process(GroupInput("p", END_OF_TIME_US)):
-        if isinstance(item, Output) and item.stream is Stream.COUNTS:
-            counted.update(item.records[0])
+        if isinstance(item, Counts):
+            counted.update(item.added)
     assert (counted["accepted"], counted["duplicate"], subjects.rows_waiting) == (1000, 1000, 0)
 
 
