@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from detectors.features.declare import FeatureDecl, SequenceDecl
-from detectors.features.finish import parts
-from detectors.features.kernel import MARK_KINDS, Part, PartKind
+from detectors.features.kinds import parts
+from detectors.features.parts import MARK_KINDS, Part, PartKind
 from flows.job import DetectorUse, Job
 from state.errors import SnapshotError
 from state.schema import Kind

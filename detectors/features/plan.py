@@ -7,9 +7,12 @@ import numpy as np
 
 from detectors.base import FeatureInfo
 from detectors.features import sequences as seq
-from detectors.features.declare import FeatureDecl, FeatureKind, SequenceDecl
-from detectors.features.finish import Finish, parts
-from detectors.features.kernel import MARK_KINDS, Kernel, Part, PartKind
+from detectors.features.declare import FeatureDecl, SequenceDecl
+from detectors.features.derived import SEQUENCES
+from detectors.features.finish import Finish
+from detectors.features.kernel import Kernel
+from detectors.features.kinds import FEATURES, Reads, parts
+from detectors.features.parts import MARK_KINDS, Part, PartKind
 from detectors.features.where import Filters, check
 from state.batch import MicroBatch
 from state.cells import TABLE_BITS, Cells, merge, run_starts
@@ -18,22 +21,6 @@ from state.schema import Column, Kind, Schema
 from state.side_by_side import side_by_side
 from state.types import F64, Bool
 from state.windows import WindowKind, WindowSpec
-
-_SEQUENCE_ONLY = {
-    FeatureKind.GAP_MEAN,
-    FeatureKind.GAP_CV,
-    FeatureKind.GAP_TOP_SHARE,
-    FeatureKind.AGE_MIN,
-    FeatureKind.PER_AGE_DAY,
-}
-_NUMERIC = {FeatureKind.SUM, FeatureKind.MEAN, FeatureKind.MIN, FeatureKind.MAX, FeatureKind.TIME_RATIO}
-_VALUES = {
-    FeatureKind.NUNIQUE,
-    FeatureKind.DISTINCT_SHARE,
-    FeatureKind.REPEAT_SHARE,
-    FeatureKind.TOP_SHARE,
-    FeatureKind.ENTROPY,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +91,7 @@ class FeaturePlan:
         for s in self.sequences:
             check(schema, (*s.where, *s.sign_up), f"sequence {s.name!r}")
         self.schema = Schema(
-            (*schema.columns, *(Column(s.name, seq.KINDS[s.kind]) for s in sequences)), schema.has_event_id
+            (*schema.columns, *(Column(s.name, SEQUENCES[s.kind].gives) for s in sequences)), schema.has_event_id
         )
         for name in sorted(used):
             self.columns |= self._needs(schema, declared[name])
@@ -134,17 +121,14 @@ class FeaturePlan:
     def _needs(self, schema: Schema, f: FeatureDecl) -> frozenset[str]:
         owner = f"feature {f.name!r}"
         check(schema, (*f.where, *f.of), owner)
-        if f.kind in _SEQUENCE_ONLY and not f.sequence:
-            raise ConfigError(f"{owner}: kind {f.kind} needs a sequence")
-        source = f.sequence or f.column
-        if f.kind in _NUMERIC | _VALUES | _SEQUENCE_ONLY:
-            if not source:
-                raise ConfigError(f"{owner}: kind {f.kind} needs a column or a sequence")
-            kind = self.schema.column(source).kind
-            if f.kind not in _VALUES and kind in (Kind.ID, Kind.ENUM):
-                raise ConfigError(f"{owner}: kind {f.kind} needs a number or time column; {source!r} is of kind {kind}")
-        elif source:
-            raise ConfigError(f"{owner}: kind {f.kind} reads no column; seen {source!r}")
+        reads, source = FEATURES[f.kind].reads, f.sequence or f.column
+        if reads is Reads.ROWS:
+            if source:
+                raise ConfigError(f"{owner}: kind {f.kind} reads {reads.value}; seen {source!r}")
+        elif not source or (reads is Reads.SEQUENCE and not f.sequence):
+            raise ConfigError(f"{owner}: kind {f.kind} needs {reads.value}")
+        elif reads is not Reads.VALUES and (kind := self.schema.column(source).kind) in (Kind.ID, Kind.ENUM):
+            raise ConfigError(f"{owner}: kind {f.kind} needs {reads.value}; {source!r} is of kind {kind}")
         columns = {c.column for c in (*f.where, *f.of)}
         return frozenset(columns | ({f.column} if f.column else set()))
 

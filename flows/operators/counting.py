@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.features.sequences import Segments, Sequences, fill_forward
+from detectors.features.derived import Segments, fill_forward
+from detectors.features.sequences import Sequences
 from flows.job import Job
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from detectors.features.declare import FeatureKind, SequenceKind
+from detectors.features.reference import with_tables
 from flows.config import loads
 from flows.config.reference import configuration_markdown
 
@@ -31,6 +33,19 @@ def test_readme_names_two_commands_that_exist() -> None:
 def test_configuration_reference_is_current() -> None:
     """docs/configuration.md is what `make docs` writes."""
     assert (_ROOT / "docs" / "configuration.md").read_text() == configuration_markdown()
+
+
+def test_tables_of_kinds_are_current() -> None:
+    """Those of docs/features.md are what `make docs` writes."""
+    page = (_ROOT / "docs" / "features.md").read_text()
+    assert page == with_tables(page)
+
+
+def test_every_kind_is_documented() -> None:
+    """Each kind of feature and of sequence stands in docs/features.md."""
+    page = (_ROOT / "docs" / "features.md").read_text()
+    kinds = [*FeatureKind, *SequenceKind]
+    assert [kind.value for kind in kinds if f"| `{kind}` |" not in page] == []
 
 
 @pytest.mark.parametrize(
