@@ -21,7 +21,7 @@ from detectors.drift.summary import Single, Summary, singles, summarise
 from detectors.river_objects import from_bytes, to_bytes
 from state.snapshot import pack, unpack
 from state.types import F64, I64, MINUTE_US, Bool
-from state.windows import WindowKind, WindowSpec
+from state.windows import WindowSpec
 
 _RIVER: Final = version("river")
 _RING: Final = 32
@@ -76,7 +76,7 @@ class DriftMonitors:
         means = len(features) + len(detectors)
         share = np.arange(means + 1 + len(features)) >= means
         self._watched: I64 = np.array([s.column for s in self._series], np.int64)
-        cadence_us = window.size_us if window.kind is not WindowKind.SESSION else 5 * MINUTE_US
+        cadence_us = window.cadence_us
         self._reference = Reference(share[self._watched], cadence_us, spec.warmup_rounds, spec.rhythm == "daily")
         watched = next((m for m in spec.monitors if m.watch is Watch.ERROR), None)
         self._error_reaction = (watched and watched.reaction) or spec.reaction
@@ -103,8 +103,7 @@ class DriftMonitors:
         candidates: how many of the rows became candidates.  errors: predictor -> (n,), 1 for wrong, nan for unknown.
         Nothing is written to the arrays.
         """
-        overlapping = self._window.kind is WindowKind.SLIDING and end_us % self._window.size_us
-        if not len(x) or overlapping:
+        if not len(x) or not self._window.is_fresh(end_us):
             return []
         wrong = [self._test_errors(name, monitor, end_us, errors[name]) for name, monitor in self._errors.items()]
         found = self._update_series(end_us, x, scores, candidates) if self._series else []

@@ -20,7 +20,7 @@ from state.errors import ConfigError
 from state.schema import Column, Kind, Schema
 from state.side_by_side import side_by_side
 from state.types import F64, Bool
-from state.windows import WindowKind, WindowSpec
+from state.windows import WindowSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,19 @@ class WindowPlan:
         """A pane's cells without what only other windows look at: merging distinct values is what costs most."""
         return pane if self.tables is None else pane.with_tables(self.tables)
 
-    def matrices(self, several: Sequence[Cells]) -> list[F64]:
-        """Of each of these windows' cells (F, n) float64, one row per feature, one column per subject."""
-        if len(several) == 1:
-            return [self.finish.matrix(several[0], self.length_us(several[0]))]
-        together = side_by_side(several)
-        x = self.finish.matrix(together, self.length_us(together))
-        return np.split(x, np.cumsum([len(cells) for cells in several])[:-1], axis=1)
+    def matrices(self, ends_us: Sequence[int], several: Sequence[Cells]) -> list[F64]:
+        """Of each of these windows' cells (F, n) float64, one row per feature, one column per subject.
 
-    def length_us(self, cells: Cells) -> F64:
-        """(n,) the span of time each row's window covers; a session's is at least one second."""
-        if self.spec.kind is WindowKind.SESSION:
-            return np.maximum(cells.last_us - cells.first_us, 1e6)
-        return np.full(len(cells), float(self.spec.size_us))
+        ends_us: where each window closed.
+        """
+        length_us = [
+            self.spec.length_us(end_us, cells.first_us, cells.last_us)
+            for end_us, cells in zip(ends_us, several, strict=True)
+        ]
+        if len(several) == 1:
+            return [self.finish.matrix(several[0], length_us[0])]
+        x = self.finish.matrix(side_by_side(several), np.concatenate(length_us))
+        return np.split(x, np.cumsum([len(cells) for cells in several])[:-1], axis=1)
 
 
 class FeaturePlan:

@@ -11,6 +11,7 @@ from typing import Final
 
 from detectors.features.derived import SEQUENCES
 from detectors.features.kinds import FEATURES
+from state.windows import WINDOWS
 
 _TABLE: Final = re.compile(
     r"(?<=<!-- table: )(\w+)(, made by `make docs` from [\w./]+ -->\n).*?(?=<!-- end -->)", re.DOTALL
@@ -26,6 +27,10 @@ def tables() -> dict[str, str]:
         "sequences": _markdown(
             ("kind", "value on a row that satisfies `where`"),
             ((f"`{kind}`", entry.about) for kind, entry in SEQUENCES.items()),
+        ),
+        "windows": _markdown(
+            ("kind", "keys", "windows of a subject"),
+            ((f"`{kind}`", ", ".join(entry.keys.all), entry.about) for kind, entry in WINDOWS.items()),
         ),
     }
 

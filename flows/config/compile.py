@@ -28,7 +28,6 @@ from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import ConfigError, PluginError
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
 from state.types import SECOND_US
-from state.windows import WindowSpec
 
 if TYPE_CHECKING:
     from flows.config.models import ColumnConfig, Config
@@ -204,7 +203,7 @@ class Compiler:
             self._check_names((*key, "features"), chosen, self._config.features, "features")
             if not chosen:
                 self._problem((*key, "features"), [], "at least one feature")
-            spec = self._guard(key, partial(WindowSpec, name, w.kind, w.size, w.slide, w.gap, w.max if w.gap else 0))
+            spec = self._guard(key, partial(w.spec, name))
             if spec is not None:
                 declared.append(WindowFeatures(spec, chosen))
         return tuple(declared)

@@ -14,15 +14,10 @@ from flows.config.section import Declaration, one_of, problem
 from flows.config.where import WhereTable
 from state.kinds import Keys
 from state.types import DAY_US, MINUTE_US, MS_US, SECOND_US
-from state.windows import WindowKind
+from state.windows import WINDOWS, WindowKind, WindowSpec
 
 _ALWAYS: Final = ("min_rows", "direction", "log", "low", "high")
 """Keys that features of all kinds have."""
-WINDOW_KEYS: Final[dict[WindowKind, Keys]] = {
-    WindowKind.TUMBLING: Keys(needs=("size",), may=("features",)),
-    WindowKind.SLIDING: Keys(needs=("size", "slide"), may=("features",)),
-    WindowKind.SESSION: Keys(needs=("gap",), may=("max", "features")),
-}
 
 
 def _kinds(key: str, table: Mapping[Any, Any]) -> str:
@@ -100,18 +95,22 @@ class FeatureConfig(Declaration):
 class WindowConfig(Declaration):
     """A span of each subject's events, aligned to midnight UTC of 1970-01-01."""
 
-    kind: WindowKind = Field(
-        description="tumbling: one after the other; sliding: overlapping; session: between silences"
+    kind: WindowKind = Field(description="; ".join(f"{kind}: {entry.about}" for kind, entry in WINDOWS.items()))
+    size: Duration = Field(0, description=f"{_kinds('size', WINDOWS)}: the span")
+    slide: Duration = Field(
+        0, description=f"{_kinds('slide', WINDOWS)}: a new window begins every slide; the size is a multiple of it"
     )
-    size: Duration = Field(0, description="tumbling, sliding: the span")
-    slide: Duration = Field(0, description="sliding: a new window begins every slide; the size is a multiple of it")
-    gap: Duration = Field(0, description="session: a longer silence ends it")
-    max: Duration = Field(DAY_US, description="session: the longest one")
+    gap: Duration = Field(0, description=f"{_kinds('gap', WINDOWS)}: a longer silence ends it")
+    max: Duration = Field(DAY_US, description=f"{_kinds('max', WINDOWS)}: the longest one")
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all")
+
+    def spec(self, name: str) -> WindowSpec:
+        """Of the keys that its kind has.  Raises ConfigError."""
+        return WindowSpec(name, self.kind, **{f"{key}_us": getattr(self, key) for key in WINDOWS[self.kind].keys.all})
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
-        _check(self, WINDOW_KEYS[self.kind], (), f"kind {self.kind}")
+        _check(self, WINDOWS[self.kind].keys, ("features",), f"kind {self.kind}")
         return self
 
 

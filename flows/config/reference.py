@@ -17,7 +17,6 @@ from detectors.features.derived import SEQUENCES
 from detectors.features.kinds import FEATURES
 from detectors.registry import detector_types, parameters
 from flows.config.declarations import (
-    WINDOW_KEYS,
     DetectorConfig,
     FeatureConfig,
     SequenceConfig,
@@ -48,6 +47,7 @@ from flows.config.models import (
 from flows.config.section import Section, SpecTable, describe, keys_of, table_of
 from flows.config.toml import value_text
 from state.kinds import Keys
+from state.windows import WINDOWS
 
 _HEAD: Final = """\
 # Configuration
@@ -121,7 +121,7 @@ def _sections() -> Iterator[str]:
     yield from _section("[features.NAME]", FeatureConfig)
     yield from _kinds({kind: entry.keys for kind, entry in FEATURES.items()})
     yield from _section("[windows.NAME]", WindowConfig)
-    yield from _kinds(WINDOW_KEYS)
+    yield from _kinds({kind: entry.keys for kind, entry in WINDOWS.items()}, ("features",))
     yield from _section("[detectors.NAME]", DetectorConfig)
     for detector in detector_reference():
         scope = "one model per cohort" if detector.scope == "cohort" else "one history per subject"
@@ -156,7 +156,7 @@ def _section(title: str, model: type[Section], level: str = "##") -> Iterator[st
     yield from _table([_param(name, field) for name, field in model.model_fields.items()])
 
 
-def _kinds(kinds: Mapping[Any, Keys]) -> Iterator[str]:
+def _kinds(kinds: Mapping[Any, Keys], always: tuple[str, ...] = ()) -> Iterator[str]:
     yield from ("| kind | needs | may have |", "|---|---|---|")
     for kind, keys in kinds.items():
         need = [
@@ -164,7 +164,7 @@ def _kinds(kinds: Mapping[Any, Keys]) -> Iterator[str]:
             *(" or ".join(keys.one),) * bool(keys.one),
             *(" and/or ".join(keys.some),) * bool(keys.some),
         ]
-        yield f"| {kind} | {', '.join(need)} | {', '.join(keys.may)} |"
+        yield f"| {kind} | {', '.join(need)} | {', '.join((*keys.may, *always))} |"
     yield ""
 
 

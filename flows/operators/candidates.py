@@ -11,7 +11,7 @@ from flows.operators.messages import FeatureRows, OwnVerdict
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.rows import known
 from state.keygroup import key_group
-from state.types import DAY_US, F64, I64
+from state.types import F64, I64
 
 _REASONS: Final = 6
 
@@ -48,7 +48,7 @@ def candidates_of(
             start_us=int(few.start_us[i]),
             stop_us=int(few.stop_us[i]),
             end_us=rows.end_us,
-            since_us=max(int(few.start_us[i]), rows.end_us - (window.slide_us or DAY_US)),
+            since_us=max(int(few.start_us[i]), rows.end_us - window.advance_us),
             until_us=rows.end_us + window.evidence_us,
             tail_probability=float(max(chosen.p[i], 1e-300)),
             parts=tuple(

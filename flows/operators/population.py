@@ -25,7 +25,6 @@ from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
 from state.types import Bool
-from state.windows import WindowKind
 
 _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
@@ -152,7 +151,7 @@ class PopulationOperator:
         models = self._models[rows.window]
         view = Rows(
             rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us,
-            label=rows.label, slides=models.window.kind is WindowKind.SLIDING,
+            label=rows.label, slides=models.window.overlaps,
         )  # fmt: skip
         verdict = models.judge(view, rows.own)
         if self.observer is not None:

@@ -12,6 +12,7 @@ from detectors.features.declare import FeatureKind, SequenceKind
 from detectors.features.reference import with_tables
 from flows.config import loads
 from flows.config.reference import configuration_markdown
+from state.windows import WindowKind
 
 _ROOT = Path(__file__).parents[2]
 _TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -42,9 +43,9 @@ def test_tables_of_kinds_are_current() -> None:
 
 
 def test_every_kind_is_documented() -> None:
-    """Each kind of feature and of sequence stands in docs/features.md."""
+    """Each kind of feature, of sequence and of window stands in docs/features.md."""
     page = (_ROOT / "docs" / "features.md").read_text()
-    kinds = [*FeatureKind, *SequenceKind]
+    kinds = [*FeatureKind, *SequenceKind, *WindowKind]
     assert [kind.value for kind in kinds if f"| `{kind}` |" not in page] == []
 
 

@@ -109,6 +109,8 @@ def windows(draw: st.DrawFn) -> tuple[WindowSpec, ...]:
                 gap_us = draw(st.sampled_from([4, 7, 30])) * MINUTE
                 max_us = gap_us * draw(st.sampled_from([3, 4, 9])) // 2
                 specs.append(WindowSpec(name, WindowKind.SESSION, gap_us=gap_us, max_us=max_us))
+            case other:
+                raise AssertionError(f"no windows of kind {other} are drawn")
     return tuple(specs)
 
 
