@@ -19,9 +19,10 @@ from flows.engine.plan import Options, Plan
 from flows.engine.run import execute
 from flows.job import Job
 from flows.local import LocalDriver
-from flows.operators.messages import FeatureRows
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.models import WindowModels
 from flows.operators.population import PopulationOperator, RoundObserver
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from flows.sources.files import FilesSpec
 from flows.worker import JobStages
 from state.chunks import Saved

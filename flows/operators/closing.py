@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Rows
 from flows.evolution import WindowFit
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import FeatureRows, Output
+from flows.operators.messages import Output
 from flows.operators.own import OwnDetectors
+from flows.operators.rows import FeatureRows
 from state.cells import Cells
 from state.chunks import Chunks
 from state.order import stable_argsort
@@ -106,13 +106,11 @@ class Closing:
             matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
         x = matrix[:, due.order].T
         start_us, stop_us = spec.bounds(due.end_us, due.cells.first_us[due.order], due.cells.last_us[due.order])
-        own = self._own[due.index].judge(
-            Rows(spec.name, due.end_us, x, due.key, start_us, stop_us, due.slot.astype(np.int32))
-        )
+        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x)
+        rows.own = self._own[due.index].judge(rows.view(spec, due.slot.astype(np.int32)))
         self._faults += fault_outputs(
             self._own[due.index].faults(), f"{spec.name} of key group {self._group}", due.end_us
         )
-        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x, own)
         if len(self._cohorts) == 1:
             self._rows[self._cohorts[0]].append(rows)
             return

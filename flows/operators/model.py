@@ -13,8 +13,8 @@ from detectors.calibrate import Calibrator
 from detectors.guard import SAMPLED, Guard
 from flows.job import DetectorUse, Job
 from flows.operators.command import CommandError, tuned
-from flows.operators.messages import OwnVerdict
 from flows.operators.rehearsal import rehearse
+from flows.operators.rows import OwnVerdict
 from flows.wire.told import Command
 from state.types import F64, I64
 from state.windows import WindowSpec

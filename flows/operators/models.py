@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,9 +19,10 @@ from flows.evolution import WindowFit
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
 from flows.operators.command import CommandError, tuned
-from flows.operators.messages import OwnVerdict
 from flows.operators.model import Change, Model, build, saved_frames
+from flows.operators.rows import OwnVerdict
 from flows.operators.trial import Trial
+from flows.operators.verdict import Verdict
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
 from state.types import F64, START_OF_TIME_US, Bool
@@ -30,19 +31,6 @@ _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
 _COMPARABLE_ROWS: Final = 64
 """Rows of a round that are enough to say what is usual in it."""
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What the models say of a round's rows.
-
-    p: (n,) how often a genuine subject shows as much in a day, nan for "not yet".  score, tail: one (n,) array per
-    detector, in the job's order; the tails are such probabilities, each of one detector alone.
-    """
-
-    p: F64
-    score: dict[str, F64]
-    tail: dict[str, F64]
 
 
 class WindowModels:

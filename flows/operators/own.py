@@ -13,7 +13,7 @@ from detectors.saving import build, save
 from flows.evolution import WindowFit
 from flows.job import DetectorUse, Job
 from flows.layout import detector_settings
-from flows.operators.messages import OwnVerdict
+from flows.operators.rows import OwnVerdict
 from state.chunks import Chunks, Saved
 from state.errors import DetectorError
 from state.snapshot import pack_frames, unpack_frames

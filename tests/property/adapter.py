@@ -13,7 +13,8 @@ from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
 from detectors.drift.spec import DriftSpec
 from flows.job import CohortSpec, Job, StateSpec, TimeSpec, WindowFeatures
-from flows.operators.messages import CohortInput, FeatureRows, GroupInput, Output, Stream
+from flows.operators.messages import CohortInput, GroupInput, Output, Stream
+from flows.operators.rows import FeatureRows
 from flows.operators.subject import SubjectOperator
 from flows.wire.spec import WireSpec
 from state.batch import MicroBatch
