@@ -56,7 +56,7 @@ class LocalDriver:
         self._batch_lines = batch_lines
         self._until_us = until_us
         self._ingests = {name: first_stage(job, name, reads.get(name, "events")) for name in names}
-        self._subjects = [SubjectOperator(job, group, names, told=reads) for group in range(job.key_groups)]
+        self._subjects = [SubjectOperator(job, group, names, reads=reads) for group in range(job.key_groups)]
         self._cohorts = {name: PopulationOperator(job, name) for name in job.cohorts.names}
         for operator in self._cohorts.values():
             operator.observer = observer

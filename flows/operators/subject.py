@@ -1,6 +1,7 @@
 """The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -37,8 +38,8 @@ class SubjectOperator:
     first end after the last event of all partitions. Later ones would take the end of a file for the silence of
     everybody.
 
-    partitions: all that send.  told: those of them that bring labels or commands, and no events: they may end before
-    the events or go on after them.
+    partitions: all that send.  Those that bring labels or commands, and no events, may end before the events or go on
+    after them.
     """
 
     def __init__(
@@ -47,17 +48,17 @@ class SubjectOperator:
         group: int,
         partitions: tuple[str, ...],
         resume: Saved | None = None,
-        told: Collection[str] = (),
+        reads: Mapping[str, str] = MappingProxyType({}),
         unsaid: Layout | None = None,
     ) -> None:
-        """told: partitions that are no events'.  unsaid: the layout of state that does not say its own; None for the
-        job's.
+        """reads: of partitions that are not events', what they are.  unsaid: the layout of state that does not say its
+        own; None for the job's.
         """
         self._job = job
         self._group = group
         self._pane_us = job.pane_us
         self._watermarks = WatermarkMerger(partitions)
-        self._of_events = [name for name in partitions if name not in told]
+        self._of_events = [name for name in partitions if name not in reads]
         dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
         rows_max, marks = job.state.rows_per_pane_max, job.tells_duplicates
         self._log = PaneLog(self._pane_us, dedup, rows_max, job.plan.tally, marks=marks)
