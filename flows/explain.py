@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from detectors.alerting.alert import iso
 from flows.job import Job
 from flows.local import LocalDriver, Progress
 from flows.operators.candidates import typical_own
@@ -18,6 +17,7 @@ from flows.operators.rows import FeatureRows
 from flows.operators.verdict import Verdict, known
 from flows.sources.base import Partition
 from state.errors import SourceError
+from state.times import from_iso, iso
 from state.types import SECOND_US
 
 
@@ -77,7 +77,7 @@ def explain(
     alert: a record as stored.  partitions: the run's input, from its beginning.  reads: as of LocalDriver.
     Raises SourceError when the input no longer holds the alerted window.
     """
-    end_us = int(np.datetime64(alert["end"].removesuffix("Z"), "us").astype(np.int64))
+    end_us = from_iso(alert["end"])
     found: list[Explanation] = []
 
     def observe(rows: FeatureRows, verdict: Verdict, models: WindowModels) -> None:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from river.drift import ADWIN, PageHinkley
 
-from detectors.base import FeatureInfo
 from detectors.drift.cause import Causes, Look, in_order
 from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.reference import SHARE_UNIT_MAX, Reference
 from detectors.drift.spec import DriftSpec
 from detectors.drift.summary import Single, Summary, singles, summarise
+from detectors.features.declare import FeatureInfo
 from detectors.river_objects import from_bytes, to_bytes
 from state.snapshot import pack, unpack
 from state.types import F64, I64, MINUTE_US, Bool
@@ -64,8 +64,13 @@ class DriftMonitors:
         window: WindowSpec,
         features: tuple[FeatureInfo, ...],
         detectors: tuple[str, ...],
+        resume: bytes | None = None,
         predictors: tuple[str, ...] = (),
     ) -> None:
+        """detectors, predictors: names, keys of the scores and of the errors.
+
+        Raises SnapshotError for bytes that do not fit.
+        """
         self.spec = spec
         self._cohort = cohort
         self._window = window
@@ -93,6 +98,8 @@ class DriftMonitors:
         self._ring_us: I64 = np.zeros((_RING, len(self._series)), np.int64)
         self._ring_value: F64 = np.zeros((_RING, len(self._series)))
         self._ring_expected: F64 = np.zeros((_RING, len(self._series)))
+        if resume is not None:
+            self.restore(resume)
 
     def update(
         self, end_us: int, x: F64, scores: dict[str, F64], candidates: int, errors: Mapping[str, F64] = _NOBODY

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.base import FeatureInfo
 from detectors.features import sequences as seq
-from detectors.features.declare import FeatureDecl, SequenceDecl
+from detectors.features.declare import FeatureDecl, FeatureInfo, SequenceDecl
 from detectors.features.derived import SEQUENCES
 from detectors.features.finish import Finish
 from detectors.features.kernel import Kernel
@@ -106,7 +105,7 @@ class FeaturePlan:
         wanted = np.isin(np.arange(1 << TABLE_BITS), list(finish.tables))
         tables = None if len(finish.tables) == self.kernel.tables else wanted
         marks = tuple(self.kernel.index[p] for f in features for p in parts(f) if p.kind in MARK_KINDS)
-        return WindowPlan(spec, tuple(map(info, features)), finish, tables, marks)
+        return WindowPlan(spec, tuple(f.info for f in features), finish, tables, marks)
 
     def marks(self, kind: PartKind) -> bool:
         """Whether a window asks for marks of this kind."""
@@ -131,8 +130,3 @@ class FeaturePlan:
             raise ConfigError(f"{owner}: kind {f.kind} needs {reads.value}; {source!r} is of kind {kind}")
         columns = {c.column for c in (*f.where, *f.of)}
         return frozenset(columns | ({f.column} if f.column else set()))
-
-
-def info(f: FeatureDecl) -> FeatureInfo:
-    """What detectors are told about a feature."""
-    return FeatureInfo(f.name, f.direction, f.log, f.low, f.high)

@@ -4,9 +4,9 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from detectors.alerting.alert import iso
 from detectors.guard import Fault
 from flows.operators.messages import Output, Stream
+from state.times import iso
 
 _log = logging.getLogger("driftnet.detectors")
 

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.alerting.alert import iso, stable_id
 from detectors.drift.cause import Cause
 from detectors.drift.event import Reaction
 from flows.operators.shares import BLOCK
 from state.batch import MicroBatch
+from state.ids import stable_id
 from state.schema import DTYPES, Kind, Schema
+from state.times import iso
 from state.types import START_OF_TIME_US, Values
 
 _log: Final = logging.getLogger("driftnet.input")

@@ -60,7 +60,8 @@ class WindowModels:
         self._succession = Succession(job)
         self._reactions = Reactions(job.drift, self.features)
         self._waves = Waves(job.drift, cohort, self.name, {})
-        self._monitors: DriftMonitors = job.drift.build(
+        self._monitors = DriftMonitors(
+            job.drift,
             cohort,
             self.window,
             self.features,

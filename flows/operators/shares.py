@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.alerting.alert import iso, stable_id
 from detectors.drift.cause import Cause
 from detectors.drift.event import Reaction
+from state.ids import stable_id
+from state.times import iso
 from state.types import I64, START_OF_TIME_US, U64
 
 _log: Final = logging.getLogger("driftnet.input")

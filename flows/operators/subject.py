@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.alerting.alert import iso
 from flows.evolution import Evolution, LayoutNote, Since, window_fits
 from flows.job import Job
 from flows.layout import Layout, layout_of
@@ -21,6 +20,7 @@ from state.chunks import Chunks, Saved
 from state.dedup import Dedup
 from state.panes import PaneFit, PaneLog
 from state.snapshot import pack_frames, unpack_frames
+from state.times import iso
 from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
 from state.windows import WindowSpec

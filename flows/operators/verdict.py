@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from detectors.alerting.alert import iso
 from flows.operators.rows import FeatureRows
+from state.times import iso
 from state.types import F64, I64
 
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detectors.alerting.alert import iso
 from flows.engine.lock import held_by_run
 from flows.engine.store import Checkpoint, read_checkpoint, replace_states
 from flows.operators.told import describe_first, set_back
 from flows.savepoint.manifest import is_savepoint
 from state.errors import SnapshotError
 from state.snapshot import pack_frames, reading, unpack_frames
+from state.times import iso
 
 
 @dataclass(frozen=True, slots=True)
