@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from flows.job import Job
-from flows.layout import Layout, changes, layout, layout_of, replaceable
+from flows.layout import Layout, changes, layout_of, replaceable, state_settings
 
 MADE_OF: Final = "made_of"
 """In a shape: the layout of what the job saves."""
@@ -38,7 +38,7 @@ class Fate:
 def shape_of(job: Job) -> dict[str, Any]:
     """What is noted of a job beside its state: settings as text, layout, and the windows of each detector."""
     return {
-        "layout": layout(job),
+        "layout": state_settings(job),
         "replaceable": replaceable(job),
         MADE_OF: layout_of(job).to_plain(),
         "detectors": {use.name: list(use.windows) for use in job.detectors},

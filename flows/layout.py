@@ -27,7 +27,7 @@ def settings_of(thing: Any) -> dict[str, str]:
     return {"type": type(thing).__name__} | {name: repr(value) for name, value in _not_by_default(thing)}
 
 
-def layout(job: Job) -> dict[str, Settings]:
+def state_settings(job: Job) -> dict[str, Settings]:
     """What rows, cells and windows are made of."""
     found: dict[str, Settings] = {
         "event ids": {"present": str(job.schema.has_event_id)},

@@ -11,10 +11,10 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from state.assemble import Assembler, GridAssembler, SessionAssembler
 from state.errors import ConfigError
 from state.kinds import Keys, each
 from state.types import DAY_US, END_OF_TIME_US, F64, I64, MINUTE_US, SECOND_US, Bool
+from state.window_builders import GridWindows, SessionWindows, WindowBuilder
 
 _SESSION_US: Final = DAY_US // 4
 """People have about four sessions on a day on which they come at all."""
@@ -60,9 +60,9 @@ class WindowSpec:
     def _assigner(self) -> "Assigner":
         return WINDOWS[self.kind]
 
-    def assembler(self, pane_us: int) -> Assembler:
+    def build(self, pane_us: int) -> WindowBuilder:
         """Builds these windows from panes of this width."""
-        return self._assigner.assembler(self, pane_us)
+        return self._assigner.build(self, pane_us)
 
     @property
     def span_us(self) -> int:
@@ -154,9 +154,9 @@ class Assigner(ABC):
         """The distance of the ends."""
         return spec.slide_us
 
-    def assembler(self, spec: WindowSpec, pane_us: int) -> Assembler:  # noqa: ARG002
+    def build(self, spec: WindowSpec, pane_us: int) -> WindowBuilder:  # noqa: ARG002
         """What builds it from panes."""
-        return GridAssembler(spec.size_us, spec.slide_us)
+        return GridWindows(spec.size_us, spec.slide_us)
 
     def span_us(self, spec: WindowSpec) -> int:
         """See the spec."""
@@ -231,8 +231,8 @@ class Session(Assigner):
     def mistake(self, spec: WindowSpec) -> str:
         return "" if 0 < spec.gap_us < spec.max_us else "a session needs a gap above 0 and a max above the gap"
 
-    def assembler(self, spec: WindowSpec, pane_us: int) -> Assembler:
-        return SessionAssembler(spec.gap_us, spec.max_us, pane_us)
+    def build(self, spec: WindowSpec, pane_us: int) -> WindowBuilder:
+        return SessionWindows(spec.gap_us, spec.max_us, pane_us)
 
     def span_us(self, spec: WindowSpec) -> int:
         return spec.max_us + spec.gap_us

@@ -11,10 +11,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.cases.layers import Size, feature_rows, fingerprint, fresh, messages, stream, subject_stage, tell
 from bench.scenarios import SCENARIOS
 from flows.job import WindowFeatures
-from state.assemble import Assembler
 from state.batch import MicroBatch
 from state.cells import Cells
 from state.types import DAY_US, HOUR_US, MINUTE_US
+from state.window_builders import WindowBuilder
 from state.windows import WindowKind, WindowSpec
 
 _PANE_US = 5 * MINUTE_US
@@ -27,33 +27,33 @@ _SPECS = (
 )
 
 Steps = list[tuple[int, Cells | None]]
-"""What an assembler is fed: pane boundaries, and the pane that ends there, if any."""
+"""What a builder is fed: pane boundaries, and the pane that ends there, if any."""
 
 
 @cache
 def _recorded(rows: int, users: int) -> tuple[MicroBatch, Steps]:
-    """A stream of 30 hours, and what all assemblers of a job with these windows and 12 features are fed by it."""
+    """A stream of 30 hours, and what all builders of a job with these windows and 12 features are fed by it."""
     steps: Steps = []
 
-    make = WindowSpec.assembler
+    make = WindowSpec.build
 
-    def recording(spec: WindowSpec, pane_us: int) -> Assembler:
-        assembling = make(spec, pane_us)
+    def recording(spec: WindowSpec, pane_us: int) -> WindowBuilder:
+        building = make(spec, pane_us)
         if spec is _TUMBLING:
-            step = assembling.step
+            step = building.step
 
             def noted(boundary_us: int, pane: Cells | None) -> Cells | None:
                 steps.append((boundary_us, pane))
                 return step(boundary_us, pane)
 
-            assembling.step = noted  # type: ignore[method-assign]
-        return assembling
+            building.step = noted  # type: ignore[method-assign]
+        return building
 
     job = SCENARIOS["uniform"].job()
     names = job.windows[0].features
     job = replace(job, windows=tuple(WindowFeatures(spec, names) for spec in _SPECS), detectors=())
     batch = stream(job.schema, rows, users, 30 * HOUR_US)
-    with patch.object(WindowSpec, "assembler", recording):
+    with patch.object(WindowSpec, "build", recording):
         feature_rows(subject_stage(job), messages(batch))
     return batch, steps
 
@@ -69,11 +69,11 @@ def test_assemble(benchmark: BenchmarkFixture, size: Size, spec: WindowSpec) -> 
     """Every pane of 30 hours merged into the windows that close."""
     batch, steps = _recorded(size(4_000, 200_000), size(200, 10_000))
 
-    def assemble(assembling: Assembler) -> list[tuple[int, Cells]]:
-        closed = ((boundary_us, assembling.step(boundary_us, pane)) for boundary_us, pane in steps)
+    def built(building: WindowBuilder) -> list[tuple[int, Cells]]:
+        closed = ((boundary_us, building.step(boundary_us, pane)) for boundary_us, pane in steps)
         return [(boundary_us, cells) for boundary_us, cells in closed if cells is not None]
 
-    closed = fresh(benchmark, lambda: spec.assembler(_PANE_US), assemble)
+    closed = fresh(benchmark, lambda: spec.build(_PANE_US), built)
     rows = sum(len(cells) for _, cells in closed)
     assert rows == _obvious(spec, batch)
     about = (part for end_us, cells in closed for part in (end_us, cells.slot, cells.first_us, cells.last_us))

@@ -41,7 +41,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.subject",
         "flows.operators.counting",
         "flows.operators.closing",
-        "state.assemble",
+        "state.window_builders",
         "state.side_by_side",
         "state.cells:merge",
         "state.cells:where",

@@ -14,9 +14,9 @@ from river.drift import ADWIN, PageHinkley
 from detectors.drift.cause import Causes, Look, in_order
 from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
+from detectors.drift.moments import Moments, Single, singles, summarise
 from detectors.drift.reference import SHARE_UNIT_MAX, Reference
 from detectors.drift.spec import DriftSpec
-from detectors.drift.summary import Single, Summary, singles, summarise
 from detectors.features.declare import FeatureInfo
 from detectors.river_objects import from_bytes, to_bytes
 from state.snapshot import pack, unpack
@@ -87,7 +87,7 @@ class DriftMonitors:
         self._error_reaction = (watched and watched.reaction) or spec.reaction
         self._errors = {name: ErrorMonitor(spec.delta / len(predictors)) for name in predictors if watched is not None}
         self._causes = Causes(_RING * max(cadence_us, MINUTE_US))
-        self._sums = Summary.empty(len(self._series))
+        self._sums = Moments.empty(len(self._series))
         self._counted_most = 0.0
         self._held: list[Single] = []
         """Rounds of one row that are not added up yet: so few that no series is ready."""

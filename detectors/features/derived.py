@@ -24,15 +24,15 @@ Memory = Mapping[str, NDArray[Any]]
 
 
 @dataclass(slots=True)
-class Segments:
-    """Sorted rows cut by subject.  of_row: (n,) which segment a row is in.  slot: (m,) the slot of each segment."""
+class SubjectRuns:
+    """Sorted rows, one run per subject.  of_row: (n,) which run a row is in.  slot: (m,) of each run's subject."""
 
     of_row: I64
     slot: I64
 
-    def of(self, rows: I64) -> "Segments":
+    def of(self, rows: I64) -> "SubjectRuns":
         """Some of the rows, in order."""
-        return Segments(self.of_row[rows], self.slot)
+        return SubjectRuns(self.of_row[rows], self.slot)
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Ordered:
     batch: MicroBatch
     where: Bool
     sign_up: Bool
-    segments: Segments
+    runs: SubjectRuns
     memory: Memory
 
 
@@ -71,14 +71,14 @@ class Derivation:
 def _gap(d: SequenceDecl, rows: Ordered) -> F64:
     at = np.flatnonzero(rows.where)
     time_us = rows.batch.event_time_us[at]
-    gap_us = time_us - _previous(rows.memory["time"], time_us, rows.segments.of(at))
+    gap_us = time_us - _previous(rows.memory["time"], time_us, rows.runs.of(at))
     return _filled(rows, at, np.where(gap_us <= d.cap_us, gap_us / SECOND_US, np.nan))  # no row before: since ever
 
 
 def _overlap(d: SequenceDecl, rows: Ordered) -> F64:
     at = np.flatnonzero(rows.where)
     time_us = rows.batch.event_time_us[at]
-    before = _previous(rows.memory["time"], time_us, rows.segments.of(at))
+    before = _previous(rows.memory["time"], time_us, rows.runs.of(at))
     duration = rows.batch[d.column][at]
     start_us = time_us - duration * MS_US
     lap = np.clip((before - start_us) / MS_US, 0.0, duration)
@@ -88,17 +88,17 @@ def _overlap(d: SequenceDecl, rows: Ordered) -> F64:
 def _novel(d: SequenceDecl, rows: Ordered) -> F64:
     """1.0 where the value is not among the last `remember` distinct ones of the subject (and there are some)."""
     at = np.flatnonzero(rows.where & (rows.batch[d.column] != 0))
-    value, segment, slot = rows.batch[d.column][at], rows.segments.of_row[at], rows.segments.slot
+    value, run, slot = rows.batch[d.column][at], rows.runs.of_row[at], rows.runs.slot
     novel = np.zeros(len(value))
     if not len(value):
         return _filled(rows, at, novel)
     ring, count = rows.memory["ring"], rows.memory["count"]
-    # Almost always a pane brings nothing new: look at changes only, and leave segments whose values are all known.
-    change = np.flatnonzero(np.append(True, (segment[1:] != segment[:-1]) | (value[1:] != value[:-1])))
-    known = (ring[slot[segment[change]]] == value[change, None]).any(axis=1)
-    news = np.isin(segment[change], segment[change[~known]])
+    # Almost always a pane brings nothing new: look at changes only, and leave subjects whose values are all known.
+    change = np.flatnonzero(np.append(True, (run[1:] != run[:-1]) | (value[1:] != value[:-1])))
+    known = (ring[slot[run[change]]] == value[change, None]).any(axis=1)
+    news = np.isin(run[change], run[change[~known]])
     for row in change[news].tolist():
-        mine = int(slot[segment[row]])
+        mine = int(slot[run[row]])
         if (ring[mine] == value[row]).any():
             continue
         novel[row] = float(count[mine] > 0)
@@ -120,7 +120,7 @@ def _ids(d: SequenceDecl, rows: Ordered, of: Callable[[U64, U64], U64]) -> U64:
     at = np.flatnonzero(rows.where)
     value = rows.batch[d.column][at]
     ids = np.zeros(len(rows.batch), np.uint64)
-    ids[at] = of(_previous(rows.memory["value"], value, rows.segments.of(at)), value)
+    ids[at] = of(_previous(rows.memory["value"], value, rows.runs.of(at)), value)
     return ids
 
 
@@ -130,7 +130,7 @@ def _age(d: SequenceDecl, rows: Ordered) -> F64:
     if d.sign_up:
         signed_up = rows.sign_up & np.isnan(created)
         created[signed_up] = time_us[signed_up]
-    created = fill_forward(created, ~np.isnan(created), rows.memory["created_us"], rows.segments)
+    created = fill_forward(created, ~np.isnan(created), rows.memory["created_us"], rows.runs)
     return np.maximum(time_us - created, 0.0) / DAY_US
 
 
@@ -179,33 +179,31 @@ SEQUENCES: Final = each(
 """What each kind of sequence is."""
 
 
-def _previous(carry: NDArray[Any], value: NDArray[Any], segments: Segments) -> NDArray[Any]:
-    """The value one row earlier in the same segment; at a segment's first row the one remembered.  Remembers the
+def _previous(carry: NDArray[Any], value: NDArray[Any], runs: SubjectRuns) -> NDArray[Any]:
+    """The value one row earlier in the same run; at a run's first row the one remembered.  Remembers the
     last.
     """
     before = np.empty_like(value)
     if not len(value):
         return before
-    starts = run_starts(segments.of_row)
-    slots = segments.slot[segments.of_row[starts]]
+    starts = run_starts(runs.of_row)
+    slots = runs.slot[runs.of_row[starts]]
     before[1:] = value[:-1]
     before[starts] = carry[slots]
     carry[slots] = value[np.append(starts[1:], len(value)) - 1]
     return before
 
 
-def fill_forward(
-    value: NDArray[Any], there: NDArray[np.bool_], carry: NDArray[Any], segments: Segments
-) -> NDArray[Any]:
-    """(n,) the last value present up to each row of its segment, from `carry` (by slot) before the first; updates
+def fill_forward(value: NDArray[Any], there: NDArray[np.bool_], carry: NDArray[Any], runs: SubjectRuns) -> NDArray[Any]:
+    """(n,) the last value present up to each row of its run, from `carry` (by slot) before the first; updates
     `carry`.
     """
     n = len(value)
-    starts = np.flatnonzero(np.append(True, segments.of_row[1:] != segments.of_row[:-1]))
-    # A row without a value points at its segment's start, which is past everything of the subject before.
-    latest = np.maximum.accumulate(np.where(there, np.arange(n), starts[segments.of_row]))
+    starts = np.flatnonzero(np.append(True, runs.of_row[1:] != runs.of_row[:-1]))
+    # A row without a value points at its run's start, which is past everything of the subject before.
+    latest = np.maximum.accumulate(np.where(there, np.arange(n), starts[runs.of_row]))
     has = there[latest]
-    filled = np.where(has, value[latest], carry[segments.slot[segments.of_row]])
+    filled = np.where(has, value[latest], carry[runs.slot[runs.of_row]])
     ends = np.append(starts[1:], n) - 1
-    carry[segments.slot] = filled[ends]
+    carry[runs.slot] = filled[ends]
     return filled

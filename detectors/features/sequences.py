@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 
 from detectors.features.declare import SequenceDecl
-from detectors.features.derived import SEQUENCES, Ordered, Segments
+from detectors.features.derived import SEQUENCES, Ordered, SubjectRuns
 from detectors.features.where import Filters, Masks
 from state.batch import MicroBatch
 from state.errors import ConfigError
@@ -33,15 +33,13 @@ class Sequences:
             f"{d.name}.{name}" for d, _, _, remembered in self._declared if d.name in names for name in remembered
         )
 
-    def compute(self, batch: MicroBatch, masks: Masks, segments: Segments) -> dict[str, Values]:
+    def compute(self, batch: MicroBatch, masks: Masks, runs: SubjectRuns) -> dict[str, Values]:
         """Name -> (n,) column.  batch: rows in (subject, event time, event key) order."""
-        self.carry.touch(segments.slot)
+        self.carry.touch(runs.slot)
         derived: dict[str, Values] = {}
         for d, where, sign_up, remembered in self._declared:
             memory = {name: self.carry[f"{d.name}.{name}"] for name in remembered}
-            derived[d.name] = SEQUENCES[d.kind].column(
-                d, Ordered(batch, masks[where], masks[sign_up], segments, memory)
-            )
+            derived[d.name] = SEQUENCES[d.kind].column(d, Ordered(batch, masks[where], masks[sign_up], runs, memory))
         return derived
 
 

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from bytewax.operators import StatefulBatchLogic
 
 from flows.engine.stages import Builder, Item, Operator
-from flows.engine.watch import Report, Watch
+from flows.engine.watch import Report, Reporting
 from flows.operators.messages import Output
 from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
@@ -55,7 +55,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
         self._at_eof = at_eof
         self._operator: Op | None = None
         if resume is not None:
-            with Watch(step, report), reading(step):
+            with Reporting(step, report), reading(step):
                 who, root = resume
             self._start(who, root)
 
@@ -75,7 +75,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
         return [], StatefulBatchLogic.RETAIN
 
     def _start(self, who: Who, resume: bytes | None) -> Op:
-        self._watch = Watch(self._step if who is None else f"{self._step} {who}", self._report)
+        self._watch = Reporting(self._step if who is None else f"{self._step} {who}", self._report)
         self._who = who
         with self._watch:
             self._chunks = self._chunks_of(self._step, who) if self._durable and self._chunks_of else None

@@ -9,7 +9,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.engine.context import Context
 from flows.engine.monitor import Monitor
-from flows.engine.watch import Watch
+from flows.engine.watch import Reporting
 from flows.operators.messages import Output, Stream
 from flows.outputs import Outputs
 from flows.sinks.base import Sink, each
@@ -42,7 +42,7 @@ class OutputSink(FixedPartitionedSink[Output, dict[str, Any]]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "OutputPartition":
-        watch = Watch(f"{step_id} {for_part}", self._context.report)
+        watch = Reporting(f"{step_id} {for_part}", self._context.report)
         with watch, reading("positions of the sinks"):
             resumed = resume_state or self._beginning()
             return OutputPartition(self._openers, self._context.monitor, watch, resumed | self._moved(resumed))
@@ -74,7 +74,7 @@ class OutputSink(FixedPartitionedSink[Output, dict[str, Any]]):
 class OutputPartition(StatefulSinkPartition[Output, dict[str, Any]]):
     """The open sinks.  The totals are part of the state: after a restart they go on, and still add up."""
 
-    def __init__(self, openers: Openers, monitor: Monitor, watch: Watch, resume: Mapping[str, Any]) -> None:
+    def __init__(self, openers: Openers, monitor: Monitor, watch: Reporting, resume: Mapping[str, Any]) -> None:
         positions = resume.get("positions", {})
         self._sinks = {name: opener(positions.get(name)) for name, (_, opener) in openers.items()}
         by_stream: dict[Stream, list[Sink]] = {}

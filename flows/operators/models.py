@@ -223,7 +223,7 @@ class WindowModels:
         meta: dict[str, Any] = {
             **self._succession.state(),
             **self._reactions.state(),
-            "waves": self._waves.told,
+            "waves": self._waves.reported,
             "guards": {m.use.name: m.guard.state() for m in self._models},
             "commanded": {
                 use.name: {"configured": detector_settings(use), "paused": m.paused, "tuned": m.tuned}

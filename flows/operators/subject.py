@@ -13,7 +13,6 @@ from flows.operators.closing import Closing
 from flows.operators.counting import Counting
 from flows.operators.messages import CohortInput, GroupInput, Output, Stream
 from flows.wire.told import Command, Label, told_from, told_state
-from state.assemble import Assembler
 from state.batch import MicroBatch
 from state.cells import Cells
 from state.chunks import Chunks, Saved
@@ -23,6 +22,7 @@ from state.snapshot import pack_frames, unpack_frames
 from state.times import iso
 from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
+from state.window_builders import WindowBuilder
 from state.windows import WindowSpec
 
 _VERSION: Final = 1
@@ -64,7 +64,7 @@ class SubjectOperator:
         self._log = PaneLog(self._pane_us, dedup, rows_max, job.plan.tally, marks=marks)
         self._counting = Counting(job, self._log, self._forget)
         self._windows = job.plan.windows
-        self._assemblers: dict[str, Assembler] = {w.spec.name: w.spec.assembler(self._pane_us) for w in self._windows}
+        self._building: dict[str, WindowBuilder] = {w.spec.name: w.spec.build(self._pane_us) for w in self._windows}
         self._closing = Closing(job, group)
         self._closed_us = START_OF_TIME_US
         self._boundary_us = START_OF_TIME_US
@@ -157,14 +157,14 @@ class SubjectOperator:
 
     def _next_boundary(self) -> int | None:
         """The next boundary at which something closes: quiet stretches of time cost nothing."""
-        due = [self._counting.first_end_us(), *(a.due_us(self._closed_us) for a in self._assemblers.values())]
+        due = [self._counting.first_end_us(), *(a.due_us(self._closed_us) for a in self._building.values())]
         return min((d for d in due if d is not None), default=None)
 
     def _close(self, boundary_us: int, limit_us: int) -> int:
         cells, marks, accepted = self._counting.close(boundary_us, limit_us)
         for i, planned in enumerate(self._windows):
             spec, pane = planned.spec, None if cells is None else planned.wanted(cells)
-            window = self._assemblers[spec.name].step(boundary_us, planned.with_marks(pane, marks))
+            window = self._building[spec.name].step(boundary_us, planned.with_marks(pane, marks))
             if window is not None and spec.name in self._since.windows:
                 window = self._whole(spec, boundary_us, window)
             if window is not None and self._tells(boundary_us, spec):
@@ -185,8 +185,8 @@ class SubjectOperator:
         return go_on or boundary_us <= spec.last_end_us(self._last_us)
 
     def _forget(self, slots: I64) -> None:
-        for assembling in self._assemblers.values():
-            assembling.drop(slots)
+        for building in self._building.values():
+            building.drop(slots)
         self._closing.forget(slots)
 
     def describe(self) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class SubjectOperator:
             "rows_waiting": self._log.rows,
             "open_panes": len(self._log.panes()),
             "watermark_us": self._watermarks.watermark_us,
-            "windows": {name: sum(map(len, a.cells())) for name, a in self._assemblers.items()},
+            "windows": {name: sum(map(len, a.cells())) for name, a in self._building.items()},
         }
 
     def look_up(self, subject: int) -> dict[str, Any] | None:
@@ -209,7 +209,7 @@ class SubjectOperator:
             "slot": slot,
             "last_seen": iso(self._counting.slots.last_seen_us(slot)),
             "rows_waiting": waiting,
-            "windows": {name: sum(int(slot in c.slot) for c in a.cells()) for name, a in self._assemblers.items()},
+            "windows": {name: sum(int(slot in c.slot) for c in a.cells()) for name, a in self._building.items()},
             "remembered": self._counting.row(slot),
             "own_history": self._closing.row(slot),
         }
@@ -221,8 +221,8 @@ class SubjectOperator:
         """
         waiting = self._log.forget(subject)
         self._counting.forget(subject)
-        for assembling in self._assemblers.values():
-            assembling.condense()
+        for building in self._building.values():
+            building.condense()
         self._told = [item for item in self._told if item.subject != subject]
         return waiting
 
@@ -230,7 +230,7 @@ class SubjectOperator:
         """The root frame of the state."""
         self._since.forget(self._job, self._closed_us)
         frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
-        frames |= {f"window.{name}": a.snapshot(chunks) for name, a in self._assemblers.items()}
+        frames |= {f"window.{name}": a.snapshot(chunks) for name, a in self._building.items()}
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
         meta = {
             "closed_us": self._closed_us,
@@ -266,7 +266,7 @@ class SubjectOperator:
             waiting = [end for end, _ in self._log.panes()]
             self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))
         for name in fits:
-            self._assemblers[name].restore(frames[f"window.{name}"], saved.chunks, cells)
+            self._building[name].restore(frames[f"window.{name}"], saved.chunks, cells)
         self._counted = meta.get("counted", self._totals())
         self._closing.since = self._since.features(layout_of(self._job))
         self._closing.restore(own, saved.chunks, fits)

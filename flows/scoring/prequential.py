@@ -25,7 +25,7 @@ from state.errors import ConfigError
 from state.types import F64, I32, I64, SECOND_US, U64
 
 _WINDOW = "rows"
-Progress = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Called with the number of rows that were scored."""
 
 
@@ -48,7 +48,7 @@ class Scores:
     spent_s: dict[str, float] = field(default_factory=dict)
 
 
-def score_table(job: Job, table: Table, round_rows: int = 32, progress: Progress | None = None) -> Scores:
+def score_table(job: Job, table: Table, round_rows: int = 32, progress: OnProgress | None = None) -> Scores:
     """Scores all rows.  job: as `table_job` makes it.  round_rows: rows that are scored before they are learned from;
     1 for a series of single values.
     """

@@ -29,7 +29,7 @@ def pane(*rows: tuple[int, int]) -> Cells:
 
 def run(spec: WindowSpec, rows: list[tuple[int, int]], resume: bool = False) -> list[tuple[int, int, float]]:
     """(end, slot, count) of every window, stepping only where something happens."""
-    a, out, now = spec.assembler(PANE), [], -(10**6)
+    a, out, now = spec.build(PANE), [], -(10**6)
     waiting = sorted(rows, key=lambda r: r[1])
     while True:
         due = [d for d in (a.due_us(now), (waiting[0][1] // PANE + 1) * PANE if waiting else None) if d is not None]
@@ -39,7 +39,7 @@ def run(spec: WindowSpec, rows: list[tuple[int, int]], resume: bool = False) -> 
         mine = [r for r in waiting if r[1] < now]
         waiting = waiting[len(mine) :]
         if resume:
-            fresh, chunks = spec.assembler(PANE), Bundle()
+            fresh, chunks = spec.build(PANE), Bundle()
             fresh.restore(a.snapshot(chunks), chunks)
             a = fresh
         closed = a.step(now, pane(*mine) if mine else None)
@@ -90,7 +90,7 @@ def test_dropped_subjects_leave_no_trace() -> None:
         WindowSpec("w", WindowKind.SLIDING, 40, 20),
         WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000),
     ):
-        a = spec.assembler(PANE)
+        a = spec.build(PANE)
         a.step(10, pane((1, 2), (2, 3)))
         a.drop(np.array([1]))
         closed = a.step(20, None) or a.step(40, None)
@@ -116,7 +116,7 @@ def test_merging_is_associative() -> None:
 def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
     """Sessions are saved as steps from how they once were: one that is dropped would be in there."""
     spec = WindowSpec("w", kind, 40) if kind is WindowKind.TUMBLING else WindowSpec("w", kind, gap_us=20, max_us=1000)
-    a = spec.assembler(PANE)
+    a = spec.build(PANE)
     a.step(10, pane(*((slot, 4) for slot in range(1, 30))))
     a.snapshot(Bundle())
     a.step(20, pane((1, 13), (30, 15)))
@@ -131,6 +131,6 @@ def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
     chunks = Kept()
     root = a.snapshot(chunks)
     assert set(chunks.cells()) == {1, *range(3, 31)}
-    again = spec.assembler(PANE)
+    again = spec.build(PANE)
     again.restore(root, chunks)
     assert sorted(int(s) for c in again.cells() for s in c.slot) == sorted(int(s) for c in a.cells() for s in c.slot)

@@ -16,7 +16,7 @@ from state.types import I64
 _VERSION: Final = 1
 
 
-class Assembler(Protocol):
+class WindowBuilder(Protocol):
     """Builds the windows of one declaration.  Fed at pane boundaries in ascending order; boundaries where `due_us` says
     that nothing happens may be left out.
     """
@@ -43,7 +43,7 @@ class Assembler(Protocol):
         """Takes what `snapshot` gave.  fit: for cells that were saved with other parts."""
 
 
-class GridAssembler:
+class GridWindows:
     """Tumbling and sliding windows.  Panes are merged into slides, slides into windows: a row is merged once per slide.
 
     panes   |a|b|c|d|e|f|
@@ -110,7 +110,7 @@ class _Step:
     dropped: I64 | None = None
 
 
-class SessionAssembler:
+class SessionWindows:
     """Session windows.  A pane is never wider than the gap, so a session is a chain of panes.
 
     rows   x x x      x x
