@@ -23,8 +23,10 @@ from flows.config.endpoints import FilesConfig
 from flows.counters import REJECTED
 from flows.job import Job
 from flows.local import LocalDriver
-from flows.operators.messages import FeatureRows, Stream
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.messages import Stream
+from flows.operators.models import WindowModels
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from flows.sinks import JsonlSink
 
 _FILES = 6

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from flows.job import Job
-from flows.layout import Layout, changes, layout, layout_of, replaceable
+from flows.layout import Layout, changes, layout_of, replaceable, state_settings
 
 MADE_OF: Final = "made_of"
 """In a shape: the layout of what the job saves."""
@@ -46,7 +46,7 @@ def shape_of(job: Job, numbers: Mapping[str, int] = MappingProxyType({})) -> dic
         "key_groups": job.key_groups,
         "cohorts": list(cohorts),
         COHORT_NUMBERS: {name: numbers.get(name, position) for position, name in enumerate(cohorts)},
-        "layout": layout(job),
+        "layout": state_settings(job),
         "replaceable": replaceable(job),
         MADE_OF: layout_of(job).to_plain(),
         "detectors": {use.name: list(use.windows) for use in job.detectors},

@@ -4,7 +4,7 @@ from typing import Final
 
 from flows.assemble import Assembly
 from flows.engine.growth import Growth
-from flows.engine.monitor import Progress
+from flows.engine.monitor import OnProgress
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.job_stages import JobStages
@@ -25,7 +25,7 @@ def plan(assembly: Assembly, options: Options) -> Plan:
     return Plan(stages, sources, assembly.openers(), options, {CONFIG_NOTE: assembly.config.to_toml()})
 
 
-def work(assembly: Assembly, options: Options, progress: Progress | None = None) -> Summary:
+def work(assembly: Assembly, options: Options, progress: OnProgress | None = None) -> Summary:
     """Runs to the end of the input, or until a signal, on Bytewax; see `flows.engine.run.execute`.
 
     When others add partitions to the input of a run with saved state, it goes on with them.

@@ -19,7 +19,6 @@ from bench.measure.turns import Turns
 from bench.pipeline import BATCH_LINES, Memory, decode_only, reference, total, windows_only
 from flows.job import Job
 from flows.local import LocalDriver, Progress
-from state.windows import WindowKind
 
 _SAMPLE: Final = 50_000
 """Lines that tell how fast the machine parses at the moment."""
@@ -174,7 +173,7 @@ def _check(counts: Mapping[str, int], results: Sequence[object], stream: Stream 
     if stream is None:
         return
     assert counts["accepted"] == len(stream)
-    for window in (w.window for w in job.windows if w.window.kind is not WindowKind.SESSION):
+    for window in (w.window for w in job.windows if w.window.slide_us):
         assert counts[f"rows.{window.name}"] == stream.rows(window.size_us, window.slide_us)
 
 

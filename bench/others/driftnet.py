@@ -20,9 +20,10 @@ from flows.engine.run import execute
 from flows.job import Job
 from flows.job_stages import Entry, JobStages
 from flows.local import LocalDriver
-from flows.operators.messages import FeatureRows
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.models import WindowModels
 from flows.operators.population import PopulationOperator, RoundObserver
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from flows.sources.files import FilesSpec
 from flows.stages import Operator
 from state.chunks import Saved

@@ -96,7 +96,7 @@ class PolicySpec:
         return policy
 
 
-def combine(tail_probabilities: Mapping[str, float], weights: Mapping[str, float]) -> float:
+def combine_windows(tail_probabilities: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """One tail probability for a subject's day from those of several windows of it, in (0, 1].
 
     The weighted harmonic mean (Wilson 2019, PNAS 116(4), 1195-1200), valid however much the windows' events overlap: a
@@ -136,7 +136,7 @@ class _Track:
         """The evidence that counts now."""
         return {window: seen for window, seen in self.evidence.items() if seen[2] > now_us}
 
-    def told(self, since_us: int, *, spared: bool) -> list[int]:
+    def alerts_since(self, since_us: int, *, spared: bool) -> list[int]:
         """Ranks of the alerts later than that.  spared: those that were kept back count too."""
         alerts = [(self.alerted_us, self.alerted_rank), *[(self.spared_us, self.spared_rank)] * spared]
         return [rank for at_us, rank in alerts if at_us is not None and at_us > since_us]
@@ -149,7 +149,7 @@ class AlertPolicy:
     """Evidence in, alerts out, round by round in event time.
 
     1. A candidate is evidence until its `until_us`. Per subject, the strongest of each window kind counts; together
-       they give one tail probability (`combine`) and so a severity.
+       they give one tail probability (`combine_windows`) and so a severity.
     2. A subject at or below the line contends. It is folded (counted as a repeat) when it was alerted less than
        `suppress_us` ago, unless it has reached the worst severity since.
     3. Who is exempt (`exemptions`) is spared: its alert comes marked as such, takes nothing of the budget, and does not
@@ -202,7 +202,7 @@ class AlertPolicy:
             rank = self.spec.rank(p)
             severity = self.spec.severities[rank][0]
             exemption = self.exemptions.of(subject, end_us, worst=not rank)
-            lately = track.told(end_us - self.spec.suppress_us, spared=exemption is not None)
+            lately = track.alerts_since(end_us - self.spec.suppress_us, spared=exemption is not None)
             known = bool(lately)
             if known and (rank or not min(lately)):
                 self._counts[Counted.SUPPRESSED] += track.fresh
@@ -288,7 +288,7 @@ class AlertPolicy:
         return sorted(found, key=lambda f: (self._tracks[f[1]].alerted_us is not None, *f[:2]))
 
     def _together(self, live: Mapping[str, tuple[float, int, int]]) -> float:
-        return combine({window: p for window, (p, _, _) in live.items()}, self._weights)
+        return combine_windows({window: p for window, (p, _, _) in live.items()}, self._weights)
 
     def _line(self, end_us: int, subjects: int) -> float:
         """The largest tail probability that is alerted now."""

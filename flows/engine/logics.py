@@ -5,7 +5,7 @@ from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
 
-from flows.engine.watch import Report, Watch
+from flows.engine.watch import Report, Reporting
 from flows.operators.messages import Leaving
 from flows.stages import Operator, Stage
 from state.chunks import Bundle, Saved
@@ -54,7 +54,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
         self._open_rows = open_rows
         self._operator: Operator | None = None
         if resume is not None:
-            with Watch(stage.name, report), reading(stage.name):
+            with Reporting(stage.name, report), reading(stage.name):
                 who, root = resume
             self._start(who, root)
 
@@ -75,7 +75,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
         return [], StatefulBatchLogic.RETAIN
 
     def _start(self, who: Any, resume: bytes | None) -> Operator:
-        self._watch = Watch(self._step if who is None else f"{self._step} {who}", self._report)
+        self._watch = Reporting(self._step if who is None else f"{self._step} {who}", self._report)
         self._who = who
         with self._watch:
             self._chunks = self._chunks_of(self._step, who) if self._durable and self._chunks_of else None

@@ -9,7 +9,7 @@ from flows.report import Summary
 from flows.sources.base import Partition
 from state.types import SECOND_US, START_OF_TIME_US
 
-Progress = Callable[[Summary, float | None], None]
+OnProgress = Callable[[Summary, float | None], None]
 """Called with the totals so far, and the share of the input's bytes that was read (None when its size is unknown)."""
 
 

@@ -14,7 +14,7 @@ from flows.engine.cluster import Cluster
 from flows.engine.growth import Growth
 from flows.engine.hosts import shared
 from flows.engine.member import run_member
-from flows.engine.monitor import Progress, Status, fraction, summary
+from flows.engine.monitor import OnProgress, Status, fraction, summary
 from flows.engine.plan import Plan
 from flows.engine.recovery import locked_state, make_ready
 from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
@@ -26,7 +26,7 @@ from flows.report import Summary
 _log: Final = logging.getLogger("driftnet.engine")
 
 
-def execute(plan: Plan, progress: Progress | None = None, growth: Growth | None = None) -> Summary:
+def execute(plan: Plan, progress: OnProgress | None = None, growth: Growth | None = None) -> Summary:
     """Runs to the end of the input, or until SIGINT or SIGTERM, and returns the totals of the state's life.
 
     growth: looks for new partitions of the input; it has found some when the run was drained for the sake of them.

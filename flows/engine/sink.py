@@ -11,7 +11,7 @@ from flows.counters import READ, VERSION
 from flows.engine.context import Context
 from flows.engine.monitor import Monitor
 from flows.engine.store import totals_in
-from flows.engine.watch import Watch
+from flows.engine.watch import Reporting
 from flows.operators.messages import Leaving, Stream
 from flows.outputs import Outputs
 from flows.sinks.base import Sink, each
@@ -44,7 +44,7 @@ class OutputSink(FixedPartitionedSink[Leaving, dict[str, Any]]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "OutputPartition":
-        watch = Watch(f"{step_id} {for_part}", self._context.report)
+        watch = Reporting(f"{step_id} {for_part}", self._context.report)
         with watch, reading("positions of the sinks"):
             resumed = resume_state or self._beginning()
             return OutputPartition(self._openers, self._context.monitor, watch, resumed | self._moved(resumed))
@@ -76,7 +76,7 @@ class OutputSink(FixedPartitionedSink[Leaving, dict[str, Any]]):
 class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
     """The open sinks.  The totals are part of the state: after a restart they go on, and still add up."""
 
-    def __init__(self, openers: Openers, monitor: Monitor, watch: Watch, resume: Mapping[str, Any]) -> None:
+    def __init__(self, openers: Openers, monitor: Monitor, watch: Reporting, resume: Mapping[str, Any]) -> None:
         positions = resume.get("positions", {})
         self._sinks = {name: opener(positions.get(name)) for name, (_, opener) in openers.items()}
         by_stream: dict[Stream, list[Sink]] = {}

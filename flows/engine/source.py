@@ -11,7 +11,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from flows.engine.context import Context
 from flows.engine.logics import Item
 from flows.engine.names import key_name
-from flows.engine.watch import Watch
+from flows.engine.watch import Reporting
 from flows.operators.messages import Leaving
 from flows.sources.base import Partition, Source
 from flows.stages import IngestOperator, Routed, Stages
@@ -39,7 +39,7 @@ class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
         return list(self._sources)
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "LinePartition":
-        watch = Watch(f"{step_id} {for_part}", self._context.report)
+        watch = Reporting(f"{step_id} {for_part}", self._context.report)
         with watch:
             reader = self._sources[for_part].open(for_part)
             if not _closes(self._context, reader):
@@ -71,7 +71,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
     def __init__(
         self,
         context: Context,
-        watch: Watch,
+        watch: Reporting,
         reader: Partition,
         ingest: IngestOperator,
         done: bool = False,

@@ -6,20 +6,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Rows
 from flows.counters import Counts
 from flows.evolution import WindowFit
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import FeatureRows, Leaving
+from flows.operators.messages import Leaving
 from flows.operators.own import OwnDetectors
+from flows.operators.rows import FeatureRows
 from flows.steps import Step
 from state.cells import Cells
 from state.chunks import Chunks
 from state.order import stable_argsort
 from state.slots import SlotTable
 from state.types import F64, I16, I64, U64, Names
-from state.windows import WindowKind
 
 _TOGETHER: Final = 2_048
 """So many rows of small windows are worked out at once: what a window costs, few rows or many, is shared."""
@@ -98,7 +97,8 @@ class Closing:
         matrices: dict[int, F64] = {}
         for index, window in enumerate(self._windows):
             for batch in _batches([due for due in self._due if due.index == index]):
-                matrices |= zip(map(id, batch), window.matrices([due.cells for due in batch]), strict=True)
+                found = window.matrices([due.end_us for due in batch], [due.cells for due in batch])
+                matrices |= zip(map(id, batch), found, strict=True)
         for due in self._due:
             self._emit(due, matrices[id(due)])
         self._due, self._waiting = [], 0
@@ -108,18 +108,13 @@ class Closing:
         since = self.since.get(spec.name)
         if since is not None:
             matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
-        n, x = len(due.key), matrix[:, due.order].T
-        if spec.kind is WindowKind.SESSION:
-            start_us, stop_us = (us[due.order].astype(np.int64) for us in (due.cells.first_us, due.cells.last_us))
-        else:
-            start_us, stop_us = np.full(n, due.end_us - spec.size_us), np.full(n, due.end_us)
-        own = self._own[due.index].judge(
-            Rows(spec.name, due.end_us, x, due.key, start_us, stop_us, due.slot.astype(np.int32))
-        )
+        x = matrix[:, due.order].T
+        start_us, stop_us = spec.bounds(due.end_us, due.cells.first_us[due.order], due.cells.last_us[due.order])
+        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x)
+        rows.own = self._own[due.index].judge(rows.view(spec, due.slot.astype(np.int32)))
         where = f"{spec.name} of key group {self._group}"
         counts = Counts(Step.SUBJECT, self._stage)
         self._faults += fault_outputs(self._own[due.index].faults(), where, due.end_us, counts)
-        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x, own)
         if len(self._cohorts) == 1:
             self._rows[self._cohorts[0]].append(rows)
             return

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Sequence
 
-from detectors.alerting.alert import iso
 from detectors.guard import Fault
 from flows.counters import DETECTOR_FAULTS, DETECTOR_OFF, Counts
 from flows.operators.messages import Leaving, Output, Stream
+from state.times import iso
 
 _log = logging.getLogger("driftnet.detectors")
 

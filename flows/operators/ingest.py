@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.alerting.alert import iso
 from flows.counters import FILLED, LATE, READ, REJECTED, Counts
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter, late_records
@@ -28,6 +27,7 @@ from state.errors import ConfigError
 from state.keygroup import key_group
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME, Kind
 from state.snapshot import pack, unpack
+from state.times import iso
 from state.types import END_OF_TIME_US, I64, NO_ID, SECOND_US
 from state.watermark import PartitionClock
 

@@ -7,7 +7,6 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 
 from detectors.alerting.alert import Candidate
-from detectors.base import Rows
 from detectors.subject_sample import SubjectSample
 from flows.counters import LABELLED, NOT_LEARNED, SCORED, Counts
 from flows.evolution import LayoutNote, window_fits
@@ -18,16 +17,16 @@ from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
 from flows.operators.lately import Lately
-from flows.operators.messages import CohortInput, FeatureRows, Leaving, Output, PolicyInput, Stream
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput, Stream
+from flows.operators.models import WindowModels
 from flows.operators.rounds import Rounds
-from flows.operators.rows import concat, fitted, pack_rows, score_records, unpack_rows, without
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict, score_records
 from flows.steps import Step
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
 from state.types import Bool
-from state.windows import WindowKind
 
 _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
@@ -70,7 +69,7 @@ class PopulationOperator:
             if waits is not None
         }
         self._saved_frames = Latest()
-        self._saved_rows = Sealed(pack_rows)
+        self._saved_rows = Sealed(FeatureRows.pack)
         self._layout = LayoutNote(job)
         self.observer: RoundObserver | None = None
         if resume is not None:
@@ -93,7 +92,7 @@ class PopulationOperator:
             for window in self._order:
                 mine = [r for r in parts if r.window == window]
                 if mine:
-                    rows = concat(mine)
+                    rows = FeatureRows.concat(mine)
                     found, outputs = self._round(rows)
                     candidates += found
                     out += outputs
@@ -163,10 +162,7 @@ class PopulationOperator:
 
     def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Leaving]]:
         models = self._models[rows.window]
-        view = Rows(
-            rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us,
-            label=rows.label, slides=models.window.kind is WindowKind.SLIDING,
-        )  # fmt: skip
+        view = rows.view(models.window)
         verdict = models.judge(view, rows.own)
         if self.observer is not None:
             self.observer(rows, verdict, models)
@@ -228,7 +224,7 @@ class PopulationOperator:
         What models have learned and cannot be told whose it is stays: sums, quantiles, samples of feature values.
         """
         before = self._waiting()
-        self._rounds.filter(lambda item: without(item, subject))
+        self._rounds.filter(lambda item: _without(item, subject))
         for heard in self._heard.values():
             heard.forget(subject)
         for join in self._joins.values():
@@ -290,9 +286,16 @@ class PopulationOperator:
         for item in told_from(meta):
             self._rounds.add(item.end_us, item)
         refs = saved.chunks.refs(arrays["waiting"])
-        waiting = [unpack_rows(saved.chunks.get(ref)) for ref in refs]
+        waiting = [FeatureRows.unpack(saved.chunks.get(ref)) for ref in refs]
         self._saved_rows.know(waiting, refs)
         for rows in waiting:
             if rows.window in fits:
                 own = self._models[rows.window].own
-                self._rounds.add(rows.end_us, fitted(rows, fits[rows.window], own))
+                self._rounds.add(rows.end_us, rows.fitted(fits[rows.window], own))
+
+
+def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
+    """The item without one subject; None where nothing of it is left."""
+    if isinstance(item, FeatureRows):
+        return item.without(subject)
+    return None if item.subject == subject else item

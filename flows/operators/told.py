@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from detectors.alerting.alert import iso
 from flows.counters import CONTROL, LABELS, Counts
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter
@@ -26,6 +25,7 @@ from state.ahead import AheadBound, Verdicts
 from state.errors import SnapshotError
 from state.keygroup import key_group
 from state.snapshot import pack, unpack
+from state.times import iso
 from state.types import END_OF_TIME_US
 from state.watermark import PartitionClock
 

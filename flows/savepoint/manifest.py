@@ -11,7 +11,6 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -22,6 +21,7 @@ import orjson
 from flows.report import Summary
 from flows.version import driftnet_version
 from state.errors import SnapshotError
+from state.times import iso_now
 
 KEY: Final = "DRIFTNET_STATE_KEY"
 """The environment variable that has the key; its text as UTF-8."""
@@ -62,7 +62,7 @@ def describe(directory: Path, epoch: int, totals: dict[str, int]) -> Manifest:
     """The manifest of the files that are there.  totals: of the run, by key (flows.counters)."""
     so_far = Summary(totals)
     return Manifest(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=iso_now("seconds"),
         versions={
             "driftnet": driftnet_version(),
             "python": platform.python_version(),

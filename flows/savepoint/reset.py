@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from detectors.alerting.alert import iso
 from flows.engine.lock import held_by_run
 from flows.engine.store import Checkpoint, read_checkpoint, replace_states
 from flows.job_stages import CATALOGUE
@@ -13,6 +12,7 @@ from flows.savepoint.manifest import is_savepoint
 from flows.steps import Step
 from state.errors import SnapshotError
 from state.snapshot import pack_frames, reading, unpack_frames
+from state.times import iso
 
 _FED: Final = frozenset(entry.name for entry in CATALOGUE if entry.column)
 """The stages that hear source partitions."""

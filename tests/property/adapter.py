@@ -14,7 +14,8 @@ from detectors.calibrate import CalibrationSpec
 from detectors.drift.spec import DriftSpec
 from flows.counters import ACCEPTED, DUPLICATE, Counts
 from flows.job import CohortSpec, Job, StateSpec, TimeSpec, WindowFeatures
-from flows.operators.messages import CohortInput, FeatureRows, GroupInput, Leaving
+from flows.operators.messages import CohortInput, GroupInput, Leaving
+from flows.operators.rows import FeatureRows
 from flows.operators.subject import SubjectOperator
 from flows.wire.spec import WireSpec
 from state.batch import MicroBatch

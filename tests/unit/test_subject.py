@@ -87,7 +87,7 @@ def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: boo
 def test_windows_end_with_the_events_whichever_partition_ends_first(first: str) -> None:
     """Labels that are dated long after the last event make no silence out of the end of a file."""
     job = loads(CONFIG.replace('"tumbling"', '"sliding"\nslide = "1m"')).job()
-    subjects = SubjectOperator(job, 0, ("p", "l"), told=("l",))
+    subjects = SubjectOperator(job, 0, ("p", "l"), reads={"l": "labels"})
     ingest = Ingest(job, "p")
     texts = [{"event_id": f"e{i}", "user_id": "ann", "event_time": T0_MS + i * 1000} for i in range(90)]
     events = [*ingest.process(Lines([orjson.dumps(e) for e in texts], range(90), "f")), *ingest.finish()]

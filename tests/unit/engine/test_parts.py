@@ -16,7 +16,7 @@ from flows.engine.pace import Pace
 from flows.engine.shutdown import Stop
 from flows.engine.sink import OutputSink
 from flows.engine.source import LinePartition, LineSource
-from flows.engine.watch import FirstError, Watch
+from flows.engine.watch import FirstError, Reporting
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
 from flows.steps import Step
@@ -329,7 +329,10 @@ class TestSink:
 class TestErrors:
     def test_stop_iteration_does_not_look_like_the_end(self) -> None:
         """A StopIteration that escapes from an operator is an error, not the end of the input."""
-        with pytest.raises(RuntimeError, match="subject 3: StopIteration escaped"), Watch("subject 3", FirstError()):
+        with (
+            pytest.raises(RuntimeError, match="subject 3: StopIteration escaped"),
+            Reporting("subject 3", FirstError()),
+        ):
             next(iter(()))
 
     def test_first_error_wins(self) -> None:
@@ -337,7 +340,7 @@ class TestErrors:
         told: list[str] = []
         first = FirstError(also=lambda where, _: told.append(where))
         for where in ("one", "two"):
-            with pytest.raises(SnapshotError), Watch(where, first):
+            with pytest.raises(SnapshotError), Reporting(where, first):
                 raise SnapshotError(where)
         assert str(first.error) == "one"
         assert told == ["one"]
