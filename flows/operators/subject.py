@@ -265,7 +265,7 @@ class SubjectOperator:
         else:
             evolution = Evolution(self._job, layout)
             cells = evolution.cells
-            self._log.restore(frames["log"], saved.chunks, PaneFit(evolution.rows, cells))
+            self._log.restore(frames["log"], saved.chunks, PaneFit(evolution.rows, cells, layout.pane_us))
             self._counting.restore(frames, saved.chunks, evolution.cold_sequences, evolution.cohort_codes)
             waiting = [end for end, _ in self._log.panes()]
             self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))

@@ -48,7 +48,7 @@ Told = list[dict[str, Any]]
 
 
 def told_by(config: str, lines: Iterable[dict[str, Any]], resume: Any = None, *, end: bool = False) -> tuple[Told, Any]:
-    """What the job tells of ann's windows, and its state afterwards, which goes on with the next configuration."""
+    """What the job tells of windows, and its state afterwards, which goes on with the next configuration."""
     job = loads(config).job()
     ingest = Ingest(job, "p", resume and resume[0])
     subjects = SubjectOperator(job, 0, ("p",), resume and Bundle.open(resume[1]))
@@ -60,8 +60,9 @@ def told_by(config: str, lines: Iterable[dict[str, Any]], resume: Any = None, *,
     for _, message in (e for e in emitted if isinstance(e, tuple)):
         for cohort, found in (f for f in subjects.process(message) if isinstance(f, tuple)):
             for rows in found.rows:
-                values = dict(zip(names[rows.window], rows.x[0].tolist(), strict=True))
-                told.append(values | {"cohort": cohort, "window": rows.window})
+                for i, subject in enumerate(rows.subject.tolist()):
+                    values = dict(zip(names[rows.window], rows.x[i].tolist(), strict=True))
+                    told.append(values | {"cohort": cohort, "window": rows.window, "subject": subject})
     return told, (ingest.snapshot(), Bundle.of(subjects))
 
 
@@ -162,6 +163,30 @@ def test_when_a_flood_was_folded_does_not_matter(cut: int) -> None:
     other, _ = told_by(after, buys(10, 22), state)
     assert told
     same(told, other)
+
+
+@pytest.mark.parametrize("width", ["5m", "2m", "30m", ""])
+def test_what_does_not_count_is_not_forgotten(width: str) -> None:
+    """Duplicates and rejected lines of open panes, whatever panes become; of subjects that have nothing else, too."""
+    before = BASE.replace('subject = "user"', 'id = "id"\nsubject = "user"').replace('"10m"', '"5m"')
+    before = before.replace("[windows]", 'again = { kind = "duplicates" }\nbad = { kind = "rejects" }\n[windows]')
+    before += "[state]\nrows_per_pane_max = 16\n"
+    after = before.replace("[windows]", 'busy = { kind = "count", min_rows = 3 }\n[windows]')
+    if width:
+        after = after.replace("[windows]", f'[windows]\nother = {{ kind = "tumbling", size = "{width}" }}')
+    lines = [line | {"id": i} for i, line in enumerate(buys(0, 72))]
+    flood = [
+        {"user": "bot", "at": T0_S + 60 * 31 + i / 4, "id": i % 20, "amount": 1, "what": "buy"} for i in range(200)
+    ]
+    nonsense = [{"user": user, "at": T0_S, "id": 1, "amount": "much"} for user in ("ann", "eve", "eve")]
+    first = [*lines[:31], *flood, *nonsense, lines[34]]
+    _, state = told_by(before, first)
+    told, _ = told_by(after, lines[35:], state, end=True)
+    truth = told_by(after, [*first, *lines[35:]], end=True)[0]
+    found, expected = ([t for t in of if t["window"] == "hour"] for of in (told, truth))
+    assert {t["again"] for t in found} == {0, 180}
+    assert {t["bad"] for t in found} == {0, 1, 2}
+    same(found, expected[-len(found) :])
 
 
 @pytest.mark.parametrize(
