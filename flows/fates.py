@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from flows.job import Job
-from flows.layout import Layout, changes, layout, layout_of, replaceable
+from flows.layout import Layout, changes, layout, layout_of, renames_of, replaceable
+from flows.renames import renamed_shape
 
 MADE_OF: Final = "made_of"
 """In a shape: the layout of what the job saves."""
@@ -14,6 +15,8 @@ UNSAID: Final = "unsaid"
 """In a shape: the layout of what an earlier build saved, which does not say its own."""
 COHORT_NUMBERS: Final = "cohort_numbers"
 """In a shape: cohort -> the number of its key, for the life of the state."""
+RENAMED: Final = "renamed"
+"""In a shape: kind -> name before -> name now, of what the configuration says was called otherwise."""
 Shape = Mapping[str, Any]
 """JSON values, noted beside state."""
 
@@ -22,6 +25,7 @@ class FateKind(StrEnum):
     """What becomes of something."""
 
     KEPT = "kept"
+    RENAMED = "renamed"
     COLD = "cold"
     DROPPED = "dropped"
     REFUSED = "refused"
@@ -40,6 +44,7 @@ def shape_of(job: Job) -> dict[str, Any]:
     return {
         "layout": layout(job),
         "replaceable": replaceable(job),
+        RENAMED: renames_of(job),
         MADE_OF: layout_of(job).to_plain(),
         "detectors": {use.name: list(use.windows) for use in job.detectors},
     }
@@ -62,6 +67,12 @@ def fates(saved: Shape, now: Shape) -> list[Fate]:
     """
     found = [Fate(FateKind.REFUSED, why) for why in _refused(saved, now)]
     before, after = layout_in(saved), layout_in(now)
+    renames = now.get(RENAMED, {})
+    saved, renamed, missing = renamed_shape(saved, renames)
+    if before is not None and after is not None:
+        before = before.renamed(renames, after)
+    found += [Fate(FateKind.RENAMED, why) for why in renamed]
+    found += [Fate(FateKind.COLD, why) for why in missing]
     changed = changes(saved["layout"], now["layout"])
     for name in ("event ids", "cohorts"):
         changed.pop(name, None)

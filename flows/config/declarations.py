@@ -57,6 +57,9 @@ WINDOW_KEYS: Final[dict[WindowKind, Keys]] = {
 }
 
 
+_RENAMED: Final = "its name in state that was saved earlier, which goes on under the new one (docs/state.md)"
+
+
 def _check(declared: Declaration, keys: Keys, always: tuple[str, ...], what: str) -> None:
     """Raises an entry of pydantic's report for a key that this kind does not have, or lacks."""
     needed, optional, one = keys
@@ -110,10 +113,16 @@ class FeatureConfig(Declaration):
     log: bool = Field(False, description="values span orders of magnitude: detectors look at log(1 + value)")
     low: float | None = Field(None, description="physical lower limit, if there is one")
     high: float | None = Field(None, description="physical upper limit, if there is one")
+    renamed_from: str = Field("", description=_RENAMED)
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
-        _check(self, FEATURE_KEYS[self.kind], ("min_rows", "direction", "log", "low", "high"), f"kind {self.kind}")
+        _check(
+            self,
+            FEATURE_KEYS[self.kind],
+            ("min_rows", "direction", "log", "low", "high", "renamed_from"),
+            f"kind {self.kind}",
+        )
         return self
 
 
@@ -128,10 +137,11 @@ class WindowConfig(Declaration):
     gap: Duration = Field(0, description="session: a longer silence ends it")
     max: Duration = Field(DAY_US, description="session: the longest one")
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all")
+    renamed_from: str = Field("", description=_RENAMED)
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
-        _check(self, WINDOW_KEYS[self.kind], (), f"kind {self.kind}")
+        _check(self, WINDOW_KEYS[self.kind], ("renamed_from",), f"kind {self.kind}")
         return self
 
 
@@ -156,4 +166,5 @@ class DetectorConfig(Declaration):
     memory_bytes: int = Field(
         0, ge=0, description="size of a cohort's model as it is saved, beyond which it counts as failed; 0: any"
     )
+    renamed_from: str = Field("", description=_RENAMED)
     params: dict[str, Any] = Field({}, description="the type's own parameters, see `driftnet detectors list`")

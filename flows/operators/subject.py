@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.alerting.alert import iso
-from flows.evolution import Evolution, LayoutNote, Since, window_fits
+from flows.evolution import Evolution, LayoutNote, Since, name_in_state, window_fits
 from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators.closing import Closing
@@ -271,7 +271,8 @@ class SubjectOperator:
             self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))
         for assembling in self._assemblers:
             if assembling.spec.name in fits:
-                assembling.restore(frames[f"window.{assembling.spec.name}"], saved.chunks, cells)
+                name = name_in_state(assembling.spec.name, fits[assembling.spec.name])
+                assembling.restore(frames[f"window.{name}"], saved.chunks, cells)
         self._counted = meta.get("counted", self._totals())
         self._closing.since = self._since.features(layout_of(self._job))
         self._closing.restore(own, saved.chunks, fits)
