@@ -25,7 +25,8 @@ class Outputs:
         """Raises SinkError when a sink stays down."""
         if output.stream is Stream.COUNTS:
             for increments in output.records:
-                self.counts.update(increments)
+                # Plain numbers, whatever the stages counted with: totals are saved.
+                self.counts.update({name: int(n) for name, n in increments.items()})
             return
         self.counts[f"out.{output.stream}"] += len(output.records)
         if output.stream is Stream.ALERTS:

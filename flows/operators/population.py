@@ -174,7 +174,7 @@ class PopulationOperator:
             "rows": len(rows),
             "candidates": len(found),
             "drift_events": len(events),
-            "not_learned": len(keep) - np.count_nonzero(keep),
+            "not_learned": int(np.count_nonzero(~keep)),
         }
         out.append(Output(Stream.COUNTS, [{k: v for k, v in counts.items() if v}]))
         if rows.window in self._joins:

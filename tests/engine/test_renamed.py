@@ -29,6 +29,8 @@ type = "isolation_forest"
 type = "river"
 windows = ["w10m"]
 params = { path = "river.anomaly.HalfSpaceTrees", params = { n_trees = 3, seed = 5 } }
+[learning]
+teach_every = "40m"
 """
 )
 # Windows keep their order by name, which is that of the evidence in alerts.
