@@ -248,6 +248,20 @@ def test_monitors_of_a_feature_that_means_something_else_start_over() -> None:
     assert {key.split("/")[1]: n > 0 for key, n in seen.items() if key.startswith("feature")} == {"a": True, "b": False}
 
 
+def test_monitors_go_on_under_another_name() -> None:
+    """Of features and of detectors: what is expected of them is what was seen of them."""
+    window = WindowSpec("w", WindowKind.TUMBLING, size_us=5 * MINUTE_US)
+    spec = DriftSpec()
+    monitors = spec.build("all", window, INFOS[:2], ("trees",))
+    for i in range(40):
+        monitors.update((i + 1) * window.size_us, np.full((100, 2), 4.0), {"trees": np.full(100, 0.5)}, 0)
+    again = spec.build("all", window, (INFOS[0], INFOS[2]), ("wood",))
+    again.restore(monitors.snapshot(), was={"c": "b"}, detector_was={"wood": "trees"})
+    seen = {s.key.split("/")[1]: n for s, n in zip(again._series, again._reference.seen.tolist(), strict=True)}
+    assert seen.keys() == {"a", "c", "wood", "alert_rate"}
+    assert min(seen.values()) > 0
+
+
 def test_rows_that_wait_for_labels_have_the_features_of_now() -> None:
     """Those of before keep their values, new ones have none there."""
     join = LabelJoin("w", (), 10**12, 100)
