@@ -130,6 +130,7 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
 
     keep_us: rows that are older than the newest one written, by so much event time, leave the stream's table from time
     to time, of whichever run; 0 for never.
+
     A store that others rename, delete or empty meanwhile is noticed before the next write: what follows goes to a new
     one at the path, which is told the run too, and the log says so.
     """
