@@ -268,8 +268,8 @@ def test_a_large_store_is_emptied_step_by_step(path: str) -> None:
     with patch("flows.sinks.sqlite._AT_ONCE", 10):
         left = []
         sink = open_sink(SqliteSink(path, 24 * HOUR_US), "alerts")
-        for hour in range(100, 104):
-            sink.write([alert(1, hour)])
+        for subject in range(30, 34):
+            sink.write([alert(subject, 100)])
             sink.flush()
             left.append(AlertStore(path).counts()["alerts"] - len(left) - 1)
         sink.close()
