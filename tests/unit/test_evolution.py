@@ -253,10 +253,10 @@ def test_monitors_go_on_under_another_name() -> None:
     """Of features and of detectors: what is expected of them is what was seen of them."""
     window = WindowSpec("w", WindowKind.TUMBLING, size_us=5 * MINUTE_US)
     spec = DriftSpec()
-    monitors = spec.build("all", window, INFOS[:2], ("trees",))
+    monitors = DriftMonitors(spec, "all", window, INFOS[:2], ("trees",))
     for i in range(40):
         monitors.update((i + 1) * window.size_us, np.full((100, 2), 4.0), {"trees": np.full(100, 0.5)}, 0)
-    again = spec.build("all", window, (INFOS[0], INFOS[2]), ("wood",))
+    again = DriftMonitors(spec, "all", window, (INFOS[0], INFOS[2]), ("wood",))
     again.restore(monitors.snapshot(), was={"c": "b"}, detector_was={"wood": "trees"})
     seen = {s.key.split("/")[1]: n for s, n in zip(again._series, again._reference.seen.tolist(), strict=True)}
     assert seen.keys() == {"a", "c", "wood", "alert_rate"}
