@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from flows.sinks import Sink, SinkSpec, open_sink
 from flows.sources.base import Partition, Source
 from flows.version import driftnet_version
 from state.errors import ConfigError, SnapshotError
+from state.times import iso_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,9 @@ class Assembly:
         return found
 
     def record(self) -> None:
-        """Writes down the run in each store that alerts go to, so that `explain` can replay it.  Raises SinkError."""
+        """Writes down the run in each store, so that `explain` can replay it, and records of different configurations
+        are told apart.  Raises SinkError.
+        """
         from flows.sinks.store import Run, record_run
 
         config = self.config.model_copy(
@@ -154,14 +156,15 @@ class Assembly:
         job = self.config.job()
         run = Run(
             run_id=self.run_id,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            started=iso_now("seconds"),
             job=job.name,
             digest=job.digest,
             version=driftnet_version(),
             config=config.to_toml(),
             sources=json.dumps(table["sources"]),
         )
-        for path in dict.fromkeys(s.path for s in self.config.sinks.alerts if isinstance(s, SqliteConfig)):
+        sinks = (sink for stream in Stream for sink in getattr(self.config.sinks, stream.value, ()))
+        for path in dict.fromkeys(sink.path for sink in sinks if isinstance(sink, SqliteConfig)):
             record_run(path, run)
 
 

@@ -1,6 +1,6 @@
 """Job: a checked configuration, compiled to the frozen specs that the operators are built from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from detectors.alerting.exempt import Exemption
@@ -10,8 +10,9 @@ from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
 from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
-from detectors.features.kernel import PartKind
+from detectors.features.parts import PartKind
 from detectors.features.plan import FeaturePlan
+from flows.renames import Renames
 from flows.wire.spec import WireSpec
 from state.schema import Schema
 from state.types import DAY_US
@@ -114,8 +115,9 @@ class LabelSpec:
 class Job:
     """Everything that alerts depend on, beside the events.
 
-    labels: None where no source has any.  exempt: the list of subjects that are not alerted.  left_out: detectors whose
-    plug-ins cannot be loaded, each with the reason; the others do their work.
+    labels: None where no source has any.  exempt: the list of subjects that are not alerted.  renamed: what had other
+    names in state that was saved earlier.  left_out: detectors whose plug-ins cannot be loaded, each with the reason;
+    the others do their work.
     """
 
     name: str
@@ -139,6 +141,7 @@ class Job:
     emit_scores: bool = False
     labels: LabelSpec | None = None
     exempt: tuple[Exemption, ...] = ()
+    renamed: Renames = field(default_factory=Renames)
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property

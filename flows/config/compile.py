@@ -15,6 +15,7 @@ from detectors.alerting.exempt import Exemption
 from detectors.base import DetectorSpec
 from detectors.features import sequences
 from detectors.features.declare import FeatureDecl, SequenceDecl, Where
+from detectors.features.where import misfits
 from detectors.registry import detector_types, spec_from, type_of
 from flows.config.durations import format_duration, parse_duration_us
 from flows.config.exempt import read_list
@@ -24,18 +25,21 @@ from flows.config.needs import Needs
 from flows.config.problems import message
 from flows.config.section import did_you_mean, one_of
 from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
+from flows.renames import Renames
 from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import ConfigError, PluginError
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
 from state.types import SECOND_US
-from state.windows import WindowSpec
 
 if TYPE_CHECKING:
+    from flows.config.declarations import DetectorConfig, FeatureConfig, WindowConfig
     from flows.config.models import ColumnConfig, Config
+
+    Renamable = FeatureConfig | WindowConfig | DetectorConfig
 
 Built = TypeVar("Built")
 _log: Final = logging.getLogger("driftnet")
-_BESIDE: Final = ("digest", "emit_scores", "exempt", "left_out")
+_BESIDE: Final = ("digest", "emit_scores", "exempt", "renamed", "left_out")
 """Of a job, what its digest does not tell."""
 _OWNER: Final = re.compile(r"(feature|sequence) '([^']+)'")
 
@@ -89,6 +93,7 @@ class Compiler:
             emit_scores=bool(config.sinks.scores),
             labels=config.labels if any(s.reads == "labels" for s in config.sources.values()) else None,
             exempt=self._exempt(),
+            renamed=self._renamed(),
             left_out=tuple(self._left_out.items()),
         )
         self._check_plan(job)
@@ -204,7 +209,7 @@ class Compiler:
             self._check_names((*key, "features"), chosen, self._config.features, "features")
             if not chosen:
                 self._problem((*key, "features"), [], "at least one feature")
-            spec = self._guard(key, partial(WindowSpec, name, w.kind, w.size, w.slide, w.gap, w.max if w.gap else 0))
+            spec = self._guard(key, partial(w.spec, name))
             if spec is not None:
                 declared.append(WindowFeatures(spec, chosen))
         return tuple(declared)
@@ -281,23 +286,12 @@ class Compiler:
             )
 
     def _check_where(self, schema: Schema, where: Where, key: Key) -> None:
-        for condition in where:
-            here = (*key, condition.column)
-            if condition.column not in schema:
-                self._unknown(here, condition.column, [c.name for c in schema.columns], "an event column")
-                continue
-            column = schema.column(condition.column)
-            words = (*condition.words, *condition.excluded)
-            if words and column.kind is not Kind.ENUM:
-                self._problem(here, list(words), f"words on enum columns; {column.name!r} is of kind {column.kind}")
-            elif (condition.low, condition.high) != (None, None) and column.kind in (Kind.ID, Kind.ENUM):
-                self._problem(
-                    here, "min or max", f"min, max on number and time columns; {column.name!r} is of kind {column.kind}"
-                )
+        for misfit in misfits(schema, where):
+            here = (*key, misfit.column)
+            if misfit.known:
+                self._unknown(here, str(misfit.seen), misfit.known, misfit.allowed)
             else:
-                for word in words:
-                    if word not in column.values:
-                        self._unknown(here, word, column.values, f"a word of {column.name!r}")
+                self._problem(here, misfit.seen, misfit.allowed)
 
     def _check_names(self, key: Key, names: tuple[str, ...], known: Iterable[str], what: str) -> None:
         for name in names:
@@ -305,6 +299,26 @@ class Compiler:
                 self._unknown(key, name, known, f"names of {what}")
         if len(set(names)) < len(names):
             self._problem(key, list(names), "each name once")
+
+    def _renamed(self) -> Renames:
+        config = self._config
+        return Renames(
+            self._names_before("features", config.features),
+            self._names_before("windows", config.windows),
+            self._names_before("detectors", config.detectors),
+        )
+
+    def _names_before(self, kind: str, table: Mapping[str, "Renamable"]) -> tuple[tuple[str, str], ...]:
+        found: dict[str, str] = {}
+        for name, declared in table.items():
+            was, key = declared.renamed_from, (kind, name, "renamed_from")
+            if was in table:
+                self._problem(key, was, f"a name that nothing in [{kind}] has now")
+            elif was in found:
+                self._problem(key, was, f"each name once; {found[was]!r} has it too")
+            elif was:
+                found[was] = name
+        return tuple(found.items())
 
     def _exempt(self) -> tuple[Exemption, ...]:
         file = self._config.exempt.file

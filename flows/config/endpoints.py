@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from flows.config.durations import Duration, Moment
+from flows.config.durations import Duration, Moment, format_duration
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.section import Section, SourceSection, did_you_mean, one_of, problem
 from state.types import DAY_US, HOUR_US, SECOND_US
@@ -173,12 +173,17 @@ class SqliteConfig(Section):
 
     kind: Literal["sqlite"] = Field(description="sqlite")
     path: str = Field("driftnet.db", min_length=1, description="the database file; several streams may share one")
+    keep: Duration = Field(
+        0,
+        description="rows of this stream that are so much older than its newest one, in the time of the events, are"
+        " deleted as the job goes; 0s: never; not for rejects, which have no time",
+    )
 
     def sink(self) -> "SinkSpec":
         """What it stands for."""
         from flows.sinks.specs import SqliteSink
 
-        return SqliteSink(self.path)
+        return SqliteSink(self.path, self.keep)
 
 
 class JsonlConfig(Section):
@@ -228,3 +233,11 @@ class SinksConfig(Section):
     rejects: Sinks = Field((), description="lines that could not be read, with the reason and the raw text")
     audit: Sinks = Field((), description="what was done at run time, to which detector, by whom, and what came of it")
     scores: Sinks = Field((), description="every window row's score; large, so only computed into records if asked for")
+
+    @model_validator(mode="after")
+    def _rejects_have_no_time(self) -> Self:
+        for i, sink in enumerate(self.rejects):
+            if isinstance(sink, SqliteConfig) and sink.keep:
+                allowed = "none: rejects have no time; `driftnet alerts prune --run` deletes those of a run"
+                raise problem(format_duration(sink.keep), allowed, ("rejects", str(i), "keep"))
+        return self

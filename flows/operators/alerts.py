@@ -1,16 +1,19 @@
 """The alert stage: all cohorts' candidates, round by round, through the one alert policy."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from detectors.alerting.alert import Candidate
 from detectors.alerting.exempt import Exemption
+from flows.counters import Counts
 from flows.evolution import LayoutNote
 from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators import exempt
-from flows.operators.messages import Output, PolicyInput, Stream
+from flows.operators.messages import Leaving, Output, PolicyInput, Stream
 from flows.operators.rounds import Rounds
+from flows.steps import Step
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
@@ -21,15 +24,21 @@ _VERSION: Final = 2
 class AlertOperator:
     """Candidates, what people said of subjects, and watermarks in; alert records and the audit of exemptions out."""
 
-    def __init__(self, job: Job, resume: Saved | None = None, unsaid: Layout | None = None) -> None:
-        """unsaid: the layout of state that does not say its own; None for the job's."""
+    def __init__(
+        self, job: Job, resume: Saved | None = None, unsaid: Layout | None = None, stage: str = Step.ALERTS
+    ) -> None:
+        """unsaid: the layout of state that does not say its own; None for the job's.  stage: the name under which it
+        counts.
+        """
         self._job = job
+        self._stage = stage
         self._rounds: Rounds[Candidate | Label | Command] = Rounds(job.cohorts.names)
         self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in job.cohorts.names}
         """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
         self._saved = Latest()
         self._layout = LayoutNote(job)
         gone: frozenset[str] = frozenset()
+        renamed = dict(job.renamed.windows)
         policy: bytes | None = None
         if resume is not None:
             version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
@@ -43,8 +52,9 @@ class AlertOperator:
             if layout is not None:
                 gone = frozenset(layout.windows.keys() - layout.kept_windows(layout_of(job)).keys())
             for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
-                if candidate.window not in gone:
-                    self._rounds.add(candidate.end_us, candidate)
+                window = renamed.get(candidate.window, candidate.window)
+                if window not in gone:
+                    self._rounds.add(candidate.end_us, replace(candidate, window=window))
             for item in told_from(meta):
                 self._rounds.add(item.end_us, item)
             refs = resume.chunks.refs(arrays["policy"])
@@ -54,16 +64,17 @@ class AlertOperator:
             for window in use.windows if not use.spec.declared else ():
                 weights[window] += use.weight
         self._policy = job.policy.build(job.name, job.digest, weights, policy)
+        self._policy.rename_windows(renamed)
         self._policy.forget_windows(gone)
         self._listed: Sequence[Exemption] | None = job.exempt
         """The list of who is exempt, until it is taken: what is only looked into stays as it was saved."""
 
-    def process(self, message: PolicyInput) -> list[Output]:
+    def process(self, message: PolicyInput) -> list[Leaving]:
         """Collects the candidates; judges the rounds that every cohort has finished."""
         for item in (*message.candidates, *message.told):
             self._rounds.add(item.end_us, item)
         self._subjects[message.sender] += message.subjects
-        out: list[Output] = []
+        out: list[Leaving] = []
         for end_us, items in self._rounds.advance(message.sender, message.watermark_us) or []:
             before = dict(self._policy.counts)
             candidates = [item for item in items if isinstance(item, Candidate)]
@@ -79,9 +90,10 @@ class AlertOperator:
                 self._job.labels.trust_us if self._job.labels is not None else 0,
             )
             out += [Output(Stream.AUDIT, audit)] * bool(audit)
-            changed = {k: v - before.get(k, 0) for k, v in self._policy.counts.items() if v != before.get(k, 0)}
-            if changed:
-                out.append(Output(Stream.COUNTS, [changed]))
+            counts = Counts(Step.ALERTS, self._stage)
+            now = self._policy.counts
+            counts.add_named({key: n - before.get(key, 0) for key, n in now.items() if n != before.get(key)})
+            out += [counts] * bool(counts)
         for cohort in self._subjects:
             self._heard(cohort, self._rounds.watermark_us)
         return out

@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 import numpy as np
 
 from detectors.alerting.alert import Candidate
-from detectors.base import Rows
 from detectors.subject_sample import SubjectSample
-from flows.evolution import LayoutNote, window_fits
+from flows.counters import LABELLED, NOT_LEARNED, SCORED, Counts
+from flows.evolution import LayoutNote, name_in_state, window_fits
 from flows.job import Job
 from flows.layout import Layout
 from flows.operators.candidates import candidates_of
@@ -17,15 +18,17 @@ from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
 from flows.operators.lately import Lately
-from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput, Stream
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput, Stream
+from flows.operators.models import WindowModels
 from flows.operators.rounds import Rounds
-from flows.operators.rows import concat, fitted, pack_rows, score_records, unpack_rows, without
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict, score_records
+from flows.renames import called, moved
+from flows.steps import Step
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
 from state.types import Bool
-from state.windows import WindowKind
 
 _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
@@ -40,9 +43,19 @@ RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 class PopulationOperator:
     """One cohort at work: feature rows in, candidates for the alert policy and drift events out."""
 
-    def __init__(self, job: Job, cohort: str, resume: Saved | None = None, unsaid: Layout | None = None) -> None:
-        """unsaid: the layout of state that does not say its own; None for the job's."""
+    def __init__(
+        self,
+        job: Job,
+        cohort: str,
+        resume: Saved | None = None,
+        unsaid: Layout | None = None,
+        stage: str = Step.POPULATION,
+    ) -> None:
+        """unsaid: the layout of state that does not say its own; None for the job's.  stage: the name under which it
+        counts.
+        """
         self._job = job
+        self._stage = stage
         self._cohort = cohort
         self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(job.key_groups))
         self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
@@ -58,20 +71,20 @@ class PopulationOperator:
             if waits is not None
         }
         self._saved_frames = Latest()
-        self._saved_rows = Sealed(pack_rows)
+        self._saved_rows = Sealed(FeatureRows.pack)
         self._layout = LayoutNote(job)
         self.observer: RoundObserver | None = None
         if resume is not None:
             self._restore(resume, unsaid)
 
-    def process(self, message: CohortInput) -> list[PolicyInput | Output]:
+    def process(self, message: CohortInput) -> list[PolicyInput | Leaving]:
         """Collects the rows; runs the rounds that are complete."""
         for item in (*message.rows, *message.told):
             self._rounds.add(item.end_us, item)
         complete = self._rounds.advance(str(message.sender), message.watermark_us)
         if complete is None:
             return []
-        out: list[PolicyInput | Output] = []
+        out: list[PolicyInput | Leaving] = []
         candidates: list[Candidate] = []
         subjects: list[tuple[int, int]] = []
         told: list[Label | Command] = []
@@ -81,7 +94,7 @@ class PopulationOperator:
             for window in self._order:
                 mine = [r for r in parts if r.window == window]
                 if mine:
-                    rows = concat(mine)
+                    rows = FeatureRows.concat(mine)
                     found, outputs = self._round(rows)
                     candidates += found
                     out += outputs
@@ -100,37 +113,39 @@ class PopulationOperator:
             return item.is_of_subject
         return isinstance(item, Label) and self._job.labels is not None and self._job.labels.trust_us > 0
 
-    def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Output]:
+    def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Leaving]:
         """What people had told by the end of a round, once it is over: commands in their order, then labels."""
         commands = [item for item in items if isinstance(item, Command) and not item.is_of_subject]
         labels = [item for item in items if isinstance(item, Label)]
-        out = [self._obey(command) for command in sorted(commands, key=lambda c: (c.source, c.offset))]
+        out: list[Leaving] = [self._obey(c) for c in sorted(commands, key=lambda c: (c.source, c.offset))]
         for window, join in self._joins.items() if labels else ():
             lesson = join.match(end_us, labels)
             if lesson is not None:
                 events = self._models[window].teach(lesson.rows, lesson.score)
                 if events:
                     out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
-                out.append(Output(Stream.COUNTS, [self._quality(lesson)]))
+                out.append(self._quality(lesson))
         return out
 
-    def _quality(self, lesson: Lesson) -> dict[str, int]:
+    def _quality(self, lesson: Lesson) -> Counts:
         """What labels say of the verdicts in their time."""
         label = lesson.rows.label
         assert label is not None
         fraud: Bool = label == 1.0
         suspected = lesson.p <= self._job.policy.candidate_line
-        counts = {
-            "labels.rows": len(fraud),
-            "labelled.fraud_suspected": int((fraud & suspected).sum()),
-            "labelled.fraud_missed": int((fraud & ~suspected).sum()),
-            "labelled.genuine_suspected": int((~fraud & suspected).sum()),
-            "labelled.genuine_cleared": int((~fraud & ~suspected).sum()),
-        }
-        return {name: count for name, count in counts.items() if count}
+        counts = Counts(Step.POPULATION, self._stage)
+        for verdict, rows in (
+            ("fraud_suspected", fraud & suspected),
+            ("fraud_missed", fraud & ~suspected),
+            ("genuine_suspected", ~fraud & suspected),
+            ("genuine_cleared", ~fraud & ~suspected),
+        ):
+            counts.add(LABELLED, int(np.count_nonzero(rows)), verdict)
+        return counts
 
     def _obey(self, command: Command) -> Output:
-        """Does it in all windows that have the detector, or in none."""
+        """Does it in all windows that have the detector, or in none.  A name of before is as good as that of now."""
+        command = command._replace(detector=dict(self._job.renamed.detectors).get(command.detector, command.detector))
         windows = [name for name, models in self._models.items() if models.has(command.detector)]
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
@@ -148,16 +163,13 @@ class PopulationOperator:
         _log.info("command %s of detector %s, cohort %s: %s", command.verb, command.detector, self._cohort, done)
         return Output(Stream.AUDIT, [audit_record(command, self._cohort, windows, before, after, refused)])
 
-    def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Output]]:
+    def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Leaving]]:
         models = self._models[rows.window]
-        view = Rows(
-            rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us,
-            label=rows.label, slides=models.window.kind is WindowKind.SLIDING,
-        )  # fmt: skip
+        view = rows.view(models.window)
         verdict = models.judge(view, rows.own)
         if self.observer is not None:
             self.observer(rows, verdict, models)
-        out: list[Output] = []
+        out: list[Leaving] = []
         if self._job.emit_scores:
             out.append(Output(Stream.SCORES, score_records(rows, verdict, self._cohort)))
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
@@ -166,14 +178,12 @@ class PopulationOperator:
         events = models.learn(view, rows.own, verdict, keep)
         if events:
             out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
-        out += fault_outputs(models.faults(len(rows), verdict), f"{rows.window} of {self._cohort}", rows.end_us)
-        counts = {
-            "rows": len(rows),
-            "candidates": len(found),
-            "drift_events": len(events),
-            "not_learned": len(keep) - np.count_nonzero(keep),
-        }
-        out.append(Output(Stream.COUNTS, [{k: v for k, v in counts.items() if v}]))
+        where, of_faults = f"{rows.window} of {self._cohort}", Counts(Step.POPULATION, self._stage)
+        out += fault_outputs(models.faults(len(rows), verdict), where, rows.end_us, of_faults)
+        counts = Counts(Step.POPULATION, self._stage)
+        counts.add(SCORED, len(rows))
+        counts.add(NOT_LEARNED, int(np.count_nonzero(~keep)))
+        out.append(counts)
         if rows.window in self._joins:
             self._joins[rows.window].add(view, verdict.score, verdict.p)
         return found, out
@@ -217,7 +227,7 @@ class PopulationOperator:
         What models have learned and cannot be told whose it is stays: sums, quantiles, samples of feature values.
         """
         before = self._waiting()
-        self._rounds.filter(lambda item: without(item, subject))
+        self._rounds.filter(lambda item: _without(item, subject))
         for heard in self._heard.values():
             heard.forget(subject)
         for join in self._joins.values():
@@ -265,23 +275,37 @@ class PopulationOperator:
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
         fits = window_fits(self._job, self._layout.changed(saved, meta, unsaid))
-        self._heard |= {window: Lately(meta.get("heard", {}).get(window)) for window in fits}
+        names = {window: name_in_state(window, fit) for window, fit in fits.items()}
+        self._heard |= {window: Lately(meta.get("heard", {}).get(name)) for window, name in names.items()}
         if version > 1:
             self._seen = SubjectSample.resume(meta["seen"], {n.removeprefix("seen/"): a for n, a in arrays.items()})
         frames = self._saved_frames.get(saved.chunks, meta["frames"], saved.chunks.refs(arrays["frames"]))
         for window, fit in fits.items():
-            mine = {n.removeprefix(f"{window}/"): f for n, f in frames.items() if n.startswith(f"{window}/")}
+            prefix = f"{names[window]}/"
+            mine = {n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}
             self._models[window].restore(mine, fit)
-        for window, told in meta.get("joins", {}).items():
-            if window in self._joins and window in fits:
-                at = arrays[f"{window}/blocks"], arrays[f"{window}/open"]
-                self._joins[window].restore(saved, told, *at, fits[window])
+        renamed = dict(self._job.renamed.detectors)
+        for window, name in names.items():
+            told = meta.get("joins", {}).get(name)
+            if told is not None and window in self._joins:
+                at = arrays[f"{name}/blocks"], arrays[f"{name}/open"]
+                detectors = called(told["detectors"], renamed)
+                self._joins[window].restore(saved, {"detectors": detectors}, *at, fits[window])
         for item in told_from(meta):
             self._rounds.add(item.end_us, item)
         refs = saved.chunks.refs(arrays["waiting"])
-        waiting = [unpack_rows(saved.chunks.get(ref)) for ref in refs]
+        waiting = [FeatureRows.unpack(saved.chunks.get(ref)) for ref in refs]
         self._saved_rows.know(waiting, refs)
+        windows = {name: window for window, name in names.items()}
         for rows in waiting:
-            if rows.window in fits:
-                own = self._models[rows.window].own
-                self._rounds.add(rows.end_us, fitted(rows, fits[rows.window], own))
+            here = windows.get(rows.window)
+            if here is not None:
+                was = replace(rows, window=here, own=moved(rows.own, renamed)) if fits[here] or renamed else rows
+                self._rounds.add(rows.end_us, was.fitted(fits[here], self._models[here].own))
+
+
+def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
+    """The item without one subject; None where nothing of it is left."""
+    if isinstance(item, FeatureRows):
+        return item.without(subject)
+    return None if item.subject == subject else item

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 import orjson
 
-from detectors.alerting.alert import iso
 from flows.sinks.base import Record
+from flows.sinks.retention import delete
 from flows.sinks.sqlite import COLUMNS, connect, open_read_only
 from state.errors import SinkError
+from state.times import from_iso, iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,6 @@ def record_run(path: str, run: Run) -> None:
         db.close()
 
 
-_TIMES = {"alerts": "raised", "drift": "at", "late": "event_time", "scores": "end", "audit": "at"}
-"""When a record is of, in event time; rejects have no time."""
-
-
 def prune(path: str, run_id: str | None = None, before_us: int | None = None) -> dict[str, int]:
     """Deletes what a run stored first (and the run, without before_us), or all that is older; rows by table.
 
@@ -102,20 +98,10 @@ def prune(path: str, run_id: str | None = None, before_us: int | None = None) ->
     """
     with open_read_only(path):
         pass
-    tests: list[tuple[str, Any]] = [("run_id = ?", run_id)] if run_id is not None else []
-    deleted: dict[str, int] = {}
     db = connect(path)
     try:
         db.execute("BEGIN IMMEDIATE")
-        for table in COLUMNS:
-            mine = list(tests)
-            if before_us is not None:
-                if table not in _TIMES:
-                    continue
-                mine.append((f'"{_TIMES[table]}" < ?', iso(before_us)))
-            where = " AND ".join(test for test, _ in mine)
-            found = db.execute(f"DELETE FROM {table} WHERE {where}", [value for _, value in mine])  # noqa: S608
-            deleted[table] = found.rowcount
+        deleted = {stream: delete(db, stream, run_id, before_us) for stream in COLUMNS}
         if run_id is not None and before_us is None:
             deleted["runs"] = db.execute("DELETE FROM runs WHERE run_id = ?", [run_id]).rowcount
         db.execute("COMMIT")
@@ -187,7 +173,7 @@ class AlertStore:
         try:
             record: Record = orjson.loads(text)
             msgspec.convert(record, _Alert)
-            np.datetime64(record["end"].removesuffix("Z"), "us")
+            from_iso(record["end"])
         except (TypeError, ValueError) as error:
             raise SinkError(f"SQLite store {self._path}: has an alert that no run wrote: {error}") from None
         return record | {"run_id": run_id}

@@ -1,0 +1,36 @@
+"""What leaves a store: rows of a run, and rows that are older than a moment, in event time."""
+
+import sqlite3
+from typing import Final
+
+from state.times import iso
+
+TIMES: Final = {"alerts": "raised", "drift": "at", "late": "event_time", "scores": "end", "audit": "at"}
+"""stream -> the column that says when a record is of, in event time; rejects have no time."""
+
+
+def delete(
+    db: sqlite3.Connection, stream: str, run_id: str | None = None, before_us: int | None = None, most: int = -1
+) -> int:
+    """Deletes rows of one stream, those of both kinds that are asked for; how many.
+
+    run_id: only what this run stored first.  before_us: only what is older; streams without a time have nothing that
+    is.  most: at most so many, -1 for all.
+    """
+    tests: list[str] = []
+    values: list[str | int] = []
+    if run_id is not None:
+        tests.append("run_id = ?")
+        values.append(run_id)
+    if before_us is not None:
+        if stream not in TIMES:
+            return 0
+        tests.append(f'"{TIMES[stream]}" < ?')
+        values.append(iso(before_us))
+    rows = f"SELECT rowid FROM {stream} WHERE {' AND '.join(tests)} LIMIT ?"  # noqa: S608 - of the texts above
+    return db.execute(f"DELETE FROM {stream} WHERE rowid IN ({rows})", [*values, most]).rowcount  # noqa: S608
+
+
+def index_times(db: sqlite3.Connection, stream: str) -> None:
+    """Makes what is old quick to find."""
+    db.execute(f'CREATE INDEX IF NOT EXISTS {stream}_{TIMES[stream]} ON {stream} ("{TIMES[stream]}")')
