@@ -47,6 +47,7 @@ fmt: $(STAMP) ## Format and sort imports
 
 docs: $(STAMP) ## Write the generated pages of docs/
 	@$(BIN)/python -m flows.config.reference > docs/configuration.md
+	@$(BIN)/python -m flows.streams.reference docs
 
 bench: $(STAMP) ## Measure scenarios, layers, quality; write a report (ARGS="zipf --only growth", ARGS="compare main HEAD")
 	@$(BIN)/driftnet bench $(ARGS)

@@ -22,9 +22,10 @@ from flows.assemble import Assembly
 from flows.config.endpoints import FilesConfig
 from flows.job import Job
 from flows.local import LocalDriver
-from flows.operators.messages import FeatureRows, Stream
+from flows.operators.messages import FeatureRows
 from flows.operators.models import Verdict, WindowModels
 from flows.sinks import JsonlSink
+from flows.streams import Stream
 
 _FILES = 6
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
 from flows.operators.population import PopulationOperator, RoundObserver
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import first_stage
@@ -17,6 +17,7 @@ from flows.outputs import Outputs
 from flows.report import Summary
 from flows.sinks.base import Sink
 from flows.sources.base import Partition
+from flows.streams import Stream
 from state.types import END_OF_TIME_US
 
 Message = GroupInput | CohortInput | PolicyInput

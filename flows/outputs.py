@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from flows.operators.messages import Output, Stream
+from flows.operators.messages import Output
 from flows.report import Summary
 from flows.sinks.base import Sink, each
+from flows.streams import Stream
 
 _NAMED: Final = 100
 """Subjects that were spared an alert and are counted one by one."""

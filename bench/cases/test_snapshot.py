@@ -15,10 +15,11 @@ from bench.scenarios import SCENARIOS
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
 from flows.operators.ingest import Ingest
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
 from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.sources.base import Lines
+from flows.streams import Stream
 from state.chunks import Bundle, Saved
 
 Build = Callable[[Job, bytes | None], Any]

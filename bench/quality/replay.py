@@ -11,8 +11,9 @@ import orjson
 from bench.quality.record import Recording
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
-from flows.operators.messages import Output, PolicyInput, Stream
+from flows.operators.messages import Output, PolicyInput
 from flows.operators.population import PopulationOperator, RoundObserver
+from flows.streams import Stream
 
 
 @dataclass(slots=True)

@@ -48,8 +48,8 @@ def replay(
     from flows.assemble import Assembly
     from flows.config.endpoints import FilesConfig, StdinConfig
     from flows.local import LocalDriver
-    from flows.operators.messages import Stream
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.streams import Stream
 
     source: FilesConfig | StdinConfig
     if files == ["-"]:

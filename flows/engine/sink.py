@@ -10,9 +10,10 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from flows.engine.context import Context
 from flows.engine.monitor import Monitor
 from flows.engine.watch import Watch
-from flows.operators.messages import Output, Stream
+from flows.operators.messages import Output
 from flows.outputs import Outputs
 from flows.sinks.base import Sink, each
+from flows.streams import Stream
 from state.snapshot import reading
 
 _PART: Final = "main"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from detectors.alerting.alert import iso
 from detectors.guard import Fault
-from flows.operators.messages import Output, Stream
+from flows.operators.messages import Output
+from flows.streams import Stream
 
 _log = logging.getLogger("driftnet.detectors")
 

@@ -14,9 +14,10 @@ from detectors.alerting.alert import iso
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter, late_records
 from flows.operators.filled import FilledWatch
-from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.messages import GroupInput, Output
 from flows.operators.shares import ShareWatch
 from flows.sources.base import Lines
+from flows.streams import Stream
 from flows.wire.decode import Decoded, Decoder
 from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import Reason, Reject

@@ -1,9 +1,9 @@
 """What travels between the stages. Every message carries its sender's watermark, as in Flink."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from flows.streams import Stream
 from flows.wire.told import Command, Label
 from state.batch import MicroBatch
 from state.types import F64, I64, START_OF_TIME_US, U64, Names
@@ -95,18 +95,6 @@ class PolicyInput:
     candidates: list[Any] = field(default_factory=list)
     subjects: list[tuple[int, int]] = field(default_factory=list)
     told: list[Label | Command] = field(default_factory=list)
-
-
-class Stream(StrEnum):
-    """The output streams, each with the same sinks to choose from."""
-
-    ALERTS = "alerts"
-    DRIFT = "drift"
-    LATE = "late"
-    REJECTS = "rejects"
-    SCORES = "scores"
-    AUDIT = "audit"
-    COUNTS = "counts"
 
 
 @dataclass(slots=True)

@@ -17,10 +17,11 @@ from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
 from flows.operators.lately import Lately
-from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.rounds import Rounds
-from flows.operators.rows import concat, fitted, pack_rows, score_records, unpack_rows, without
+from flows.operators.rows import concat, feature_records, fitted, pack_rows, score_records, unpack_rows, without
+from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
@@ -158,8 +159,10 @@ class PopulationOperator:
         if self.observer is not None:
             self.observer(rows, verdict, models)
         out: list[Output] = []
-        if self._job.emit_scores:
+        if Stream.SCORES in self._job.asked:
             out.append(Output(Stream.SCORES, score_records(rows, verdict, self._cohort)))
+        if Stream.FEATURES in self._job.asked:
+            out.append(Output(Stream.FEATURES, feature_records(rows, verdict, self._cohort, models.features)))
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
         found = candidates_of(self._job, self._cohort, rows, view, verdict, models)
         keep = self._to_hear(rows)

@@ -1,11 +1,13 @@
 """Feature rows on their way through a round: put together, left out, made fit, saved, told as scores."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from detectors.alerting.alert import iso
+from detectors.base import FeatureInfo
 from flows.evolution import WindowFit
 from flows.operators.messages import FeatureRows, OwnVerdict
 from flows.operators.models import Verdict
@@ -110,6 +112,20 @@ def score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict
             "tails": {name: known(tail[i]) for name, tail in tails.items()},
         }
         for i in range(len(rows))
+    ]
+
+
+def feature_records(
+    rows: FeatureRows, verdict: Verdict, cohort: str, features: Sequence[FeatureInfo]
+) -> list[dict[str, Any]]:
+    """The same with the values of all features by name.  features: of the window, in matrix order."""
+    names = [feature.name for feature in features]
+    values = rows.x.astype(object)
+    values[np.isnan(rows.x)] = None
+    scored = score_records(rows, verdict, cohort)
+    return [
+        score | {"values": dict(zip(names, row, strict=True))}
+        for score, row in zip(scored, values.tolist(), strict=True)
     ]
 
 

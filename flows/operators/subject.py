@@ -11,7 +11,8 @@ from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators.closing import Closing
 from flows.operators.counting import Counting
-from flows.operators.messages import CohortInput, GroupInput, Output, Stream
+from flows.operators.messages import CohortInput, GroupInput, Output
+from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.assemble import Assembler, assembler
 from state.batch import MicroBatch

@@ -14,11 +14,12 @@ from detectors.alerting.alert import Candidate
 from detectors.base import Rows, Scope
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
+from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput
 from flows.operators.models import Verdict, WindowModels
 from flows.operators.own import OwnDetectors
 from flows.operators.population import PopulationOperator
 from flows.scoring.table import Table, rounds_of
+from flows.streams import Stream
 from state.errors import ConfigError
 from state.types import F64, I32, I64, SECOND_US, U64
 

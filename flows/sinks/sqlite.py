@@ -13,40 +13,30 @@ import orjson
 
 from flows.filesystem import network_type
 from flows.sinks.base import BufferedSink, Patience, Record
+from flows.streams import TABLES, Stream
+from flows.streams.fields import affinity
 from state.errors import SinkError
 
 _log = logging.getLogger("driftnet.output")
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = max(table.since for table in TABLES.values())
 _APPLICATION_ID: Final = int.from_bytes(b"DRFT", "big")
-
-COLUMNS: Final = {
-    "alerts": ("raised", "severity", "subject", "cohort", "window", "tail_probability"),
-    "drift": ("at", "what", "name", "cohort", "window", "size"),
-    "late": ("source", "offset", "subject", "event_time"),
-    "rejects": ("source", "offset", "reason"),
-    "scores": ("end", "subject", "window", "tail_probability"),
-    "audit": ("at", "detector", "cohort", "command", "outcome"),
-}
-"""stream -> fields of its records that are columns of their own, beside id, run_id and record (the JSON text)."""
 _WRITING_MS: Final = 50
 _INSISTING_MS: Final = 1000
 """How long SQLite waits by itself for a lock."""
-_IDS: Final = {"alerts": "alert_id", "drift": "event_id", "audit": "audit_id"}
 _RUNS: Final = ("run_id", "started", "job", "digest", "version", "config", "sources")
 
 
 def _ddl(version: int) -> Iterator[str]:
     """What a store of that schema lacks; 0 for one that is not made yet."""
-    for table, columns in COLUMNS.items():
-        if version and table != "audit":
+    for name, table in TABLES.items():
+        if version >= table.since:
             continue
-        own = ", ".join(f'"{c}"' for c in columns)
-        yield f"CREATE TABLE {table} (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, {own}, record TEXT NOT NULL)"
-    if version:
-        return
-    yield f"CREATE TABLE runs ({', '.join(f'{c} TEXT NOT NULL' for c in _RUNS)}, PRIMARY KEY (run_id))"
-    for table, column in (("alerts", "raised"), ("alerts", "subject"), ("drift", "at"), ("scores", "subject")):
-        yield f'CREATE INDEX {table}_{column} ON {table} ("{column}")'
+        types = {f.name: affinity(f.type) for f in name.records.fields}
+        own = ", ".join(f'"{c}" {types[c]}' for c in table.columns)
+        yield f"CREATE TABLE {name} (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, {own}, record TEXT NOT NULL)"
+        yield from (f'CREATE INDEX {name}_{column} ON {name} ("{column}")' for column in table.indexed)
+    if not version:
+        yield f"CREATE TABLE runs ({', '.join(f'{c} TEXT NOT NULL' for c in _RUNS)}, PRIMARY KEY (run_id))"
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -119,8 +109,8 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
     """Upserts records of one stream: what is emitted twice (after a crash, in a second replay) is stored once, as of
     the run that was first.
 
-    The id is the record's own (alert_id, event_id); for late, rejects and scores a hash of the whole record.  An alert
-    of another configuration about the same is another one: its id is followed by a dot and the configuration's digest.
+    The id is the record's own where its stream has one, else a hash of the whole record.  An alert of another
+    configuration about the same is another one: its id is followed by a dot and the configuration's digest.
     A store that others rename, delete or empty meanwhile is noticed before the next write: what follows goes to a new
     one at the path, which is told the run too, and the log says so.
     """
@@ -128,13 +118,13 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
     errors = (sqlite3.Error,)
     advice = "end the program that holds the file, or free space, then resume the run"
 
-    def __init__(self, path: str, stream: str, run_id: str = "", patience: Patience | None = None) -> None:
+    def __init__(self, path: str, stream: Stream, run_id: str = "", patience: Patience | None = None) -> None:
         super().__init__(f"SQLite store {path}, table {stream}", patience or Patience())
-        if stream not in COLUMNS:
-            raise SinkError(f"SQLite store {path}: no table for stream {stream!r}; there are: {', '.join(COLUMNS)}")
+        if stream not in TABLES:
+            raise SinkError(f"SQLite store {path}: no table for the stream {stream}; there are: {', '.join(TABLES)}")
         self._stream = stream
-        self._columns = COLUMNS[stream]
-        self._id = _IDS.get(stream)
+        self._columns = TABLES[stream].columns
+        self._id = stream.records.id
         self._run_id = run_id
         self._sent = 0
         marks = ", ".join("?" * (len(self._columns) + 3))
@@ -193,7 +183,7 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         self._look()
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(self._insert, map(self._apart, items) if self._stream == "alerts" else items)
+            self._db.executemany(self._insert, map(self._apart, items) if self._stream is Stream.ALERTS else items)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

@@ -10,6 +10,7 @@ import pytest
 
 from flows.config import loads
 from flows.config.reference import configuration_markdown
+from flows.streams.reference import schemas, streams_markdown
 
 _ROOT = Path(__file__).parents[2]
 _TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -31,6 +32,13 @@ def test_readme_names_two_commands_that_exist() -> None:
 def test_configuration_reference_is_current() -> None:
     """docs/configuration.md is what `make docs` writes."""
     assert (_ROOT / "docs" / "configuration.md").read_text() == configuration_markdown()
+
+
+def test_reference_of_streams_is_current() -> None:
+    """docs/streams.md and the schemas of records are what `make docs` writes."""
+    assert (_ROOT / "docs" / "streams.md").read_text() == streams_markdown()
+    for name, text in schemas().items():
+        assert (_ROOT / "docs" / "schemas" / name).read_text() == text
 
 
 @pytest.mark.parametrize(

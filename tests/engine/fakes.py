@@ -15,8 +15,9 @@ import numpy as np
 
 from flows.engine.plan import Options, Plan
 from flows.engine.stages import Stages
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput
 from flows.sources.base import Lines, Unwatched
+from flows.streams import Stream
 from state.chunks import Chunks, Saved, table_of
 from state.errors import DetectorError
 from state.types import END_OF_TIME_US, START_OF_TIME_US

@@ -13,8 +13,9 @@ from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
 from detectors.drift.spec import DriftSpec
 from flows.job import CohortSpec, Job, StateSpec, TimeSpec, WindowFeatures
-from flows.operators.messages import CohortInput, FeatureRows, GroupInput, Output, Stream
+from flows.operators.messages import CohortInput, FeatureRows, GroupInput, Output
 from flows.operators.subject import SubjectOperator
+from flows.streams import Stream
 from flows.wire.spec import WireSpec
 from state.batch import MicroBatch
 from state.chunks import Saved

@@ -4,7 +4,7 @@ import pytest
 
 from detectors.guard import Fault
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import Stream
+from flows.streams import Stream
 
 
 def test_a_detector_that_is_switched_off_is_logged(caplog: pytest.LogCaptureFixture) -> None:

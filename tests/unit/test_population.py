@@ -12,9 +12,10 @@ from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverDetector, RiverModelSpec
 from flows.config.load import loads
 from flows.job import Job
-from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput
 from flows.operators.models import WindowModels
 from flows.operators.population import PopulationOperator
+from flows.streams import Stream
 from state.chunks import Bundle
 from state.types import MINUTE_US
 

@@ -17,8 +17,9 @@ from flows.engine.sink import OutputSink
 from flows.engine.source import LinePartition, LineSource
 from flows.engine.stages import SubjectStage
 from flows.engine.watch import FirstError, Watch
-from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.messages import GroupInput, Output
 from flows.sources.base import Lines
+from flows.streams import Stream
 from state.errors import SnapshotError, SourceError
 from state.types import END_OF_TIME_US, SECOND_US, START_OF_TIME_US
 from tests.engine.fakes import BEHIND, GROUPS, FileSink, Numbers, plan, stages

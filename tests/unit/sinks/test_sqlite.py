@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from detectors.alerting.alert import Alert, Candidate, Reason
-from flows.operators.messages import Stream
 from flows.sinks import SqliteSink, open_sink
 from flows.sinks.base import Patience
-from flows.sinks.sqlite import COLUMNS, SqliteWriter
+from flows.sinks.sqlite import SqliteWriter
 from flows.sinks.store import AlertStore, Run, prune, record_run
+from flows.streams import STREAMS, TABLES, Stream
 from state.errors import SinkError
 from state.types import HOUR_US
 
@@ -41,8 +41,10 @@ def fill(path: str, *records: dict[str, Any], stream: str = "alerts", run_id: st
 
 
 def test_there_is_a_table_for_every_stream_with_records() -> None:
-    """Each output stream but the counters has its table."""
-    assert set(COLUMNS) == {str(s) for s in Stream} - {"counts"}
+    """Each output stream but those that say why not, and a table has its columns from the fields of the records."""
+    assert set(TABLES) == {s for s in STREAMS if "sqlite" not in s.records.refuses}
+    with pytest.raises(SinkError, match=r"no table for the stream features; there are: alerts, drift"):
+        open_sink(SqliteSink("unused.db"), "features")
 
 
 def test_an_alert_emitted_twice_is_stored_once(path: str) -> None:
@@ -186,7 +188,7 @@ def test_what_is_old_can_be_pruned(path: str) -> None:
 def test_a_locked_store_is_waited_for(path: str) -> None:
     """While another program holds the lock, alerts wait in memory; afterwards they are stored."""
     naps: list[float] = []
-    sink = SqliteWriter(path, "alerts", patience=Patience(tries=3, pause_s=0.01))
+    sink = SqliteWriter(path, Stream.ALERTS, patience=Patience(tries=3, pause_s=0.01))
     sink._db.execute("PRAGMA busy_timeout=1")
     sink._sleep = naps.append
     other = sqlite3.connect(path, isolation_level=None)
@@ -218,7 +220,7 @@ def test_a_store_of_an_older_build_gets_what_it_lacks(path: str) -> None:
         db.execute("PRAGMA user_version=1")
     db.close()
     assert "audit" not in AlertStore(path).counts()
-    sink = SqliteWriter(path, "audit")
+    sink = SqliteWriter(path, Stream.AUDIT)
     sink.write([{"audit_id": "1", "at": "t", "detector": "d", "cohort": "c", "command": "pause", "outcome": "applied"}])
     sink.close()
     assert AlertStore(path).counts()["audit"] == 1
@@ -254,7 +256,7 @@ def test_files_that_are_no_store_are_refused_and_left_alone(tmp_path: Path) -> N
     assert (foreign.read_bytes(), text.read_bytes()) == before
     with pytest.raises(SinkError, match="no such file"):
         AlertStore(tmp_path / "missing.db")
-    with pytest.raises(SinkError, match="no table for stream 'counts'"):
+    with pytest.raises(SinkError, match="no table for the stream counts"):
         open_sink(SqliteSink(str(tmp_path / "x.db")), "counts")
     (tmp_path / "empty.db").touch()
     with pytest.raises(SinkError, match="is empty"):
