@@ -1,5 +1,6 @@
 """Where events come from and where records go: tables, and the specs they stand for."""
 
+from collections.abc import Sequence
 from functools import partial
 from glob import has_magic
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -166,6 +167,13 @@ class SimulatorConfig(SourceSection):
 
         del line_bytes_max  # broken lines may be longer on purpose
         return SimulatorSpec(Platform(self.simulation()), self.speed, name)
+
+
+def events_of(files: Sequence[str], *, per_file: bool = False) -> FilesConfig | StdinConfig:
+    """Recorded events that a command names: files, directories, patterns, or "-" alone for standard input."""
+    if list(files) == ["-"]:
+        return StdinConfig(kind="stdin")
+    return FilesConfig(kind="files", paths=tuple(files), partitions="per_file" if per_file else "sequence")
 
 
 SourceConfig = Annotated[FilesConfig | StdinConfig | SimulatorConfig | KafkaConfig, Field(discriminator="kind")]
