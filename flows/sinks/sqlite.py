@@ -18,7 +18,7 @@ from flows.streams.fields import affinity
 from state.errors import SinkError
 
 _log = logging.getLogger("driftnet.output")
-SCHEMA_VERSION: Final = max(table.since for table in TABLES.values())
+SCHEMA_VERSION: Final = 2
 _APPLICATION_ID: Final = int.from_bytes(b"DRFT", "big")
 _WRITING_MS: Final = 50
 _INSISTING_MS: Final = 1000
@@ -26,17 +26,17 @@ _INSISTING_MS: Final = 1000
 _RUNS: Final = ("run_id", "started", "job", "digest", "version", "config", "sources")
 
 
-def _ddl(version: int) -> Iterator[str]:
-    """What a store of that schema lacks; 0 for one that is not made yet."""
+def _ddl() -> Iterator[str]:
+    """All that a store has; what is there already stays."""
     for name, table in TABLES.items():
-        if version >= table.since:
-            continue
         types = {f.name: affinity(f.type) for f in name.records.fields}
         own = ", ".join(f'"{c}" {types[c]}' for c in table.columns)
-        yield f"CREATE TABLE {name} (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, {own}, record TEXT NOT NULL)"
-        yield from (f'CREATE INDEX {name}_{column} ON {name} ("{column}")' for column in table.indexed)
-    if not version:
-        yield f"CREATE TABLE runs ({', '.join(f'{c} TEXT NOT NULL' for c in _RUNS)}, PRIMARY KEY (run_id))"
+        head = f"CREATE TABLE IF NOT EXISTS {name}"
+        yield f"{head} (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, {own}, record TEXT NOT NULL)"
+        for column in table.indexed:
+            yield f'CREATE INDEX IF NOT EXISTS {name}_{column} ON {name} ("{column}")'
+    runs = ", ".join(f"{c} TEXT NOT NULL" for c in _RUNS)
+    yield f"CREATE TABLE IF NOT EXISTS runs ({runs}, PRIMARY KEY (run_id))"
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -62,7 +62,7 @@ def connect(path: str) -> sqlite3.Connection:
         check_schema(db, path)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+        if not _is_whole(db):
             _create(db)
     except sqlite3.Error as error:
         db.close()
@@ -89,16 +89,20 @@ def check_schema(db: sqlite3.Connection, path: str) -> None:
         )
 
 
+def _is_whole(db: sqlite3.Connection) -> bool:
+    """Whether it is a store of now: one of before lacks the tables of streams that are new."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    return there >= set(TABLES) and db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+
+
 def _create(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
-        # Another worker may have been first while this one waited for the lock.
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version < SCHEMA_VERSION:
-            for statement in _ddl(version):
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        # Another worker may have been first while this one waited for the lock: nothing is made twice.
+        for statement in _ddl():
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         db.execute("COMMIT")
     except BaseException:
         db.execute("ROLLBACK")

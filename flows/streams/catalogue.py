@@ -209,12 +209,11 @@ class Store:
     """A stream's table in the SQLite store.
 
     columns: fields of its records that are columns of their own, beside id, run_id and record (the JSON text).
-    indexed: some of them.  since: the version of the store's schema that has the table first.
+    indexed: some of them.
     """
 
     columns: tuple[str, ...]
     indexed: tuple[str, ...] = ()
-    since: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +328,7 @@ class Stream(StrEnum):
             id="audit_id",
             key=("detector",),
             time="at",
-            store=Store(("at", "detector", "cohort", "command", "outcome"), since=2),
+            store=Store(("at", "detector", "cohort", "command", "outcome")),
             line=lines.audit_line,
         ),
     )

@@ -212,12 +212,13 @@ def test_many_writers_may_make_the_store_at_once(path: str) -> None:
     assert {k: v for k, v in AlertStore(path).counts().items() if v} == {"late": 4, "rejects": 4}
 
 
-def test_a_store_of_an_older_build_gets_what_it_lacks(path: str) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_an_older_build_gets_what_it_lacks(path: str, version: int) -> None:
     """A store without a table for audits is read as it is, and has one as soon as a run writes to it."""
     fill(path, alert(1))
     with sqlite3.connect(path) as db:
         db.execute("DROP TABLE audit")
-        db.execute("PRAGMA user_version=1")
+        db.execute(f"PRAGMA user_version={version}")
     db.close()
     assert "audit" not in AlertStore(path).counts()
     sink = SqliteWriter(path, Stream.AUDIT)
