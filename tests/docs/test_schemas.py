@@ -63,7 +63,7 @@ def features_of(job: Job, place: Path) -> list[dict[str, Any]]:
 def test_records_are_as_documented(records: Mapping[str, list[dict[str, Any]]], stream: Stream) -> None:
     """Every record of real runs fits its schema, and uses every member that is needed."""
     schema = validator(stream.records.schema)
-    assert len(records[stream]) >= 5
+    assert len(records.get(stream, ())) >= 5, f"no run of these tells {stream}"
     for record in records[stream]:
         schema.validate(record)
 

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,24 @@ def test_a_disk_that_is_full_costs_no_row(tmp_path: Path, monkeypatch: pytest.Mo
     sink = opened(tmp_path, position)
     sink.close()
     assert subjects(tmp_path) == ["u1"]
+
+
+def test_a_file_that_is_being_written_is_not_there(tmp_path: Path) -> None:
+    """Under its name there is nothing until all of it is on the disk; what a kill leaves is removed by the next run."""
+    file = parts.file_of(tmp_path, 1, "2026-03-02")
+    table = pa.table({"subject": ["u1"]})
+
+    def tables() -> Iterator[pa.Table]:
+        yield table
+        assert [f.name for f in tmp_path.rglob("*.parquet")] == []
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        parts.put(file, tables(), table.schema)
+    assert parts.finished(tmp_path) == []
+    assert [f.name for f in tmp_path.iterdir()] == [".part-000001.parquet.new"]
+    opened(tmp_path).close()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("position", [{"next": 1}, {}, "7", {"next": "x", "parts": []}, {"next": 1, "parts": [{}]}])

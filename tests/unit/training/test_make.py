@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
 
 from flows.config import loads
+from flows.local import LocalDriver
+from flows.operators.messages import FeatureRows
+from flows.operators.models import Verdict, WindowModels
 from flows.sinks.parquet import ParquetWriter
 from flows.training import LABELS, Recipe, as_frame, feature_table, write_training_set
 from state.errors import SinkError, SourceError
@@ -90,6 +94,29 @@ def test_labels_of_the_past_count(tmp_path: Path, whole: pa.Table) -> None:
     features = ["subject", "window", "end", "count", "capped", "total", "shops", "score.trees"]
     assert blind.select(features).equals(whole.select(features))
     assert not blind["score.bins"].equals(whole["score.bins"])
+
+
+def test_values_are_those_that_detectors_saw(tmp_path: Path, whole: pa.Table) -> None:
+    """Row by row and feature by feature, as an observer of the rounds sees the matrix; the scores too."""
+    seen: dict[tuple[str, str, int], tuple[Any, ...]] = {}
+
+    def observe(rows: FeatureRows, verdict: Verdict, models: WindowModels) -> None:
+        names = [feature.name for feature in models.features]
+        for i, subject in enumerate(rows.name):
+            values = dict(zip(names, rows.x[i], strict=True)) | {"tail_probability": verdict.p[i]}
+            known = {name: value for name, value in values.items() if not np.isnan(value)}
+            seen[subject, rows.window, rows.end_us] = known, rows.start_us[i], rows.stop_us[i]
+
+    made = recipe(tmp_path, lines_of("hot_card"), list(label_lines()))
+    partitions, reads = made.assembly().inputs()
+    LocalDriver(made.job(), partitions, {}, observer=observe, reads=reads).run()
+    for at in ("start", "stop", "end"):
+        whole = whole.set_column(whole.column_names.index(at), at, whole[at].cast(pa.int64()))
+    found = {}
+    for row in whole.to_pylist():
+        known = {n: row[n] for n in ("count", "capped", "total", "shops", "tail_probability") if row[n] is not None}
+        found[row["subject"], row["window"], row["end"]] = known, row["start"], row["stop"]
+    assert found == seen
 
 
 def test_files_hold_what_the_table_holds(tmp_path: Path, whole: pa.Table) -> None:
