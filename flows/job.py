@@ -115,7 +115,7 @@ class LabelSpec:
 class Job:
     """Everything that alerts depend on, beside the events.
 
-    asked: the streams that somebody reads.  labels: None where no source has any.  exempt: the list of subjects that
+    asked: the streams that have a sink.  labels: None where no source has any.  exempt: the list of subjects that
     are not alerted.  left_out: detectors whose plug-ins cannot be loaded, each with the reason; the others do their
     work.
     """

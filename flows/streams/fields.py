@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-OBJECT: Final = {"type": "object"}
+_OBJECT: Final = {"type": "object"}
 _MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"
 
 
@@ -71,7 +71,7 @@ class Table:
 
     def schema(self) -> dict[str, Any]:
         """As JSON Schema."""
-        return OBJECT | members(self.fields)
+        return _OBJECT | members(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Free:
 
     def schema(self) -> dict[str, Any]:
         """As JSON Schema."""
-        return {"$ref": self.like} if self.like else dict(OBJECT)
+        return {"$ref": self.like} if self.like else dict(_OBJECT)
 
 
 Type: TypeAlias = Text | Moment | Number | ListOf | Table | Named | Free

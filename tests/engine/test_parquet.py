@@ -43,8 +43,8 @@ def rows(folder: Path) -> "Counter[tuple[Any, ...]]":
 
 @pytest.mark.parametrize(
     ("epoch_s", "workers", "deaths"),
-    [(5.0, 1, [3]), (0.0, 1, [9, 9]), (0.05, 2, [7, 7])],
-    ids=["before the first checkpoint", "a checkpoint per batch, two kills", "two workers, two kills"],
+    [(0.0, 1, [9, 9]), (0.05, 2, [7])],
+    ids=["a checkpoint per batch, two kills", "two workers"],
 )
 def test_kill_changes_nothing(tmp_path: Path, epoch_s: float, workers: int, deaths: list[int]) -> None:
     """Files that were finished when a run was killed stay, byte for byte; all rows are those of one run."""
@@ -63,6 +63,7 @@ def test_kill_changes_nothing(tmp_path: Path, epoch_s: float, workers: int, deat
         assert process.exitcode == -signal.SIGKILL
         process.close()
     early = {part.file: part.file.read_bytes() for part in parts.finished(tmp_path / "out")}
+    assert early or epoch_s
     run(source, tmp_path / "out", options)
     assert rows(tmp_path / "out") == expected
     assert all(file.read_bytes() == content for file, content in early.items())
