@@ -1,5 +1,6 @@
 """Config: the whole configuration as frozen, checked tables."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -203,7 +204,10 @@ class ExemptConfig(Section):
 
 
 class Config(Section):
-    """The whole configuration.  Build it with `flows.config.load`.  The section [job] is the attribute `about`."""
+    """The whole configuration, section by section (docs/configuration.md); `load` and `loads` build it.
+
+    The section [job] is the attribute `about`.
+    """
 
     about: JobConfig = Field(JobConfig(), alias="job", description="name, seed, cohorts")
     event: EventConfig = Field(EventConfig(), description="the event schema")
@@ -237,6 +241,12 @@ class Config(Section):
         from flows.config.compile import Compiler
 
         return Compiler(self, self._layers).job()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other sections, of which the job is compiled anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("_job", None)
+        return copied
 
     @property
     def is_live(self) -> bool:
