@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
 
+import driftnet
 from flows.config import loads
 from flows.local import LocalDriver
 from flows.operators.messages import FeatureRows
@@ -170,3 +171,15 @@ def test_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, kind, None)
         with pytest.raises(SinkError, match=f"needs {kind}: pip install {kind}"):
             as_frame(table, kind)  # type: ignore[arg-type]
+
+
+def test_public_function(tmp_path: Path, whole: pa.Table) -> None:
+    """`driftnet.feature_table` gives the same table, from one path or several."""
+    recipe(tmp_path, lines_of("hot_card"), list(label_lines()))
+    for events in (tmp_path / "events.jsonl", [str(tmp_path / "events.jsonl")]):
+        found = driftnet.feature_table(events, loads(CONFIG), tmp_path / "labels.jsonl", scores=False)
+        assert found.equals(
+            whole.select(found.column_names).set_column(
+                found.column_names.index("tail_probability"), "tail_probability", found["tail_probability"]
+            )
+        )
