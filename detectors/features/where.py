@@ -1,6 +1,7 @@
 """Row conditions as masks, each computed once per batch."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -71,20 +72,43 @@ def present(kind: Kind, values: Values) -> Bool:
             return ~np.isnan(values)
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A condition that does not fit its column.
+
+    seen: what it asks for.  allowed: what it may, for people.  known: of these, where there is a list.
+    """
+
+    column: str
+    seen: object
+    allowed: str
+    known: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        known = f": {', '.join(self.known) or 'nothing'}" if self.known else ""
+        return f"where.{self.column}: seen {self.seen!r}, allowed: {self.allowed}{known}"
+
+
+def misfits(schema: Schema, where: Where) -> Iterator[Misfit]:
+    """All conditions that do not fit their column."""
+    for condition in where:
+        name, words = condition.column, (*condition.words, *condition.excluded)
+        if name not in schema:
+            yield Misfit(name, name, "an event column", tuple(c.name for c in schema.columns))
+            continue
+        column = schema.column(name)
+        if words and column.kind is not Kind.ENUM:
+            yield Misfit(name, list(words), f"words on enum columns; {name!r} is of kind {column.kind}")
+        elif (condition.low, condition.high) != (None, None) and column.kind in (Kind.ID, Kind.ENUM):
+            allowed = f"min, max on number and time columns; {name!r} is of kind {column.kind}"
+            yield Misfit(name, "min or max", allowed)
+        else:
+            for word in words:
+                if word not in column.values:
+                    yield Misfit(name, word, f"a word of {name!r}", column.values)
+
+
 def check(schema: Schema, where: Where, owner: str) -> None:
     """Raises ConfigError when a condition does not fit its column.  owner: what the message starts with."""
-    for condition in where:
-        try:
-            kind = schema.column(condition.column).kind
-            if (condition.words or condition.excluded) and kind is not Kind.ENUM:
-                raise ConfigError(
-                    f"column {condition.column!r} is of kind {kind}, words can only be asked of an enum column"
-                )
-            if (condition.low, condition.high) != (None, None) and kind in (Kind.ID, Kind.ENUM):
-                raise ConfigError(
-                    f"column {condition.column!r} is of kind {kind}, min and max need a number or time column"
-                )
-            for word in (*condition.words, *condition.excluded):
-                schema.code(condition.column, word)
-        except ConfigError as error:
-            raise ConfigError(f"{owner}: {error}") from None
+    for misfit in misfits(schema, where):
+        raise ConfigError(f"{owner}: {misfit}")

@@ -15,6 +15,7 @@ from detectors.alerting.exempt import Exemption
 from detectors.base import DetectorSpec
 from detectors.features import sequences
 from detectors.features.declare import FeatureDecl, SequenceDecl, Where
+from detectors.features.where import misfits
 from detectors.registry import detector_types, spec_from, type_of
 from flows.config.durations import format_duration, parse_duration_us
 from flows.config.exempt import read_list
@@ -30,7 +31,6 @@ from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import ConfigError, PluginError
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
 from state.types import SECOND_US
-from state.windows import WindowSpec
 
 if TYPE_CHECKING:
     from flows.config.models import ColumnConfig, Config
@@ -218,7 +218,7 @@ class Compiler:
             self._check_names((*key, "features"), chosen, self._config.features, "features")
             if not chosen:
                 self._problem((*key, "features"), [], "at least one feature")
-            spec = self._guard(key, partial(WindowSpec, name, w.kind, w.size, w.slide, w.gap, w.max if w.gap else 0))
+            spec = self._guard(key, partial(w.spec, name))
             if spec is not None:
                 declared.append(WindowFeatures(spec, chosen))
         return tuple(declared)
@@ -295,23 +295,12 @@ class Compiler:
             )
 
     def _check_where(self, schema: Schema, where: Where, key: Key) -> None:
-        for condition in where:
-            here = (*key, condition.column)
-            if condition.column not in schema:
-                self._unknown(here, condition.column, [c.name for c in schema.columns], "an event column")
-                continue
-            column = schema.column(condition.column)
-            words = (*condition.words, *condition.excluded)
-            if words and column.kind is not Kind.ENUM:
-                self._problem(here, list(words), f"words on enum columns; {column.name!r} is of kind {column.kind}")
-            elif (condition.low, condition.high) != (None, None) and column.kind in (Kind.ID, Kind.ENUM):
-                self._problem(
-                    here, "min or max", f"min, max on number and time columns; {column.name!r} is of kind {column.kind}"
-                )
+        for misfit in misfits(schema, where):
+            here = (*key, misfit.column)
+            if misfit.known:
+                self._unknown(here, str(misfit.seen), misfit.known, misfit.allowed)
             else:
-                for word in words:
-                    if word not in column.values:
-                        self._unknown(here, word, column.values, f"a word of {column.name!r}")
+                self._problem(here, misfit.seen, misfit.allowed)
 
     def _check_names(self, key: Key, names: tuple[str, ...], known: Iterable[str], what: str) -> None:
         for name in names:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from detectors.alerting.alert import iso
 from detectors.base import Scope
 from flows.config.durations import parse_duration_us
 from flows.job import DetectorUse
 from flows.wire.told import Command
 from state.errors import DriftnetError
+from state.times import iso
 
 _OF_USE: Final = ("weight", "cost_us", "memory_bytes")
 """What may change while the detector keeps what it has learned."""

@@ -364,23 +364,16 @@ class Stream(StrEnum):
             line=lines.features_line,
         ),
     )
-    COUNTS = "counts", None
-    """Increments of counters on their way to the totals: no records, and no sinks."""
-
-    _records: Records | None
+    records: Records
+    """What its records are."""
 
     def __new__(cls, name: str, records: Records | None = None) -> Self:
         """A member by its name."""
         member = str.__new__(cls, name)
         member._value_ = name
-        member._records = records
+        if records is not None:
+            member.records = records
         return member
-
-    @property
-    def records(self) -> Records:
-        """What its records are."""
-        assert self._records is not None, f"{self.value} has no records"
-        return self._records
 
     @property
     def stored(self) -> Store | None:
@@ -388,8 +381,8 @@ class Stream(StrEnum):
         return self.records.store if isinstance(self.records.store, Store) else None
 
 
-STREAMS: Final = tuple(stream for stream in Stream if stream is not Stream.COUNTS)
-"""All that have records, and so sinks."""
+STREAMS: Final = tuple(Stream)
+"""All of them, in the order in which they are listed."""
 TABLES: Final[Mapping[Stream, Store]] = {s: table for s in STREAMS if (table := s.stored) is not None}
 """Those with a table in the SQLite store."""
 

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from state.times import minute
+
 Record = dict[str, Any]
 _REASONS: Final = 3
 
@@ -15,7 +17,7 @@ def alert_line(record: Record) -> str:
         for r in record["reasons"][:_REASONS]
     ]
     why = ", ".join([*record["rules"], *reasons]) or "no reasons"
-    head = f"{_minute(record['raised'])}  {record['severity']:<8}  {record['subject']}"
+    head = f"{minute(record['raised'])}  {record['severity']:<8}  {record['subject']}"
     return f"{head}  {record['window']}  p {record['tail_probability']:.1e}  {why}"
 
 
@@ -23,7 +25,7 @@ def drift_line(r: Record) -> str:
     """What moved, where, from what to what, since when."""
     change = f"{_number(r['before'])} -> {_number(r['after'])} ({r['size']:+.2g} sd)"
     where = f"{r['cohort']}/{r['window']}"
-    return f"{_minute(r['at'])}  drift  {r['what']} {r['name']}  {where}  {change} since {_minute(r['since'])}"
+    return f"{minute(r['at'])}  drift  {r['what']} {r['name']}  {where}  {change} since {minute(r['since'])}"
 
 
 def late_line(r: Record) -> str:
@@ -40,18 +42,18 @@ def audit_line(r: Record) -> str:
     """What was commanded, and what came of it."""
     why = f"  {r['detail']}" if r["detail"] else ""
     by = f"  by {r['by']}" if r["by"] else ""
-    return f"{_minute(r['at'])}  {r['command']} {r['detector'] or r['subject']}  {r['cohort']}  {r['outcome']}{by}{why}"
+    return f"{minute(r['at'])}  {r['command']} {r['detector'] or r['subject']}  {r['cohort']}  {r['outcome']}{by}{why}"
 
 
 def score_line(r: Record) -> str:
     """Whose window it is, and how odd."""
-    return f"{_minute(r['end'])}  score  {r['subject']}  {r['window']}  p {_probability(r)}"
+    return f"{minute(r['end'])}  score  {r['subject']}  {r['window']}  p {_probability(r)}"
 
 
 def features_line(r: Record) -> str:
     """Whose window it is, how odd, and the values that there are."""
     values = ", ".join(f"{name} {_number(value)}" for name, value in r["values"].items() if value is not None)
-    return f"{_minute(r['end'])}  features  {r['subject']}  {r['window']}  p {_probability(r)}  {values}"
+    return f"{minute(r['end'])}  features  {r['subject']}  {r['window']}  p {_probability(r)}  {values}"
 
 
 def _probability(r: Record) -> str:
@@ -62,10 +64,6 @@ def _probability(r: Record) -> str:
 def _typical(reason: Record) -> str:
     known = (("own", reason["typical_own"]), ("cohort", reason["typical_cohort"]))
     return ", ".join(f"{who} {_number(value)}" for who, value in known if value is not None)
-
-
-def _minute(iso: str) -> str:
-    return iso[:16].replace("T", " ")
 
 
 def _number(value: Any) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from detectors.alerting.alert import iso
 from flows.sources.files import FilesSpec
 from flows.streams.fields import Field, Moment, Number
 from flows.wire.reject import BadLineError
-from flows.wire.times import iso_us
 from flows.wire.told import Label, read_label
 from state.errors import SourceError
+from state.times import from_iso, iso
 
 LABELS: Final = (
     Field("label", Number(0, 1, unknown=True), "1 for fraud, 0 for genuine: what was found out after the window"),
@@ -60,7 +59,7 @@ class KnownLabels:
         mine = self._of.get(row["subject"])
         if mine is None:
             return dict.fromkeys(field.name for field in LABELS)
-        start_us, stop_us, end_us = (iso_us(row[name]) for name in ("start", "stop", "end"))
+        start_us, stop_us, end_us = (from_iso(row[name]) for name in ("start", "stop", "end"))
         told = [(at, label) for at, label in mine if _is_about(label, start_us, stop_us)]
         later = bisect_right(told, end_us, key=lambda t: t[0])
         after = told[later] if later < len(told) else None

@@ -24,8 +24,6 @@ def test_a_stream_is_a_text_that_survives_processes() -> None:
     """Workers send each other streams; counters and files are called by their names."""
     assert pickle.loads(pickle.dumps(Stream.ALERTS)) is Stream.ALERTS
     assert f"out.{Stream.ALERTS}" == "out.alerts"
-    with pytest.raises(AssertionError, match="counts has no records"):
-        Stream.COUNTS.records  # noqa: B018
 
 
 @pytest.mark.parametrize("stream", STREAMS)

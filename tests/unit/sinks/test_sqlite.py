@@ -255,8 +255,8 @@ def test_files_that_are_no_store_are_refused_and_left_alone(tmp_path: Path) -> N
     assert (foreign.read_bytes(), text.read_bytes()) == before
     with pytest.raises(SinkError, match="no such file"):
         AlertStore(tmp_path / "missing.db")
-    with pytest.raises(SinkError, match="no table for the stream counts"):
-        open_sink(SqliteSink(str(tmp_path / "x.db")), "counts")
+    with pytest.raises(SinkError, match="no table for the stream features"):
+        open_sink(SqliteSink(str(tmp_path / "x.db")), "features")
     (tmp_path / "empty.db").touch()
     with pytest.raises(SinkError, match="is empty"):
         AlertStore(tmp_path / "empty.db")

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from detectors.alerting.alert import iso
 from flows.training import KnownLabels
 from flows.wire.told import read_label
 from state.errors import SourceError
+from state.times import iso
 from state.types import HOUR_US
 
 T0 = 1_767_225_600_000_000

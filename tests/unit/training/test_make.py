@@ -16,8 +16,9 @@ import pytest
 import driftnet
 from flows.config import loads
 from flows.local import LocalDriver
-from flows.operators.messages import FeatureRows
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.models import WindowModels
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from flows.sinks.parquet import ParquetWriter
 from flows.training import LABELS, Recipe, as_frame, feature_table, write_training_set
 from state.errors import SinkError, SourceError
