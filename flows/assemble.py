@@ -147,7 +147,9 @@ class Assembly:
         return found
 
     def record(self) -> None:
-        """Writes down the run in each store that alerts go to, so that `explain` can replay it.  Raises SinkError."""
+        """Writes down the run in each store, so that `explain` can replay it, and records of different configurations
+        are told apart.  Raises SinkError.
+        """
         from flows.sinks.store import Run, record_run
 
         config = self.config.model_copy(
@@ -164,7 +166,8 @@ class Assembly:
             config=config.to_toml(),
             sources=json.dumps(table["sources"]),
         )
-        for path in dict.fromkeys(s.path for s in self.config.sinks.of(Stream.ALERTS) if isinstance(s, SqliteConfig)):
+        sinks = (sink for stream in STREAMS for sink in self.config.sinks.of(stream))
+        for path in dict.fromkeys(sink.path for sink in sinks if isinstance(sink, SqliteConfig)):
             record_run(path, run)
 
 

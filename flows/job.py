@@ -1,6 +1,6 @@
 """Job: a checked configuration, compiled to the frozen specs that the operators are built from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from detectors.alerting.exempt import Exemption
@@ -12,6 +12,7 @@ from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.parts import PartKind
 from detectors.features.plan import FeaturePlan
+from flows.renames import Renames
 from flows.streams import Stream
 from flows.wire.spec import WireSpec
 from state.schema import Schema
@@ -115,9 +116,9 @@ class LabelSpec:
 class Job:
     """Everything that alerts depend on, beside the events.
 
-    asked: the streams that have a sink.  labels: None where no source has any.  exempt: the list of subjects that
-    are not alerted.  left_out: detectors whose plug-ins cannot be loaded, each with the reason; the others do their
-    work.
+    asked: the streams that have a sink.  labels: None where no source has any.  exempt: the list of subjects that are
+    not alerted.  renamed: what had other names in state that was saved earlier.  left_out: detectors whose plug-ins
+    cannot be loaded, each with the reason; the others do their work.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Job:
     asked: frozenset[Stream] = frozenset()
     labels: LabelSpec | None = None
     exempt: tuple[Exemption, ...] = ()
+    renamed: Renames = field(default_factory=Renames)
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property

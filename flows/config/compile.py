@@ -25,6 +25,7 @@ from flows.config.needs import Needs
 from flows.config.problems import message
 from flows.config.section import did_you_mean, one_of
 from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
+from flows.renames import Renames
 from flows.sinks.parts import parquet_columns
 from flows.streams import STREAMS
 from flows.wire.spec import FieldSpec, WireSpec
@@ -33,11 +34,14 @@ from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
 from state.types import SECOND_US
 
 if TYPE_CHECKING:
+    from flows.config.declarations import DetectorConfig, FeatureConfig, WindowConfig
     from flows.config.models import ColumnConfig, Config
+
+    Renamable = FeatureConfig | WindowConfig | DetectorConfig
 
 Built = TypeVar("Built")
 _log: Final = logging.getLogger("driftnet")
-_BESIDE: Final = ("digest", "asked", "exempt", "left_out")
+_BESIDE: Final = ("digest", "asked", "exempt", "renamed", "left_out")
 """Of a job, what its digest does not tell."""
 _OWNER: Final = re.compile(r"(feature|sequence) '([^']+)'")
 
@@ -91,6 +95,7 @@ class Compiler:
             asked=frozenset(stream for stream in STREAMS if config.sinks.of(stream)),
             labels=config.labels if any(s.reads == "labels" for s in config.sources.values()) else None,
             exempt=self._exempt(),
+            renamed=self._renamed(),
             left_out=tuple(self._left_out.items()),
         )
         self._check_plan(job)
@@ -308,6 +313,26 @@ class Compiler:
                 self._unknown(key, name, known, f"names of {what}")
         if len(set(names)) < len(names):
             self._problem(key, list(names), "each name once")
+
+    def _renamed(self) -> Renames:
+        config = self._config
+        return Renames(
+            self._names_before("features", config.features),
+            self._names_before("windows", config.windows),
+            self._names_before("detectors", config.detectors),
+        )
+
+    def _names_before(self, kind: str, table: Mapping[str, "Renamable"]) -> tuple[tuple[str, str], ...]:
+        found: dict[str, str] = {}
+        for name, declared in table.items():
+            was, key = declared.renamed_from, (kind, name, "renamed_from")
+            if was in table:
+                self._problem(key, was, f"a name that nothing in [{kind}] has now")
+            elif was in found:
+                self._problem(key, was, f"each name once; {found[was]!r} has it too")
+            elif was:
+                found[was] = name
+        return tuple(found.items())
 
     def _exempt(self) -> tuple[Exemption, ...]:
         file = self._config.exempt.file

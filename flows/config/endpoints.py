@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 
-from flows.config.durations import Duration, Moment
+from flows.config.durations import Duration, Moment, format_duration
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.load import DEFAULT_STORE
 from flows.config.section import Section, SourceSection, did_you_mean, one_of, problem
@@ -184,12 +184,17 @@ class SqliteConfig(Section):
 
     kind: Literal["sqlite"] = Field(description="sqlite")
     path: str = Field(DEFAULT_STORE, min_length=1, description="the database file; several streams may share one")
+    keep: Duration = Field(
+        0,
+        description="rows of this stream that are so much older than its newest one, in the time of the events, are"
+        " deleted as the job goes; 0s: never; not for rejects, which have no time",
+    )
 
     def sink(self) -> "SinkSpec":
         """What it stands for."""
         from flows.sinks.specs import SqliteSink
 
-        return SqliteSink(self.path)
+        return SqliteSink(self.path, self.keep)
 
 
 class JsonlConfig(Section):
@@ -252,6 +257,9 @@ def _suits(stream: Stream, sinks: tuple[SinkConfig, ...]) -> tuple[SinkConfig, .
     for i, sink in enumerate(sinks):
         if why := stream.records.refuses.get(sink.kind):
             raise problem(f"kind {sink.kind}", f"another kind of sink for {stream}: {why}", (str(i), "kind"))
+        if isinstance(sink, SqliteConfig) and sink.keep and not stream.records.time:
+            allowed = f"none: {stream} have no time; `driftnet alerts prune --run` deletes those of a run"
+            raise problem(format_duration(sink.keep), allowed, (str(i), "keep"))
     return sinks
 
 

@@ -16,9 +16,13 @@ from flows.streams import Stream
 
 @dataclass(frozen=True, slots=True)
 class SqliteSink:
-    """The embedded store, for all streams of a job and for many runs; records are upserted by their id."""
+    """The embedded store, for all streams of a job and for many runs; records are upserted by their id.
+
+    keep_us: how old rows may become, in event time; 0 for any age.
+    """
 
     path: str
+    keep_us: int = 0
 
     @property
     def name(self) -> str:
@@ -99,8 +103,8 @@ def open_sink(
     """
     its = Stream(stream)
     match spec:
-        case SqliteSink(path):
-            return SqliteWriter(path, its, run_id, patience)
+        case SqliteSink(path, keep_us):
+            return SqliteWriter(path, its, run_id, patience, keep_us)
         case JsonlSink(path, overwrite):
             return JsonlWriter(path, resume_position, overwrite, patience)
         case ParquetSink(path, rows_max):

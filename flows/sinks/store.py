@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from flows.sinks.base import Record
+from flows.sinks.retention import delete
 from flows.sinks.sqlite import connect, open_read_only
 from flows.streams import TABLES
 from state.errors import SinkError
@@ -98,20 +99,10 @@ def prune(path: str, run_id: str | None = None, before_us: int | None = None) ->
     """
     with open_read_only(path):
         pass
-    tests: list[tuple[str, Any]] = [("run_id = ?", run_id)] if run_id is not None else []
-    deleted: dict[str, int] = {}
     db = connect(path)
     try:
         db.execute("BEGIN IMMEDIATE")
-        for table in TABLES:
-            mine = list(tests)
-            if before_us is not None:
-                if not table.records.time:
-                    continue
-                mine.append((f'"{table.records.time}" < ?', iso(before_us)))
-            where = " AND ".join(test for test, _ in mine)
-            found = db.execute(f"DELETE FROM {table} WHERE {where}", [value for _, value in mine])  # noqa: S608
-            deleted[table.value] = found.rowcount
+        deleted = {str(stream): delete(db, stream, run_id, before_us) for stream in TABLES}
         if run_id is not None and before_us is None:
             deleted["runs"] = db.execute("DELETE FROM runs WHERE run_id = ?", [run_id]).rowcount
         db.execute("COMMIT")

@@ -217,6 +217,14 @@ kind = "session"
 gap = "5m"
 max = "30m"
 features = ["count", "bad"]
+[detectors.nonsense]
+type = "rules"
+windows = ["w10m", "quiet"]
+params = { rules = [{ name = "nonsense", feature = "bad", above = 3, p = 1e-7 }] }
+[detectors.again]
+type = "rules"
+windows = ["w10m"]
+params = { rules = [{ name = "again", feature = "again", above = 20, p = 1e-7 }] }
 """
 
 

@@ -7,6 +7,7 @@ import pytest
 from detectors.features.declare import Condition
 from flows.config import load, loads
 from flows.job import CohortSpec
+from flows.renames import Renames
 from flows.streams import Stream
 from state.errors import ConfigError
 from state.schema import Kind
@@ -112,6 +113,14 @@ def test_cohorts_are_the_words_of_a_column() -> None:
         ('[detectors.x]\ntype = "ecod"\nfeatures = ["spend"]\n', ["detectors.x.features: seen 'spend'", "'spent'?"]),
         ('[detectors.x]\ntype = "ecod"\nparams = { redy = 3 }\n', ["x.toml:3: detectors.x.params.redy", "ready"]),
         ('[detectors.x]\ntype = "ecod"\nparams = { ready = 0 }\n', ["x.toml:3: detectors.x", "ready"]),
+        (
+            '[features.x]\nkind = "count"\nrenamed_from = "spent"\n',
+            ["x.toml:3: features.x.renamed_from: seen 'spent', allowed: a name that nothing in [features] has now"],
+        ),
+        (
+            '[detectors.x]\ntype = "ecod"\nrenamed_from = "a"\n[detectors.y]\ntype = "ecod"\nrenamed_from = "a"\n',
+            ["x.toml:6: detectors.y.renamed_from: seen 'a', allowed: each name once; 'x' has it too"],
+        ),
         ('[time]\ndedup_horizon = "1s"\n', ["x.toml:2: time.dedup_horizon: seen '1s', allowed: at least"]),
         (
             '[job]\ncohorts = { column = "terminal" }\n',
@@ -127,6 +136,17 @@ def test_cross_checks(change: str, expected: list[str]) -> None:
         loads(toml, "x.toml").job()
     for part in expected:
         assert part in str(caught.value)
+
+
+def test_names_of_before() -> None:
+    """What was called otherwise is told the stages, and changes no alert."""
+    was = _CARDS.replace("spent = { kind", 'spent = { renamed_from = "paid", kind')
+    was = was.replace("day = { kind", 'day = { renamed_from = "d", kind').replace(
+        "{ type", '{ renamed_from = "x", type'
+    )
+    job = loads(was).job()
+    assert job.renamed == Renames((("paid", "spent"),), (("d", "day"),), (("x", "extremes"),))
+    assert job.digest == loads(_CARDS).job().digest
 
 
 def test_digest_is_what_alerts_depend_on() -> None:
