@@ -34,9 +34,6 @@ StorePath = Annotated[
 BatchLines = Annotated[int, typer.Option(min=1, help="Lines read at a time; changes speed and memory, never alerts.")]
 
 
-DEFAULT_STORE = "driftnet.db"
-
-
 def load_config(path: Path | None, settings: list[str] | None = None) -> "Config":
     """The effective configuration.  Raises ConfigError."""
     from flows.config import load
@@ -48,7 +45,7 @@ def store_path(db: Path | None, config: Path | None) -> Path:
     """The store that was asked for, or the first one that alerts go to.  Raises ConfigError when there is none."""
     import os
 
-    from flows.config.load import read
+    from flows.config.load import DEFAULT_STORE, read
     from state.errors import ConfigError
 
     if db is not None:
@@ -85,8 +82,10 @@ def text_console() -> "Console":
 def store_note(config: "Config") -> str:
     """Where the alerts can be read afterwards, for the end of a run."""
     from flows.config.endpoints import SqliteConfig
+    from flows.config.load import DEFAULT_STORE
+    from flows.streams import Stream
 
-    path = next((s.path for s in config.sinks.alerts if isinstance(s, SqliteConfig)), None)
+    path = next((s.path for s in config.sinks.of(Stream.ALERTS) if isinstance(s, SqliteConfig)), None)
     if path is None:
         return ""
     db = "" if path == DEFAULT_STORE else f" --db {path}"

@@ -46,17 +46,12 @@ def replay(
     Exit code 1 when a line is unaccounted for.
     """
     from flows.assemble import Assembly
-    from flows.config.endpoints import FilesConfig, StdinConfig
+    from flows.config.endpoints import FilesConfig, events_of
     from flows.local import LocalDriver
-    from flows.operators.messages import Stream
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.streams import Stream
 
-    source: FilesConfig | StdinConfig
-    if files == ["-"]:
-        source = StdinConfig(kind="stdin")
-    else:
-        source = FilesConfig(kind="files", paths=tuple(files), partitions="per_file" if per_file else "sequence")
-    sources: dict[str, FilesConfig | StdinConfig] = {"replay": source}
+    sources = {"replay": events_of(files, per_file=per_file)}
     if labels is not None:
         sources["labels"] = FilesConfig(kind="files", paths=(str(labels),), reads="labels")
     found = load_config(config, settings).model_copy(update={"sources": sources})

@@ -107,9 +107,9 @@ def run(
     from flows import counters
     from flows.assemble import Assembly
     from flows.engine.plan import Options
-    from flows.operators.messages import Stream
     from flows.report import listing
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.streams import Stream
     from flows.worker import work
 
     found = load_config(config, settings)

@@ -26,6 +26,8 @@ from flows.config.problems import message
 from flows.config.section import did_you_mean, one_of
 from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
 from flows.renames import Renames
+from flows.sinks.parts import parquet_columns
+from flows.streams import STREAMS
 from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import ConfigError, PluginError
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 Built = TypeVar("Built")
 _log: Final = logging.getLogger("driftnet")
-_BESIDE: Final = ("digest", "emit_scores", "exempt", "renamed", "left_out")
+_BESIDE: Final = ("digest", "asked", "exempt", "renamed", "left_out")
 """Of a job, what its digest does not tell."""
 _OWNER: Final = re.compile(r"(feature|sequence) '([^']+)'")
 
@@ -90,7 +92,7 @@ class Compiler:
             policy=config.alerts,
             learning=config.learning,
             combination=config.about.combination,
-            emit_scores=bool(config.sinks.scores),
+            asked=frozenset(stream for stream in STREAMS if config.sinks.of(stream)),
             labels=config.labels if any(s.reads == "labels" for s in config.sources.values()) else None,
             exempt=self._exempt(),
             renamed=self._renamed(),
@@ -98,9 +100,21 @@ class Compiler:
         )
         self._check_plan(job)
         self._raise()
+        self._check_columns(job)
+        self._raise()
         for name, why in job.left_out:
             _log.error("detector %s is left out, the others do their work: %s", name, why)
         return replace(job, digest=digest(job))
+
+    def _check_columns(self, job: Job) -> None:
+        """Of streams that go to files of columns, whether each has a name of its own."""
+        for stream in STREAMS:
+            for i, sink in enumerate(self._config.sinks.of(stream)):
+                if sink.kind == "parquet":
+                    try:
+                        parquet_columns(stream.records.fields, job.names)
+                    except ValueError as error:
+                        self._problem(("sinks", stream.value, str(i)), "kind parquet", f"another kind: {error}")
 
     def _problem(self, key: Key, seen: object, allowed: str, hint: str = "") -> None:
         self._problems.append(message(self._layers, key, seen, allowed, hint))

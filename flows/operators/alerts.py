@@ -11,9 +11,10 @@ from flows.evolution import LayoutNote
 from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators import exempt
-from flows.operators.messages import Leaving, Output, PolicyInput, Stream
+from flows.operators.messages import Leaving, Output, PolicyInput
 from flows.operators.rounds import Rounds
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack

@@ -18,13 +18,14 @@ from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
 from flows.operators.lately import Lately
-from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
 from flows.operators.models import WindowModels
 from flows.operators.rounds import Rounds
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict, score_records
+from flows.operators.verdict import Verdict, feature_records, score_records
 from flows.renames import called, moved
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
@@ -170,8 +171,10 @@ class PopulationOperator:
         if self.observer is not None:
             self.observer(rows, verdict, models)
         out: list[Leaving] = []
-        if self._job.emit_scores:
+        if Stream.SCORES in self._job.asked:
             out.append(Output(Stream.SCORES, score_records(rows, verdict, self._cohort)))
+        if Stream.FEATURES in self._job.asked:
+            out.append(Output(Stream.FEATURES, feature_records(rows, verdict, self._cohort, models.features)))
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
         found = candidates_of(self._job, self._cohort, rows, view, verdict, models)
         keep = self._to_hear(rows)

@@ -12,8 +12,9 @@ from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators.closing import Closing
 from flows.operators.counting import Counting
-from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, Stream
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.batch import MicroBatch
 from state.cells import Cells

@@ -8,6 +8,7 @@ from detectors.features.declare import Condition
 from flows.config import load, loads
 from flows.job import CohortSpec
 from flows.renames import Renames
+from flows.streams import Stream
 from state.errors import ConfigError
 from state.schema import Kind
 from state.types import DAY_US, HOUR_US
@@ -171,5 +172,7 @@ def test_digest_does_not_move() -> None:
 
 def test_scores_are_only_made_where_a_sink_takes_them() -> None:
     """The expensive stream of all scores is off without a sink for it."""
-    assert not loads(_CARDS).job().emit_scores
-    assert loads(_CARDS + '[sinks]\nscores = { kind = "jsonl", path = "s.jsonl" }\n').job().emit_scores
+    none = loads(_CARDS).job()
+    told = loads(_CARDS + '[sinks]\nscores = { kind = "jsonl", path = "s.jsonl" }\n').job()
+    assert told.asked - none.asked == {Stream.SCORES}
+    assert told.digest == none.digest
