@@ -1,14 +1,16 @@
 """Row conditions as masks, each computed once per batch."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from detectors.features.declare import Condition, Where
 from state.batch import MicroBatch
-from state.errors import ConfigError
+from state.errors import ConfigError, Mistake
 from state.schema import Kind, Schema
 from state.types import Bool, Values
+from state.words import one_of
 
 Masks = list[Bool]
 """The masks of one batch, (n,) bool each, by `Filters.number`."""
@@ -71,20 +73,42 @@ def present(kind: Kind, values: Values) -> Bool:
             return ~np.isnan(values)
 
 
+class Unfit(NamedTuple):
+    """A condition that does not fit its column.  seen: what was asked.  allowed: what may be.  known: names to choose
+    from, where a name is not known.
+    """
+
+    column: str
+    seen: object
+    allowed: str
+    known: tuple[str, ...] = ()
+
+
+def unfit(schema: Schema, where: Where) -> Iterator[Unfit]:
+    """The conditions that do not fit, each with why."""
+    names = {column.name: column for column in schema.columns}
+    for c in where:
+        column = names.get(c.column)
+        if column is None:
+            yield Unfit(c.column, c.column, "an event column", tuple(names))
+            continue
+        words = (*c.words, *c.excluded)
+        about = f"{column.name!r} is of kind {column.kind}"
+        if words and column.kind is not Kind.ENUM:
+            yield Unfit(c.column, list(words), f"words on enum columns; {about}")
+        elif (c.low, c.high) != (None, None) and column.kind in (Kind.ID, Kind.ENUM):
+            yield Unfit(c.column, "min or max", f"min, max on number and time columns; {about}")
+        else:
+            for word in words:
+                if word not in column.values:
+                    yield Unfit(c.column, word, f"a word of {column.name!r}", column.values)
+
+
 def check(schema: Schema, where: Where, owner: str) -> None:
-    """Raises ConfigError when a condition does not fit its column.  owner: what the message starts with."""
-    for condition in where:
-        try:
-            kind = schema.column(condition.column).kind
-            if (condition.words or condition.excluded) and kind is not Kind.ENUM:
-                raise ConfigError(
-                    f"column {condition.column!r} is of kind {kind}, words can only be asked of an enum column"
-                )
-            if (condition.low, condition.high) != (None, None) and kind in (Kind.ID, Kind.ENUM):
-                raise ConfigError(
-                    f"column {condition.column!r} is of kind {kind}, min and max need a number or time column"
-                )
-            for word in (*condition.words, *condition.excluded):
-                schema.code(condition.column, word)
-        except ConfigError as error:
-            raise ConfigError(f"{owner}: {error}") from None
+    """Raises ConfigError when conditions do not fit their columns.  owner: what the message starts with."""
+    mistakes = [
+        Mistake((u.column,), f"seen {u.seen!r}, allowed: {u.allowed}" + (f": {one_of(u.known)}" if u.known else ""))
+        for u in unfit(schema, where)
+    ]
+    if mistakes:
+        raise ConfigError.of(mistakes, owner)

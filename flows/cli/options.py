@@ -94,7 +94,7 @@ def store_note(config: "Config") -> str:
 
 def moment_us(option: str, text: str | None) -> int | None:
     """Microseconds of an option such as "2026-03-02T06:00".  Raises typer.BadParameter."""
-    from flows.config.durations import parse_moment_us
+    from state.durations import parse_moment_us
 
     if text is None:
         return None
@@ -114,7 +114,7 @@ def moment_option(option: str, text: str | None) -> str | None:
 
 def duration_option(option: str, text: str) -> int:
     """Microseconds of an option such as "5s".  Raises typer.BadParameter."""
-    from flows.config.durations import parse_duration_us
+    from state.durations import parse_duration_us
 
     try:
         return parse_duration_us(text)

@@ -4,63 +4,75 @@ import hashlib
 import json
 import logging
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from detectors.alerting.exempt import Exemption
-from detectors.base import DetectorSpec
 from detectors.features import sequences
 from detectors.features.declare import FeatureDecl, SequenceDecl, Where
-from detectors.registry import detector_types, spec_from, type_of
-from flows.config.durations import format_duration, parse_duration_us
+from detectors.features.plan import FeaturePlan
+from detectors.features.where import unfit
+from detectors.registry import detector_types, type_of
+from detectors.settings import spec_of
 from flows.config.exempt import read_list
-from flows.config.layers import Key, Layers
-from flows.config.load import placed
+from flows.config.layers import Key
 from flows.config.needs import Needs
-from flows.config.problems import message
-from flows.config.section import did_you_mean, one_of
+from flows.config.problems import Problems
 from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
 from flows.wire.spec import FieldSpec, WireSpec
+from state.durations import format_duration
 from state.errors import ConfigError, PluginError
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
 from state.types import SECOND_US
 from state.windows import WindowSpec
+from state.words import one_of
 
 if TYPE_CHECKING:
     from flows.config.models import ColumnConfig, Config
 
-Built = TypeVar("Built")
 _log: Final = logging.getLogger("driftnet")
 _BESIDE: Final = ("digest", "emit_scores", "exempt", "left_out")
 """Of a job, what its digest does not tell."""
-_OWNER: Final = re.compile(r"(feature|sequence) '([^']+)'")
 
 
 class Compiler:
-    """Turns one configuration into specs.  Problems are collected, and raised together as one ConfigError."""
+    """Turns one configuration into specs.  Problems are collected, and raised together as one ConfigError.
 
-    def __init__(self, config: "Config", layers: Layers) -> None:
+    problems: what is known to be wrong, and was taken out of the configuration: what depends on it is passed over.
+    """
+
+    def __init__(self, config: "Config", problems: Problems) -> None:
         self._config = config
-        self._layers = layers
-        self._problems: list[str] = []
+        self._problems = problems
         self._left_out: dict[str, str] = {}
+
+    def problems(self) -> list[str]:
+        """All that is wrong, a line each, as far as it shows without a whole job."""
+        self._specs()
+        self._exempt()
+        return self._problems.lines
+
+    def _specs(self) -> "_Specs":
+        wire = self._wire()
+        schema = wire.schema()
+        cohorts = self._cohorts(schema)
+        derived = self._sequences(schema)
+        features = self._features(schema)
+        windows = self._windows()
+        self._check_features(schema, derived, features, windows)
+        uses, features, windows = self._detectors(features, windows)
+        self._check_state(windows)
+        return _Specs(wire, schema, cohorts, derived, features, windows, uses)
 
     def job(self) -> Job:
         """The compiled job.  Raises ConfigError."""
         config = self._config
-        wire = self._wire()
-        schema = wire.schema()
-        derived = self._sequences(schema)
-        features = self._features(schema)
-        windows = self._windows()
-        cohorts = self._cohorts(schema)
-        uses, features, windows = self._detectors(features, windows)
-        self._check_state(windows)
-        self._raise()
+        wire, schema, cohorts, derived, features, windows, uses = self._specs()
+        exempt = self._exempt()
+        self._problems.raise_all()
         job = Job(
             name=config.about.name,
             seed=config.about.seed,
@@ -88,31 +100,20 @@ class Compiler:
             combination=config.about.combination,
             emit_scores=bool(config.sinks.scores),
             labels=config.labels if any(s.reads == "labels" for s in config.sources.values()) else None,
-            exempt=self._exempt(),
+            exempt=exempt,
             left_out=tuple(self._left_out.items()),
         )
-        self._check_plan(job)
-        self._raise()
+        self._check_detectors(job)
+        self._problems.raise_all()
         for name, why in job.left_out:
             _log.error("detector %s is left out, the others do their work: %s", name, why)
         return replace(job, digest=digest(job))
-
-    def _problem(self, key: Key, seen: object, allowed: str, hint: str = "") -> None:
-        self._problems.append(message(self._layers, key, seen, allowed, hint))
-
-    def _unknown(self, key: Key, seen: str, known: Iterable[str], what: str) -> None:
-        names = list(known)
-        self._problem(key, seen, f"{what}: {one_of(names)}", did_you_mean(seen, names))
-
-    def _raise(self) -> None:
-        if self._problems:
-            raise ConfigError("\n".join(dict.fromkeys(self._problems)))
 
     def _wire(self) -> WireSpec:
         event = self._config.event
         for name in event.columns:
             if name in SYSTEM_COLUMNS:
-                self._problem(
+                self._problems.add(
                     ("event", "columns", name),
                     name,
                     f"a name other than {one_of(SYSTEM_COLUMNS)}, which every stream has",
@@ -132,15 +133,17 @@ class Compiler:
 
     def _cohorts(self, schema: Schema) -> CohortSpec:
         cohorts = self._config.about.cohorts
-        if cohorts is None:
+        if cohorts is None or self._problems.is_broken("event", "columns", cohorts.column):
             return CohortSpec()
         enums = [c for c in schema.columns if c.kind is Kind.ENUM]
         column = next((c for c in enums if c.name == cohorts.column), None)
         if column is None:
-            self._unknown(("job", "cohorts", "column"), cohorts.column, [c.name for c in enums], "an enum column")
+            self._problems.unknown(
+                ("job", "cohorts", "column"), cohorts.column, [c.name for c in enums], "an enum column"
+            )
             return CohortSpec()
         if cohorts.values is not None and cohorts.values != column.values:
-            self._problem(
+            self._problems.add(
                 ("job", "cohorts", "values"),
                 list(cohorts.values),
                 f"all words of {column.name!r} in their order ({one_of(column.values)})",
@@ -152,28 +155,44 @@ class Compiler:
         for name, s in self._config.sequences.items():
             key = ("sequences", name)
             if name in schema:
-                self._problem(key, name, "a name that no event column has")
-            self._check_where(schema, s.where, (*key, "where"))
-            self._check_where(schema, s.sign_up, (*key, "sign_up"))
-            if s.column and s.column not in schema:
-                self._unknown((*key, "column"), s.column, [c.name for c in schema.columns], "an event column")
+                self._problems.add(key, name, "a name that no event column has")
+            fits = self._check_where(schema, s.where, (*key, "where"))
+            fits &= self._check_where(schema, s.sign_up, (*key, "sign_up"))
+            if not (self._knows(schema, s.column, (*key, "column")) and fits):
+                self._problems.breaks(*key)
                 continue
             declared.append(SequenceDecl(name, s.kind, s.column, s.where, s.cap, s.remember, s.sign_up))
-            self._guard(key, partial(sequences.needs, schema, declared[-1]))
+            if self._problems.guard(key, partial(sequences.needs, schema, declared[-1])) is None:
+                self._problems.breaks(*key)
+                declared.pop()
         return tuple(declared)
+
+    def _knows(self, schema: Schema, column: str, key: Key) -> bool:
+        """Whether there is this event column, if any is asked for."""
+        if not column or column in schema:
+            return True
+        if not self._problems.is_broken("event", "columns", column):
+            self._problems.unknown(key, column, [c.name for c in schema.columns], "an event column")
+        return False
 
     def _features(self, schema: Schema) -> tuple[FeatureDecl, ...]:
         declared: list[FeatureDecl] = []
         for name, f in self._config.features.items():
             key = ("features", name)
-            self._check_where(schema, f.where, (*key, "where"))
-            self._check_where(schema, f.of, (*key, "of"))
-            if f.column and f.column not in schema:
-                self._unknown((*key, "column"), f.column, [c.name for c in schema.columns], "an event column")
+            fits = self._check_where(schema, f.where, (*key, "where"))
+            fits &= self._check_where(schema, f.of, (*key, "of"))
+            fits &= self._knows(schema, f.column, (*key, "column"))
             if f.sequence and f.sequence not in self._config.sequences:
-                self._unknown((*key, "sequence"), f.sequence, self._config.sequences, "a sequence")
+                fits = False
+                if not self._problems.is_broken("sequences", f.sequence):
+                    self._problems.unknown((*key, "sequence"), f.sequence, self._config.sequences, "a sequence")
+            if self._problems.is_broken("sequences", f.sequence):
+                fits = False
             if f.low is not None and f.high is not None and f.low >= f.high:
-                self._problem((*key, "low"), f.low, f"a number below high ({f.high:g})")
+                self._problems.add((*key, "low"), f.low, f"a number below high ({f.high:g})")
+            if not fits:
+                self._problems.breaks(*key)
+                continue
             declared.append(
                 FeatureDecl(
                     name,
@@ -194,18 +213,35 @@ class Compiler:
             )
         return tuple(declared)
 
+    def _check_features(
+        self,
+        schema: Schema,
+        derived: tuple[SequenceDecl, ...],
+        features: tuple[FeatureDecl, ...],
+        windows: tuple[WindowFeatures, ...],
+    ) -> None:
+        """Whether each feature of a window can read what it is given."""
+        for f in features:
+            mine = tuple((w.window, (f.name,)) for w in windows if f.name in w.features)
+            if mine:
+                self._problems.guard(("features", f.name), partial(FeaturePlan, schema, derived, (f,), mine))
+
     def _windows(self) -> tuple[WindowFeatures, ...]:
-        if not self._config.windows:
-            self._problem(("windows",), "nothing", "at least one window")
+        if not self._config.windows and not self._problems.are_broken("windows"):
+            self._problems.add(("windows",), "nothing", "at least one window")
         declared: list[WindowFeatures] = []
         for name, w in self._config.windows.items():
             key = ("windows", name)
             chosen = tuple(self._config.features) if w.features is None else w.features
             self._check_names((*key, "features"), chosen, self._config.features, "features")
-            if not chosen:
-                self._problem((*key, "features"), [], "at least one feature")
-            spec = self._guard(key, partial(WindowSpec, name, w.kind, w.size, w.slide, w.gap, w.max if w.gap else 0))
-            if spec is not None:
+            if not chosen and not self._problems.are_broken("features"):
+                self._problems.add((*key, "features"), [], "at least one feature")
+            spec = self._problems.guard(
+                key, partial(WindowSpec, name, w.kind, w.size, w.slide, w.gap, w.max if w.gap else 0)
+            )
+            if spec is None:
+                self._problems.breaks(*key)
+            else:
                 declared.append(WindowFeatures(spec, chosen))
         return tuple(declared)
 
@@ -224,116 +260,98 @@ class Compiler:
                 self._left_out[name] = str(error)
                 continue
             except ConfigError:
-                self._unknown(
+                self._problems.unknown(
                     (*key, "type"), d.type, sorted(detector_types()), "a detector type, or the path of a file"
                 )
                 continue
-            brought = self._guard(key, partial(needs.add, kind, d.features is None, d.windows is None))
+            brought = self._problems.guard(key, partial(needs.add, kind, d.features is None, d.windows is None))
             own_features, own_windows = brought or ((), ())
             chosen = own_windows or (tuple(has) if d.windows is None else d.windows)
             if not own_windows:
                 self._check_names((*key, "windows"), chosen, self._config.windows, "windows")
-            if not chosen:
-                self._problem((*key, "windows"), [], "at least one window")
+            if not chosen and not self._problems.are_broken("windows"):
+                self._problems.add((*key, "windows"), [], "at least one window")
             needs.use(chosen, own_features)
             wanted = d.features or ()
             self._check_names((*key, "features"), wanted, self._config.features, "features")
             for window in chosen:
-                if wanted and window in has and not set(wanted) & set(has[window]):
+                if wanted and window in has and not self._can_do(wanted, has[window]):
                     allowed = f"features of the window {window!r}: {one_of(has[window])}"
-                    self._problem((*key, "features"), list(wanted), allowed)
-            params = self._params(key, kind, d.params)
-            spec = self._guard((*key, "params"), partial(spec_from, d.type, params, ".".join(key)))
+                    self._problems.add((*key, "features"), list(wanted), allowed)
+            spec = self._problems.guard((*key, "params"), partial(spec_of, kind, d.params))
             if spec is not None:
                 limits = (d.budget / SECOND_US, d.cost_us, d.memory_bytes)
                 uses.append(DetectorUse(name, spec, chosen, own_features or wanted, d.weight, *limits))
         return tuple(map(needs.settled, uses)), needs.features(), needs.windows()
 
-    def _params(self, key: Key, spec: type[DetectorSpec], params: Mapping[str, Any]) -> dict[str, Any]:
-        """A parameter `x_us` is written as the duration `x`."""
-        names = {f.name for f in fields(spec) if f.init}  # type: ignore[arg-type]
-        found: dict[str, Any] = {}
-        for name, value in params.items():
-            if name not in names and f"{name}_us" in names:
-                try:
-                    found[f"{name}_us"] = parse_duration_us(value)
-                except ValueError as error:
-                    self._problem((*key, "params", name), value, str(error))
-            else:
-                found[name] = value
-        return found
+    def _can_do(self, wanted: tuple[str, ...], there: tuple[str, ...]) -> bool:
+        """Whether a window has any of the features that a detector wants, as far as these are known."""
+        return bool(set(wanted) & set(there)) or any(self._problems.is_broken("features", name) for name in wanted)
 
     def _check_state(self, windows: tuple[WindowFeatures, ...]) -> None:
         ttl_us = self._config.state.ttl
         longest = max((w.window for w in windows), key=lambda w: w.span_us, default=None)
-        if longest is not None and ttl_us < longest.span_us:
+        if longest is not None and ttl_us < longest.span_us and not self._problems.is_broken("state", "ttl"):
             reach = format_duration(longest.span_us)
-            self._problem(
+            self._problems.add(
                 ("state", "ttl"), format_duration(ttl_us), f"at least {reach}, the reach of the window {longest.name!r}"
             )
         held_us = self._config.time.out_of_orderness + self._config.time.allowed_lateness
         if 0 < self._config.time.dedup_horizon < held_us:
             seen = format_duration(self._config.time.dedup_horizon)
-            self._problem(
+            self._problems.add(
                 ("time", "dedup_horizon"),
                 seen,
                 f"at least out_of_orderness + allowed_lateness ({format_duration(held_us)})",
             )
 
-    def _check_where(self, schema: Schema, where: Where, key: Key) -> None:
-        for condition in where:
-            here = (*key, condition.column)
-            if condition.column not in schema:
-                self._unknown(here, condition.column, [c.name for c in schema.columns], "an event column")
+    def _check_where(self, schema: Schema, where: Where, key: Key) -> bool:
+        """Whether all conditions fit their columns."""
+        fits = True
+        for u in unfit(schema, where):
+            fits = False
+            if self._problems.is_broken("event", "columns", u.column):
                 continue
-            column = schema.column(condition.column)
-            words = (*condition.words, *condition.excluded)
-            if words and column.kind is not Kind.ENUM:
-                self._problem(here, list(words), f"words on enum columns; {column.name!r} is of kind {column.kind}")
-            elif (condition.low, condition.high) != (None, None) and column.kind in (Kind.ID, Kind.ENUM):
-                self._problem(
-                    here, "min or max", f"min, max on number and time columns; {column.name!r} is of kind {column.kind}"
-                )
+            here = (*key, u.column)
+            if u.known:
+                self._problems.unknown(here, u.seen, u.known, u.allowed)
             else:
-                for word in words:
-                    if word not in column.values:
-                        self._unknown(here, word, column.values, f"a word of {column.name!r}")
+                self._problems.add(here, u.seen, u.allowed)
+        return fits
 
     def _check_names(self, key: Key, names: tuple[str, ...], known: Iterable[str], what: str) -> None:
         for name in names:
-            if name not in known:
-                self._unknown(key, name, known, f"names of {what}")
+            if name not in known and not self._problems.is_broken(what, name):
+                self._problems.unknown(key, name, known, f"names of {what}")
         if len(set(names)) < len(names):
-            self._problem(key, list(names), "each name once")
+            self._problems.add(key, list(names), "each name once")
 
     def _exempt(self) -> tuple[Exemption, ...]:
         file = self._config.exempt.file
-        return () if file is None else self._guard(("exempt", "file"), partial(read_list, file)) or ()
+        return () if file is None else self._problems.guard(("exempt", "file"), partial(read_list, file)) or ()
 
-    def _check_plan(self, job: Job) -> None:
-        """What only the compiled plan knows: whether features can read what they are given, detectors what they get."""
-        plan = self._guard((), lambda: job.plan)
+    def _check_detectors(self, job: Job) -> None:
+        """Whether detectors can do with what they get, which only the compiled plan knows."""
+        plan = self._problems.guard((), lambda: job.plan)
         if plan is None:
             return
         for use in job.detectors:
             for window in plan.windows:
                 if window.spec.name in use.windows:
                     infos = tuple(f for f in window.features if not use.features or f.name in use.features)
-                    self._guard(("detectors", use.name), partial(use.spec.build, infos))
+                    self._problems.guard(("detectors", use.name), partial(use.spec.build, infos))
 
-    def _guard(self, key: Key, build: Callable[[], Built]) -> Built | None:
-        """What it builds, or None with its ConfigError noted under the key."""
-        try:
-            return build()
-        except ConfigError as error:
-            owner = _OWNER.search(str(error))
-            if owner and not key:
-                key = (f"{owner[1]}s", owner[2])
-            text = str(placed(error, self._layers))
-            if text == str(error):
-                text = ": ".join(part for part in (self._layers.place(key), ".".join(key), text) if part)
-            self._problems.append(text)
-            return None
+
+class _Specs(NamedTuple):
+    """What of a job follows from more than one table."""
+
+    wire: WireSpec
+    schema: Schema
+    cohorts: CohortSpec
+    sequences: tuple[SequenceDecl, ...]
+    features: tuple[FeatureDecl, ...]
+    windows: tuple[WindowFeatures, ...]
+    uses: tuple[DetectorUse, ...]
 
 
 def _field(name: str, column: "ColumnConfig") -> FieldSpec:

@@ -1,16 +1,19 @@
 """The named things of a job: sequences, features, windows and detectors, as tables."""
 
-from typing import Any, Final, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 from detectors.base import Direction
 from detectors.features.declare import FeatureKind, SequenceKind
 from flows.config.durations import Duration
-from flows.config.section import Declaration, one_of, problem
+from flows.config.section import Declaration, problem
 from flows.config.where import WhereTable
 from state.types import DAY_US, MINUTE_US, MS_US, SECOND_US
 from state.windows import WindowKind
+from state.words import one_of
 
 Keys = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """Keys that a kind needs, keys that it may have, keys of which it needs exactly one."""
@@ -57,19 +60,25 @@ WINDOW_KEYS: Final[dict[WindowKind, Keys]] = {
 }
 
 
-def _check(declared: Declaration, keys: Keys, always: tuple[str, ...], what: str) -> None:
-    """Raises an entry of pydantic's report for a key that this kind does not have, or lacks."""
-    needed, optional, one = keys
-    given = declared.model_fields_set
+def _wrong_keys(
+    table: Mapping[str, Any], kinds: Mapping[Any, Keys], always: tuple[str, ...]
+) -> Iterator[PydanticCustomError]:
+    """Entries of pydantic's report for keys that a kind does not have, or lacks."""
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in kinds:
+        return
+    needed, optional, one = kinds[kind]
+    what = f"kind {kind}"
     allowed = ("kind", *needed, *one, *optional, *always)
-    for key in sorted(given - set(allowed)):
-        raise problem(f"the key {key!r}", f"for {what}: {one_of(allowed)}", key)
+    elsewhere = {key for keys in kinds.values() for group in keys for key in group}
+    for key in sorted(table.keys() & elsewhere - set(allowed)):
+        yield problem(f"the key {key!r}", f"for {what}: {one_of(allowed)}", key)
     for key in needed:
-        if key not in given:
-            raise problem("nothing", f"a value; {what} needs this key", key)
-    if one and len(given & set(one)) != 1:
-        seen = f"the keys {one_of(sorted(given & set(one)))}"
-        raise problem(seen, f"exactly one of {' and '.join(one)} for {what}", one[0])
+        if key not in table:
+            yield problem("nothing", f"a value; {what} needs this key", key)
+    if one and len(table.keys() & set(one)) != 1:
+        seen = f"the keys {one_of(sorted(table.keys() & set(one)))}"
+        yield problem(seen, f"exactly one of {' and '.join(one)} for {what}", one[0])
 
 
 class SequenceConfig(Declaration):
@@ -84,12 +93,11 @@ class SequenceConfig(Declaration):
         (), description="age: a row that marks the account's creation, where `column` has no value"
     )
 
-    @model_validator(mode="after")
-    def _keys(self) -> Self:
-        _check(self, SEQUENCE_KEYS[self.kind], (), f"kind {self.kind}")
-        if self.kind is SequenceKind.AGE and not (self.column or self.sign_up):
-            raise problem("nothing", "an age needs a column, a sign_up condition or both", "column")
-        return self
+    @classmethod
+    def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
+        yield from _wrong_keys(table, SEQUENCE_KEYS, ())
+        if table.get("kind") == SequenceKind.AGE and not (table.get("column") or table.get("sign_up")):
+            yield problem("nothing", "an age needs a column, a sign_up condition or both", "column")
 
 
 class FeatureConfig(Declaration):
@@ -111,10 +119,9 @@ class FeatureConfig(Declaration):
     low: float | None = Field(None, description="physical lower limit, if there is one")
     high: float | None = Field(None, description="physical upper limit, if there is one")
 
-    @model_validator(mode="after")
-    def _keys(self) -> Self:
-        _check(self, FEATURE_KEYS[self.kind], ("min_rows", "direction", "log", "low", "high"), f"kind {self.kind}")
-        return self
+    @classmethod
+    def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
+        return _wrong_keys(table, FEATURE_KEYS, ("min_rows", "direction", "log", "low", "high"))
 
 
 class WindowConfig(Declaration):
@@ -129,10 +136,9 @@ class WindowConfig(Declaration):
     max: Duration = Field(DAY_US, description="session: the longest one")
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all")
 
-    @model_validator(mode="after")
-    def _keys(self) -> Self:
-        _check(self, WINDOW_KEYS[self.kind], (), f"kind {self.kind}")
-        return self
+    @classmethod
+    def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
+        return _wrong_keys(table, WINDOW_KEYS, ())
 
 
 class DetectorConfig(Declaration):

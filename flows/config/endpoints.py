@@ -1,14 +1,17 @@
 """Where events come from and where records go: tables, and the specs they stand for."""
 
+from collections.abc import Iterator
 from glob import has_magic
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from flows.config.durations import Duration, Moment
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
-from flows.config.section import Section, SourceSection, did_you_mean, one_of, problem
+from flows.config.section import Section, SourceSection, problem
 from state.types import DAY_US, HOUR_US, SECOND_US
+from state.words import did_you_mean, one_of
 
 if TYPE_CHECKING:
     from flows.sinks.specs import SinkSpec
@@ -32,11 +35,9 @@ class FilesConfig(SourceSection):
         " yet",
     )
 
-    @model_validator(mode="after")
-    def _one_to_follow(self) -> Self:
+    def mistakes(self) -> Iterator[PydanticCustomError]:
         if self.follow and (len(self.paths) > 1 or self.paths[0].endswith(".gz") or has_magic(self.paths[0])):
-            raise problem(list(self.paths), "one file that is not packed, with follow", "paths")
-        return self
+            yield problem(list(self.paths), "one file that is not packed, with follow", "paths")
 
     @property
     def is_live(self) -> bool:

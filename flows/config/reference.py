@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from detectors.registry import detector_types, parameters
+from detectors.registry import detector_types
+from detectors.settings import keys_of, parameters
 from flows.config.declarations import (
     FEATURE_KEYS,
     SEQUENCE_KEYS,
@@ -24,7 +25,6 @@ from flows.config.declarations import (
     SequenceConfig,
     WindowConfig,
 )
-from flows.config.durations import format_duration, format_moment
 from flows.config.endpoints import (
     ConsoleConfig,
     FilesConfig,
@@ -46,8 +46,9 @@ from flows.config.models import (
     StateConfig,
     TimeConfig,
 )
-from flows.config.section import Section, SpecTable, describe, keys_of, table_of
+from flows.config.section import Section, SpecTable, describe
 from flows.config.toml import value_text
+from state.durations import format_duration, format_moment
 
 _HEAD: Final = """\
 # Configuration
@@ -205,7 +206,7 @@ def _spec_params(spec: type[Any], table: SpecTable | None = None) -> Iterator[Pa
     default = (
         spec() if all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(spec)) else None
     )
-    shown = {} if default is None else table_of(default, table.keys if table else {})
+    shown = {} if default is None else (table or SpecTable()).table_of(default)
     for key, name in keys_of(spec).items():
         text = value_text(_plain(shown[key])) if key in shown else "" if default is not None else "needed"
         said = re.sub(r"(\w+)_us\b", r"`\1`", about[name].rstrip(".; "))

@@ -129,6 +129,79 @@ def test_all_mistakes_at_once() -> None:
     assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == ["x.toml:2", "x.toml:4", "x.toml:6"]
 
 
+def test_mistakes_of_all_kinds_at_once() -> None:
+    """Keys, values, what a kind needs, a specification's own rules, names that there are not, a feature that cannot
+    read its column: one round tells all, and nothing that only follows from another mistake.
+    """
+    toml = """[jobb]
+seed = 1
+[job]
+sed = 2
+seed = "x"
+[event.columns.words]
+kind = "enum"
+values = []
+scale = 2
+[features.a]
+kind = "count"
+where = { words = "w", typ = "play" }
+[features.b]
+kind = "mean"
+column = "track"
+[features.c]
+kind = "sum"
+min_rows = "x"
+[windows.w]
+kind = "sliding"
+size = "1 hour"
+features = ["a", "b", "plais"]
+[windows.v]
+kind = "tumbling"
+size = "1h"
+features = ["b"]
+[detectors.d]
+type = "ecod"
+windows = ["w", "x"]
+params = { remember = "x", redy = 1 }
+[calibration]
+ready = 1
+tail_share = 7
+[alerts]
+line = 2.0
+capacity = 0
+budget = 3
+[drift.monitors]
+featur = {}
+"""
+    with pytest.raises(ConfigError) as caught:
+        loads(toml, "x.toml")
+    assert sorted(line.split(": seen")[0] for line in str(caught.value).splitlines()) == sorted(
+        [
+            "x.toml:1: jobb",
+            "x.toml:4: job.sed",
+            "x.toml:5: job.seed",
+            "x.toml:9: event.columns.words.scale",
+            "x.toml:8: event.columns.words.values",
+            "x.toml:16: features.c.column",
+            "x.toml:18: features.c.min_rows",
+            "x.toml:19: windows.w.slide",
+            "x.toml:21: windows.w.size",
+            "x.toml:22: windows.w.features",
+            "x.toml:32: calibration.ready",
+            "x.toml:33: calibration.tail_share",
+            "x.toml:39: drift.monitors.featur",
+            "x.toml:35: alerts.line",
+            "x.toml:36: alerts.capacity",
+            "x.toml:37: alerts.budget",
+            "x.toml:12: features.a.where.typ",
+            "x.toml:13: features.b: feature 'b': kind mean needs a number or time column; 'track' is of kind id",
+            "x.toml:29: detectors.d.windows",
+            "x.toml:30: detectors.d.params.remember",
+            "x.toml:30: detectors.d.params.redy",
+        ]
+    )
+
+
 def test_environment_and_settings_are_named_in_errors() -> None:
     """An error in a variable or a setting names it instead of a file."""
     with pytest.raises(ConfigError, match=r"^environment variable DRIFTNET_JOB__SEED: job.seed: seen 'x'"):
