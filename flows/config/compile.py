@@ -51,7 +51,7 @@ class Compiler:
 
     def problems(self) -> list[str]:
         """All that is wrong, a line each, as far as it shows without a whole job."""
-        self._specs()
+        self._check_features(self._specs())
         self._exempt()
         return self._problems.lines
 
@@ -62,7 +62,6 @@ class Compiler:
         derived = self._sequences(schema)
         features = self._features(schema)
         windows = self._windows()
-        self._check_features(schema, derived, features, windows)
         uses, features, windows = self._detectors(features, windows)
         self._check_state(windows)
         return _Specs(wire, schema, cohorts, derived, features, windows, uses)
@@ -70,9 +69,12 @@ class Compiler:
     def job(self) -> Job:
         """The compiled job.  Raises ConfigError."""
         config = self._config
-        wire, schema, cohorts, derived, features, windows, uses = self._specs()
+        specs = self._specs()
+        wire, schema, cohorts, derived, features, windows, uses = specs
         exempt = self._exempt()
-        self._problems.raise_all()
+        if self._problems.lines:
+            self._check_features(specs)
+            self._problems.raise_all()
         job = Job(
             name=config.about.name,
             seed=config.about.seed,
@@ -103,7 +105,13 @@ class Compiler:
             exempt=exempt,
             left_out=tuple(self._left_out.items()),
         )
-        self._check_detectors(job)
+        plan = self._problems.guard((), lambda: job.plan)
+        if plan is None:  # of features that do not fit, each says so itself
+            whole = self._problems.lines.pop()
+            self._check_features(specs)
+            self._problems.lines += [whole] * (not self._problems.lines)
+        else:
+            self._check_detectors(job, plan)
         self._problems.raise_all()
         for name, why in job.left_out:
             _log.error("detector %s is left out, the others do their work: %s", name, why)
@@ -213,18 +221,13 @@ class Compiler:
             )
         return tuple(declared)
 
-    def _check_features(
-        self,
-        schema: Schema,
-        derived: tuple[SequenceDecl, ...],
-        features: tuple[FeatureDecl, ...],
-        windows: tuple[WindowFeatures, ...],
-    ) -> None:
+    def _check_features(self, specs: "_Specs") -> None:
         """Whether each feature of a window can read what it is given."""
-        for f in features:
-            mine = tuple((w.window, (f.name,)) for w in windows if f.name in w.features)
+        for f in specs.features:
+            mine = tuple((w.window, (f.name,)) for w in specs.windows if f.name in w.features)
             if mine:
-                self._problems.guard(("features", f.name), partial(FeaturePlan, schema, derived, (f,), mine))
+                plan = partial(FeaturePlan, specs.schema, specs.sequences, (f,), mine)
+                self._problems.guard(("features", f.name), plan)
 
     def _windows(self) -> tuple[WindowFeatures, ...]:
         if not self._config.windows and not self._problems.are_broken("windows"):
@@ -330,11 +333,8 @@ class Compiler:
         file = self._config.exempt.file
         return () if file is None else self._problems.guard(("exempt", "file"), partial(read_list, file)) or ()
 
-    def _check_detectors(self, job: Job) -> None:
+    def _check_detectors(self, job: Job, plan: FeaturePlan) -> None:
         """Whether detectors can do with what they get, which only the compiled plan knows."""
-        plan = self._problems.guard((), lambda: job.plan)
-        if plan is None:
-            return
         for use in job.detectors:
             for window in plan.windows:
                 if window.spec.name in use.windows:
