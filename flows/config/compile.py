@@ -22,7 +22,8 @@ from flows.config.layers import Key
 from flows.config.needs import Needs
 from flows.config.problems import Problems
 from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
-from flows.wire.spec import FieldSpec, WireSpec
+from flows.wire.path_text import asked, clash, format_path
+from flows.wire.spec import ISO8601, FieldSpec, Path, WireSpec
 from state.durations import format_duration
 from state.errors import ConfigError, PluginError
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
@@ -31,7 +32,7 @@ from state.windows import WindowSpec
 from state.words import one_of
 
 if TYPE_CHECKING:
-    from flows.config.models import ColumnConfig, Config
+    from flows.config.models import ColumnConfig, Config, EventConfig
 
 _log: Final = logging.getLogger("driftnet")
 _BESIDE: Final = ("digest", "emit_scores", "exempt", "left_out")
@@ -126,6 +127,7 @@ class Compiler:
                     name,
                     f"a name other than {one_of(SYSTEM_COLUMNS)}, which every stream has",
                 )
+        self._check_paths(event)
         return WireSpec(
             fields=tuple(_field(name, column) for name, column in event.columns.items()),
             event_id=event.id,
@@ -138,6 +140,25 @@ class Compiler:
             subject_chars_max=event.max_subject_chars,
             time_zone="" if event.time_zone == "UTC" else event.time_zone,
         )
+
+    def _check_paths(self, event: "EventConfig") -> None:
+        """Whether a line can have values at the ends of any two paths."""
+        ends: list[tuple[Key, Path, frozenset[str]]] = [
+            (("event", "time", "path"), event.time.path, _TEXT if event.time.unit == ISO8601 else _NUMBER),
+            (("event", "subject"), event.subject, _ID),
+            *([(("event", "id"), event.id, _ID)] if event.id else []),
+            *((("event", "columns", n), c.path or (n,), _types(c)) for n, c in event.columns.items()),
+        ]
+        for i, (key, path, types) in enumerate(ends):
+            for earlier, other, others in ends[:i]:
+                at = clash(path, other)
+                if at is not None:
+                    mine, its = asked(path, len(at)), asked(other, len(at))
+                    seen = f"a path {format_path(path)}, which takes {format_path(at)} for {mine}"
+                    self._problems.add(key, seen, f"what can be there beside {'.'.join(earlier)}, which says {its}")
+                elif path == other and not types & others:
+                    seen = f"a path {format_path(path)} to {_or(types)}"
+                    self._problems.add(key, seen, f"what can be there beside {'.'.join(earlier)}: {_or(others)}")
 
     def _cohorts(self, schema: Schema) -> CohortSpec:
         cohorts = self._config.about.cohorts
@@ -352,6 +373,29 @@ class _Specs(NamedTuple):
     features: tuple[FeatureDecl, ...]
     windows: tuple[WindowFeatures, ...]
     uses: tuple[DetectorUse, ...]
+
+
+_TEXT: Final = frozenset({"a text"})
+_NUMBER: Final = frozenset({"an integer", "a float"})
+_ID: Final = frozenset({"a text", "an integer"})
+_WORD: Final = frozenset({"a text", "true or false"})
+
+
+def _types(column: "ColumnConfig") -> frozenset[str]:
+    """The JSON values that may be one of this column."""
+    match column.kind:
+        case Kind.ID:
+            return _ID
+        case Kind.ENUM:
+            return _WORD
+        case Kind.TIME if column.unit == ISO8601:
+            return _TEXT
+        case _:
+            return _NUMBER
+
+
+def _or(types: frozenset[str]) -> str:
+    return " or ".join(sorted(types))
 
 
 def _field(name: str, column: "ColumnConfig") -> FieldSpec:

@@ -19,7 +19,8 @@ from flows.config.layers import Layers
 from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
 from flows.job import LabelSpec, LearningSpec
-from flows.wire.spec import TIME_UNITS
+from flows.wire.path_text import format_path, parse_path
+from flows.wire.spec import TIME_UNITS, Path
 from state.durations import format_moment, parse_moment_us
 from state.schema import Kind
 from state.types import DAY_US, HOUR_US, MINUTE_US, SECOND_US
@@ -31,19 +32,14 @@ if TYPE_CHECKING:
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 
 
-def _parse_path(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(value.split(".")) if value else ()
-    if isinstance(value, (list, tuple)) and value and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise problem(value, 'a path such as "user.id", or ["user", "id"] where a key holds a dot')
+def _parse_path(value: object) -> Path:
+    try:
+        return parse_path(value)
+    except ValueError as error:
+        raise problem(value, str(error)) from None
 
 
-def _format_path(path: tuple[str, ...]) -> str | list[str]:
-    return list(path) if any("." in part for part in path) else ".".join(path)
-
-
-JsonPath = Annotated[tuple[str, ...], BeforeValidator(_parse_path), PlainSerializer(_format_path)]
+JsonPath = Annotated[Path, BeforeValidator(_parse_path), PlainSerializer(format_path)]
 
 
 def _parse_limit(value: object) -> float:
@@ -166,7 +162,7 @@ class EventConfig(Section):
     def reads_metadata(self) -> bool:
         """Whether any path begins at what the source knows of a line beside its text, such as "@timestamp"."""
         paths = [self.id, self.time.path, self.subject, *(column.path for column in self.columns.values())]
-        return any(path and path[0].startswith("@") for path in paths)
+        return any(path and str(path[0]).startswith("@") for path in paths)
 
     def mistakes(self) -> Iterator[PydanticCustomError]:
         if not self.subject:

@@ -20,7 +20,7 @@ _OF_CLIENTS: Final = frozenset({"client", "registry"})
 
 def message(layers: Layers, key: Key, seen: object, allowed: str, hint: str = "") -> str:
     """One line: `fraud.toml:12: windows.w1h.slide: seen '7m', allowed: ...; did you mean ...?`"""
-    words = isinstance(seen, str) and seen.startswith(("the key", "the property", "nothing", "a text with"))
+    words = isinstance(seen, str) and seen.startswith(("the key", "the property", "nothing", "a text with", "a path "))
     name = "" if not key or _OF_CLIENTS.intersection(key) else key[-1]  # what is said of clients are words of ours
     text = str(seen) if words else hidden(repr(shown(seen, name)))
     if len(text) > _SEEN_MAX:

@@ -48,6 +48,7 @@ from flows.config.models import (
 )
 from flows.config.section import Section, SpecTable, describe
 from flows.config.toml import value_text
+from flows.wire.path_text import format_path
 from state.durations import format_duration, format_moment
 
 _HEAD: Final = """\
@@ -65,6 +66,9 @@ differs; `driftnet config show --defaults` prints the shipped configuration, a m
   the shipped ones.
 - **Other streams.** `extends = "none"` under `[job]` starts from nothing instead of the shipped configuration.
 - **Durations** are texts such as "250ms", "30s", "5m", "1h30m", "30d", or numbers of seconds. **Moments** are ISO 8601.
+- **Paths** into a line are keys by dots and indices in brackets: `user.id`, `items[0].price`. A key that holds a dot, a
+  bracket or a quote stands in quotes: `'"odd.key".id'`; a list will do too: `["odd.key", "id"]`. Two paths that take one
+  value for different things, `user` and `user.id`, are refused: no line has both.
 - **`where`** tables hold conditions that must all be met: `type = "play"`, `type = ["play", "skip"]`,
   `type = { not = "skip" }`, `ms_played = { min = 30000, max = 45000 }` (min included, max not),
   `device = { present = true }`.
@@ -197,7 +201,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if schema == "moment":
         return f'"{format_moment(value)}"'
     if name in ("subject", "id"):
-        value = ".".join(value)
+        value = format_path(value)
     return value_text(value)
 
 

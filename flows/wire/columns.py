@@ -12,7 +12,8 @@ import numpy as np
 from msgspec import Meta
 
 from flows.wire.hashing import IdPiece, hash_pieces, id_piece
-from flows.wire.paths import Cells, NotAnObject
+from flows.wire.path_text import format_path
+from flows.wire.paths import Cells, NotThere
 from flows.wire.reject import Reason, Why, describe
 from flows.wire.spec import ISO8601, FieldSpec, Path, WireSpec
 from flows.wire.times import iso_reader, numeric_us, unit_ratio
@@ -44,7 +45,7 @@ class Converter(ABC):
     def __init__(self, path: Path, required: bool) -> None:
         self.path = path
         self.required = required
-        self._where = ".".join(path)
+        self._where = format_path(path)
 
     @abstractmethod
     def piece(self, values: Cells) -> Any:
@@ -57,7 +58,7 @@ class Converter(ABC):
     def why(self, value: Any) -> Why | None:
         """The reason why this value does not fit, None if it does."""
         match value:
-            case NotAnObject():
+            case NotThere():
                 return Reason.WRONG_TYPE, value.found
             case None:
                 return (Reason.MISSING_FIELD, f"{self._where}: absent or null") if self.required else None

@@ -9,8 +9,8 @@ ISO8601: Final = "iso8601"
 """The time unit of texts such as "2024-05-01T12:00:00.250+02:00"."""
 TIME_UNITS: Final = ("s", "ms", "us", "ns", ISO8601)
 
-Path = tuple[str, ...]
-"""Keys to walk from the line's object inwards; ("user", "id") reads {"user": {"id": ...}}."""
+Path = tuple[str | int, ...]
+"""Keys and indices to walk from the line's object inwards; ("users", 0, "id") reads {"users": [{"id": ...}]}."""
 
 
 @dataclass(frozen=True, slots=True)

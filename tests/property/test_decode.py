@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,7 @@ from xxhash import xxh3_64_intdigest
 
 import flows.wire.decode
 from flows.wire.decode import Decoder
+from flows.wire.path_text import parse_path
 from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
 from state.schema import Column, Kind
@@ -22,7 +24,7 @@ NUMBER_MAX = 2**53 - 1
 
 
 def field(name: str, kind: Kind, path: str = "", words: tuple[str, ...] = (), **options: Any) -> FieldSpec:
-    return FieldSpec(Column(name, kind, values=words), tuple((path or name).split(".")), **options)
+    return FieldSpec(Column(name, kind, values=words), parse_path(path or name), **options)
 
 
 SPEC = WireSpec(
@@ -38,6 +40,9 @@ SPEC = WireSpec(
         field("created", Kind.TIME, unit="ms"),
         field("born", Kind.TIME, unit="iso8601", low=0.0),
         field("made", Kind.TIME, unit="ns"),
+        field("first", Kind.ID, "items[0].id"),
+        field("third", Kind.NUMBER, "items[2].price"),
+        field("corner", Kind.NUMBER, "grid[1][0]", required=True),
     ),
     event_id=("id",),
     event_time=("at",),
@@ -82,10 +87,15 @@ def parse(line: bytes) -> tuple[dict[str, Any], bool]:
     return value, bool(beyond)
 
 
-def walk(value: Any, path: tuple[str, ...]) -> Any:
+def walk(value: Any, path: tuple[str | int, ...]) -> Any:
     for key in path:
         if value is None:
             return None
+        if isinstance(key, int):
+            if not isinstance(value, list):
+                raise BadLineError(Reason.WRONG_TYPE)
+            value = value[key] if key < len(value) else None
+            continue
         if not isinstance(value, dict):
             raise BadLineError(Reason.WRONG_TYPE)
         value = value.get(key)
@@ -234,6 +244,7 @@ GOOD = st.fixed_dictionaries(
         "type": st.sampled_from(["play", "skip"]),
         "country": st.sampled_from(["SE", "DE"]),
         "amount": st.integers(-1000, 1000) | st.floats(-1e3, 1e3),
+        "grid": st.tuples(JSON, st.tuples(st.integers(0, 9)) | st.tuples(st.floats(0, 1), JSON)),
     },
     optional={
         "plan": st.sampled_from(["free", "premium", "gold", None]),
@@ -245,6 +256,10 @@ GOOD = st.fixed_dictionaries(
         "created": st.integers(0, 1_600_000_000_000) | st.floats(0, 1.6e12),
         "born": st.integers(0, 10**9).map(lambda s: datetime.fromtimestamp(s, UTC).isoformat()),
         "made": st.integers(0, 2**62) | st.floats(0, 4e18),
+        "items": st.lists(
+            st.fixed_dictionaries({}, optional={"id": st.text(max_size=3), "price": st.floats(0, 99)}) | st.none(),
+            max_size=4,
+        ),
     },
 )
 PATHS = [f.path for f in SPEC.fields] + [
@@ -254,6 +269,10 @@ PATHS = [f.path for f in SPEC.fields] + [
     ("track",),
     ("user",),
     ("extra",),
+    ("items",),
+    ("items", 0),
+    ("grid",),
+    ("grid", 1),
 ]
 DROPPED = object()
 
@@ -266,15 +285,24 @@ def dump(value: Any) -> bytes:
 def changed(draw: st.DrawFn) -> bytes:
     """A good line with one value replaced or dropped."""
     document = draw(GOOD)
-    place = document
-    *parents, key = draw(st.sampled_from(PATHS))
-    for parent in parents:
-        place = place.setdefault(parent, {})
+    path = draw(st.sampled_from(PATHS))
     value = draw(SCALARS | SCALARS | JSON | st.just(DROPPED))
-    place[key] = value
-    if value is DROPPED:
-        del place[key]
-    return dump(document)
+    return dump(put(document, path, value))
+
+
+def put(document: Any, path: Sequence[str | int], value: Any) -> Any:
+    """The document with a value at the end of a path, through objects and arrays that are made where there are none."""
+    if not path:
+        return value
+    key, *rest = path
+    if isinstance(key, int):
+        items = list(document) if isinstance(document, list | tuple) else []
+        items += [None] * (key + 1 - len(items))
+        items[key] = put(items[key], rest, value)
+        return items[:key] if items[key] is DROPPED else items
+    members = dict(document) if isinstance(document, dict) else {}
+    members[key] = put(members.get(key), rest, value)
+    return {name: member for name, member in members.items() if member is not DROPPED}
 
 
 @st.composite
@@ -317,16 +345,14 @@ def check(lines: list[bytes], chunk: int) -> None:
 @pytest.mark.parametrize("chunk", [1, 7, 512])
 def test_every_awkward_value_at_every_path_agrees_with_the_twin(chunk: int) -> None:
     """Values, reasons and positions are the twin's for each awkward value in each place, good lines in between."""
-    good = {"id": "e", "at": 1_500_000_000_000, "user": {"id": "u"}, "type": "play", "country": "SE", "amount": 1}
+    good = {
+        "id": "e", "at": 1_500_000_000_000, "user": {"id": "u"}, "type": "play", "country": "SE", "amount": 1,
+        "grid": [[], [3, {}]],
+    }  # fmt: skip
     lines = []
-    for *parents, key in PATHS:
+    for path in PATHS:
         for value in AWKWARD:
-            document = json.loads(json.dumps(good))
-            place = document
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[key] = value
-            lines += [dump(document), dump(good)]
+            lines += [dump(put(good, path, value)), dump(good)]
     check(lines, chunk)
 
 

@@ -111,6 +111,26 @@ def test_cohorts_are_the_words_of_a_column() -> None:
         ('[detectors.x]\ntype = "ecod"\nfeatures = ["spend"]\n', ["detectors.x.features: seen 'spend'", "'spent'?"]),
         ('[detectors.x]\ntype = "ecod"\nparams = { redy = 3 }\n', ["x.toml:3: detectors.x.params.redy", "ready"]),
         ('[detectors.x]\ntype = "ecod"\nparams = { ready = 0 }\n', ["x.toml:3: detectors.x", "ready"]),
+        (
+            '[event.columns.x]\nkind = "id"\npath = "a..b"\n',
+            ["x.toml:3: event.columns.x.path: seen 'a..b'", "a path such"],
+        ),
+        (
+            '[event.columns.x]\nkind = "id"\npath = [0, "b"]\n',
+            ["event.columns.x.path: seen [0, 'b']", "begins with a key"],
+        ),
+        (
+            '[event.columns.x]\nkind = "id"\npath = "card"\n',
+            [
+                "x.toml:1: event.columns.x: seen a path card, which takes card for a plain value",
+                "event.subject",
+                "an object",
+            ],
+        ),
+        (
+            '[event.columns.x]\nkind = "id"\npath = "at"\n[event.columns.y]\nkind = "number"\npath = "at"\n',
+            ["event.columns.y: seen a path at to a float or an integer, allowed", "beside event.time.path: a text"],
+        ),
         ('[time]\ndedup_horizon = "1s"\n', ["x.toml:2: time.dedup_horizon: seen '1s', allowed: at least"]),
         (
             '[job]\ncohorts = { column = "terminal" }\n',
