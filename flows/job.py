@@ -1,6 +1,6 @@
 """Job: a checked configuration, compiled to the frozen specs that the operators are built from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from detectors.alerting.exempt import Exemption
@@ -13,6 +13,7 @@ from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.kernel import PartKind
 from detectors.features.plan import FeaturePlan
 from flows.wire.spec import WireSpec
+from state.plain import LATER
 from state.schema import Schema
 from state.types import DAY_US
 from state.windows import WindowSpec, pane_us
@@ -137,7 +138,7 @@ class Job:
     learning: LearningSpec = LearningSpec()
     combination: Combination = Combination.HARMONIC
     emit_scores: bool = False
-    labels: LabelSpec | None = None
+    labels: LabelSpec | None = field(default=None, metadata=LATER)
     exempt: tuple[Exemption, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 

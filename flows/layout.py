@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
@@ -16,6 +16,7 @@ from detectors.features.finish import parts
 from detectors.features.kernel import MARK_KINDS, Part, PartKind
 from flows.job import DetectorUse, Job
 from state.errors import SnapshotError
+from state.plain import not_by_default
 from state.schema import Kind
 
 Settings = Mapping[str, str]
@@ -24,7 +25,7 @@ Settings = Mapping[str, str]
 
 def settings_of(thing: Any) -> dict[str, str]:
     """The settings of a dataclass instance, and its type."""
-    return {"type": type(thing).__name__} | {name: repr(value) for name, value in _not_by_default(thing)}
+    return {"type": type(thing).__name__} | {name: repr(value) for name, value in not_by_default(thing)}
 
 
 def layout(job: Job) -> dict[str, Settings]:
@@ -188,18 +189,10 @@ def _columns_of(thing: FeatureDecl | SequenceDecl | Part) -> Iterator[str]:
         yield from (condition.column for condition in where)
 
 
-def _not_by_default(thing: Any) -> Iterator[tuple[str, Any]]:
-    for field in fields(thing):
-        value = getattr(thing, field.name)
-        default = field.default_factory() if field.default_factory is not MISSING else field.default
-        if value != default:
-            yield field.name, value
-
-
 def _plain(value: Any, *without: str) -> Any:
     """As JSON values; of dataclasses what is not as by default, and not left out."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(each) for name, each in _not_by_default(value) if name not in without}
+        return {name: _plain(each) for name, each in not_by_default(value) if name not in without}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if isinstance(value, Enum):

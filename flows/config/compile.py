@@ -5,10 +5,9 @@ import json
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from detectors.alerting.exempt import Exemption
 from detectors.features import sequences
@@ -26,6 +25,7 @@ from flows.wire.path_text import asked, clash, format_path
 from flows.wire.spec import ISO8601, FieldSpec, Path, WireSpec
 from state.durations import format_duration
 from state.errors import ConfigError, PluginError
+from state.plain import plain, told
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
 from state.types import SECOND_US
 from state.windows import WindowSpec
@@ -401,7 +401,7 @@ def _or(types: frozenset[str]) -> str:
 def _field(name: str, column: "ColumnConfig") -> FieldSpec:
     is_time = column.kind is Kind.TIME
     return FieldSpec(
-        column=Column(name, column.kind, "us" if is_time else column.unit, column.values),
+        column=Column(name, column.kind, "us" if is_time else column.unit, column.words),
         path=column.path or (name,),
         required=column.required,
         unit=column.unit if is_time else "",
@@ -409,6 +409,7 @@ def _field(name: str, column: "ColumnConfig") -> FieldSpec:
         low=column.min,
         high=column.max,
         strict=column.strict,
+        words=tuple(sorted(column.map.items())),
     )
 
 
@@ -418,28 +419,7 @@ def digest(job: Job) -> str:
     Where events come from, where records go and how long a live run waits are left out, and so is what people tell:
     labels, commands, the list of who is exempt.
     """
-    known = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in _BESIDE}
-    if job.labels is None:
-        del known["labels"]
-    known["wire"] = _canonical(job.wire)
-    if not job.wire.time_zone:  # as digests were before there were zones
-        del known["wire"]["time_zone"]
+    known = {name: value for name, value in told(job) if name not in _BESIDE}
     known["time"] = replace(job.time, idle_timeout_us=0)
-    text = json.dumps(_canonical(known), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(plain(known), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        kind = getattr(value, "type", None)
-        about = {"type": kind, "version": value.version} if isinstance(kind, str) and hasattr(value, "version") else {}
-        return {f.name: _canonical(getattr(value, f.name)) for f in fields(value) if not f.name.startswith("_")} | about
-    if isinstance(value, dict):
-        return {str(k): _canonical(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_canonical(v) for v in value]
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value

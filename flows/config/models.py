@@ -88,7 +88,7 @@ class EventTimeConfig(Section):
 
 
 _OF_KINDS: Final = {
-    "values": (Kind.ENUM,), "strict": (Kind.ENUM,), "scale": (Kind.NUMBER,),
+    "values": (Kind.ENUM,), "map": (Kind.ENUM,), "strict": (Kind.ENUM,), "scale": (Kind.NUMBER,),
     "min": (Kind.NUMBER, Kind.TIME), "max": (Kind.NUMBER, Kind.TIME),
 }  # fmt: skip
 """Keys of a column -> the kinds that have them."""
@@ -100,12 +100,20 @@ class ColumnConfig(Declaration):
     path: JsonPath = Field((), description="JSON path; absent: the column's name")
     kind: Kind = Field(description="id (text or integer, kept as a hash), number, enum (one of a few words) or time")
     unit: str = Field("", description="time: s, ms, us, ns or iso8601; number: a word for people")
-    values: tuple[str, ...] = Field((), description="enum: the words")
+    values: tuple[str, ...] = Field((), description="enum: the words; absent: those of map")
+    map: dict[str, str] = Field(
+        {}, description='enum: values that stand for a word, such as { NextSong = "play" }; a word stands for itself'
+    )
     required: bool = Field(False, description="whether a line without it is rejected")
     strict: bool = Field(False, description="enum: whether another word rejects the line; else it counts as missing")
     scale: float = Field(1.0, description="number: the column holds value * scale")
     min: Limit | None = Field(None, description="number (after scaling) or time: a smaller value rejects the line")
     max: Limit | None = Field(None, description="number (after scaling) or time: a larger value rejects the line")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of an enum column; where they are not listed, those that `map` knows."""
+        return self.values or tuple(dict.fromkeys(self.map.values()))
 
     @classmethod
     def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
@@ -119,8 +127,13 @@ class ColumnConfig(Declaration):
                 )
 
     def mistakes(self) -> Iterator[PydanticCustomError]:
-        if self.kind is Kind.ENUM and (not self.values or len(set(self.values)) < len(self.values)):
+        if self.kind is Kind.ENUM and (not self.words or len(set(self.words)) < len(self.words)):
             yield problem(list(self.values), "a list of different words", "values")
+        for value, word in self.map.items():
+            if word not in self.words:
+                yield problem(
+                    word, f"words of values: {one_of(self.words)}", ("map", value), did_you_mean(word, self.words)
+                )
         if self.kind is Kind.TIME and self.unit not in TIME_UNITS:
             yield problem(self.unit, one_of(TIME_UNITS), "unit")
         if self.scale == 0:

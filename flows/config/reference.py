@@ -67,8 +67,8 @@ differs; `driftnet config show --defaults` prints the shipped configuration, a m
 - **Other streams.** `extends = "none"` under `[job]` starts from nothing instead of the shipped configuration.
 - **Durations** are texts such as "250ms", "30s", "5m", "1h30m", "30d", or numbers of seconds. **Moments** are ISO 8601.
 - **Paths** into a line are keys by dots and indices in brackets: `user.id`, `items[0].price`. A key that holds a dot, a
-  bracket or a quote stands in quotes: `'"odd.key".id'`; a list will do too: `["odd.key", "id"]`. Two paths that take one
-  value for different things, `user` and `user.id`, are refused: no line has both.
+  bracket or a quote stands in quotes: `'"odd.key".id'`; a list will do too: `["odd.key", "id"]`. Two paths that take
+  one value for different things, `user` and `user.id`, are refused: no line has both.
 - **`where`** tables hold conditions that must all be met: `type = "play"`, `type = ["play", "skip"]`,
   `type = { not = "skip" }`, `ms_played = { min = 30000, max = 45000 }` (min included, max not),
   `device = { present = true }`.

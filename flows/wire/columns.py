@@ -4,7 +4,7 @@ import math
 import struct
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Annotated, Any, Final, Literal
 
@@ -154,11 +154,12 @@ class EnumConverter(Converter):
 
     def __init__(self, spec: FieldSpec) -> None:
         super().__init__(spec.path, spec.required)
-        self._words = spec.column.values
+        known = {word: word for word in spec.column.values} | dict(spec.words)
+        self._words = tuple(known)
         self._strict = spec.strict
-        self._codes = _Codes(self._words)
+        self._codes = _Codes({value: spec.column.values.index(word) for value, word in known.items()})
         if spec.strict:
-            booleans = (bool,) if {"true", "false"} <= set(self._words) else ()
+            booleans = (bool,) if {"true", "false"} <= known.keys() else ()
             self.types = self._or_null(Literal[self._words], *booleans)
         else:
             self.types = self._or_null(str, bool)
@@ -179,10 +180,10 @@ class EnumConverter(Converter):
 
 
 class _Codes(dict[str | bool | None, bytes]):
-    """Word -> code, as int16.  Unknown words are not remembered: there may be any number of them."""
+    """Value -> code, as int16.  Unknown words are not remembered: there may be any number of them."""
 
-    def __init__(self, words: Sequence[str]) -> None:
-        super().__init__({word: np.int16(code).tobytes() for code, word in enumerate(words)})
+    def __init__(self, codes: Mapping[str, int]) -> None:
+        super().__init__({value: np.int16(code).tobytes() for value, code in codes.items()})
         for word, value in (("true", True), ("false", False)):
             if word in self:
                 self[value] = self[word]

@@ -1,8 +1,9 @@
 """Which JSON path becomes which column: the frozen description that a Decoder is built from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from state.plain import LATER
 from state.schema import Column, Schema
 
 ISO8601: Final = "iso8601"
@@ -21,6 +22,7 @@ class FieldSpec:
     unit: of a TIME column, one of TIME_UNITS.  scale: a NUMBER column holds value * scale.
     low, high: a NUMBER (after scaling) or TIME (in microseconds) outside low <= value <= high rejects the line.
     strict: a word that the ENUM column does not list rejects the line; else it becomes the missing value, -1.
+    words: (value, word of the ENUM column) for values that are written otherwise.
     """
 
     column: Column
@@ -31,6 +33,7 @@ class FieldSpec:
     low: float | None = None
     high: float | None = None
     strict: bool = False
+    words: tuple[tuple[str, str], ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class WireSpec:
     time_min_us: int = 946_684_800_000_000
     time_max_us: int = 4_102_444_800_000_000
     subject_chars_max: int = 512
-    time_zone: str = ""
+    time_zone: str = field(default="", metadata=LATER)
 
     def schema(self) -> Schema:
         """The columns that a decoded batch has beside the system columns."""

@@ -23,15 +23,15 @@ from state.schema import Column, Kind
 NUMBER_MAX = 2**53 - 1
 
 
-def field(name: str, kind: Kind, path: str = "", words: tuple[str, ...] = (), **options: Any) -> FieldSpec:
-    return FieldSpec(Column(name, kind, values=words), parse_path(path or name), **options)
+def field(name: str, kind: Kind, path: str = "", values: tuple[str, ...] = (), **options: Any) -> FieldSpec:
+    return FieldSpec(Column(name, kind, values=values), parse_path(path or name), **options)
 
 
 SPEC = WireSpec(
     fields=(
-        field("type", Kind.ENUM, words=("play", "skip"), required=True, strict=True),
-        field("plan", Kind.ENUM, words=("free", "premium")),
-        field("offline", Kind.ENUM, words=("false", "true")),
+        field("type", Kind.ENUM, "", ("play", "skip"), required=True, strict=True, words=(("NextSong", "play"),)),
+        field("plan", Kind.ENUM, "plan", ("free", "premium"), words=(("gold", "premium"), ("true", "free"))),
+        field("offline", Kind.ENUM, values=("false", "true")),
         field("track", Kind.ID, "track.id"),
         field("artist", Kind.ID, "track.artist.id"),
         field("country", Kind.ID, required=True),
@@ -148,8 +148,7 @@ def expect(value: Any, spec: FieldSpec) -> float:
             if not isinstance(value, str | bool):
                 raise BadLineError(Reason.WRONG_TYPE)
             word = value if isinstance(value, str) else str(value).lower()
-            if isinstance(value, bool) and word not in spec.column.values:
-                word = ""
+            word = dict(spec.words).get(word, word)
             if word in spec.column.values:
                 return spec.column.values.index(word)
             if spec.strict:
@@ -213,6 +212,7 @@ INTEGERS = [0, 1, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**6
 NUMBERS = [*INTEGERS, 0.5, 864e5, 864e5 + 1e-8, 946_684_800_000.0, 946_684_799_999.9, 1e15, 9e18, 1e300, math.inf]
 TEXTS = [
     "play",
+    "NextSong",
     "x",
     "true",
     "12",
@@ -241,7 +241,7 @@ GOOD = st.fixed_dictionaries(
         "id": st.text(min_size=1, max_size=8) | st.integers(0, 2**64 - 1),
         "at": st.integers(1_500_000_000_000, 1_600_000_000_000) | st.floats(1.5e12, 1.6e12),
         "user": st.fixed_dictionaries({"id": st.sampled_from(["ann", "bob", "ü", "7"]) | st.integers(0, 9)}),
-        "type": st.sampled_from(["play", "skip"]),
+        "type": st.sampled_from(["play", "skip", "NextSong"]),
         "country": st.sampled_from(["SE", "DE"]),
         "amount": st.integers(-1000, 1000) | st.floats(-1e3, 1e3),
         "grid": st.tuples(JSON, st.tuples(st.integers(0, 9)) | st.tuples(st.floats(0, 1), JSON)),
