@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-FATES: Final = ("accepted", "late", "duplicate", "rejected")
+FATES: Final = ("accepted", "late", "duplicate", "rejected", "filtered")
 """Where an input line can end; each line ends in exactly one of them."""
 _SEVERITIES: Final = ("critical", "high", "medium", "low")
 _REASONS_SHOWN: Final = 5
@@ -22,7 +22,8 @@ _COLUMNS_FROM: Final = 50
 class Summary:
     """The totals of a run.
 
-    read: input lines.  accepted, late, duplicate, rejected: where they ended.  open: rows in panes that had not closed
+    read: input lines.  accepted, late, duplicate, rejected: where they ended; filtered: those that `event.where` leaves
+    out.  open: rows in panes that had not closed
     when the run stopped (0 after the end of bounded input).  windows: window -> rows scored.  severities, reasons:
     alerts by severity and by the feature that told most.  drift: drift events by what was watched.  detector_faults:
     failures by detector; detectors_off: of those that are off since.  outputs: records by stream.  labels: lines "read"
@@ -43,6 +44,7 @@ class Summary:
     late: int = 0
     duplicate: int = 0
     rejected: int = 0
+    filtered: int = 0
     open: int = 0
     windows: dict[str, int] = field(default_factory=dict)
     severities: dict[str, int] = field(default_factory=dict)
@@ -139,6 +141,11 @@ class Summary:
         derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
         return asdict(self) | derived
 
+    @property
+    def fates(self) -> list[str]:
+        """How many lines ended in each way, such as "7 late"; nothing of those left out where none is."""
+        return [f"{n:,} {fate}" for fate in FATES if (n := getattr(self, fate)) or fate != "filtered"]
+
     def _quality(self) -> str:
         """What labels say of earlier verdicts."""
         hit, missed, alarm = (
@@ -157,8 +164,7 @@ class Summary:
 
     def status(self) -> str:
         """All of it that fits on one line, for a log."""
-        fates = " + ".join(f"{getattr(self, fate):,} {fate}" for fate in FATES)
-        totals = f"{self.read:,} read = {fates} + {self.open:,} open"
+        totals = f"{self.read:,} read = {' + '.join([*self.fates, f'{self.open:,} open'])}"
         return f"{totals}; {self.alerts:,} alerts, {self.events_per_s:,.0f} events/s"
 
     def table(self) -> "RenderableType":
@@ -170,7 +176,7 @@ class Summary:
         return grid
 
     def _lines(self) -> Iterator[tuple[str, str]]:
-        parts = [f"{getattr(self, fate):,} {fate}" for fate in FATES] + [f"{self.open:,} open"] * bool(self.open)
+        parts = self.fates + [f"{self.open:,} open"] * bool(self.open)
         verdict = "" if self.balanced else "  NOT BALANCED: lines were lost or counted twice"
         yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
         if self.paused:
@@ -182,6 +188,8 @@ class Summary:
                     " on from here, one with --finish closes them"
                 ),
             )
+        if self.filtered and self.filtered == self.read:
+            yield "nothing kept", "event.where leaves out every line: are its words those of the events?"
         if self.late * 20 > self.read:
             yield (
                 "late events",
@@ -209,7 +217,7 @@ class Summary:
                 ),
             )
         never = [name for name, partitions in self.filled.items() if not partitions]
-        if never and self.read - self.rejected >= _COLUMNS_FROM:
+        if never and self.read - self.rejected - self.filtered >= _COLUMNS_FROM:
             yield "empty columns", f"{', '.join(never)}: never had a value; is the path right (event.columns)?"
         if 5 * self.duplicate > self.read:
             yield "duplicates", f"{self.duplicate / self.read:.0%} of all lines: somebody sends events again"

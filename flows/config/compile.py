@@ -128,7 +128,7 @@ class Compiler:
                     f"a name other than {one_of(SYSTEM_COLUMNS)}, which every stream has",
                 )
         self._check_paths(event)
-        return WireSpec(
+        wire = WireSpec(
             fields=tuple(_field(name, column) for name, column in event.columns.items()),
             event_id=event.id,
             event_time=event.time.path,
@@ -140,6 +140,8 @@ class Compiler:
             subject_chars_max=event.max_subject_chars,
             time_zone="" if event.time_zone == "UTC" else event.time_zone,
         )
+        fits = self._check_where(wire.schema(), event.where, ("event", "where"))
+        return replace(wire, where=event.where) if fits else wire
 
     def _check_paths(self, event: "EventConfig") -> None:
         """Whether a line can have values at the ends of any two paths."""

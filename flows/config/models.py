@@ -18,6 +18,7 @@ from flows.config.endpoints import SinksConfig, SourceConfig
 from flows.config.layers import Layers
 from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
+from flows.config.where import WhereTable
 from flows.job import LabelSpec, LearningSpec
 from flows.wire.path_text import format_path, parse_path
 from flows.wire.spec import TIME_UNITS, Path
@@ -168,6 +169,11 @@ class EventConfig(Section):
     time_max: Moment = Field(4_102_444_800_000_000, description="an event at or after this is rejected")
     time_zone: str = Field(
         "", description='of ISO 8601 texts without an offset, such as "Europe/Berlin"; absent: UTC (docs/events.md)'
+    )
+    where: WhereTable = Field(
+        (),
+        description="the part of the stream that counts: a line that does not meet these conditions on columns is left"
+        " out, whatever else may be wrong with it",
     )
     columns: dict[str, ColumnConfig] = Field({}, description="the columns, by name")
 

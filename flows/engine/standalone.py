@@ -14,7 +14,6 @@ from flows.engine.shutdown import Stop
 from flows.engine.topology import dataflow
 from flows.engine.watch import log_error
 from flows.printing import forgive_output
-from flows.report import FATES
 
 _log: Final = logging.getLogger("driftnet.engine")
 _STATUS_S: Final = 10.0
@@ -32,8 +31,7 @@ def standalone(plan: Plan) -> Dataflow:
     def log_status(status: Status) -> None:
         if status.counts:
             total = summary([status], time.monotonic() - started_s, running=True)
-            fates = " + ".join(f"{getattr(total, fate):,} {fate}" for fate in (*FATES, "open"))
-            _log.info("%s read = %s; %s alerts", f"{total.read:,}", fates, f"{total.alerts:,}")
+            _log.info("%s", total.status())
 
     stop = Stop()
     stop.on_signals()

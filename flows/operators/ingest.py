@@ -62,6 +62,8 @@ class Ingest:
         self._columns = job.columns
         self._tells_rejects = job.tells_rejects
         self._decoder = Decoder(job.wire)
+        self._whole = Decoder(replace(job.wire, where=()))
+        """For what had its place in the stream before."""
         self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
         self._ahead_us = job.time.ahead_max_us
         self._ahead = AheadBound(self._ahead_us, job.time.out_of_orderness_us)
@@ -87,7 +89,7 @@ class Ingest:
         return self._ahead.waiting
 
     def process(self, lines: Lines, now_us: int | None = None) -> list[Emitted]:
-        """Rows to their groups; bad and late lines to their streams; counts of what was read, late and rejected.
+        """Rows to their groups; bad and late lines to their streams; counts of where lines ended.
 
         Rejected lines are counted together, and by reason as in "rejected.not_json".  now_us: the wall clock, in a live
         run.
@@ -163,7 +165,7 @@ class Ingest:
         ends = np.cumsum(arrays["sizes"]).tolist()
         text = arrays["text"].tobytes()
         raw = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-        batch = self._decoder.decode(raw, self._columns).batch
+        batch = self._whole.decode(raw, self._columns).batch
         self._waiting = Waiting(
             list(starmap(Line, zip(meta["sources"], arrays["offsets"].tolist(), raw, strict=True))), batch
         )
@@ -177,7 +179,7 @@ class Ingest:
         rest = self._decoder.decode([lines.lines[row] for row in at.tolist()], self._columns)
         rejects = [replace(reject, row=int(at[reject.row])) for reject in rest.rejects]
         rejects += [Reject(row, *why) for row, why in lines.refused.items()]
-        return Decoded(rest.batch, at[rest.row], sorted(rejects, key=lambda reject: reject.row))
+        return Decoded(rest.batch, at[rest.row], sorted(rejects, key=lambda reject: reject.row), rest.filtered)
 
     def _settled(self, verdicts: Verdicts) -> list[Emitted]:
         """Verdicts on events that waited, without a line that decided them."""
@@ -221,7 +223,7 @@ class Ingest:
             out.append(Output(Stream.DRIFT, [*faults, *empty]))
         if known:
             out.append(Output(Stream.COUNTS, [known]))
-        return [*out, self._counted(len(lines.lines), late_count, [reason for _, reason, _ in rejects])]
+        return [*out, self._counted(len(lines.lines), late_count, [why for _, why, _ in rejects], decoded.filtered)]
 
     def _rejected(
         self, pool: "_Pool", decoded: Decoded, verdicts: Verdicts | None, time_us: I64, at: I64
@@ -263,12 +265,15 @@ class Ingest:
             )
         return pool.line(position), Reason.AHEAD, detail
 
-    def _counted(self, read: int, late: int, reasons: Sequence[Reason]) -> Output:
+    def _counted(self, read: int, late: int, reasons: Sequence[Reason], filtered: int) -> Output:
         self.read += read
         self.late += late
         self.rejected += len(reasons)
+        counts = {"read": read, "late": late, "rejected": len(reasons)}
+        if filtered:
+            counts["filtered"] = filtered
         by_reason = Counter(f"rejected.{reason.value}" for reason in reasons)
-        return Output(Stream.COUNTS, [{"read": read, "late": late, "rejected": len(reasons)} | by_reason])
+        return Output(Stream.COUNTS, [counts | by_reason])
 
     def _send(self, batch: MicroBatch | None, rejected: MicroBatch | None = None) -> list[tuple[int, GroupInput]]:
         parts = _split(batch, self._groups) if batch else {}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from detectors.features.declare import Where
 from state.plain import LATER
 from state.schema import Column, Schema
 
@@ -44,6 +45,7 @@ class WireSpec:
     event_time: path of the event time in time_unit, at least time_min_us, below time_max_us.
     subject: path of the subject's id (text or integer), of at most subject_chars_max characters: its text is kept.
     line_bytes_max: a longer line is rejected unread.  time_zone: of all ISO 8601 texts without an offset, "" for UTC.
+    where: conditions on columns; a line that does not meet them is left out, whatever else may be wrong with it.
     """
 
     fields: tuple[FieldSpec, ...]
@@ -56,6 +58,7 @@ class WireSpec:
     time_max_us: int = 4_102_444_800_000_000
     subject_chars_max: int = 512
     time_zone: str = field(default="", metadata=LATER)
+    where: Where = field(default=(), metadata=LATER)
 
     def schema(self) -> Schema:
         """The columns that a decoded batch has beside the system columns."""

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
 import flows.wire.decode
+from detectors.features.declare import Condition
 from flows.wire.decode import Decoder
 from flows.wire.path_text import parse_path
 from flows.wire.reject import Reason
@@ -387,3 +389,22 @@ def test_arbitrary_bytes_are_rejected_one_by_one_and_never_raise(lines: list[byt
     decoded = Decoder(SPEC).decode(lines)
     assert len(decoded.batch) + len(decoded.rejects) == len(lines)
     assert all(reject.detail for reject in decoded.rejects)
+
+
+PART = replace(SPEC, where=(Condition("type", words=("play",)), Condition("plan", excluded=("premium",))))
+
+
+@settings(max_examples=100, deadline=None)
+@given(LINES)
+def test_a_part_of_the_stream_is_the_whole_without_the_rest(lines: list[bytes]) -> None:
+    """Rows are those of the whole that meet the conditions; rejects are among those of the whole; nothing is lost."""
+    whole, part = Decoder(SPEC).decode(lines), Decoder(PART).decode(lines)
+    kept = (whole.batch["type"] == 0) & (whole.batch["plan"] != 1)
+    assert part.row.tolist() == whole.row[kept].tolist()
+    for name, values in part.batch.columns.items():
+        np.testing.assert_array_equal(values, whole.batch[name][kept], err_msg=name)
+    assert set(part.rejects) <= set(whole.rejects)
+    for reject in set(whole.rejects) - set(part.rejects):
+        document, _ = parse(lines[reject.row])
+        assert document["type"] == "skip" or document.get("plan") in ("premium", "gold")
+    assert len(part.row) + len(part.rejects) + part.filtered == len(lines)

@@ -234,3 +234,16 @@ def test_alerts_of_several_runs(cli: Cli, small: Path, simulated: Path) -> None:
     assert _alerts(cli("alerts", "list", "--limit", "0", "--json")) == before
     assert "seen neither --run nor --before" in cli("alerts", "prune").err
     assert json.loads(cli("alerts", "prune", "--before", "2099-01-01", "--json").out)["alerts"] == len(before)
+
+
+def test_a_part_of_the_stream_is_balanced_too(cli: Cli, small: Path, simulated: Path) -> None:
+    """Lines that event.where leaves out are counted as such, and none is unaccounted for."""
+    replay = "replay", simulated / "part-*.jsonl", "--per-file", "-c", small, "--no-print"
+    done = cli(*replay, "--set", 'event.where={ type = "play" }', "--json")
+    assert done.code == 0
+    summary = json.loads(done.out)["summary"]
+    ends = ("accepted", "late", "duplicate", "rejected", "filtered")
+    assert summary["read"] == sum(summary[end] for end in ends)
+    assert min(summary["filtered"], summary["accepted"]) > 100
+    nothing = cli(*replay, "--set", "event.where={ event_time = 1 }")
+    assert "event.where.event_time" in nothing.err
