@@ -82,12 +82,13 @@ def text_console() -> "Console":
 
 
 def store_note(config: "Config") -> str:
-    """Where the alerts can be read afterwards, for the end of a run."""
+    """Where the alerts can be read afterwards, or that they cannot, for the end of a run."""
+    from flows.checked import nowhere
     from flows.config.endpoints import SqliteConfig
 
     path = next((s.path for s in config.sinks.alerts if isinstance(s, SqliteConfig)), None)
     if path is None:
-        return ""
+        return f"Alerts went {nowhere(config)}" if not config.sinks.alerts else ""
     db = "" if path == DEFAULT_STORE else f" --db {path}"
     return f"Read the alerts: driftnet alerts list{shown(db)}, driftnet alerts show ID{shown(db)}"
 

@@ -105,6 +105,7 @@ def run(
     had drained.
     """
     from flows.assemble import Assembly
+    from flows.checked import nowhere
     from flows.engine.plan import Options
     from flows.operators.messages import Stream
     from flows.report import listing
@@ -113,6 +114,8 @@ def run(
 
     found = load_config(config, settings)
     live = found.is_live
+    if not found.sinks.alerts:
+        _log.warning("alerts go %s", nowhere(found))
     truth = None if live else truth_of(found)
     hosts = tuple(filter(None, (addresses or "").split(",")))
     options = Options(

@@ -1,6 +1,7 @@
 """`driftnet config`, `driftnet detectors`."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def test_check_as_json(cli: Cli, small: Path) -> None:
     found = json.loads(cli("config", "check", small, "--json").out)
     assert found["job"] == "small"
     assert found["windows"] == {"w5m": 2}
+
+
+def test_check_says_that_alerts_go_nowhere(cli: Cli, small: Path) -> None:
+    """A configuration from nothing has no sinks: that is said before a run, as it begins and at its end."""
+    assert "alerts to  sqlite" in cli("config", "check", small).out
+    bare = re.sub(r"\n\[sinks\]\n(?:.+\n)+", "\n", small.read_text())
+    small.write_text(bare)
+    done = cli("config", "check", small)
+    assert done.code == 0
+    assert "alerts to  nowhere: they are counted and not kept" in done.out
+    assert json.loads(cli("config", "check", small, "--json").out)["alerts_to"] == []
+    ran = cli("run", small, "--no-print")
+    assert "alerts go nowhere" in ran.err
+    assert "Alerts went nowhere" in ran.out
 
 
 def test_check_finds_what_only_shows_as_a_whole(cli: Cli, small: Path) -> None:
