@@ -14,8 +14,6 @@ FATES: Final = ("accepted", "late", "duplicate", "rejected", "filtered")
 """Where an input line can end; each line ends in exactly one of them."""
 _SEVERITIES: Final = ("critical", "high", "medium", "low")
 _REASONS_SHOWN: Final = 5
-_COLUMNS_FROM: Final = 50
-"""Lines from which on a column without any value is worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +215,9 @@ class Summary:
                 ),
             )
         never = [name for name, partitions in self.filled.items() if not partitions]
-        if never and self.read - self.rejected - self.filtered >= _COLUMNS_FROM:
-            yield "empty columns", f"{', '.join(never)}: never had a value; is the path right (event.columns)?"
+        if never:
+            what = "never had a value; are the path, and of an enum the words, right (event.columns)?"
+            yield "empty columns", f"{', '.join(never)}: {what}"
         if 5 * self.duplicate > self.read:
             yield "duplicates", f"{self.duplicate / self.read:.0%} of all lines: somebody sends events again"
         if self.detector_faults:
