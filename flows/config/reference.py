@@ -5,10 +5,10 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import Enum
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -35,6 +35,7 @@ from flows.config.endpoints import (
     StdinConfig,
 )
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
+from flows.config.load import load
 from flows.config.models import (
     CohortsConfig,
     ColumnConfig,
@@ -61,6 +62,8 @@ differs; `driftnet config show --defaults` prints the shipped configuration, a m
 
 - **Layers.** The shipped defaults, then your file, then environment variables `DRIFTNET_<SECTION>__<KEY>`, then
   `--set section.key=value`. `driftnet config show` prints the result, `driftnet config check` says whether it can run.
+- **Defaults.** `default` is what holds where nothing is said, `shipped` what the shipped file says instead: yours
+  starts from the latter, unless it extends nothing.
 - **Named things** (`event.columns`, `sequences`, `features`, `windows`, `detectors`): your entry changes single keys of
   the shipped one of that name; another `kind` or `type` replaces it; `name = false` removes it. Your `sources` replace
   the shipped ones.
@@ -141,7 +144,8 @@ def _sections() -> Iterator[str]:
         if any(isinstance(m, SpecTable) for m in field.metadata):
             default = field.get_default()
             yield from (f"## `[{name}]`", "", summary(type(default)), "")
-            yield from _table(_spec_params(type(default), next(m for m in field.metadata if isinstance(m, SpecTable))))
+            spec_table = next(m for m in field.metadata if isinstance(m, SpecTable))
+            yield from _table(_spec_params(type(default), spec_table), _shipped(name))
     yield from _section("[exempt]", ExemptConfig)
     for source in (FilesConfig, StdinConfig, SimulatorConfig, KafkaConfig):
         yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)
@@ -156,9 +160,18 @@ def _word(model: type[Section]) -> str:
 
 def _section(title: str, model: type[Section], level: str = "##") -> Iterator[str]:
     heading, _, rest = title.partition("]")
+    table = _shipped(heading.removeprefix("[")) if title.startswith("[") and not rest else {}
     heading = f"`{heading}]`{rest}" if title.startswith("[") else title
     yield from (f"{level} {heading}", "", summary(model), "")
-    yield from _table([_param(name, field) for name, field in model.model_fields.items()])
+    yield from _table([_param(name, field) for name, field in model.model_fields.items()], table)
+
+
+def _shipped(dotted: str) -> dict[str, str]:
+    """Key -> what the shipped configuration says, of a section; nothing of named things and of tables in a section."""
+    table: Any = load(None, environ={}).to_table()
+    for part in dotted.split("."):
+        table = table.get(part, {}) if isinstance(table, Mapping) else {}
+    return {} if dotted == "sinks" else {k: value_text(v) for k, v in table.items() if not isinstance(v, Mapping)}
 
 
 def _kinds(kinds: Any) -> Iterator[str]:
@@ -171,11 +184,16 @@ def _kinds(kinds: Any) -> Iterator[str]:
     yield ""
 
 
-def _table(params: Any) -> Iterator[str]:
+def _table(params: Iterable[Param], shipped: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """shipped: key -> what the shipped configuration says, told where it is not the default."""
     rows = list(params)
+    told = {p.key: _cell(shipped[p.key]) for p in rows if shipped.get(p.key, p.default) != p.default}
     if rows:
-        yield from ("| key | default | meaning |", "|---|---|---|")
-        yield from (f"| {p.key} | {_cell(p.default)} | {p.about.replace('|', chr(92) + '|')} |" for p in rows)
+        head = ["key", "default", *(["shipped"] if told else []), "meaning"]
+        yield from (f"| {' | '.join(head)} |", "|---" * len(head) + "|")
+        for p in rows:
+            cells = [p.key, _cell(p.default), *([told.get(p.key, "")] if told else []), p.about.replace("|", "\\|")]
+            yield f"| {' | '.join(cells)} |"
         yield ""
 
 
