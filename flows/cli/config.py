@@ -1,4 +1,4 @@
-"""`driftnet config`: check a configuration, show what it amounts to."""
+"""`driftnet config`: check a configuration, show what it amounts to, propose one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,9 @@ import typer
 from flows.cli.options import AsJson, Settings, load_config, print_json, print_text
 from flows.printing import shown
 
-app = typer.Typer(no_args_is_help=True, help="Check a configuration, or show what it amounts to.")
+app = typer.Typer(
+    no_args_is_help=True, help="Check a configuration, show what it amounts to, or propose one for events."
+)
 File = Annotated[
     Path | None, typer.Argument(help="A TOML file; without one, the shipped defaults.", show_default=False)
 ]
@@ -74,3 +76,40 @@ def show(
         print_json(found.to_table())
     else:
         typer.echo(found.to_toml(), nl=False)
+
+
+@app.command()
+def infer(
+    events: Annotated[Path, typer.Argument(help="A file of events: JSON Lines, plain or .gz, or a .csv.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write it here, where nothing is yet.", show_default="print it")
+    ] = None,
+    lines: Annotated[int, typer.Option(min=1, help="How many lines to look at, from the first one on.")] = 10_000,
+    time: Annotated[str, typer.Option(metavar="PATH", help="Where the event time is.", show_default="found")] = "",
+    subject: Annotated[str, typer.Option(metavar="PATH", help="Whose the event is.", show_default="found")] = "",
+    event_id: Annotated[str, typer.Option("--id", metavar="PATH", help="The event's id.", show_default="found")] = "",
+) -> None:
+    """Propose a configuration for events, from the first lines of a file: what is where, whose, when, and why it is
+    taken for that, with features, a window and detectors to start from.
+
+    It passes [bold]driftnet config check[/] and runs; what it means for fraud is for you to say. Exit code 2 where no
+    time or no subject can be found.
+
+    Example: [bold]driftnet config infer events.jsonl -o mine.toml[/], then
+    [bold]driftnet replay events.jsonl -c mine.toml[/]
+    """
+    from flows.infer.proposal import infer as propose
+    from state.errors import SinkError
+
+    text = propose(events, lines, time, subject, event_id)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SinkError(f"{out}: there is something already; choose another name") from None
+    except OSError as error:
+        raise SinkError(f"{out}: cannot be written: {error}") from None
+    print_text(f"{shown(out)}: read it, then driftnet config check {shown(out)}")

@@ -168,7 +168,7 @@ def _section(title: str, model: type[Section], level: str = "##") -> Iterator[st
 
 def _shipped(dotted: str) -> dict[str, str]:
     """Key -> what the shipped configuration says, of a section; nothing of named things and of tables in a section."""
-    table: Any = load(None, environ={}).to_table()
+    table: Any = load(None, environ={}).model_dump(exclude_none=True, by_alias=True)
     for part in dotted.split("."):
         table = table.get(part, {}) if isinstance(table, Mapping) else {}
     return {} if dotted == "sinks" else {k: value_text(v) for k, v in table.items() if not isinstance(v, Mapping)}
