@@ -40,7 +40,7 @@ class Shape:
 
     def __init__(self, wanted: Sequence[Wanted]) -> None:
         self._count = len(wanted)
-        self._object = _Level([(column, member.path, member) for column, member in enumerate(wanted)])
+        self._object: _Level = _Level([(column, member.path, member) for column, member in enumerate(wanted)])
         self.type = self._object.type
 
     def columns(self, read: Sequence[Struct]) -> list[Cells]:
@@ -63,7 +63,6 @@ class _Level:
 
     def __init__(self, wanted: Sequence[tuple[int, Path, Wanted]]) -> None:
         """wanted: each with its column and the rest of its path."""
-        self.required = any(member.required for _, _, member in wanted)
         self._members: list[tuple[list[int], _Level | None]] = []
         keys = list(dict.fromkeys(path[0] for _, path, _ in wanted))
         indices = [key for key in keys if isinstance(key, int)]
@@ -76,7 +75,10 @@ class _Level:
             inner = _Level(deeper) if deeper else None
             self._members.append((list(plain), inner))
             declared.append(_declared(list(plain.values()), inner, key) if plain or inner else _UNREAD)
-        names = {f"m{i}": key.translate(_UNNAMEABLE) for i, key in enumerate(keys) if isinstance(key, str)}
+        # What msgspec cannot read is not absent for it either: the whole line is for the other parser.
+        needs: list[bool] = [inner.required for _, inner in self._members if inner is not None]
+        self.required: bool = (_Nothing,) in declared or any(needs) or any(member.required for _, _, member in wanted)
+        names = _names(keys)
         if indices:  # what stands before a value that is required stands there too
             needed = max((i for i, kind in enumerate(declared) if len(kind) == 1), default=-1)
             declared = [kind[:1] if i <= needed else kind for i, kind in enumerate(declared)]
@@ -104,6 +106,20 @@ class _Level:
             for plain, inner in self._members
         )
         return self.type(**dict(zip(self.type.__struct_fields__, given, strict=True)))
+
+
+def _names(keys: Sequence[str | int]) -> dict[str, str]:
+    """Field of the struct -> member of an object; names that msgspec cannot have stand for themselves, each once."""
+    taken = set(keys)
+    names = {}
+    for i, key in enumerate(keys):
+        if isinstance(key, str):
+            name = key.translate(_UNNAMEABLE)
+            while name != key and name in taken:
+                name += "\ufffd"
+            taken.add(name)
+            names[f"m{i}"] = name
+    return names
 
 
 _UNREAD: Final = (Raw, Raw())

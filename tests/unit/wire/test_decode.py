@@ -298,3 +298,16 @@ def test_what_is_not_of_the_part_is_left_out_whatever_else_is_wrong() -> None:
     assert decoded.filtered == len(elsewhere)
     assert [reject.row for reject in decoded.rejects] == list(range(3, 10))
     assert not len(decoded.batch)
+
+
+def test_keys_that_the_first_parser_cannot_name() -> None:
+    """Control characters, quotes and backslashes, several of them, alone and inside of objects that may be absent."""
+    paths = [("a\n",), ("a\t",), ('"',), ("in", "\\"), ("in", "\x1f"), ("a\ufffd",)]
+    fields = tuple(FieldSpec(Column(f"c{i}", Kind.NUMBER), path) for i, path in enumerate(paths))
+    spec = replace(SPEC, fields=fields)
+    full = line(**{"a\n": 1, "a\t": 2, '"': 3, "in": {"\\": 4, "\x1f": 5}, "a\ufffd": 6})
+    decoded = decode(full, line(), line(**{"in": None}), line(**{"in": {}, "a\n": 7}), spec=spec)
+    assert decoded.rejects == []
+    first, *others = zip(*(decoded.batch[f"c{i}"].tolist() for i in range(6)), strict=True)
+    assert first == (1, 2, 3, 4, 5, 6)
+    np.testing.assert_array_equal(others, [[np.nan] * 6, [np.nan] * 6, [7, *[np.nan] * 5]])
