@@ -18,7 +18,12 @@ _WORD_CHARS: Final = 40
 _PER_WORD: Final = 5
 """Lines per different word, from which on texts are words and not ids."""
 _EXACT: Final = 2**53 - 1
-_IDS: Final = ("id", "uuid", "guid", "key", "hash", "code", "number", "no")
+_NOT_PLAIN: Final = frozenset({"object", "array"})
+_IDS: Final = (
+    "id", "uuid", "guid", "key", "hash", "code", "number", "no", "target", "recipient", "receiver", "merchant",
+    "terminal", "store", "shop", "item", "product", "track", "artist", "account", "customer", "user", "card", "device",
+)  # fmt: skip
+"""What integers are called that are names and not amounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,11 @@ def columns_of(fields: Sequence[Field], roles: Iterable[Path]) -> tuple[list[Col
     columns: list[Column] = []
     others: dict[str, str] = {}
     names = set(SYSTEM_COLUMNS)
+    mixed = [f.path for f in fields if len(f.types) > 1 and f.types & _NOT_PLAIN]
     for field in sorted(fields, key=lambda f: -f.filled):
-        if field.path in taken or (field.types <= {"object", "array"} and field.found):
+        if field.path in taken or (field.found and len(field.types) == 1 and field.types <= _NOT_PLAIN):
+            continue
+        if any(len(path) < len(field.path) and field.path[: len(path)] == path for path in mixed):
             continue
         kind, why = _kind(field)
         if why:
@@ -66,7 +74,7 @@ def _kind(field: Field) -> tuple[dict[str, Any], str]:
     types, total = field.types, sum(field.found.values())
     if not types:
         return {}, "never has a value"
-    if types & {"object", "array"}:
+    if types & _NOT_PLAIN:
         return {}, f"is {' or '.join(sorted(types))}, now this, now that"
     if any(isinstance(part, int) and part > INDEX_MAX for part in field.path):
         return {}, "is too far back in an array"
@@ -85,6 +93,8 @@ def _kind(field: Field) -> tuple[dict[str, Any], str]:
             return {}, "has numbers beyond 64 bits"
         if is_id or (types == {"integer"} and max(field.high, -field.low) > _EXACT):
             return {"kind": "id"}, ""
+        if max(field.high, -field.low) > _EXACT:
+            return {}, "has numbers beyond 2**53"
         return {"kind": "number"}, ""
     if types == {"text", "integer"}:
         return {"kind": "id"}, ""

@@ -1,12 +1,12 @@
 """The first lines of a file of events, as JSON objects."""
 
 import gzip
-import io
+import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import orjson
 
@@ -68,18 +68,13 @@ def _why_not(path: Path, lines: list[bytes]) -> str:
 
 def _lines(path: Path, count: int) -> list[bytes]:
     try:
-        with _opened(path) as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             lines = [line.rstrip(b"\r\n") for line in islice(file, count)]
     except (OSError, EOFError) as error:
         raise SourceError(f"{path}: cannot be read: {error}") from None
     if lines:
         lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
     return [line for line in lines if line.strip()]
-
-
-def _opened(path: Path) -> IO[bytes]:
-    opened = path.open("rb")
-    return io.BufferedReader(gzip.GzipFile(fileobj=opened)) if path.suffix == ".gz" else opened
 
 
 def _table_lines(path: Path, count: int) -> list[bytes]:
@@ -89,12 +84,23 @@ def _table_lines(path: Path, count: int) -> list[bytes]:
         lines = _lines(path, count + 1)
         while sum(line.count(b'"') for line in lines) % 2:  # the sample ends inside a text of several lines
             lines.pop()
+        if lines and any(_is_datum(cell) for cell in lines[0].split(_separator(lines[0]).encode())):
+            raise SourceError(
+                f"{path}: seen data in the first row, expected the columns' names: driftnet convert table {path}"
+                " OUT.jsonl --columns NAME,NAME,... gives them names; then infer from OUT.jsonl"
+            )
         part.write_bytes(b"".join(line + b"\n" for line in lines))
         try:
             convert_table(part, out, separator=_separator(lines[0]) if lines else ",")
         except SourceError as error:
             raise SourceError(str(error).replace(str(part), str(path))) from None
         return _lines(out, count)
+
+
+def _is_datum(cell: bytes) -> bool:
+    """Whether what should be a name is a number or a time."""
+    text = cell.decode(errors="replace").strip().strip('"')
+    return bool(re.fullmatch(r"[-+]?\d+([.,]\d+)?|\d{4}-\d\d-\d\d.*", text))
 
 
 def _separator(header: bytes) -> str:

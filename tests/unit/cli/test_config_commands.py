@@ -81,3 +81,19 @@ def test_detectors_list_names_all_types(cli: Cli) -> None:
         assert name in done.out
     trees = {p["key"]: p["default"] for p in found["half_space_trees"]["params"]}
     assert trees["n_trees"] == "25"
+
+
+def test_infer_writes_what_check_and_replay_take(cli: Cli, small: Path, tmp_path: Path) -> None:
+    """From events to a configuration and alerts' counts, without a word of configuration; nothing is written over."""
+    cli("simulate", "out", "--config", small)
+    events = tmp_path / "out" / "part-00.jsonl"
+    done = cli("config", "infer", events, "--out", "mine.toml")
+    assert (done.code, done.out) == (0, "mine.toml: read it, then driftnet config check mine.toml\n")
+    found = tomllib.loads(Path("mine.toml").read_text())
+    assert (found["event"]["subject"], found["event"]["time"]["path"]) == ("user_id", "event_time")
+    assert cli("config", "check", "mine.toml").out.startswith("mine.toml: fine.")
+    summary = json.loads(cli("replay", events, "-c", "mine.toml", "--json").out)["summary"]
+    assert (summary["read"], summary["rejected"]) == (len(events.read_bytes().splitlines()), 0)
+    again = cli("config", "infer", events, "--out", "mine.toml")
+    assert (again.code, "mine.toml: there is something already" in again.err) == (2, True)
+    assert cli("config", "infer", events).out == Path("mine.toml").read_text()
