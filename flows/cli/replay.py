@@ -101,9 +101,11 @@ def _beside(sources: "Mapping[str, SourceConfig]", labels: Path | None) -> "dict
         elif isinstance(source, FilesConfig) and source.follow and not Path(source.paths[0]).exists():
             _log.info("sources.%s: nothing there yet", name)
         else:
-            found[f"{name} beside" if name == "replay" else name] = source
+            found["beside_replay" if name == "replay" else name] = source
     if labels is not None:
-        found["labels"] = FilesConfig(kind="files", paths=(str(labels),), reads="labels")
+        found["given_labels" if "labels" in found else "labels"] = FilesConfig(
+            kind="files", paths=(str(labels),), reads="labels"
+        )
     return found
 
 

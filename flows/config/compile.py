@@ -108,9 +108,9 @@ class Compiler:
         )
         plan = self._problems.guard((), lambda: job.plan)
         if plan is None:  # of features that do not fit, each says so itself
-            whole = self._problems.lines.pop()
+            whole, self._problems.lines = self._problems.lines, []
             self._check_features(specs)
-            self._problems.lines += [whole] * (not self._problems.lines)
+            self._problems.lines = self._problems.lines or whole
         else:
             self._check_detectors(job, plan)
         self._problems.raise_all()

@@ -57,6 +57,14 @@ SHAPES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         ),
         {"time": (("ts",), "iso8601")},
     ),
+    "times by their order alone": (
+        [{"m": T0 - i * 7919 % 10**6, "n": e["ts"], "user": e["user_id"]} for i, e in enumerate(plays())],
+        {"time": (("n",), "s")},
+    ),
+    "times by their names alone": (
+        [{"created_at": e["ts"], "n": e["ts"], "user": e["user_id"]} for e in plays()],
+        {"time": (("n",), "s")},
+    ),
     "an id of its own": (plays(event_id=lambda i: f"e{i}"), {"id": ("event_id",)}),
     "nested": (
         [{"meta": {"at": e["ts"]}, "user": {"id": e["user_id"], "plan": "free"}, "x": e["ms"]} for e in plays()],
