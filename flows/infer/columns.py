@@ -72,7 +72,7 @@ def columns_of(fields: Sequence[Field], roles: Iterable[Path]) -> tuple[list[Col
 def _kind(field: Field) -> tuple[dict[str, Any], str]:
     """The keys of a column, or why the field is none."""
     types, total = field.types, sum(field.found.values())
-    if not types:
+    if not field.found:
         return {}, "never has a value"
     if types & _NOT_PLAIN:
         return {}, f"is {' or '.join(sorted(types))}, now this, now that"
@@ -83,6 +83,8 @@ def _kind(field: Field) -> tuple[dict[str, Any], str]:
     if types == {"boolean"}:
         return {"kind": "enum", "values": ["false", "true"]}, ""
     unit = time_unit(field)
+    if unit == ISO8601 and field.empty:
+        return {}, "is a time or an empty text, now this, now that"
     if unit == ISO8601 or (unit and (unit != "s" or _is_called_time(field))):
         return {"kind": "time", "unit": unit}, ""
     if types == {"text"}:

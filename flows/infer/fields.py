@@ -21,7 +21,7 @@ _WORDS_MAX: Final = 64
 class Field:
     """The values of one path in `rows` lines.
 
-    found: of each type, how many lines have one.  values: the first different ones, with counts.  distinct: how many
+    found: of each type, how many lines have one.  empty: how many have the empty text, which is no value.  values: the first different ones, with counts.  distinct: how many
     different ones there are.  low, high: of numbers.  times: texts that are ISO 8601; zoned: of those, with an offset.
     ascending: of neighbours, the share that does not go back, of numbers and times.  longest: of texts, in characters.
     """
@@ -29,6 +29,7 @@ class Field:
     path: Path
     rows: int
     found: Counter[str] = field(default_factory=Counter)
+    empty: int = 0
     values: Counter[Any] = field(default_factory=Counter)
     distinct: int = 0
     low: float = float("inf")
@@ -50,8 +51,8 @@ class Field:
 
     @property
     def types(self) -> frozenset[str]:
-        """Of the values."""
-        return frozenset(self.found)
+        """Of the values, and of empty texts."""
+        return frozenset(self.found) | ({"text"} if self.empty else frozenset())
 
     @property
     def is_plain(self) -> bool:
@@ -92,6 +93,7 @@ def _field(path: Path, values: list[Any], rows: int) -> Field:
     order: list[float] = []
     for value in values:
         if value is None or value == "":
+            found.empty += value == ""
             continue
         kind = _type(value)
         found.found[kind] += 1

@@ -124,7 +124,8 @@ def test_what_fields_are_taken_for(tmp_path: Path) -> None:
         plan=lambda i: ["free", "paid"][i % 2], ok=lambda i: i % 3 == 0, price=lambda i: i / 8,
         session_id=lambda i: i // 5, merchant=lambda i: i % 9, born=lambda i: 86_400_000 * (12_000 + i),
         big=lambda i: 2**53 + i, wide=2**70, same="x",
-        mixed=lambda i: i if i % 2 else [i], gone=None, either=lambda i: i if i % 2 else f"n{i}",
+        mixed=lambda i: i if i % 2 else [i], gone=None, cell=lambda i: i / 3 if i % 2 else "",
+        either=lambda i: i if i % 2 else f"n{i}",
     )  # fmt: skip
     text = infer(write(tmp_path / "events.jsonl", events), 10_000)
     columns = loads(text).event.columns
@@ -134,7 +135,13 @@ def test_what_fields_are_taken_for(tmp_path: Path) -> None:
     }  # fmt: skip
     assert columns["plan"].values == ("free", "paid")
     assert columns["ok"].values == ("false", "true")
-    for said in ('same: is always \\"x\\"', "gone: never has a value", "mixed: is array or integer", "wide: is always"):
+    for said in (
+        'same: is always \\"x\\"',
+        "gone: never has a value",
+        "cell: is float or text",
+        "mixed: is array or integer",
+        "wide: is always",
+    ):
         assert f"# {said}" in text
 
 
