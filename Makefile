@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KAFKA_JARS := $(VENV)/kafka
+SITE := $(VENV)/site
+ZENSICAL := zensical==0.0.73 # in an environment of its own: 90 MB that nothing else needs
 ARGS ?=
 LOCK_PYTHON ?= python3.11
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -19,7 +21,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 find_python = for p in $(or $(PYTHON),python3.12 python3.11 python3 python); do \
 	if "$$p" -c '$(FITS)' >/dev/null 2>&1; then echo "$$p"; break; fi; done
 
-.PHONY: help run test test-kafka check fmt docs bench chaos lock bill clean
+.PHONY: help run test test-kafka check fmt docs site bench chaos lock bill clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,12 +43,20 @@ check: $(STAMP) ## Format, lint, types, import rules
 	@$(BIN)/lint-imports --no-logo > .import_rules.log 2>&1 || { cat .import_rules.log; rm -f .import_rules.log; exit 1; }
 	@rm -f .import_rules.log
 
-fmt: $(STAMP) ## Format and sort imports
+fmt: $(STAMP) ## Format, sort imports, wrap the prose of pages
 	@$(BIN)/ruff check --quiet --select I --fix .
 	@$(BIN)/ruff format --quiet .
+	@$(BIN)/python -m tests.docs.pages wrap
 
 docs: $(STAMP) ## Write the generated pages of docs/
 	@$(BIN)/python -m flows.config.reference > docs/configuration.md
+	@$(BIN)/python -m driftnet._reference api > docs/api.md
+	@$(BIN)/python -m driftnet._reference plug_ins > docs/plug_ins.md
+
+site: $(STAMP) ## Make a site of the pages in out/site/, and look at all links (fetches Zensical on first use)
+	@test -x $(SITE)/bin/zensical || { $(BIN)/python -m venv $(SITE) && $(SITE)/bin/pip install --quiet $(ZENSICAL); }
+	@$(BIN)/python -m tests.docs.pages collect out/pages
+	@NO_COLOR=1 $(SITE)/bin/zensical build --strict --clean
 
 bench: $(STAMP) ## Measure scenarios, layers, quality; write a report (ARGS="zipf --only growth", ARGS="compare main HEAD")
 	@$(BIN)/driftnet bench $(ARGS)

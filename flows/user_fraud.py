@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def flow() -> "Dataflow":
-    """Builds the dataflow; Bytewax calls it.  Importing this module does nothing.  Raises ConfigError, SourceError."""
+    """Builds the dataflow; Bytewax calls it.  Importing this module does nothing.
+
+    Raises ConfigError, SourceError, and ImportError where the folder hides a package of Driftnet's.
+    """
+    from driftnet._own_names import check_own_names
+
+    check_own_names()
     from flows.assemble import Assembly
     from flows.config import load
     from flows.engine.plan import Options

@@ -218,9 +218,9 @@ What sets the number of jobs, and what to know before the numbers above are beli
   at random: of 64 workers with 16 groups on average, one gets some 26. Hence more jobs, not more groups.
 - **`driftnet run --processes` is one machine.** One job on several machines (docs/deployment.md) needs a state
   directory that all of them see; it was tried with network namespaces, and its speed was not measured here.
-- **There is no Kafka source yet.** Sources are files, standard input and the simulator; a source partition (line n)
-  would be a Kafka partition. Events of one account must stay in one partition, and partitions are read by the worker
-  that has them: fewer of them than processes leaves decoding, the dearest part, to some.
+- **A partition is read by one worker.** Of Kafka a source partition (line n) is one of the topic's. Events of one
+  account must stay in one partition, and partitions are read by the worker that has them: fewer of them than processes
+  leaves decoding, the dearest part, to some.
 - **Long tumbling windows keep their rows.** A pane is as long as the greatest common divisor of the slides. With a
   single tumbling window of 24 hours that is 24 hours of rows in memory; a sliding one with a slide of 5 minutes keeps
   partial sums instead."""

@@ -1,0 +1,1 @@
+"""Whether the world has moved: monitors, what they tell, why it was."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr
 from pydantic_core import PydanticCustomError
@@ -228,7 +228,10 @@ class ExemptConfig(Section):
 
 
 class Config(Section):
-    """The whole configuration.  Build it with `flows.config.load`.  The section [job] is the attribute `about`."""
+    """The whole configuration, section by section (docs/configuration.md); `load` and `loads` build it.
+
+    The section [job] is the attribute `about`.
+    """
 
     about: JobConfig = Field(JobConfig(), alias="job", description="name, seed, cohorts")
     event: EventConfig = Field(EventConfig(), description="the event schema")
@@ -263,6 +266,12 @@ class Config(Section):
         from flows.config.problems import Problems
 
         return Compiler(self, Problems(self._layers)).job()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other sections, of which the job is compiled anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("_job", None)
+        return copied
 
     @property
     def is_live(self) -> bool:

@@ -21,9 +21,10 @@ _WORDS_MAX: Final = 64
 class Field:
     """The values of one path in `rows` lines.
 
-    found: of each type, how many lines have one.  empty: how many have the empty text, which is no value.  values: the first different ones, with counts.  distinct: how many
-    different ones there are.  low, high: of numbers.  times: texts that are ISO 8601; zoned: of those, with an offset.
-    ascending: of neighbours, the share that does not go back, of numbers and times.  longest: of texts, in characters.
+    found: of each type, how many lines have one.  empty: how many have the empty text, which is no value.
+    values: the first different ones, with counts.  distinct: how many different ones there are.  low, high: of numbers.
+    times: texts that are ISO 8601; zoned: of those, with an offset.  ascending: of neighbours, the share that does not
+    go back, of numbers and times.  longest: of texts, in characters.
     """
 
     path: Path

@@ -85,38 +85,47 @@ def read_table(path: Path, columns: Columns) -> Table:
 
     Raises SourceError for a file that cannot be read, a column that is not there, or one that is not numbers.
     """
-    found = _numpy(path) if path.suffix == ".npz" else _arrow(path)
+    return table_of(_numpy(path) if path.suffix == ".npz" else _arrow(path), columns, str(path))
+
+
+def table_of(found: Mapping[str, Values], columns: Columns, where: str) -> Table:
+    """A table from named (n,) columns.  where: for messages.  Raises SourceError as `read_table` does, and for columns
+    that are not all equally long.
+    """
+    for name, values in found.items():
+        if values.shape != (len(next(iter(found.values()))),):
+            raise SourceError(f"{where}: column {name!r} has the shape {values.shape}, expected one value for each row")
     for name in (*columns.features, columns.label, columns.subject, columns.time):
         if name and name not in found:
-            raise SourceError(f"{path}: no column {name!r}; there are {', '.join(found)}")
+            raise SourceError(f"{where}: no column {name!r}; there are {', '.join(found)}")
     about = {columns.label, columns.subject, columns.time}
     numeric = [name for name, values in found.items() if values.dtype.kind in "fiub" and name not in about]
     names = columns.features or tuple(numeric)
     if not names:
-        raise SourceError(f"{path}: no column of numbers among {', '.join(found)}")
+        raise SourceError(f"{where}: no column of numbers among {', '.join(found)}")
     for name in names:
         if found[name].dtype.kind not in "fiub":
             raise SourceError(
-                f"{path}: column {name!r} holds no numbers; numbers are in {', '.join(numeric) or 'none'}"
+                f"{where}: column {name!r} holds no numbers; numbers are in {', '.join(numeric) or 'none'}"
             )
     table = Table(
         np.stack([found[name].astype(np.float64) for name in names], axis=1),
         tuple(names),
-        _label(found, columns, path) if columns.label else None,
+        _label(found, columns, where) if columns.label else None,
         found[columns.subject] if columns.subject else None,
-        _time_us(found[columns.time], f"{path}: column {columns.time!r}") if columns.time else None,
+        _time_us(found[columns.time], f"{where}: column {columns.time!r}") if columns.time else None,
     )
     return table if table.time_us is None else table.take(np.argsort(table.time_us, kind="stable"))
 
 
-def _label(found: Mapping[str, Values], columns: Columns, path: Path) -> F64:
+def _label(found: Mapping[str, Values], columns: Columns, where: str) -> F64:
     values = found[columns.label]
     if columns.positive:
         return (values.astype(str) == columns.positive).astype(np.float64)
     if values.dtype.kind not in "fiub":
         words = ", ".join(map(str, np.unique(values.astype(str))[:5]))
         raise SourceError(
-            f"{path}: the label {columns.label!r} holds words ({words}); say with --positive which one is fraud"
+            f"{where}: the label {columns.label!r} holds words ({words}); say with --positive which one is fraud"
         )
     number = values.astype(np.float64)
     return np.where(np.isnan(number), np.nan, (number > 0).astype(np.float64))

@@ -1,18 +1,22 @@
 """Is what the project says about itself true?"""
 
 import ast
+import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from setuptools import find_packages
 
+from driftnet import _reference
 from flows.config import loads
 from flows.config.reference import configuration_markdown
 
 _ROOT = Path(__file__).parents[2]
-_TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def _project() -> Any:
@@ -28,21 +32,17 @@ def test_readme_names_two_commands_that_exist() -> None:
     assert "make test" in (_ROOT / ".ci" / "run").read_text()
 
 
-def test_configuration_reference_is_current() -> None:
-    """docs/configuration.md is what `make docs` writes."""
-    assert (_ROOT / "docs" / "configuration.md").read_text() == configuration_markdown()
-
-
 @pytest.mark.parametrize(
-    "page", sorted(p.relative_to(_ROOT) for p in [_ROOT / "README.md", *_ROOT.glob("docs/**/*.md")]), ids=str
+    ("page", "written"),
+    [
+        ("configuration", configuration_markdown),
+        ("api", _reference.api_markdown),
+        ("plug_ins", _reference.plug_ins_markdown),
+    ],
 )
-def test_pages(page: Path) -> None:
-    """Links between pages lead somewhere, and configurations in pages are jobs that can run."""
-    text = (_ROOT / page).read_text()
-    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
-        assert (_ROOT / page.parent / target).exists(), f"{page} links to {target}, which is not there"
-    for snippet in _TOML.findall(text):
-        loads(snippet, str(page)).job()
+def test_reference_is_current(page: str, written: Callable[[], str]) -> None:
+    """The generated pages are what `make docs` writes."""
+    assert (_ROOT / "docs" / f"{page}.md").read_text() == written()
 
 
 @pytest.mark.parametrize("example", sorted(_ROOT.glob("examples/*.toml")), ids=lambda p: p.name)
@@ -56,6 +56,11 @@ def test_changes_begin_with_this_version() -> None:
     newest = re.search(r"^## \[([^\]]+)\]", (_ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None
     assert newest[1] == _project()["version"]
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """CITATION.cff and pyproject.toml say the same."""
+    assert f"version: {_project()['version']}\n" in (_ROOT / "CITATION.cff").read_text()
 
 
 def test_lock_holds_pinned_names_only() -> None:
@@ -87,8 +92,39 @@ def test_every_test_states_its_behaviour() -> None:
 
 def test_one_module_reads_pickles() -> None:
     """And it is the one whose exception to ruff's S rules is for that."""
-    files = [file for package in ("state", "detectors", "flows") for file in sorted((_ROOT / package).rglob("*.py"))]
+    files = [
+        file
+        for package in ("state", "detectors", "flows", "driftnet")
+        for file in sorted((_ROOT / package).rglob("*.py"))
+    ]
     reads = re.compile(
         r"^\s*(?:import|from) (?:pickle|marshal|shelve|dill|joblib)\b|S301|allow_pickle=True", re.MULTILINE
     )
     assert [str(file.relative_to(_ROOT)) for file in files if reads.search(file.read_text())] == ["state/pickles.py"]
+
+
+def test_the_wheel_has_every_package() -> None:
+    """What lies at the top and is not tests is found by setuptools, and says that it is typed."""
+    tool = tomllib.loads((_ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packages = {file.parent.name for file in _ROOT.glob("*/__init__.py")}
+    found = {name.partition(".")[0] for name in find_packages(str(_ROOT), include=tool["packages"]["find"]["include"])}
+    assert found == packages >= {"driftnet", "flows", "detectors", "state", "bench"}
+    for name in packages - {"bench"}:
+        assert (_ROOT / name / "py.typed").is_file()
+        assert "py.typed" in tool["package-data"][name]
+
+
+def test_hooks_and_containers_use_what_make_uses() -> None:
+    """Each hook is a tool that `make check` runs, none is fetched; the container is made ready by a target of make."""
+    makefile = (_ROOT / "Makefile").read_text()
+    (repository,) = yaml.safe_load((_ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    assert len(repository["hooks"]) == 4
+    for hook in repository["hooks"]:
+        program = re.match(r"\.venv/bin/(\S+(?: format| check)?)", hook["entry"])
+        assert program is not None
+        assert f"$(BIN)/{program[1]}" in makefile
+    container = json.loads((_ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    make, target = container["postCreateCommand"].split()
+    assert make == "make"
+    assert re.search(rf"^{target}: .*## ", makefile, re.MULTILINE)

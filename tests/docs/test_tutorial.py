@@ -9,7 +9,7 @@ from pathlib import Path
 
 _PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 _BLOCK = re.compile(r"```(console|python)\n(.*?)```", re.DOTALL)
-_IMPORTS_BEFORE = "F64 = NDArray"
+_IMPORTS_BEFORE = "@dataclass(frozen=True, slots=True)\nclass FarOutSpec"
 _CLASS_BEFORE = "    remember: int = 2048"
 
 

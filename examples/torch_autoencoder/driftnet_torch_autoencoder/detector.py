@@ -9,13 +9,22 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
-from detectors.limits import require, require_features
-from detectors.sample import Sample
-from detectors.scaling import Scale, fit_scale, scale_of
-from state.errors import SnapshotError
-from state.snapshot import pack, unpack
-from state.types import F64
+from driftnet.kit import (
+    F64,
+    Detector,
+    DetectorSpec,
+    FeatureInfo,
+    Rows,
+    Sample,
+    Scale,
+    SnapshotError,
+    fit_scale,
+    pack,
+    require,
+    require_features,
+    scale_of,
+    unpack,
+)
 
 
 @dataclass(frozen=True, slots=True)

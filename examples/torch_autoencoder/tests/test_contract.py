@@ -6,7 +6,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed: it is an optional
 
 from driftnet_torch_autoencoder.detector import AutoencoderSpec
 
-from detectors.checks import Check, yield_checks
+from driftnet.checks import Check, yield_checks
 
 
 @pytest.mark.parametrize("check", list(yield_checks(AutoencoderSpec())), ids=str)
