@@ -9,11 +9,12 @@ tells far from very far.  Where a window holds a day, that is the tail of the pe
 own beyond them (`detectors.groups`) are no part of it.  Scores against one's own past keep the rank alone: their tails
 are heavier than any fit.
 
-Tables and series have no subjects to count: there each row counts as one, among a sample of all rows before it.
+Tables have no subjects to count: there each row counts as one, among a sample of all rows before it.  In a series,
+where what is odd comes in bunches, stretches of rows count (`detectors.stretches`).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -22,10 +23,12 @@ from numpy.typing import NDArray
 from detectors.groups import SETTLED_US, people_among
 from detectors.limits import require
 from detectors.sample import Sample
+from detectors.stretches import Stretches
 from detectors.subject_sample import SubjectSample
 from detectors.tail import Tail, fit_tail, squeeze
 from state.errors import SnapshotError
 from state.order import stable_argsort
+from state.plain import LATER
 from state.snapshot import pack, unpack
 from state.types import DAY_US, F32, F64, I64, START_OF_TIME_US, U64
 
@@ -40,18 +43,24 @@ _BLOCK: Final = 8_192
 _QUARTERS: Final = 4
 _QUARTER_US: Final = DAY_US // _QUARTERS
 """The largest score of a day is remembered by quarters, so that what is older than 18 to 24 hours is forgotten."""
-PER: Final = ("subject", "row")
+_BEYOND: Final = 0.1
+"""Of the probability of what no stretch has shown, the part by which it falls as the score goes on to rise: an order,
+and no evidence.
+"""
+PER: Final = ("subject", "row", "stretch")
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSpec:
     """How scores become tail probabilities.
 
-    per: "subject", a probability is that of a day of a subject's life; "row", of a row, for tables and series.
-    remember: subjects (rows) that count.  ready: how many are needed before the first answer.  tail_share: of the
-    sample, where the fitted tail takes over (0.05 to 0.4).  floor: smaller answers are squeezed into
-    [0.9 floor, floor], in their order; the default is a fifth of what the sample has seen of: beyond that an
-    extrapolation is a guess, and guesses must not raise alarms.
+    per: "subject", a probability is that of a day of a subject's life; "row", of a row, for tables; "stretch", that at
+    a row something begins that shows as much, for series: the share of stretches that have, by stretch_rows.
+    remember: subjects (rows, stretches) that count.  ready: how many are needed before the first answer (64, or 2
+    stretches, at least).  tail_share: of the sample, where the fitted tail takes over (0.05 to 0.4); stretches have
+    none.  floor: smaller answers are squeezed into [0.9 floor, floor], in their order; the default is a fifth of what
+    the sample has seen of: beyond that an extrapolation is a guess, and guesses must not raise alarms.  stretch_rows:
+    rows of a stretch, longer than what is odd usually lasts.
     """
 
     per: str = "subject"
@@ -59,16 +68,19 @@ class CalibrationSpec:
     ready: int = 256
     tail_share: float = 0.25
     floor: float = 5e-5
+    stretch_rows: int = field(default=100, metadata=LATER)
 
     def __post_init__(self) -> None:
+        least = 2 if self.per == "stretch" else 64
         require(
             self,
             "calibration",
             per=(self.per in PER, " or ".join(PER)),
             remember=(self.remember >= 64, "at least 64"),
-            ready=(64 <= self.ready <= self.remember, f"64 to remember ({self.remember})"),
+            ready=(least <= self.ready <= self.remember, f"{least} to remember ({self.remember})"),
             tail_share=(0.05 <= self.tail_share <= 0.4, "0.05 to 0.4"),
             floor=(0 < self.floor < 1e-3, "above 0 and below 0.001"),
+            stretch_rows=(self.stretch_rows >= 2, "at least 2"),
         )
 
     def build(
@@ -79,13 +91,16 @@ class CalibrationSpec:
 
         Raises SnapshotError for bytes that do not fit.
         """
-        kept: type[_Rows | _Newest | _Largest] = _Rows if self.per == "row" else _Newest if whole_day else _Largest
+        of_subjects: type[_Newest | _Largest] = _Newest if whole_day else _Largest
+        kept: type[_Kept] = {"row": _Rows, "stretch": _Stretches}.get(self.per, of_subjects)
         if resume is None:
-            return Calibrator(self, kept.empty(self.remember), fitted, one_mode)
+            return Calibrator(self, kept.empty(self), fitted, one_mode)
         _, meta, arrays = unpack(resume, _KIND, (_VERSION,))
-        if (meta["scores"], meta["remember"]) != (kept.name, self.remember):
-            saved = f"{meta['scores']}, remember={meta['remember']}"
-            raise SnapshotError(f"calibrator: saved {saved}; configured {kept.name}, remember={self.remember}")
+        rows = meta.get("stretch_rows", self.stretch_rows)
+        if (meta["scores"], meta["remember"], rows) != (kept.name, self.remember, self.stretch_rows):
+            saved = f"{meta['scores']}, remember={meta['remember']}, stretch_rows={rows}"
+            wanted = f"{kept.name}, remember={self.remember}, stretch_rows={self.stretch_rows}"
+            raise SnapshotError(f"calibrator: saved {saved}; configured {wanted}")
         calibrator = Calibrator(self, kept.resume(meta, arrays), fitted, one_mode)
         calibrator._since_us, calibrator._now_us = meta["since_us"], meta["now_us"]
         return calibrator
@@ -93,11 +108,14 @@ class CalibrationSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    """ordered: (n,) ascending.  above: (n + 1,) how many people are at or above each.  tail: theirs."""
+    """ordered: (n,) ascending.  above: (n + 1,) how many people are at or above each.  tail: theirs.  reach: from the
+    median to the largest.
+    """
 
     ordered: F32
     above: F64
     tail: Tail | None
+    reach: float
 
 
 class _Rows:
@@ -109,8 +127,8 @@ class _Rows:
         self.sample = sample
 
     @classmethod
-    def empty(cls, remember: int) -> Self:
-        return cls(Sample(1, remember))
+    def empty(cls, spec: CalibrationSpec) -> Self:
+        return cls(Sample(1, spec.remember))
 
     @classmethod
     def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -127,6 +145,32 @@ class _Rows:
         return self.sample.ordered()[0][0]
 
 
+class _Stretches:
+    """The largest scores of stretches of rows."""
+
+    name: ClassVar[str] = "stretches"
+
+    def __init__(self, sample: Stretches) -> None:
+        self.sample = sample
+
+    @classmethod
+    def empty(cls, spec: CalibrationSpec) -> Self:
+        return cls(Stretches(spec.stretch_rows, Sample(1, spec.remember)))
+
+    @classmethod
+    def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        return cls(Stretches.resume(meta, arrays))
+
+    def add(self, subject: U64, score: F64, end_us: int, slides: bool) -> None:  # noqa: ARG002
+        self.sample.add(subject, score)
+
+    def forget(self, subject: int) -> None:
+        self.sample.forget(subject)
+
+    def ordered(self) -> F32:
+        return self.sample.ordered()
+
+
 class _Newest:
     """The newest score of each subject."""
 
@@ -136,8 +180,8 @@ class _Newest:
         self.sample = sample
 
     @classmethod
-    def empty(cls, remember: int) -> Self:
-        return cls(SubjectSample(1, remember))
+    def empty(cls, spec: CalibrationSpec) -> Self:
+        return cls(SubjectSample(1, spec.remember))
 
     @classmethod
     def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -162,8 +206,8 @@ class _Largest:
         self.sample = sample
 
     @classmethod
-    def empty(cls, remember: int) -> Self:
-        return cls(SubjectSample(_QUARTERS, remember))
+    def empty(cls, spec: CalibrationSpec) -> Self:
+        return cls(SubjectSample(_QUARTERS, spec.remember))
 
     @classmethod
     def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -185,13 +229,17 @@ class _Largest:
         return np.sort(np.fmax.reduce(self.sample.rows(), axis=0))
 
 
+_Kept = _Rows | _Stretches | _Newest | _Largest
+
+
 class Calibrator:
     """A remembered sample of one detector's scores on one window of one cohort, and the tail fitted to it."""
 
-    def __init__(self, spec: CalibrationSpec, scores: _Rows | _Newest | _Largest, fitted: bool, one_mode: bool) -> None:
+    def __init__(self, spec: CalibrationSpec, scores: _Kept, fitted: bool, one_mode: bool) -> None:
         self.spec = spec
         self._scores = scores
-        self._fitted = fitted
+        self._of_stretches = isinstance(scores, _Stretches)
+        self._fitted = fitted and not self._of_stretches
         self._tells_groups = fitted and one_mode and isinstance(scores, _Newest)
         self._since_us = START_OF_TIME_US
         self._now_us = START_OF_TIME_US
@@ -218,8 +266,11 @@ class Calibrator:
             below = _below(fit.ordered, score.astype(np.float32))
         p: F64 = (1.0 + fit.above[below]) / (1.0 + fit.above[0])
         if fit.tail is not None:
-            beyond = score > fit.tail.start
-            p[beyond] = fit.tail.survival(score[beyond])
+            far = score > fit.tail.start
+            p[far] = fit.tail.survival(score[far])
+        if self._of_stretches:
+            beyond = np.fmax(score - fit.ordered.item(-1), 0.0)
+            p *= (1.0 - _BEYOND * (1.0 - fit.reach / (fit.reach + beyond))) / self.spec.stretch_rows
         p = squeeze(p, self.spec.floor)
         p[np.isnan(score)] = np.nan
         return p
@@ -233,6 +284,9 @@ class Calibrator:
         else:
             rounded = np.float32(score if abs(score) < _INFINITE32 else math.copysign(math.inf, score))
             p = (1.0 + fit.above.item(fit.ordered.searchsorted(rounded))) / (1.0 + fit.above.item(0))
+        if self._of_stretches:
+            beyond = max(score - fit.ordered.item(-1), 0.0)
+            p *= (1.0 - _BEYOND * (1.0 - fit.reach / (fit.reach + beyond))) / self.spec.stretch_rows
         return p if p >= self.spec.floor else float(squeeze(np.array([p]), self.spec.floor)[0])
 
     def learn(self, subject: U64, score: F64, end_us: int, slides: bool = False) -> None:
@@ -258,7 +312,9 @@ class Calibrator:
             if settled and self._tells_groups:
                 people = people_among(ordered, share)
                 above = np.append(np.cumsum(people[::-1])[::-1], 0.0)
-            self._known = _Fit(ordered, above, fit_tail(ordered, share, people) if self._fitted else None)
+            tail = fit_tail(ordered, share, people) if self._fitted else None
+            largest, median = ordered.item(-1), ordered.item(len(ordered) // 2)
+            self._known = _Fit(ordered, above, tail, max(largest - median, 1e-9 * (1.0 + abs(largest))))
             self._known_version = version
         return self._known
 

@@ -1,7 +1,8 @@
 """Rolling deviation: where does a series stand, against its own long past?
 
-Three questions about one series, by parameters alone: is this value odd (short_rows = 1), has the level moved
-(short_rows = 50: an average of the last rows against the rows before), was this a jump (difference = true)?
+Four questions about one series, by parameters alone: is this value odd (short_rows = 1), has the level moved
+(short_rows = 25: an average of the last rows against the rows before), was this a jump (difference = true), has the
+series become rougher or calmer (absolute = true as well, and short_rows = 25: an average of the size of its jumps)?
 
 Unlike `history_baseline` it remembers thousands of rows, knows no other
 subjects, and counts distances, not evidence: calibration makes them probabilities.
@@ -24,8 +25,9 @@ class RollingDeviationSpec(DetectorSpec):
     """Distance of the latest rows from the long past of their series.
 
     short_rows: rows that are averaged before they are compared; 1 for the latest value.  long_rows: rows of past.
-    difference: look at the change from row to row instead of the value.  warmup: rows before the first score.
-    winsor: standard deviations to which a value is cut before the past learns it; 0 for no cut.
+    difference: look at the change from row to row instead of the value.  absolute: look at the size of that change,
+    whichever way it goes; both more and less of it than usual count.  warmup: rows before the first score.  winsor:
+    standard deviations to which a value is cut before the past learns it; 0 for no cut.
     """
 
     type: ClassVar[str] = "rolling_deviation"
@@ -36,6 +38,7 @@ class RollingDeviationSpec(DetectorSpec):
     difference: bool = False
     warmup: int = 20
     winsor: float = 0.0
+    absolute: bool = False
 
     def __post_init__(self) -> None:
         require(
@@ -45,6 +48,7 @@ class RollingDeviationSpec(DetectorSpec):
             long_rows=(self.long_rows > self.short_rows, f"above short_rows ({self.short_rows:g})"),
             warmup=(self.warmup >= 2, "at least 2"),
             winsor=(self.winsor >= 0, "at least 0"),
+            absolute=(self.difference or not self.absolute, "false without difference"),
         )
 
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "RollingDeviation":
@@ -57,7 +61,7 @@ class RollingDeviationSpec(DetectorSpec):
 
 
 class RollingDeviation(Rolling):
-    """Watches values, or their changes."""
+    """Watches values, or their changes, or the size of these."""
 
     KIND: ClassVar[str] = "rolling_deviation"
 
@@ -67,11 +71,15 @@ class RollingDeviation(Rolling):
         super().__init__(features, averages, {"last": (np.float64, (len(features),), np.nan)})
         if spec.difference:  # differences of logarithms are no differences of values
             self.back = self.back[:0]
+        if spec.absolute:
+            self.up = self.down = np.full(len(features), True)
 
     def _watch(self, cell: Cell) -> None:
         cell.watched = cell.value
         if self.spec.difference:
             cell.watched -= math.nan if cell.new else self.columns["last"].item(cell.at, cell.feature)
+        if self.spec.absolute:
+            cell.watched = abs(cell.watched)
 
     def _keep(self, cell: Cell) -> None:
         if self.spec.difference:
@@ -80,7 +88,9 @@ class RollingDeviation(Rolling):
     def _watched(self, rows: Rows, slot: I32) -> F64:
         """Nan as well where there is no row before it to differ from."""
         value = self.values(rows)
-        return value - self.known("last", slot) if self.spec.difference else value
+        if self.spec.difference:
+            value = value - self.known("last", slot)
+        return np.abs(value) if self.spec.absolute else value
 
     def _remember(self, rows: Rows, slot: I32) -> None:
         if self.spec.difference:

@@ -50,6 +50,11 @@ class Sample:
         self._turn = 0
         self._ordered: tuple[F32, I64] | None = None
 
+    @property
+    def remember(self) -> int:
+        """Rows that there is room for."""
+        return self._data.shape[1]
+
     def add(self, x: F64) -> None:
         """x: (n, width) float64, one round.  Work is O(min(n, remember))."""
         rows = len(x)

@@ -120,10 +120,11 @@ def _reach_lines(job: Job, reached: Reach) -> list[str]:
     weak = [window for window, p in reached.windows.items() if p > policy.line]
     if weak and len(weak) < len(reached.windows):
         reach_line += f"; not by {' or '.join(weak)} alone"
-    what = "rows" if sample.per == "row" else "subjects"
+    what = "subjects" if sample.per == "subject" else "rows"
+    counted = "stretches" if sample.per == "stretch" else what
     room = f"{policy.budget_per_day:,} a day, as many as of {policy.budget_per_day / policy.line:,.0f} genuine {what}"
     return [
         reach_line,
-        f"  scale      first verdicts after {sample.ready:,} {what}, compared with at most {sample.remember:,}",
+        f"  scale      first verdicts after {sample.ready:,} {counted}, compared with at most {sample.remember:,}",
         f"             of genuine {what} one in {1 / policy.line:,.0f} is alerted on a day; the budget is {room}",
     ]

@@ -161,11 +161,13 @@ def test_it_follows_a_population_that_moves(per: str) -> None:
 
 
 @pytest.mark.parametrize("sizes", [(300,), (5000, 3, 2), (100, 100, 100, 7)])
-@pytest.mark.parametrize(("per", "whole_day"), [("subject", True), ("subject", False), ("row", True)])
+@pytest.mark.parametrize(
+    ("per", "whole_day"), [("subject", True), ("subject", False), ("row", True), ("stretch", True)]
+)
 def test_a_resumed_calibrator_is_the_same_to_the_bit(sizes: tuple[int, ...], per: str, whole_day: bool) -> None:
     """Snapshot, restore and go on: same answers and same bytes as never stopping."""
     rng = np.random.default_rng(10)
-    spec = CalibrationSpec(per=per)
+    spec = CalibrationSpec(per=per, ready=64, stretch_rows=2)
     made = spec.build(whole_day)
     for turn, size in enumerate(sizes):
         made.learn(who(size), rng.gamma(3, size=size), turn * 7 * HOUR_US)
@@ -186,9 +188,37 @@ def test_a_sample_of_another_kind_is_refused() -> None:
         CalibrationSpec(remember=1024).build(resume=blob)
     with pytest.raises(SnapshotError, match="largest of each"):
         CalibrationSpec().build(whole_day=False, resume=blob)
+    blob = CalibrationSpec(per="stretch").build().snapshot()
+    with pytest.raises(SnapshotError, match="stretch_rows=50"):
+        CalibrationSpec(per="stretch", stretch_rows=50).build(resume=blob)
 
 
-@pytest.mark.parametrize("bad", [{"ready": 10_000}, {"tail_share": 0.9}, {"per": "day"}, {"floor": 0.0}])
+def test_a_stretch_is_compared_with_stretches() -> None:
+    """What a fifth of them have shown comes once in five stretches, by row; of what none has, more is less probable."""
+    made = CalibrationSpec(per="stretch", stretch_rows=10, ready=4, floor=1e-9).build()
+    for row in range(40):
+        assert not made.ready
+        made.learn(who(1), np.array([row // 10 + (row % 10 == 3) / 2]), row)
+    p = made.tail(np.array([0.0, 0.5, 1.0, 2.5, 3.5, 3.6, 300.0, np.inf, np.nan]))
+    assert p[:5] == pytest.approx(np.array([1.0, 1.0, 0.8, 0.6, 0.4]) / 10)
+    assert (np.diff(p[4:8]) < 0).all()
+    assert p[7] == pytest.approx(0.9 * 0.2 / 10)
+    assert p[5] == pytest.approx(0.2 / 10, rel=0.01)
+    assert np.isnan(p[8])
+
+
+def test_of_stretches_two_are_enough() -> None:
+    """Of rows and subjects not so few can be asked for."""
+    assert CalibrationSpec(per="stretch", ready=2).ready == 2
+    with pytest.raises(ConfigError, match="2 to remember"):
+        CalibrationSpec(per="stretch", ready=1)
+    with pytest.raises(ConfigError, match="64 to remember"):
+        CalibrationSpec(per="row", ready=2)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"ready": 10_000}, {"tail_share": 0.9}, {"per": "day"}, {"floor": 0.0}, {"stretch_rows": 1}]
+)
 def test_impossible_settings_are_refused(bad: dict[str, object]) -> None:
     """The message names the parameter."""
     with pytest.raises(ConfigError, match=next(iter(bad))):

@@ -23,6 +23,7 @@ SPECS = (
     RollingDeviationSpec(long_rows=50, warmup=5),
     RollingDeviationSpec(short_rows=4, long_rows=30, warmup=5, winsor=1.5),
     RollingDeviationSpec(difference=True, warmup=5),
+    RollingDeviationSpec(difference=True, absolute=True, short_rows=3, warmup=5),
     SeasonalDeviationSpec(period_hours=24, part_minutes=360, visits=1, remember=2, short_rows=2, warmup=3),
 )
 
@@ -60,14 +61,14 @@ def test_series_cell_by_cell(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("per", ["row", "subject"])
+@pytest.mark.parametrize("per", ["row", "subject", "stretch"])
 @pytest.mark.parametrize("fitted", [True, False])
 def test_tails_score_by_score(per: str, fitted: bool) -> None:
     """Of the sample's own scores, between them, far beyond, and of what is no number in 32 bits."""
     rng = np.random.default_rng(1)
     learned = np.round(rng.exponential(size=3000), 2)
-    calibrator = CalibrationSpec(per=per, floor=1e-6).build(fitted=fitted)
-    calibrator.learn(np.arange(3000, dtype=np.uint64), learned, 1)
+    calibrator = CalibrationSpec(per=per, floor=1e-6, stretch_rows=5).build(fitted=fitted)
+    calibrator.learn(np.arange(3000, dtype=np.uint64) % (600 if per == "stretch" else 3000), learned, 1)
     odd = [np.nan, -1.0, 0.0, 7.7, 30.0, 300.0, 1e38, 3.4028235e38, 3.4028236e38, 1e300, -1e300]
     score = np.concatenate([learned[:200], rng.exponential(size=200) * 5, odd])
     whole = calibrator.tail(score)

@@ -56,6 +56,26 @@ def test_differences_are_a_series_too() -> None:
     assert detector.typical(one(last))[0, 0] == pytest.approx(1.0, abs=0.05)  # type: ignore[attr-defined]
 
 
+def test_the_size_of_changes_says_how_rough_a_series_is() -> None:
+    """A series that goes on at its level is odd when it turns rough, and when it turns calm; also where only high
+    values are suspicious.
+    """
+    rng = np.random.default_rng(4)
+    for infos in (BOTH, (FeatureInfo("v", Direction.HIGH),)):
+        found = {}
+        for scale in (1.0, 6.0, 0.05):
+            spec = RollingDeviationSpec(short_rows=10, long_rows=1000, difference=True, absolute=True)
+            detector, score = spec.build(infos), []
+            for value in 50 + np.concatenate([rng.normal(size=400), scale * rng.normal(size=40)]):
+                score.append(detector.score(one(value))[0])
+                detector.learn(one(value))
+            found[scale] = max(score[415:]) / max(score[50:400])
+            assert detector.typical(one(0.0))[0, 0] > 0  # type: ignore[attr-defined]
+        assert found[6.0] > 2.0
+        assert found[0.05] > 1.0
+        assert found[1.0] < 1.0
+
+
 def test_a_missing_value_changes_nothing() -> None:
     """It has no score, and the past stays as it was; differences bridge it."""
     for difference in (False, True):
@@ -81,6 +101,8 @@ def test_what_it_is_not_made_for_is_told() -> None:
     """Parameters out of range, and rows that are nobody's."""
     with pytest.raises(ConfigError, match=r"rolling_deviation\.long_rows: seen 5\.0, allowed: above short_rows"):
         RollingDeviationSpec(short_rows=10.0, long_rows=5.0)
+    with pytest.raises(ConfigError, match=r"absolute: seen True, allowed: false without difference"):
+        RollingDeviationSpec(absolute=True)
     rows = one(1.0)
     rows.slot = None
     with pytest.raises(DetectorError, match="rows without slots"):
