@@ -20,10 +20,13 @@ from bench.pipeline import BATCH_LINES, Memory, Outcome, run
 from bench.scenarios import Scenario
 from flows.assemble import Assembly
 from flows.config.endpoints import FilesConfig
+from flows.counters import REJECTED
 from flows.job import Job
 from flows.local import LocalDriver
-from flows.operators.messages import FeatureRows, Stream
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.messages import Stream
+from flows.operators.models import WindowModels
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from flows.sinks import JsonlSink
 
 _FILES = 6
@@ -86,7 +89,7 @@ class Replay:
                 sink.close()
         assert summary.balanced, "lines were lost"
         rejects = (self._out / "rejects.jsonl").read_bytes().count(b"\n")
-        assert rejects == summary.rejected, "rejected lines are missing in their sink"
+        assert rejects == summary.total(REJECTED), "rejected lines are missing in their sink"
         alerts, drift = ([orjson.loads(x) for x in path.read_bytes().splitlines()] for path in copies.values())
         return Outcome.of(driver.outputs.counts, alerts, drift)
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from detectors.features.declare import Direction as Direction
 from detectors.features.declare import FeatureDecl
+from detectors.features.declare import FeatureInfo as FeatureInfo
 from state.slot_columns import SlotColumns
 from state.types import F64, I32, I64, U64
 from state.windows import WindowSpec
@@ -19,21 +20,6 @@ class Scope(StrEnum):
     """One model for all rows of a cohort. Sees whole rounds, in one fixed order."""
     SUBJECT = "subject"
     """One row of state per subject, in arrays indexed by slot. Sees each subject at most once per call."""
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureInfo:
-    """What a detector is told about one column of its matrix.
-
-    name: as declared.  direction: the suspicious side.  log: values are counts or amounts over several orders of
-    magnitude, so that log1p is the natural scale.  low, high: physical limits where they are known (nan where not).
-    """
-
-    name: str
-    direction: Direction = Direction.HIGH
-    log: bool = False
-    low: float = float("nan")
-    high: float = float("nan")
 
 
 @dataclass(slots=True)

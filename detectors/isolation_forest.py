@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows
-from detectors.half_space_twin import Forest, walk
+from detectors.half_space.twin import Forest, walk
 from detectors.limits import require, require_features
 from detectors.sample import Sample
 from detectors.scaling import log_columns, natural, usual_but_for

@@ -26,7 +26,7 @@ from detectors.binned_logistic import BinnedLogisticSpec
 from detectors.discord import DiscordSpec
 from detectors.ecod import EcodSpec
 from detectors.extremes import ExtremesSpec
-from detectors.half_space_trees import HalfSpaceTreesSpec
+from detectors.half_space.trees import HalfSpaceTreesSpec
 from detectors.isolation_forest import IsolationForestSpec
 from detectors.river_model import RiverModelSpec
 from detectors.rolling import RollingDeviationSpec

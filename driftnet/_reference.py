@@ -125,7 +125,7 @@ CHECKS: Final = (
 )
 _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "Config": ("job", "to_toml"),
-    "Summary": ("alerts", "balanced", "unreadable", "events_per_s", "to_json", "status"),
+    "Summary": ("read", "alerts", "balanced", "unreadable", "events_per_s", "to_json", "status"),
     "FeatureDecl": (),
     "Condition": (),
     "WindowSpec": (),

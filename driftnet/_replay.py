@@ -122,7 +122,7 @@ def replay(
     return Replay(summary, {stream: sink.records for stream, sink in kept.items()})
 
 
-_STREAMS: Final = tuple(stream.value for stream in Stream if stream is not Stream.COUNTS)
+_STREAMS: Final = tuple(stream.value for stream in Stream)
 
 
 class _Kept:

@@ -38,8 +38,9 @@ from flows.config import load
 from flows.config.endpoints import FilesConfig
 from flows.convert import convert_table
 from flows.local import LocalDriver
-from flows.operators.messages import FeatureRows
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.models import WindowModels
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from flows.scoring.evaluate import ALL
 from state.types import F64
 

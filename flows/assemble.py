@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from flows.sinks import Sink, SinkSpec, open_sink
 from flows.sources.base import Partition, Source
 from flows.version import driftnet_version
 from state.errors import ConfigError, SnapshotError
+from state.times import iso_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Assembly:
         job = self.config.job()
         run = Run(
             run_id=self.run_id,
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            started=iso_now("seconds"),
             job=job.name,
             digest=job.digest,
             version=driftnet_version(),

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from flows.printing import shown
 from flows.report import two_columns
+from state.times import from_iso
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -110,9 +110,9 @@ def evaluate(alerts: Iterable[Mapping[str, Any]], truth: Iterable[Mapping[str, A
         count += 1
         name = alert["subject"]
         who = accounts.get(name)
-        if who is not None and who["is_attacker"] and _us(alert["end"]) > who["start_us"]:
+        if who is not None and who["is_attacker"] and from_iso(alert["end"]) > who["start_us"]:
             true += 1
-            raised_us = _us(alert["raised"])
+            raised_us = from_iso(alert["raised"])
             first_us[name] = min(raised_us, first_us.get(name, raised_us))
         else:
             accused[name] = accused.get(name, False) or alert["severity"] in ("critical", "high")
@@ -139,10 +139,6 @@ def evaluate(alerts: Iterable[Mapping[str, Any]], truth: Iterable[Mapping[str, A
         campaigns=tuple(sorted(campaigns, key=lambda c: c.name)),
         roles=tuple(sorted(roles, key=lambda r: r.name)),
     )
-
-
-def _us(iso: str) -> int:
-    return round(datetime.fromisoformat(iso).timestamp() * 1e6)
 
 
 def _share(part: int, whole: int) -> float | None:

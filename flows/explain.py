@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from detectors.alerting.alert import iso
-from detectors.base import Rows
 from flows.job import Job
 from flows.local import LocalDriver, Progress
-from flows.operators.messages import FeatureRows, OwnVerdict
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.candidates import typical_own
+from flows.operators.models import WindowModels
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict, known
 from flows.sources.base import Partition
 from state.errors import SourceError
+from state.times import from_iso, iso
 from state.types import SECOND_US
 
 
@@ -76,7 +77,7 @@ def explain(
     alert: a record as stored.  partitions: the run's input, from its beginning.  reads: as of LocalDriver.
     Raises SourceError when the input no longer holds the alerted window.
     """
-    end_us = int(np.datetime64(alert["end"].removesuffix("Z"), "us").astype(np.int64))
+    end_us = from_iso(alert["end"])
     found: list[Explanation] = []
 
     def observe(rows: FeatureRows, verdict: Verdict, models: WindowModels) -> None:
@@ -95,19 +96,14 @@ def explain(
 
 
 def _look(rows: FeatureRows, verdict: Verdict, models: WindowModels, i: int, alert: dict[str, Any]) -> Explanation:
-    one = slice(i, i + 1)
-    view = Rows(rows.window, rows.end_us, rows.x[one], rows.subject[one], rows.start_us[one], rows.stop_us[one])
-    own = {n: OwnVerdict(v.score[one], v.typical[one], v.share[one]) for n, v in rows.own.items()}
-    score = {n: s[one] for n, s in verdict.score.items()}
-    tail = {n: p[one] for n, p in verdict.tail.items()}
-    shares = models.shares(view, own, Verdict(verdict.p[one], score, tail))
+    at = np.array([i])
+    one, said = rows.take(at), verdict.take(at)
+    shares = models.shares(one.view(models.window), one.own, said)
     share = np.sum([s[0] for _, s in shares], axis=0)
-    typical_own = np.full(rows.x.shape[1], np.nan)
-    for v in own.values():
-        typical_own = np.where(np.isnan(typical_own), v.typical[0], typical_own)
-    cohort = models.usual(Rows(rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us))
+    own = typical_own(one.own, one.x)[0]
+    cohort = models.usual(rows.view(models.window))
     features = [
-        FeatureView(f.name, _known(rows.x[i, j]), _known(typical_own[j]), _known(cohort[j]), float(share[j]))
+        FeatureView(f.name, known(rows.x[i, j]), known(own[j]), known(cohort[j]), float(share[j]))
         for j, f in enumerate(models.features)
     ]
     p = float(verdict.p[i])
@@ -117,10 +113,6 @@ def _look(rows: FeatureRows, verdict: Verdict, models: WindowModels, i: int, ale
         p == alert["window_tail_probability"],
         len(rows),
         int((verdict.p < p).sum()) + 1,
-        tuple(DetectorView(n, _known(s[0]), _known(tail[n][0])) for n, s in score.items()),
+        tuple(DetectorView(n, known(s[0]), known(said.tail[n][0])) for n, s in said.score.items()),
         tuple(sorted(features, key=lambda f: -f.share)),
     )
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

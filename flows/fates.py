@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from flows.job import Job
-from flows.layout import Layout, changes, layout, layout_of, replaceable
+from flows.layout import Layout, changes, layout_of, replaceable, state_settings
 
 MADE_OF: Final = "made_of"
 """In a shape: the layout of what the job saves."""
@@ -35,10 +36,17 @@ class Fate:
     why: str
 
 
-def shape_of(job: Job) -> dict[str, Any]:
-    """What is noted of a job beside its state: settings as text, layout, and the windows of each detector."""
+def shape_of(job: Job, numbers: Mapping[str, int] = MappingProxyType({})) -> dict[str, Any]:
+    """What is noted of a job beside its state: settings as text, layout, and the windows of each detector.
+
+    numbers: of cohorts, where they are not their positions.
+    """
+    cohorts = job.cohorts.names
     return {
-        "layout": layout(job),
+        "key_groups": job.key_groups,
+        "cohorts": list(cohorts),
+        COHORT_NUMBERS: {name: numbers.get(name, position) for position, name in enumerate(cohorts)},
+        "layout": state_settings(job),
         "replaceable": replaceable(job),
         MADE_OF: layout_of(job).to_plain(),
         "detectors": {use.name: list(use.windows) for use in job.detectors},

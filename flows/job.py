@@ -10,7 +10,7 @@ from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
 from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
-from detectors.features.kernel import PartKind
+from detectors.features.parts import PartKind
 from detectors.features.plan import FeaturePlan
 from flows.wire.spec import WireSpec
 from state.plain import LATER

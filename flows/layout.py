@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from detectors.features.declare import FeatureDecl, SequenceDecl
-from detectors.features.finish import parts
-from detectors.features.kernel import MARK_KINDS, Part, PartKind
+from detectors.features.kinds import parts
+from detectors.features.parts import MARK_KINDS, Part, PartKind
 from flows.job import DetectorUse, Job
 from state.errors import SnapshotError
 from state.plain import not_by_default
@@ -28,7 +28,7 @@ def settings_of(thing: Any) -> dict[str, str]:
     return {"type": type(thing).__name__} | {name: repr(value) for name, value in not_by_default(thing)}
 
 
-def layout(job: Job) -> dict[str, Settings]:
+def state_settings(job: Job) -> dict[str, Settings]:
     """What rows, cells and windows are made of."""
     found: dict[str, Settings] = {
         "event ids": {"present": str(job.schema.has_event_id)},

@@ -6,20 +6,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from flows.counters import READ
 from flows.job import Job
-from flows.operators.alerts import AlertOperator
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.job_stages import CATALOGUE, Entry, JobStages
+from flows.operators.messages import Leaving, Stream
 from flows.operators.population import PopulationOperator, RoundObserver
-from flows.operators.subject import SubjectOperator
-from flows.operators.told import first_stage
 from flows.outputs import Outputs
 from flows.report import Summary
 from flows.sinks.base import Sink
 from flows.sources.base import Partition
+from flows.stages import Routed, Stage, addressed
 from state.types import END_OF_TIME_US
-
-Message = GroupInput | CohortInput | PolicyInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class LocalDriver:
 
     sinks: stream -> open sinks.  batch_lines: lines read at a time; changes speed and memory, never results.
     observer: called with every scored round, before it is learned from.  until_us: stop after the rounds up to there.
-    reads: partition -> "labels" or "control", of those that are not events.
+    reads: partition -> "labels" or "control", of those that are not events.  entries: the stages.
     """
 
     def __init__(
@@ -50,17 +49,22 @@ class LocalDriver:
         observer: RoundObserver | None = None,
         until_us: int = END_OF_TIME_US,
         reads: Mapping[str, str] = MappingProxyType({}),
+        entries: tuple[Entry, ...] = CATALOGUE,
     ) -> None:
         names = tuple(p.name for p in partitions)
         self._partitions = {p.name: p for p in partitions}
         self._batch_lines = batch_lines
         self._until_us = until_us
-        self._ingests = {name: first_stage(job, name, reads.get(name, "events")) for name in names}
-        self._subjects = [SubjectOperator(job, group, names, told=reads) for group in range(job.key_groups)]
-        self._cohorts = {name: PopulationOperator(job, name) for name in job.cohorts.names}
-        for operator in self._cohorts.values():
-            operator.observer = observer
-        self._alerts = AlertOperator(job)
+        stages = JobStages(job, names, reads, entries=entries).stages()
+        self.ingests = {name: stages.ingest(name, resume=None) for name in names}
+        self._stages = {stage.name: stage for stage in stages.keyed}
+        self.operators = {
+            (stage.name, who): stage.build(who, resume=None) for stage in stages.keyed for who in stage.keys
+        }
+        """By stage and key."""
+        for operator in self.operators.values():
+            if isinstance(operator, PopulationOperator):
+                operator.observer = observer
         self.outputs = Outputs(sinks)
 
     def run(self, progress: Callable[[Progress], None] | None = None) -> Summary:
@@ -70,7 +74,7 @@ class LocalDriver:
         started = time.perf_counter()
         # What exists now lives as long as the run: keep the cyclic collector from walking it again and again.
         gc.freeze()
-        reading = dict(self._ingests)
+        reading = dict(self.ingests)
         while reading:
             name = min(reading, key=lambda n: reading[n].watermark_us)
             lines = self._partitions[name].read(self._batch_lines)
@@ -88,25 +92,23 @@ class LocalDriver:
         gc.unfreeze()
         return self.outputs.summary(time.perf_counter() - started)
 
-    def _drain(self, emitted: Sequence[tuple[int | str, Message] | Message | Output]) -> None:
+    def _drain(self, emitted: Sequence[Routed]) -> None:
         """Delivers messages in the order in which they were sent until none is left."""
-        waiting = deque(emitted)
+        waiting: deque[tuple[Stage | None, Any]] = deque((None, item) for item in emitted)
         while waiting:
-            item = waiting.popleft()
-            match item:
-                case Output():
-                    self.outputs.write(item)
-                case (int(group), GroupInput() as message):
-                    waiting.extend(self._subjects[group].process(message))
-                case (str(cohort), CohortInput() as message):
-                    waiting.extend(self._cohorts[cohort].process(message))
-                case PolicyInput():
-                    waiting.extend(self._alerts.process(item))
+            sender, item = waiting.popleft()
+            if isinstance(item, Leaving):
+                self.outputs.write(item)
+                continue
+            to, who, message = addressed(sender, item) if sender else (item[1].stage, *item)
+            if to is not None:
+                stage = self._stages[to]
+                waiting.extend((stage, answer) for answer in self.operators[to, who].process(message))
 
     def _progress(self) -> Progress:
         sizes = [p.size_bytes for p in self._partitions.values()]
         done = [p.done_bytes for p in self._partitions.values()]
         known = [(d, s) for d, s in zip(done, sizes, strict=True) if d is not None and s]
         fraction = sum(d for d, _ in known) / sum(s for _, s in known) if len(known) == len(sizes) else None
-        watermark_us = min(i.watermark_us for i in self._ingests.values())
-        return Progress(self.outputs.counts.get("read", 0), fraction, watermark_us)
+        watermark_us = min(i.watermark_us for i in self.ingests.values())
+        return Progress(READ.total(self.outputs.counts), fraction, watermark_us)

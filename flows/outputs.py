@@ -1,12 +1,14 @@
-"""Where the output streams end: records into their sinks, counter increments into totals."""
+"""Where the flow ends: records into their sinks, additions into totals."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from flows.operators.messages import Output, Stream
+from flows.counters import DRIFT, OUT, REASON, SPARED_OTHERS, SPARED_SUBJECT, Counts
+from flows.operators.messages import Leaving, Output, Stream
 from flows.report import Summary
 from flows.sinks.base import Sink, each
+from flows.steps import Step
 
 _NAMED: Final = 100
 """Subjects that were spared an alert and are counted one by one."""
@@ -21,39 +23,41 @@ class Outputs:
         self._sinks = sinks
         self.counts: Counter[str] = Counter()
 
-    def write(self, output: Output) -> None:
+    def write(self, output: Leaving) -> None:
         """Raises SinkError when a sink stays down."""
-        if output.stream is Stream.COUNTS:
-            for increments in output.records:
-                self.counts.update(increments)
+        if isinstance(output, Counts):
+            self.counts.update(output.added)
             return
-        self.counts[f"out.{output.stream}"] += len(output.records)
+        counts = Counts(Step.SINKS)
+        counts.add(OUT, len(output.records), output.stream)
         if output.stream is Stream.ALERTS:
-            self._tally_alerts(output)
+            for record in output.records:
+                if record["reasons"]:
+                    counts.add(REASON, 1, record["reasons"][0]["feature"])
         elif output.stream is Stream.DRIFT:
-            self.counts.update(f"drift.{record['what']}" for record in output.records)
-        elif output.stream is Stream.AUDIT:
+            for record in output.records:
+                counts.add(DRIFT, 1, record["what"])
+        self.counts.update(counts.added)
+        if output.stream is Stream.AUDIT:
             self._tally_spared(output)
         each(self._named(output.stream), lambda sink: sink.write(output.records))
 
     def _named(self, *streams: Stream) -> dict[str, Sink]:
         return {f"{s}.{i}": sink for s in streams for i, sink in enumerate(self._sinks.get(s, ()))}
 
-    def _tally_alerts(self, output: Output) -> None:
-        for record in output.records:
-            self.counts[f"severity.{record['severity']}"] += 1
-            if record["reasons"]:
-                self.counts[f"reason.{record['reasons'][0]['feature']}"] += 1
-
     def _tally_spared(self, output: Output) -> None:
         for record in output.records:
             if record["outcome"] == "spared":
-                name = f"spared_subject.{record['subject']}"
-                known = sum(key.startswith("spared_subject.") for key in self.counts)
-                self.counts[name if name in self.counts or known < _NAMED else "spared_others"] += 1
+                named = SPARED_SUBJECT.by_label(self.counts)
+                counts = Counts(Step.SINKS)
+                if record["subject"] in named or len(named) < _NAMED:
+                    counts.add(SPARED_SUBJECT, 1, record["subject"])
+                else:
+                    counts.add(SPARED_OTHERS, 1)
+                self.counts.update(counts.added)
 
     def flush(self) -> None:
         each(self._named(*self._sinks), lambda sink: sink.flush())
 
     def summary(self, elapsed_s: float) -> Summary:
-        return Summary.of_counts(self.counts, elapsed_s)
+        return Summary(dict(self.counts), elapsed_s)

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.alerting.policy import combine as combine_windows
+from detectors.alerting.policy import combine_windows
 from detectors.combine import combine
 from detectors.tail import least_after
 from flows.job import DetectorUse, Job

@@ -4,61 +4,32 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from flows import counters
+from flows.counters import Counter
 from flows.printing import shown
+from flows.wire.reject import Reason
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-FATES: Final = ("accepted", "late", "duplicate", "rejected", "filtered")
-"""Where an input line can end; each line ends in exactly one of them."""
-_SEVERITIES: Final = ("critical", "high", "medium", "low")
 _REASONS_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The totals of a run.
+    """The totals of a run, and what is known of its input.
 
-    read: input lines.  accepted, late, duplicate, rejected: where they ended; filtered: those that `event.where` leaves
-    out.  open: rows in panes that had not closed
-    when the run stopped (0 after the end of bounded input).  windows: window -> rows scored.  severities, reasons:
-    alerts by severity and by the feature that told most.  drift: drift events by what was watched.  detector_faults:
-    failures by detector; detectors_off: of those that are off since.  outputs: records by stream.  labels: lines "read"
-    and "rejected", and "rows" that were joined with one; labelled: of those, by what they are and whether they had been
-    suspected.  control: lines of commands.  spared: alerts that an exemption kept back, by who vouches;
-    spared_subjects: by whom they are about, of the first hundred.  withheld: subjects for whom the budget had no room,
-    by severity; released: those of them that were alerted later.  evicted, expired: subjects that left, for want of
-    room and after `state.ttl`.  lag: partition -> (records that were written and not read, seconds of event time from
-    the watermark to now where there are any); lag_unknown: partitions whose source cannot be asked now, of which lag is
-    the last known.  notes: partition -> why time does not go by it as usual.  held_back: partition -> seconds of event
-    time that it is ahead of the one it waits for, in a live run.  paused: source partitions that were read to an end
-    after which there may be more; nothing_new: whether none of them had anything in this run.  resumed: lines that
-    earlier runs on the same state had read.  filled: columns of the input -> source partitions that gave a value of it.
+    totals: by key (flows.counters, docs/counters.md); `to_json` has all of them by name.  `open` among them: rows in
+    panes that had not closed when the run stopped (0 after the end of bounded input).  lag: partition -> (records that
+    were written and not read, seconds of event time from the watermark to now where there are any); lag_unknown:
+    partitions whose source cannot be asked now, of which lag is the last known.  notes: partition -> why time does not
+    go by it as usual.  held_back: partition -> seconds of event time that it is ahead of the one it waits for, in a
+    live run.  paused: source partitions that were read to an end after which there may be more; nothing_new: whether
+    none of them had anything in this run.  resumed: lines that earlier runs on the same state had read.
     """
 
-    read: int = 0
-    accepted: int = 0
-    late: int = 0
-    duplicate: int = 0
-    rejected: int = 0
-    filtered: int = 0
-    open: int = 0
-    windows: dict[str, int] = field(default_factory=dict)
-    severities: dict[str, int] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
-    rejects: dict[str, int] = field(default_factory=dict)
-    drift: dict[str, int] = field(default_factory=dict)
-    detector_faults: dict[str, int] = field(default_factory=dict)
-    detectors_off: dict[str, int] = field(default_factory=dict)
-    outputs: dict[str, int] = field(default_factory=dict)
-    labels: dict[str, int] = field(default_factory=dict)
-    labelled: dict[str, int] = field(default_factory=dict)
-    control: dict[str, int] = field(default_factory=dict)
-    spared: dict[str, int] = field(default_factory=dict)
-    spared_subjects: dict[str, int] = field(default_factory=dict)
-    evicted: int = 0
-    expired: int = 0
+    totals: Mapping[str, int] = field(default_factory=dict)
     elapsed_s: float = 0.0
     lag: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
@@ -67,45 +38,24 @@ class Summary:
     nothing_new: bool = False
     resumed: int = 0
     lag_unknown: list[str] = field(default_factory=list)
-    filled: dict[str, int] = field(default_factory=dict)
-    withheld: dict[str, int] = field(default_factory=dict)
-    released: int = 0
 
-    @staticmethod
-    def of_counts(counts: Mapping[str, int], elapsed_s: float) -> "Summary":
-        """From the counters of `Stream.COUNTS`: plain names, and families such as "rows.w1h" or "severity.high"."""
+    def total(self, counter: Counter) -> int:
+        """Of all its labels together."""
+        return counter.total(self.totals)
 
-        def family(prefix: str) -> dict[str, int]:
-            found = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
-            return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    def by_label(self, counter: Counter) -> dict[str, int]:
+        """Label -> total, as `Counter.by_label`."""
+        return counter.by_label(self.totals)
 
-        plain: dict[str, Any] = {
-            n: counts.get(n, 0) for n in ("read", *FATES, "open", "evicted", "expired", "released")
-        }
-        return Summary(
-            **plain,
-            windows=family("rows."),
-            severities=dict(sorted(family("severity.").items(), key=lambda item: _severity_rank(item[0]))),
-            reasons=family("reason."),
-            rejects=family("rejected."),
-            drift=family("drift."),
-            detector_faults=family("detector_faults."),
-            detectors_off=family("detector_off."),
-            outputs=family("out."),
-            labels=family("labels."),
-            labelled=family("labelled."),
-            control=family("control."),
-            spared=family("spared."),
-            spared_subjects=family("spared_subject."),
-            filled=family("filled."),
-            withheld=dict(sorted(family("withheld.").items(), key=lambda item: _severity_rank(item[0]))),
-            elapsed_s=elapsed_s,
-        )
+    @property
+    def read(self) -> int:
+        """Input lines."""
+        return self.total(counters.READ)
 
     @property
     def alerts(self) -> int:
         """Alerts raised."""
-        return self.outputs.get("alerts", 0)
+        return counters.OUT.of(self.totals, "alerts")
 
     @property
     def lag_in_words(self) -> str:
@@ -127,43 +77,59 @@ class Summary:
     @property
     def balanced(self) -> bool:
         """Whether every line read ended in exactly one place (promise P2)."""
-        return self.read == sum(getattr(self, fate) for fate in FATES) + self.open
+        return counters.unaccounted(self.totals) == self.total(counters.OPEN)
 
     @property
     def unreadable(self) -> bool:
         """Whether more than half of the lines could not be read: hardly the input that the configuration is about."""
-        return 2 * (self.rejected - self.rejects.get("ahead", 0)) > self.read
-
-    def to_json(self) -> dict[str, Any]:
-        """All totals as JSON values, with `alerts`, `events_per_s` and `balanced`."""
-        derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
-        return asdict(self) | derived
+        unreadable = self.total(counters.REJECTED) - self._ahead
+        return 2 * unreadable > self.read
 
     @property
-    def fates(self) -> list[str]:
-        """How many lines ended in each way, such as "7 late"; nothing of those left out where none is."""
-        return [f"{n:,} {fate}" for fate in FATES if (n := getattr(self, fate)) or fate != "filtered"]
+    def _ahead(self) -> int:
+        return counters.REJECTED.of(self.totals, Reason.AHEAD)
+
+    def to_json(self) -> dict[str, Any]:
+        """All totals as JSON values, as the catalogue names them, with `alerts`, `events_per_s` and `balanced`."""
+        told: dict[str, Any] = {}
+        for counter in counters.CATALOGUE.values():
+            if counter.labels:
+                told[counter.told or counter.name] = self.by_label(counter)
+            if counter.fate or not counter.labels:
+                told[counter.name] = self.total(counter)
+        facts = {name: value for name, value in asdict(self).items() if name != "totals"}
+        derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
+        return told | facts | derived
 
     def _quality(self) -> str:
         """What labels say of earlier verdicts."""
         hit, missed, alarm = (
-            self.labelled.get(name, 0) for name in ("fraud_suspected", "fraud_missed", "genuine_suspected")
+            counters.LABELLED.of(self.totals, verdict)
+            for verdict in ("fraud_suspected", "fraud_missed", "genuine_suspected")
         )
         found, right = _share(hit, hit + missed), _share(hit, hit + alarm)
-        return (
-            f"{sum(self.labelled.values()):,}: of fraud {found} was suspected, of what was suspected {right} is fraud"
-        )
+        rows = self.total(counters.LABELLED)
+        return f"{rows:,}: of fraud {found} was suspected, of what was suspected {right} is fraud"
 
     def _spared(self) -> str:
         """Alerts that were not told, and whose they would have been."""
-        most = dict(list(self.spared_subjects.items())[:_REASONS_SHOWN])
-        more = ", ..." if len(self.spared_subjects) > len(most) else ""
-        return f"{sum(self.spared.values()):,} kept back: {listing(self.spared)}; {listing(most)}{more}"
+        subjects = self.by_label(counters.SPARED_SUBJECT)
+        most = dict(list(subjects.items())[:_REASONS_SHOWN])
+        more = ", ..." if len(subjects) > len(most) else ""
+        origins = listing(self.by_label(counters.SPARED))
+        return f"{self.total(counters.SPARED):,} kept back: {origins}; {listing(most)}{more}"
 
     def status(self) -> str:
         """All of it that fits on one line, for a log."""
-        totals = f"{self.read:,} read = {' + '.join([*self.fates, f'{self.open:,} open'])}"
-        return f"{totals}; {self.alerts:,} alerts, {self.events_per_s:,.0f} events/s"
+        return f"{self._account(with_open=True)}; {self.alerts:,} alerts, {self.events_per_s:,.0f} events/s"
+
+    def _account(self, *, with_open: bool) -> str:
+        """Where all lines are, as in "2 read = 1 accepted + 1 late + 0 duplicate + 0 rejected"; nothing of those left
+        out where there are none.
+        """
+        fates = [fate for fate in counters.FATES if fate is not counters.FILTERED or self.total(fate)]
+        places = [*fates, *[counters.OPEN] * with_open]
+        return f"{self.read:,} read = {' + '.join(f'{self.total(place):,} {place.name}' for place in places)}"
 
     def table(self) -> "RenderableType":
         """The same for people."""
@@ -174,30 +140,32 @@ class Summary:
         return grid
 
     def _lines(self) -> Iterator[tuple[str, str]]:
-        parts = self.fates + [f"{self.open:,} open"] * bool(self.open)
+        still_open, late, rejected = (self.total(c) for c in (counters.OPEN, counters.LATE, counters.REJECTED))
+        duplicate = self.total(counters.DUPLICATE)
         verdict = "" if self.balanced else "  NOT BALANCED: lines were lost or counted twice"
-        yield "events", f"{self.read:,} read = {' + '.join(parts)}{verdict}"
+        yield "events", f"{self._account(with_open=bool(still_open))}{verdict}"
         if self.paused:
             what = "nothing new in the input" if self.nothing_new else "read to the end of the input"
             yield (
                 "paused",
                 (
-                    f"{what}; {self.open:,} events are in windows that are still open: a run that finds more input goes"
-                    " on from here, one with --finish closes them"
+                    f"{what}; {still_open:,} events are in windows that are still open: a run that finds more input"
+                    " goes on from here, one with --finish closes them"
                 ),
             )
-        if self.filtered and self.filtered == self.read:
+        filtered = self.total(counters.FILTERED)
+        if filtered and filtered == self.read:
             yield "nothing kept", "event.where leaves out every line: are its words those of the events?"
-        if self.late * 20 > self.read:
+        if late * 20 > self.read:
             yield (
                 "late events",
                 (
-                    f"{self.late / self.read:.0%} came after their windows had closed: files written side by side need"
+                    f"{late / self.read:.0%} came after their windows had closed: files written side by side need"
                     ' --per-file (partitions = "per_file"); else raise time.out_of_orderness'
                 ),
             )
-        if self.rejects:
-            yield "rejected for", listing(self.rejects)
+        if rejected:
+            yield "rejected for", listing(self.by_label(counters.REJECTED))
         if self.unreadable:
             yield (
                 "unreadable",
@@ -206,48 +174,46 @@ class Summary:
                     " See the rejects stream"
                 ),
             )
-        if self.rejects.get("ahead"):
+        if self._ahead:
             yield (
                 "events ahead",
                 (
-                    f"{self.rejects['ahead']:,} were dated further ahead than time.ahead_max, and others did not bear"
+                    f"{self._ahead:,} were dated further ahead than time.ahead_max, and others did not bear"
                     " them out: clocks that are wrong, or somebody who lies; see the rejects stream"
                 ),
             )
-        never = [name for name, partitions in self.filled.items() if not partitions]
+        never = [name for name, partitions in self.by_label(counters.FILLED).items() if not partitions]
         if never:
             what = "never had a value; are the path, and of an enum the words, right (event.columns)?"
             yield "empty columns", f"{', '.join(never)}: {what}"
-        if 5 * self.duplicate > self.read:
-            yield "duplicates", f"{self.duplicate / self.read:.0%} of all lines: somebody sends events again"
-        if self.detector_faults:
-            yield "detectors", f"{listing(self.detector_faults)} rounds in which one failed; see the rejects stream"
-        if self.detectors_off:
-            yield "off", f"{', '.join(self.detectors_off)}: failed too often, and judge nothing any more"
-        yield "window rows", listing(self.windows) or "none"
-        yield "alerts", f"{self.alerts:,}" + (f": {listing(self.severities)}" if self.severities else "")
-        if self.spared:
+        if 5 * duplicate > self.read:
+            yield "duplicates", f"{duplicate / self.read:.0%} of all lines: somebody sends events again"
+        if faults := self.by_label(counters.DETECTOR_FAULTS):
+            yield "detectors", f"{listing(faults)} rounds in which one failed; see the rejects stream"
+        if off := self.by_label(counters.DETECTOR_OFF):
+            yield "off", f"{', '.join(off)}: failed too often, and judge nothing any more"
+        yield "window rows", listing(self.by_label(counters.ROWS)) or "none"
+        severities = self.by_label(counters.ALERTS)
+        yield "alerts", f"{self.alerts:,}" + (f": {listing(severities)}" if severities else "")
+        if self.total(counters.SPARED):
             yield "spared", self._spared()
-        if self.withheld:
-            late = f", of whom {self.released:,} were alerted later" if self.released else ""
-            yield (
-                "withheld",
-                (
-                    f"{sum(self.withheld.values()):,}: {listing(self.withheld)}{late}; the budget had no room"
-                    " (alerts.budget_per_day)"
-                ),
-            )
-        if self.reasons:
-            yield "top reasons", listing(dict(list(self.reasons.items())[:_REASONS_SHOWN]))
-        yield "drift events", listing(self.drift) or "none"
-        if self.labels:
-            yield "labels", listing(self.labels)
-        if self.labelled:
+        if withheld := self.total(counters.WITHHELD):
+            released = self.total(counters.RELEASED)
+            later = f", of whom {released:,} were alerted later" if released else ""
+            by_severity = listing(self.by_label(counters.WITHHELD))
+            yield "withheld", f"{withheld:,}: {by_severity}{later}; the budget had no room (alerts.budget_per_day)"
+        if reasons := self.by_label(counters.REASON):
+            yield "top reasons", listing(dict(list(reasons.items())[:_REASONS_SHOWN]))
+        yield "drift events", listing(self.by_label(counters.DRIFT)) or "none"
+        if lines := self.by_label(counters.LABELS):
+            yield "labels", listing(lines)
+        if self.total(counters.LABELLED):
             yield "labelled rows", self._quality()
-        if self.control:
-            yield "commands", listing(self.control)
-        if self.evicted or self.expired:
-            yield "subjects gone", f"{self.expired:,} silent for too long, {self.evicted:,} for want of room"
+        if commands := self.by_label(counters.CONTROL):
+            yield "commands", listing(commands)
+        evicted, expired = self.total(counters.EVICTED), self.total(counters.EXPIRED)
+        if evicted or expired:
+            yield "subjects gone", f"{expired:,} silent for too long, {evicted:,} for want of room"
         if self.lag:
             yield "lag", self.lag_in_words
         for partition, ahead_s in self.held_back.items():
@@ -276,7 +242,3 @@ def two_columns(title: str) -> "Table":
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
     return table
-
-
-def _severity_rank(name: str) -> tuple[int, str]:
-    return (_SEVERITIES.index(name) if name in _SEVERITIES else len(_SEVERITIES), name)

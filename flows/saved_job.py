@@ -8,7 +8,7 @@ from flows.config.saved import load_saved
 from flows.engine.shape import SHAPE, read_shape
 from flows.fates import MADE_OF, UNSAID, Fate, cohort_numbers, fates, shape_of
 from flows.job import Job
-from flows.layout import Layout, layout, layout_of
+from flows.layout import Layout, layout_of, state_settings
 from flows.savepoint.manifest import is_savepoint, require_whole
 from state.errors import SnapshotError
 
@@ -44,12 +44,12 @@ def unsaid_layout(directory: Path | None, config: Config) -> Layout | None:
     if MADE_OF in shape:
         return None
     job = config.job()
-    if shape["layout"] != layout(job):
+    if shape["layout"] != state_settings(job):
         # Another host of the cluster may be writing both, the shape first, and then they are read the other way round.
         job, shape = saved_job(directory, config)
         if UNSAID in shape:
             return Layout.from_plain(shape[UNSAID])
-        if layout(job) != shape["layout"]:
+        if state_settings(job) != shape["layout"]:
             raise SnapshotError(
                 f"{directory / CONFIG_NOTE} is not the configuration that the state was saved with; run the job once as"
                 " it was then, which makes the state fit to go on with another"
@@ -61,7 +61,7 @@ def numbered_cohorts(directory: Path | None, job: Job) -> dict[str, int]:
     """Numbers of the cohorts of a job that goes on from the state in a directory."""
     if directory is None or not (directory / SHAPE).exists():
         return {}
-    return cohort_numbers(read_shape(directory / SHAPE), {"cohorts": job.cohorts.names, "layout": layout(job)})
+    return cohort_numbers(read_shape(directory / SHAPE), {"cohorts": job.cohorts.names, "layout": state_settings(job)})
 
 
 def fates_against(directory: Path, config: Config) -> list[Fate]:
@@ -76,4 +76,4 @@ def fates_against(directory: Path, config: Config) -> list[Fate]:
     job, shape = config.job(), read_shape(directory / SHAPE)
     unsaid = unsaid_layout(directory, config)
     saved = shape if unsaid is None else {UNSAID: unsaid.to_plain()} | shape
-    return fates(saved, {"key_groups": job.key_groups, "cohorts": list(job.cohorts.names)} | shape_of(job))
+    return fates(saved, shape_of(job, numbered_cohorts(directory, job)))

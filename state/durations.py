@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from state.times import iso
 from state.types import DAY_US, HOUR_US, MINUTE_US, MS_US, SECOND_US
 
 UNITS_US: Final = {"d": DAY_US, "h": HOUR_US, "m": MINUTE_US, "s": SECOND_US, "ms": MS_US, "us": 1}
@@ -50,4 +51,4 @@ def parse_moment_us(value: object) -> int:
 
 def format_moment(us: int) -> str:
     """ISO 8601 text in UTC."""
-    return (_EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+    return iso(us, "auto")

@@ -1,14 +1,20 @@
-"""Window declarations and the arithmetic of panes."""
+"""Window declarations: of each kind of window, all that the rest of the system knows; and the panes that they share.
+
+A new kind is a word in `WindowKind` and a class here.
+"""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
 from state.errors import ConfigError
-from state.types import DAY_US, F64
+from state.kinds import Keys, each
+from state.types import DAY_US, END_OF_TIME_US, F64, I64, MINUTE_US, SECOND_US, Bool
+from state.window_builders import GridWindows, SessionWindows, WindowBuilder
 
 _SESSION_US: Final = DAY_US // 4
 """People have about four sessions on a day on which they come at all."""
@@ -32,6 +38,9 @@ class WindowSpec:
 
     tumbling: [k * size, (k + 1) * size).  sliding: the same size, a new one every slide.
     session: rows at most gap apart; closed at the first pane boundary T with last + gap < T, or T - first >= max.
+
+    slide_us: windows end at its multiples; 0 for those that close at any pane boundary.
+    gap_us: no pane is wider, for those that it ends; 0 for others.
     """
 
     name: str
@@ -42,38 +51,73 @@ class WindowSpec:
     max_us: int = 0
 
     def __post_init__(self) -> None:
-        match self.kind:
-            case WindowKind.TUMBLING:
-                if self.size_us <= 0:
-                    raise ConfigError(f"window {self.name!r}: a tumbling window needs a size above 0")
-                object.__setattr__(self, "slide_us", self.size_us)
-            case WindowKind.SLIDING:
-                if self.slide_us <= 0 or self.size_us <= 0 or self.size_us % self.slide_us:
-                    raise ConfigError(
-                        f"window {self.name!r}: the size of a sliding window must be a multiple of its slide;"
-                        f" seen size {self.size_us} us, slide {self.slide_us} us"
-                    )
-            case WindowKind.SESSION:
-                if not 0 < self.gap_us < self.max_us:
-                    raise ConfigError(f"window {self.name!r}: a session needs a gap above 0 and a max above the gap")
+        wrong = self._assigner.mistake(self)
+        if wrong:
+            raise ConfigError(f"window {self.name!r}: {wrong}")
+        object.__setattr__(self, "slide_us", self._assigner.slide_us(self))
+
+    @property
+    def _assigner(self) -> "Assigner":
+        return WINDOWS[self.kind]
+
+    def build(self, pane_us: int) -> WindowBuilder:
+        """Builds these windows from panes of this width."""
+        return self._assigner.build(self, pane_us)
 
     @property
     def span_us(self) -> int:
         """The longest time between a row and the end of a window that holds it."""
-        return self.max_us + self.gap_us if self.kind is WindowKind.SESSION else self.size_us
+        return self._assigner.span_us(self)
+
+    def bounds(self, end_us: int, first_us: F64, last_us: F64) -> tuple[I64, I64]:
+        """Start and stop of windows that closed at end_us.
+
+        first_us, last_us: (n,) the times of the first and the last row in each.  Returns two (n,) int64.
+        """
+        return self._assigner.bounds(self, end_us, first_us, last_us)
+
+    def length_us(self, end_us: int, first_us: F64, last_us: F64) -> F64:
+        """(n,) float64 > 0: the span of time that each of them covers; see `bounds`."""
+        return self._assigner.length_us(self, end_us, first_us, last_us)
+
+    def whole(self, since_us: int, end_us: int, first_us: F64) -> Bool:
+        """(n,) which of them hold all their rows where rows count since since_us only; see `bounds`."""
+        return self._assigner.whole(self, since_us, end_us, first_us)
+
+    def last_end_us(self, last_us: int) -> int:
+        """The last end of a window that had begun to tell something when the last event of all came, at last_us."""
+        return (last_us // self.slide_us + 1) * self.slide_us if self.slide_us else END_OF_TIME_US
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether a subject's row replaces its row of the round before, of which it holds a part."""
+        return self._assigner.overlaps
+
+    def is_fresh(self, end_us: int) -> bool:
+        """Whether windows that end there share no row with the fresh ones before."""
+        return not self.overlaps or end_us % self.size_us == 0
+
+    @property
+    def cadence_us(self) -> int:
+        """How long it is from one round of fresh windows to the next, or about so long."""
+        return self._assigner.cadence_us(self)
+
+    @property
+    def advance_us(self) -> int:
+        """By how much a window moves on from the one before; a day where that may be anything."""
+        return self.slide_us or DAY_US
 
     @property
     def holds_day(self) -> bool:
         """Whether the newest window says all there is to say of a subject's day."""
-        return self.kind is not WindowKind.SESSION and self.size_us >= DAY_US
+        return self._assigner.holds_day(self)
 
     @property
     def chances_per_day(self) -> float:
         """How many chances to show something odd a subject has in a day, at least 1: overlapping windows count little
         more than once.  A window's tail probability times this is that of a day (Bonferroni).
         """
-        size_us = _SESSION_US if self.kind is WindowKind.SESSION else self.size_us
-        return max(1.0, DAY_US / size_us) * (_SLIDING if self.kind is WindowKind.SLIDING else 1.0)
+        return max(1.0, self._assigner.per_day(self)) * (_SLIDING if self.overlaps else 1.0)
 
     def of_day(self, p: F64, of_window: bool) -> F64:
         """(n,) how often a subject shows as much in a day, at most 1.
@@ -90,13 +134,144 @@ class WindowSpec:
         return self.slide_us if self.holds_day else DAY_US
 
 
+class Assigner(ABC):
+    """A kind of window.  It holds nothing itself: all is asked of a spec; see the methods of that.
+
+    keys: of its declaration, as microseconds in the spec's fields.  about: for people.
+    overlaps: whether a window holds a part of the one before.
+    """
+
+    kind: ClassVar[WindowKind]
+    keys: ClassVar[Keys]
+    about: ClassVar[str]
+    overlaps: ClassVar[bool] = False
+
+    @abstractmethod
+    def mistake(self, spec: WindowSpec) -> str:
+        """What is wrong with the declaration; "" for nothing."""
+
+    def slide_us(self, spec: WindowSpec) -> int:
+        """The distance of the ends."""
+        return spec.slide_us
+
+    def build(self, spec: WindowSpec, pane_us: int) -> WindowBuilder:  # noqa: ARG002
+        """What builds it from panes."""
+        return GridWindows(spec.size_us, spec.slide_us)
+
+    def span_us(self, spec: WindowSpec) -> int:
+        """See the spec."""
+        return spec.size_us
+
+    def bounds(self, spec: WindowSpec, end_us: int, first_us: F64, last_us: F64) -> tuple[I64, I64]:  # noqa: ARG002
+        """See the spec."""
+        n = len(first_us)
+        return np.full(n, end_us - spec.size_us), np.full(n, end_us)
+
+    def length_us(self, spec: WindowSpec, end_us: int, first_us: F64, last_us: F64) -> F64:
+        """See the spec."""
+        start_us, stop_us = self.bounds(spec, end_us, first_us, last_us)
+        return (stop_us - start_us).astype(np.float64)
+
+    def whole(self, spec: WindowSpec, since_us: int, end_us: int, first_us: F64) -> Bool:
+        """See the spec."""
+        start_us, _ = self.bounds(spec, end_us, first_us, first_us)
+        return np.asarray(start_us >= since_us)
+
+    def cadence_us(self, spec: WindowSpec) -> int:
+        """See the spec."""
+        return spec.size_us
+
+    def holds_day(self, spec: WindowSpec) -> bool:
+        """See the spec."""
+        return spec.size_us >= DAY_US
+
+    def per_day(self, spec: WindowSpec) -> float:
+        """How many windows that share no row a subject has in a day."""
+        return DAY_US / spec.size_us
+
+
+class Tumbling(Assigner):
+    """[k * size, (k + 1) * size)."""
+
+    kind = WindowKind.TUMBLING
+    keys = Keys(needs=("size",))
+    about = "one after the other"
+
+    def mistake(self, spec: WindowSpec) -> str:
+        return "" if spec.size_us > 0 else "a tumbling window needs a size above 0"
+
+    def slide_us(self, spec: WindowSpec) -> int:
+        return spec.size_us
+
+
+class Sliding(Assigner):
+    """[k * slide, k * slide + size)."""
+
+    kind = WindowKind.SLIDING
+    keys = Keys(needs=("size", "slide"))
+    about = "overlapping"
+    overlaps = True
+
+    def mistake(self, spec: WindowSpec) -> str:
+        if spec.slide_us > 0 and spec.size_us > 0 and spec.size_us % spec.slide_us == 0:
+            return ""
+        return (
+            "the size of a sliding window must be a multiple of its slide;"
+            f" seen size {spec.size_us} us, slide {spec.slide_us} us"
+        )
+
+
+class Session(Assigner):
+    """From the first to the last of rows that are at most gap apart."""
+
+    kind = WindowKind.SESSION
+    keys = Keys(needs=("gap",), may=("max",))
+    about = "between silences"
+
+    def mistake(self, spec: WindowSpec) -> str:
+        return "" if 0 < spec.gap_us < spec.max_us else "a session needs a gap above 0 and a max above the gap"
+
+    def build(self, spec: WindowSpec, pane_us: int) -> WindowBuilder:
+        return SessionWindows(spec.gap_us, spec.max_us, pane_us)
+
+    def span_us(self, spec: WindowSpec) -> int:
+        return spec.max_us + spec.gap_us
+
+    def bounds(self, spec: WindowSpec, end_us: int, first_us: F64, last_us: F64) -> tuple[I64, I64]:  # noqa: ARG002
+        return first_us.astype(np.int64), last_us.astype(np.int64)
+
+    def length_us(self, spec: WindowSpec, end_us: int, first_us: F64, last_us: F64) -> F64:
+        """At least one second."""
+        return np.maximum(super().length_us(spec, end_us, first_us, last_us), SECOND_US)
+
+    def whole(self, spec: WindowSpec, since_us: int, end_us: int, first_us: F64) -> Bool:  # noqa: ARG002
+        """One that began within a gap may have begun before."""
+        return np.asarray(first_us - spec.gap_us >= since_us)
+
+    def cadence_us(self, spec: WindowSpec) -> int:  # noqa: ARG002
+        """Some close at almost every boundary."""
+        return 5 * MINUTE_US
+
+    def holds_day(self, spec: WindowSpec) -> bool:  # noqa: ARG002
+        return False
+
+    def per_day(self, spec: WindowSpec) -> float:  # noqa: ARG002
+        return DAY_US / _SESSION_US
+
+
+WINDOWS: Final = each(
+    WindowKind, {known.kind: known for known in (Tumbling(), Sliding(), Session())}, "state.windows.WINDOWS"
+)
+"""What each kind of window is."""
+
+
 def pane_us(windows: tuple[WindowSpec, ...]) -> int:
     """The base pane: the widest piece that every window is made of, and at most as wide as each session gap.
 
     Two rows of one pane are then never in two sessions, so that sessions too are merges of panes.
     """
-    grid = [w.slide_us for w in windows if w.kind is not WindowKind.SESSION]
-    gaps = [w.gap_us for w in windows if w.kind is WindowKind.SESSION]
+    grid = [w.slide_us for w in windows if w.slide_us]
+    gaps = [w.gap_us for w in windows if w.gap_us]
     if not grid:
         return min(gaps)
     base = math.gcd(*grid)

@@ -11,7 +11,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.features.hashing import mix
 from flows.job import Job
-from flows.operators.messages import FeatureRows, GroupInput
+from flows.operators.messages import GroupInput
+from flows.operators.rows import FeatureRows
 from flows.operators.subject import SubjectOperator
 from flows.simulate.config import MONDAY_US
 from state.batch import MicroBatch

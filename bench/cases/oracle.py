@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from flows.job import Job
-from flows.operators.messages import FeatureRows
+from flows.operators.rows import FeatureRows
 from state.batch import MicroBatch
 from state.schema import Column, Kind
 from state.types import NO_CODE, NO_ID

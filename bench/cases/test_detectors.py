@@ -16,7 +16,7 @@ from detectors.checks.world import lesson
 from detectors.discord import DiscordSpec
 from detectors.ecod import EcodSpec
 from detectors.extremes import ExtremesSpec
-from detectors.half_space_trees import HalfSpaceTreesSpec
+from detectors.half_space.trees import HalfSpaceTreesSpec
 from detectors.isolation_forest import IsolationForestSpec
 from detectors.registry import BUILT_IN
 from detectors.river_model import RiverModelSpec

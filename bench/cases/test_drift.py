@@ -51,7 +51,7 @@ def _update(monitors: DriftMonitors, rounds: list[Round]) -> list[DriftEvent]:
 @cache
 def _warm(rows: int, features: int) -> bytes:
     """The state after more than a day without a change."""
-    monitors = _SPEC.build("all", _WINDOW, _infos(features), ("trees",))
+    monitors = DriftMonitors(_SPEC, "all", _WINDOW, _infos(features), ("trees",))
     assert not _update(monitors, _rounds(1, _WARM_ROUNDS, rows, features, False))
     return monitors.snapshot()
 
@@ -66,7 +66,7 @@ def test_update(benchmark: BenchmarkFixture, size: Size, rows: int, features: in
     rounds = _rounds(_WARM_ROUNDS + 1, 48, rows, features, shifted)
 
     def build() -> DriftMonitors:
-        return _SPEC.build("all", _WINDOW, _infos(features), ("trees",), resume=blob)
+        return DriftMonitors(_SPEC, "all", _WINDOW, _infos(features), ("trees",), resume=blob)
 
     events = fresh(benchmark, build, lambda monitors: _update(monitors, rounds))
     assert [(e.what, e.name) for e in events[:1]] == ([("feature", "f0")] if shifted else [])

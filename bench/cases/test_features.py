@@ -17,7 +17,7 @@ from bench.scenarios import SCENARIOS
 from detectors.features.declare import Condition, FeatureDecl, FeatureKind, SequenceDecl, SequenceKind
 from flows.config.load import load
 from flows.job import Job, WindowFeatures
-from flows.operators.messages import FeatureRows
+from flows.operators.rows import FeatureRows
 from state.batch import MicroBatch
 from state.types import MINUTE_US
 from state.windows import WindowKind, WindowSpec

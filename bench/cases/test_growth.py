@@ -17,6 +17,7 @@ from bench.growth.streams import steady, write_parts
 from bench.measure.checkpoints import checkpointed
 from bench.scenarios import SCENARIOS
 from flows.config.load import load
+from flows.counters import ACCEPTED, ROWS
 from flows.engine.plan import Options
 from flows.job import Job
 from flows.simulate.config import MONDAY_US, SimulationSpec
@@ -212,12 +213,12 @@ def test_processes(point: Point, job: Job, tmp_path: Path, processes: int) -> No
     start = fastest(nothing)
     ran = point.once(fastest, source)
     window = job.windows[0].window
-    assert ran.summary.accepted == n
-    assert ran.summary.windows == {window.name: stream.rows(window.size_us, window.slide_us)}
+    assert ran.summary.total(ACCEPTED) == n
+    assert ran.summary.by_label(ROWS) == {window.name: stream.rows(window.size_us, window.slide_us)}
     wall_s, tree_s = ran.wall_s - start.wall_s, ran.cpu_s - start.cpu_s
     metrics = {"wall_s": wall_s, "tree_cpu_s": tree_s, "cpu_us_per_event": tree_s / n * 1e6, "events": n}
     metrics |= {"start_wall_s": start.wall_s, "start_cpu_s": start.cpu_s}
-    point.tell("processes", "processes", processes, str(ran.summary.windows), metrics, fit="wall_s", expect=-0.8)
+    point.tell("processes", "processes", processes, str(ran.summary.by_label(ROWS)), metrics, fit="wall_s", expect=-0.8)
 
 
 @pytest.mark.parametrize("known", [1_000, 10_000, 100_000, 1_000_000])

@@ -15,7 +15,7 @@ from bench.measure.latency import latency
 from bench.measure.memory import Footprint, measure
 from bench.measure.stages import profile
 from bench.measure.turns import Turns
-from bench.pipeline import Memory, decode_only, reference, run, windows_only
+from bench.pipeline import Memory, decode_only, reference, run, total, windows_only
 from bench.runs import Body, Cold, child, prepared, rows_digest, write_plain
 from bench.scenarios import SCENARIOS, Scenario
 
@@ -58,7 +58,7 @@ def test_scenario(
     digest, checked = rows_digest(job, lines)
     counts = outcome.counts
     assert all(result == checked for result in turns.results)
-    assert rows == {counts["rows"]}
+    assert rows == {total(counts, "rows")}
     assert counts["read"] == events
     event_ns = min(turns.cpu_s["whole"]) / events * 1e9
     wall_s = statistics.median(turns.wall_s)
@@ -70,7 +70,7 @@ def test_scenario(
         summary=scenario.summary,
         events=events,
         users=scenario.users_of(events),
-        rows=counts["rows"],
+        rows=total(counts, "rows"),
         cpu_s=turns.cpu_s,
         ratio=turns.ratios("orjson.loads"),
         events_per_s=events / wall_s,
@@ -78,8 +78,8 @@ def test_scenario(
         **_stages(body, event_ns),
         **_memory(scenario, write_plain(lines, scratch / "lines.jsonl"), in_child=not smoke),
         evictions=counts.get("evicted", 0),
-        rejects=counts["rejected"],
-        late=counts["late"],
+        rejects=total(counts, "rejected"),
+        late=counts.get("late", 0),
         alerts=counts.get("out.alerts", 0),
         latency=latency(job, lines, events / sustained_s, seconds_max=size(0.05, 10.0)),
     )

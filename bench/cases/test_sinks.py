@@ -14,11 +14,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.cases.layers import Size, candidate, fingerprint, fresh, tell
-from detectors.alerting.alert import Alert, Evidence, iso
+from detectors.alerting.alert import Alert, Evidence
 from flows.sinks.base import Record, Sink
 from flows.sinks.console import ConsoleWriter
 from flows.sinks.specs import JsonlSink, SqliteSink, open_sink
 from flows.sinks.store import AlertStore
+from state.times import iso
 from state.types import MINUTE_US
 
 _WRITE = 64

@@ -1,7 +1,7 @@
 """Snapshots: what each operator hands to the engine at the end of an epoch, and how long it takes to be back."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -12,30 +12,30 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.cases.layers import SENDER, Size, fingerprint, tell
 from bench.measure.memory import whole
 from bench.scenarios import SCENARIOS
+from flows.counters import Counts
 from flows.job import Job
-from flows.operators.alerts import AlertOperator
-from flows.operators.ingest import Ingest
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
-from flows.operators.population import PopulationOperator
-from flows.operators.subject import SubjectOperator
+from flows.job_stages import CATALOGUE, JobStages
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, PolicyInput
 from flows.sources.base import Lines
-from state.chunks import Bundle, Saved
-
-Build = Callable[[Job, bytes | None], Any]
+from flows.stages import Stage, Stages, addressed
+from flows.steps import Step
+from state.chunks import Bundle
 
 _BATCH = 2048
 
 
-def _opened(blob: bytes | None) -> Saved | None:
-    return None if blob is None else Bundle.open(blob)
+def _names() -> list[str]:
+    return [Step.INGEST.value, *(entry.name for entry in CATALOGUE)]
 
 
-_OPERATORS: dict[str, Build] = {
-    "ingest": lambda job, blob: Ingest(job, SENDER, blob),
-    "subject": lambda job, blob: SubjectOperator(job, 0, (SENDER,), _opened(blob)),
-    "population": lambda job, blob: PopulationOperator(job, "all", _opened(blob)),
-    "alerts": lambda job, blob: AlertOperator(job, _opened(blob)),
-}
+def _built(name: str, blob: bytes | None = None) -> Any:
+    """An operator of the job, which has one of each."""
+    stages = _stages()
+    if name == Step.INGEST:
+        return stages.ingest(SENDER, resume=blob)
+    stage = stages.stage(name)
+    (who,) = stage.keys
+    return stage.build(who, resume=None if blob is None else Bundle.open(blob))
 
 
 @cache
@@ -46,30 +46,31 @@ def _job() -> Job:
 
 
 @cache
+def _stages() -> Stages:
+    return JobStages(_job(), (SENDER,)).stages()
+
+
+@cache
 def _heard(events: int) -> dict[str, list[Any]]:
     """What each operator of the job is told during a run."""
     lines = SCENARIOS["uniform"].lines(events)
-    heard: dict[str, list[Any]] = {name: [] for name in _OPERATORS}
-    running = {name: build(_job(), None) for name, build in _OPERATORS.items()}
+    heard: dict[str, list[Any]] = {name: [] for name in _names()}
+    running = {name: _built(name) for name in heard}
     for at in range(0, len(lines), _BATCH):
         part = lines[at : at + _BATCH]
-        heard["ingest"].append(Lines(part, range(at, at + len(part)), SENDER))
-    waiting: deque[Any] = deque()
-    for input_ in heard["ingest"]:
-        waiting += running["ingest"].process(input_)
-    waiting += running["ingest"].finish()
+        heard[Step.INGEST].append(Lines(part, range(at, at + len(part)), SENDER))
+    waiting: deque[tuple[Stage | None, Any]] = deque()
+    for input_ in heard[Step.INGEST]:
+        waiting += [(None, item) for item in running[Step.INGEST].process(input_)]
+    waiting += [(None, item) for item in running[Step.INGEST].finish()]
     while waiting:
-        match waiting.popleft():
-            case (int(), GroupInput() as message):
-                name = "subject"
-            case (str(), CohortInput() as message):
-                name = "population"
-            case PolicyInput() as message:
-                name = "alerts"
-            case _:
-                continue
-        heard[name].append(message)
-        waiting += running[name].process(message)
+        sender, item = waiting.popleft()
+        if isinstance(item, Leaving):
+            continue
+        to, _, message = addressed(sender, item) if sender else (item[1].stage, *item)
+        if to is not None:
+            heard[to].append(message)
+            waiting += [(_stages().stage(to), answer) for answer in running[to].process(message)]
     return heard
 
 
@@ -77,7 +78,7 @@ def _before_and_after(name: str, size: Size) -> tuple[Any, list[Any]]:
     """The operator in the middle of its run, with a pane half full, and what it is told from there on."""
     messages = _heard(size(8_192, 200_000))[name]
     middle = len(messages) * 4 // 5
-    operator = _OPERATORS[name](_job(), None)
+    operator = _built(name)
     for message in messages[:middle]:
         operator.process(message)
     return operator, messages[middle:]
@@ -89,8 +90,8 @@ def _told(operator: Any, messages: Sequence[Any]) -> str:
     for message in messages:
         for item in operator.process(message):
             match item:
-                case Output(Stream.COUNTS, records):
-                    parts += [sorted(counts.items()) for counts in records]
+                case Counts(added=added):
+                    parts.append(sorted(added.items()))
                 case Output(stream, records):
                     parts += [str(stream), [r.get("alert_id", r.get("event_id", "")) for r in records]]
                 case (int(group), GroupInput(batch=batch)):
@@ -112,7 +113,7 @@ def _about(name: str, blob: bytes, operator: Any, size: Size) -> dict[str, Any]:
 
 
 @pytest.mark.benchmark(group="snapshot")
-@pytest.mark.parametrize("name", list(_OPERATORS))
+@pytest.mark.parametrize("name", _names())
 def test_snapshot(benchmark: BenchmarkFixture, size: Size, name: str) -> None:
     """An operator's whole state as bytes."""
     operator, rest = _before_and_after(name, size)
@@ -123,13 +124,13 @@ def test_snapshot(benchmark: BenchmarkFixture, size: Size, name: str) -> None:
 
 
 @pytest.mark.benchmark(group="restore")
-@pytest.mark.parametrize("name", list(_OPERATORS))
+@pytest.mark.parametrize("name", _names())
 def test_restore(benchmark: BenchmarkFixture, size: Size, name: str) -> None:
     """Bytes to an operator that goes on as if nothing had happened."""
     operator, rest = _before_and_after(name, size)
     blob = whole(operator)
     about = _about(name, blob, operator, size)
-    restored = benchmark(_OPERATORS[name], _job(), blob)
+    restored = benchmark(_built, name, blob)
     assert whole(restored) == blob
     told = _told(restored, rest)
     assert told == _told(operator, rest)

@@ -11,10 +11,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.cases.layers import Size, feature_rows, fingerprint, fresh, messages, stream, subject_stage, tell
 from bench.scenarios import SCENARIOS
 from flows.job import WindowFeatures
-from state.assemble import Assembler, assembler
 from state.batch import MicroBatch
 from state.cells import Cells
 from state.types import DAY_US, HOUR_US, MINUTE_US
+from state.window_builders import WindowBuilder
 from state.windows import WindowKind, WindowSpec
 
 _PANE_US = 5 * MINUTE_US
@@ -27,33 +27,40 @@ _SPECS = (
 )
 
 Steps = list[tuple[int, Cells | None]]
-"""What an assembler is fed: pane boundaries, and the pane that ends there, if any."""
+"""What a builder is fed: pane boundaries, and the pane that ends there, if any."""
 
 
 @cache
 def _recorded(rows: int, users: int) -> tuple[MicroBatch, Steps]:
-    """A stream of 30 hours, and what all assemblers of a job with these windows and 12 features are fed by it."""
+    """A stream of 30 hours, and what all builders of a job with these windows and 12 features are fed by it."""
     steps: Steps = []
 
-    def recording(spec: WindowSpec, pane_us: int) -> Assembler:
-        assembling = assembler(spec, pane_us)
+    make = WindowSpec.build
+
+    def recording(spec: WindowSpec, pane_us: int) -> WindowBuilder:
+        building = make(spec, pane_us)
         if spec is _TUMBLING:
-            step = assembling.step
+            step = building.step
 
             def noted(boundary_us: int, pane: Cells | None) -> Cells | None:
                 steps.append((boundary_us, pane))
                 return step(boundary_us, pane)
 
-            assembling.step = noted  # type: ignore[method-assign]
-        return assembling
+            building.step = noted  # type: ignore[method-assign]
+        return building
 
     job = SCENARIOS["uniform"].job()
     names = job.windows[0].features
     job = replace(job, windows=tuple(WindowFeatures(spec, names) for spec in _SPECS), detectors=())
     batch = stream(job.schema, rows, users, 30 * HOUR_US)
-    with patch("flows.operators.subject.assembler", recording):
+    with patch.object(WindowSpec, "build", recording):
         feature_rows(subject_stage(job), messages(batch))
     return batch, steps
+
+
+def test_every_kind_has_its_case() -> None:
+    """A new kind of window comes with its benchmark."""
+    assert {spec.kind for spec in _SPECS} == set(WindowKind)
 
 
 @pytest.mark.benchmark(group="windows")
@@ -62,11 +69,11 @@ def test_assemble(benchmark: BenchmarkFixture, size: Size, spec: WindowSpec) -> 
     """Every pane of 30 hours merged into the windows that close."""
     batch, steps = _recorded(size(4_000, 200_000), size(200, 10_000))
 
-    def assemble(assembling: Assembler) -> list[tuple[int, Cells]]:
-        closed = ((boundary_us, assembling.step(boundary_us, pane)) for boundary_us, pane in steps)
+    def built(building: WindowBuilder) -> list[tuple[int, Cells]]:
+        closed = ((boundary_us, building.step(boundary_us, pane)) for boundary_us, pane in steps)
         return [(boundary_us, cells) for boundary_us, cells in closed if cells is not None]
 
-    closed = fresh(benchmark, lambda: assembler(spec, _PANE_US), assemble)
+    closed = fresh(benchmark, lambda: spec.build(_PANE_US), built)
     rows = sum(len(cells) for _, cells in closed)
     assert rows == _obvious(spec, batch)
     about = (part for end_us, cells in closed for part in (end_us, cells.slot, cells.first_us, cells.last_us))
@@ -87,7 +94,7 @@ def _obvious(spec: WindowSpec, batch: MicroBatch) -> int:
     order = np.lexsort((batch.event_time_us, batch.subject))
     _, subject = np.unique(batch.subject[order], return_inverse=True)
     time_us = batch.event_time_us[order]
-    if spec.kind is WindowKind.SESSION:
+    if not spec.slide_us:
         return 1 + int(((np.diff(subject) != 0) | (np.diff(time_us) > spec.gap_us)).sum())
     ends = time_us[:, None] // spec.slide_us + np.arange(1, spec.size_us // spec.slide_us + 1)
     return len(np.unique((subject[:, None] << 32) + ends))

@@ -16,10 +16,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.growth.streams import Stream, steady
 from bench.measure.memory import Footprint, measure
 from bench.measure.turns import Turns
-from bench.pipeline import BATCH_LINES, Memory, decode_only, reference, windows_only
+from bench.pipeline import BATCH_LINES, Memory, decode_only, reference, total, windows_only
 from flows.job import Job
 from flows.local import LocalDriver, Progress
-from state.windows import WindowKind
 
 _SAMPLE: Final = 50_000
 """Lines that tell how fast the machine parses at the moment."""
@@ -55,7 +54,7 @@ class Run:
         """
         costs = {"cpu_s": self.cpu_s, "cpu_us_per_event": self.cpu_s / self.events * 1e6}
         costs["cpu_in_parsed_lines"] = self.cpu_s / self.loads_us * 1e6
-        sizes = {"events": self.events, "rows": self.counts["rows"], "loads_us": self.loads_us}
+        sizes = {"events": self.events, "rows": total(self.counts, "rows"), "loads_us": self.loads_us}
         return {**costs, **sizes, **self.stages}
 
 
@@ -122,7 +121,7 @@ class Point:
             rounds=1 if self.smoke else rounds or max(1, min(5, 400_000 // len(lines))),
         )
         _check(counts, turns.results, stream, job)
-        assert rows <= {counts["rows"]}
+        assert rows <= {total(counts, "rows")}
         fastest = {name: min(turns.cpu_s[name]) for name in beside}
         loads_us = fastest.pop("loads") / len(sample) * 1e6
         return Run(counts, min(taken), len(lines) - skip, loads_us, fastest)
@@ -174,7 +173,7 @@ def _check(counts: Mapping[str, int], results: Sequence[object], stream: Stream 
     if stream is None:
         return
     assert counts["accepted"] == len(stream)
-    for window in (w.window for w in job.windows if w.window.kind is not WindowKind.SESSION):
+    for window in (w.window for w in job.windows if w.window.slide_us):
         assert counts[f"rows.{window.name}"] == stream.rows(window.size_us, window.slide_us)
 
 

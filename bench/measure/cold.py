@@ -16,8 +16,9 @@ def main(job_file: str, file: str, *settings: str) -> None:
 
     from bench.pipeline import run
     from flows.config.load import load
-    from flows.operators.messages import FeatureRows
-    from flows.operators.models import Verdict, WindowModels
+    from flows.operators.models import WindowModels
+    from flows.operators.rows import FeatureRows
+    from flows.operators.verdict import Verdict
     from flows.sources.files import FilesPartition
 
     marks = {"interpreter": _INTERPRETER_S, "imports": time.monotonic()}

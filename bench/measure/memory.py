@@ -14,16 +14,15 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from statistics import median
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from bench.pipeline import BATCH_LINES
 from flows.job import Job
+from flows.job_stages import JobStages
 from flows.local import LocalDriver
-from flows.operators.alerts import AlertOperator
 from flows.operators.ingest import Ingest
-from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import Told
 from flows.sources.base import Lines
@@ -35,8 +34,8 @@ _REPEATS: Final = 3
 _NAME: Final = "memory"
 
 
-Operator = Ingest | Told | SubjectOperator | PopulationOperator | AlertOperator
-"""Any stage."""
+Operator = Any
+"""Of any stage, ingest too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +108,8 @@ def _look(job: Job, driver: LocalDriver, baseline: int, peak: int) -> Footprint:
 
 def operators(driver: LocalDriver) -> dict[str, Operator]:
     """All of the driver's stages, by stage and key."""
-    found: dict[str, Operator] = {f"ingest/{name}": op for name, op in driver._ingests.items()}
-    found |= {f"subject/{group}": op for group, op in enumerate(driver._subjects)}
-    found |= {f"population/{name}": op for name, op in driver._cohorts.items()}
-    return found | {"alerts/": driver._alerts}
+    found: dict[str, Any] = {f"ingest/{name}": op for name, op in driver.ingests.items()}
+    return found | {f"{stage}/{'' if who is None else who}": op for (stage, who), op in driver.operators.items()}
 
 
 def whole(operator: Operator) -> bytes:
@@ -122,16 +119,12 @@ def whole(operator: Operator) -> bytes:
 
 def rebuilt(job: Job, name: str, saved: Saved) -> Operator:
     """A stage from its snapshot."""
-    stage, _, key = name.partition("/")
-    match stage:
-        case "ingest":
-            return Ingest(job, key, saved.root)
-        case "subject":
-            return SubjectOperator(job, int(key), (_NAME,), saved)
-        case "population":
-            return PopulationOperator(job, key, saved)
-        case _:
-            return AlertOperator(job, saved)
+    name, _, key = name.partition("/")
+    if name == "ingest":
+        return Ingest(job, key, saved.root)
+    stage = JobStages(job, (_NAME,)).stages().stage(name)
+    who = next(who for who in stage.keys if key == ("" if who is None else str(who)))
+    return stage.build(who, resume=saved)
 
 
 def _rebuilt_whole(job: Job, name: str, blob: bytes) -> Operator:
@@ -140,7 +133,7 @@ def _rebuilt_whole(job: Job, name: str, blob: bytes) -> Operator:
 
 def live_users(driver: LocalDriver) -> int:
     """Subjects that have a slot."""
-    return sum(len(subject._counting.slots) for subject in driver._subjects)
+    return sum(op.users for op in driver.operators.values() if isinstance(op, SubjectOperator))
 
 
 def footprint(roots: Iterable[object], shared: Iterable[object] = ()) -> tuple[int, int]:

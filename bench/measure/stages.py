@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from pyinstrument import Profiler
 
-_DETECTORS: Final = ("baseline", "ecod", "extremes", "half_space_trees", "half_space_twin", "river_model", "rules")
+_DETECTORS: Final = ("baseline", "ecod", "extremes", "half_space.trees", "half_space.twin", "river_model", "rules")
 
 STAGES: Final[dict[str, tuple[str, ...]]] = {
     "read": ("flows.sources", "bench.pipeline:read"),
@@ -41,7 +41,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.subject",
         "flows.operators.counting",
         "flows.operators.closing",
-        "state.assemble",
+        "state.window_builders",
         "state.side_by_side",
         "state.cells:merge",
         "state.cells:where",
@@ -51,6 +51,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.population",
         "flows.operators.rows",
         "flows.operators.rounds",
+        "flows.operators.verdict",
         "flows.operators.faults",
     ),
     "detectors score": (
@@ -64,20 +65,27 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.model:take_lesson",
         "flows.operators.population:_to_hear",
         "flows.operators.lately",
+        "flows.operators.succession",
         "detectors.profile",
         *(f"detectors.{d}:learn" for d in _DETECTORS),
     ),
     "calibration": ("detectors.calibrate", "flows.operators.model:tail"),
     "combine": ("detectors.combine", "flows.operators.models:judge"),
-    "drift monitors": ("detectors.drift",),
+    "drift monitors": ("detectors.drift", "flows.operators.reactions"),
     "alerts": (
         "detectors.alerting",
         "flows.operators.alerts",
         "flows.operators.models:shares",
         "flows.operators.candidates",
     ),
-    "sinks": ("flows.sinks", "flows.outputs", "flows.operators.rows:score_records"),
-    "set-up": ("flows.config", "flows.assemble", "flows.local:__init__", "flows.operators.subject:__init__"),
+    "sinks": ("flows.sinks", "flows.outputs", "flows.counters", "flows.operators.verdict:score_records"),
+    "set-up": (
+        "flows.config",
+        "flows.assemble",
+        "flows.local:__init__",
+        "flows.job_stages",
+        "flows.operators.subject:__init__",
+    ),
 }
 """Stage -> its places: a module or package, or "module:function" for the functions and methods of that name.
 

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -18,12 +18,14 @@ from flows.config.load import load
 from flows.engine.plan import Options, Plan
 from flows.engine.run import execute
 from flows.job import Job
+from flows.job_stages import Entry, JobStages
 from flows.local import LocalDriver
-from flows.operators.messages import FeatureRows
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.models import WindowModels
 from flows.operators.population import PopulationOperator, RoundObserver
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from flows.sources.files import FilesSpec
-from flows.worker import JobStages
+from flows.stages import Operator
 from state.chunks import Saved
 from state.types import MS_US
 
@@ -69,10 +71,11 @@ class ObservedStages(JobStages):
 
     observer: RoundObserver | None = None
 
-    def population(self, cohort: str, /, *, resume: Saved | None) -> PopulationOperator:
-        operator = PopulationOperator(self.job, cohort, resume)
-        operator.observer = self.observer
-        return operator
+    def operator(self, entry: Entry, who: Any, resume: Saved | None) -> Operator:
+        built = JobStages.operator(self, entry, who, resume)
+        if isinstance(built, PopulationOperator):
+            built.observer = self.observer
+        return built
 
 
 def work(source: str, target: str, name: str, engine: str) -> None:

@@ -9,7 +9,7 @@ from bench.quality.replay import alert
 from detectors.alerting.policy import PolicySpec
 from flows.evaluation import evaluate
 from flows.job import Job
-from flows.operators.messages import Output, PolicyInput
+from flows.operators.messages import Leaving, PolicyInput
 
 LINES: Final = (1e-5, 5e-5, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)
 """Fixed lines, without a line by false discovery."""
@@ -18,7 +18,7 @@ SHARES: Final = (0.01, 0.03, 0.1, 0.3)
 
 
 def curve(
-    judged: Sequence[PolicyInput | Output], job: Job, recording: Recording, genuine_days: int
+    judged: Sequence[PolicyInput | Leaving], job: Job, recording: Recording, genuine_days: int
 ) -> list[dict[str, Any]]:
     """One point per setting: false alerts per 1,000 genuine subject-days, recall, medians by kind of campaign."""
     told = [message for message in judged if isinstance(message, PolicyInput)]

@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from bench.quality.smallest import DailySmallest
 from detectors.drift.event import Watch
 from flows.evaluation import evaluate
 from flows.job import Job
+from state.times import from_iso
 from state.types import DAY_US, END_OF_TIME_US, F64, HOUR_US, I64, Bool
 
 LEVELS: Final = (1e-1, 1e-2, 1e-3)
@@ -121,8 +121,8 @@ class Raised:
         """From alert records."""
         index = {name: i for i, name in enumerate(accounts.names)}
         who = np.array([index[a["subject"]] for a in alerts], np.int64)
-        at_us = np.array([_us(a["raised"]) for a in alerts], np.int64)
-        end_us = np.array([_us(a["end"]) for a in alerts], np.int64)
+        at_us = np.array([from_iso(a["raised"]) for a in alerts], np.int64)
+        end_us = np.array([from_iso(a["end"]) for a in alerts], np.int64)
         return cls(who, at_us, day_of(at_us, start_us, days), end_us > accounts.acts_us[who])
 
 
@@ -175,9 +175,9 @@ def _waves(found: Found, recording: Recording, accounts: Accounts) -> list[dict[
     return [
         {
             "at": event["at"],
-            "day": int((_us(event["at"]) - 1 - recording.start_us) // DAY_US) + 1,
+            "day": int((from_iso(event["at"]) - 1 - recording.start_us) // DAY_US) + 1,
             "share": event["after"],
-            "after_h": (_us(event["at"]) - first_us) / HOUR_US if first_us < END_OF_TIME_US else None,
+            "after_h": (from_iso(event["at"]) - first_us) / HOUR_US if first_us < END_OF_TIME_US else None,
         }
         for event in found.drift
         if event["what"] == Watch.WAVE
@@ -193,10 +193,6 @@ def _together(curves: Sequence[Sequence[Mapping[str, Any]]], weights: Sequence[i
         }
         for points in zip(*curves, strict=True)
     ]
-
-
-def _us(iso: str) -> int:
-    return round(datetime.fromisoformat(iso).timestamp() * 1e6)
 
 
 def _share(part: float, whole: int) -> float | None:

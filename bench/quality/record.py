@@ -17,7 +17,7 @@ from bench.quality.scenarios import Scenario
 from detectors.base import Scope
 from flows.assemble import Assembly
 from flows.job import Job
-from flows.layout import detector_settings, layout, settings_of
+from flows.layout import detector_settings, settings_of, state_settings
 from flows.operators.ingest import Ingest
 from flows.operators.messages import CohortInput
 from flows.operators.subject import SubjectOperator
@@ -85,7 +85,7 @@ def made_of(scenario: Scenario) -> str:
     uses = [use for use in job.detectors if use.spec.scope is Scope.SUBJECT]
     own = [[use.windows, detector_settings(use)] for use in uses]
     whole = [settings_of(part) for part in (scenario.simulation, job.wire, job.time, job.state)]
-    parts = [*whole, job.key_groups, layout(job), own]
+    parts = [*whole, job.key_groups, state_settings(job), own]
     return blake2b(orjson.dumps([_FORMAT, *parts, code_digest(*_BEFORE)]), digest_size=8).hexdigest()
 
 

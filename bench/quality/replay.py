@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from bench.quality.record import Recording
+from flows.counters import Counts
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
-from flows.operators.messages import Output, PolicyInput, Stream
+from flows.operators.messages import Leaving, Output, PolicyInput, Stream
 from flows.operators.population import PopulationOperator, RoundObserver
 
 
@@ -23,16 +24,15 @@ class Found:
     drift: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, output: Output) -> None:
+    def add(self, leaving: Leaving) -> None:
         """One more output of an operator."""
-        match output.stream:
-            case Stream.ALERTS:
-                self.alerts += output.records
-            case Stream.DRIFT:
-                self.drift += output.records
-            case Stream.COUNTS:
-                for counts in output.records:
-                    self.counts.update(counts)
+        match leaving:
+            case Counts(added=added):
+                self.counts.update(added)
+            case Output(Stream.ALERTS, records):
+                self.alerts += records
+            case Output(Stream.DRIFT, records):
+                self.drift += records
 
     @property
     def digest(self) -> str:
@@ -40,7 +40,7 @@ class Found:
         return blake2b(orjson.dumps([self.alerts, self.drift]), digest_size=8).hexdigest()
 
 
-def judge(recording: Recording, job: Job, observer: RoundObserver | None = None) -> Iterator[PolicyInput | Output]:
+def judge(recording: Recording, job: Job, observer: RoundObserver | None = None) -> Iterator[PolicyInput | Leaving]:
     """The population stage: what it sends and tells, in its order.  job: may differ from the recorded one in whatever
     comes after the subject stage.
     """
@@ -51,11 +51,11 @@ def judge(recording: Recording, job: Job, observer: RoundObserver | None = None)
         yield from cohorts[cohort].process(message)
 
 
-def alert(judged: Iterable[PolicyInput | Output], job: Job) -> Found:
+def alert(judged: Iterable[PolicyInput | Leaving], job: Job) -> Found:
     """The alert stage, and all that was told before it."""
     policy = AlertOperator(job)
     found = Found()
     for message in judged:
-        for output in [message] if isinstance(message, Output) else policy.process(message):
+        for output in policy.process(message) if isinstance(message, PolicyInput) else [message]:
             found.add(output)
     return found

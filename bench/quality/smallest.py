@@ -6,18 +6,19 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from flows.job import Job
-from flows.operators.messages import FeatureRows
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.models import WindowModels
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from state.types import DAY_US, F64, I64, START_OF_TIME_US, U64, Bool
 
 
 class DailySmallest:
     """Watches scored rounds.  subjects: their names.  smallest: (days, n), nan for a subject that was not there.
 
-    Evidence of several windows is combined as by `detectors.alerting.policy.combine`: per window the strongest that is
-    still evidence, their weighted harmonic mean over all windows; what is only declared comes on top.  Unlike there,
-    evidence is of one day of the simulation, so that none counts on two; and evidence weaker than `candidate_line`,
-    which the policy never hears of, is taken in as well, so that there is a curve.
+    Evidence of several windows is combined as by `detectors.alerting.policy.combine_windows`: per window the strongest
+    that is still evidence, their weighted harmonic mean over all windows; what is only declared comes on top.  Unlike
+    there, evidence is of one day of the simulation, so that none counts on two; and evidence weaker than
+    `candidate_line`, which the policy never hears of, is taken in as well, so that there is a curve.
     """
 
     def __init__(self, job: Job, subjects: Sequence[str], start_us: int, days: int) -> None:

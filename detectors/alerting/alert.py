@@ -1,24 +1,11 @@
 """Candidate, Reason and Alert: what the population stage passes on, and what an analyst reads."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from detectors.alerting.exempt import Exemption
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def iso(us: int) -> str:
-    """Microseconds since 1970 as UTC text of fixed width (so that text order is time order), to the microsecond."""
-    return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def stable_id(*parts: str | int) -> str:
-    """16 hexadecimal digits: a hash of these parts and of nothing else (8 bytes of BLAKE2b over their JSON)."""
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
+from state.ids import stable_id
+from state.times import iso
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,21 @@ _SEVERAL: Final = 5
 """Subjects who are odd together, below which the line does not rise: among thirteen people one is soon the oddest."""
 
 
+class Counted:
+    """What the policy counts: rows at or below `candidate_line`; alerts, by severity; candidates that were folded;
+    subjects for whom the budget had no room, by severity, and those of them that were alerted after all; alerts that an
+    exemption kept back, by origin; subjects that left at capacity.
+    """
+
+    CANDIDATES: Final = "candidates"
+    ALERTS: Final = "alerts"
+    SUPPRESSED: Final = "suppressed"
+    WITHHELD: Final = "withheld"
+    RELEASED: Final = "released"
+    SPARED: Final = "spared"
+    FORGOTTEN: Final = "forgotten"
+
+
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
     """When evidence becomes an alert.
@@ -87,7 +102,7 @@ class PolicySpec:
         return policy
 
 
-def combine(tail_probabilities: Mapping[str, float], weights: Mapping[str, float]) -> float:
+def combine_windows(tail_probabilities: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """One tail probability for a subject's day from those of several windows of it, in (0, 1].
 
     The weighted harmonic mean (Wilson 2019, PNAS 116(4), 1195-1200), valid however much the windows' events overlap: a
@@ -127,7 +142,7 @@ class _Track:
         """The evidence that counts now."""
         return {window: seen for window, seen in self.evidence.items() if seen[2] > now_us}
 
-    def told(self, since_us: int, *, spared: bool) -> list[int]:
+    def alerts_since(self, since_us: int, *, spared: bool) -> list[int]:
         """Ranks of the alerts later than that.  spared: those that were kept back count too."""
         alerts = [(self.alerted_us, self.alerted_rank), *[(self.spared_us, self.spared_rank)] * spared]
         return [rank for at_us, rank in alerts if at_us is not None and at_us > since_us]
@@ -140,7 +155,7 @@ class AlertPolicy:
     """Evidence in, alerts out, round by round in event time.
 
     1. A candidate is evidence until its `until_us`. Per subject, the strongest of each window kind counts; together
-       they give one tail probability (`combine`) and so a severity.
+       they give one tail probability (`combine_windows`) and so a severity.
     2. A subject at or below the line contends. It is folded (counted as a repeat) when it was alerted less than
        `suppress_us` ago, unless it has reached the worst severity since.
     3. Who is exempt (`exemptions`) is spared: its alert comes marked as such, takes nothing of the budget, and does not
@@ -169,10 +184,7 @@ class AlertPolicy:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Totals since the start: candidates, alerts.<severity>, suppressed (candidates folded), withheld.<severity>
-        (subjects for whom the budget had no room), released (of those, alerted after all), spared.<origin> (alerts that
-        an exemption kept back), forgotten (subjects that left at capacity).
-        """
+        """Totals since the start, by the names of `Counted`; of those with a label as in "alerts.high"."""
         return dict(self._counts)
 
     @property
@@ -196,28 +208,28 @@ class AlertPolicy:
             rank = self.spec.rank(p)
             severity = self.spec.severities[rank][0]
             exemption = self.exemptions.of(subject, end_us, worst=not rank)
-            lately = track.told(end_us - self.spec.suppress_us, spared=exemption is not None)
+            lately = track.alerts_since(end_us - self.spec.suppress_us, spared=exemption is not None)
             known = bool(lately)
             if known and (rank or not min(lately)):
-                self._counts["suppressed"] += track.fresh
+                self._counts[Counted.SUPPRESSED] += track.fresh
                 track.repeats += track.fresh
                 track.fresh = 0
             elif exemption is not None:
-                self._counts[f"spared.{exemption.origin}"] += 1
+                self._counts[f"{Counted.SPARED}.{exemption.origin}"] += 1
                 self.exemptions.spare(subject)
                 alerts.append(replace(self._alert_of(track, candidate, p, rank, end_us), spared_by=exemption))
                 track.fresh, track.withheld = 0, False
                 track.spared_us, track.spared_rank = end_us, rank
             elif known or left > (reserve if rank else 0):
                 left -= not known
-                self._counts[f"alerts.{severity}"] += 1
-                self._counts["released"] += track.withheld
+                self._counts[f"{Counted.ALERTS}.{severity}"] += 1
+                self._counts[Counted.RELEASED] += track.withheld
                 alerts.append(self._alert_of(track, candidate, p, rank, end_us))
                 track.fresh, track.repeats, track.withheld = 0, 0, False
                 track.alerted_us = track.alerted_us if known else end_us
                 track.alerted_rank = rank
             else:
-                self._counts[f"withheld.{severity}"] += not track.withheld
+                self._counts[f"{Counted.WITHHELD}.{severity}"] += not track.withheld
                 track.withheld = True
                 refused[subject] = candidate
         spent = self.spec.budget_per_day - sum(self._spent.values()) - left
@@ -254,12 +266,12 @@ class AlertPolicy:
             track.first_us, track.last_us = min(track.first_us, c.since_us), max(track.last_us, c.stop_us)
             track.seen_us = end_us
             track.fresh += 1
-            self._counts["candidates"] += 1
+            self._counts[Counted.CANDIDATES] += 1
         if len(self._tracks) > self.spec.capacity:
             # A tenth at once: the sort is paid once per many rounds, not in every round at the limit.
             by_silence = sorted(self._tracks, key=lambda s: (self._tracks[s].seen_us, s))
             leaving = by_silence[: len(self._tracks) - self.spec.capacity + self.spec.capacity // 10]
-            self._counts["forgotten"] += len(leaving)
+            self._counts[Counted.FORGOTTEN] += len(leaving)
             self._forget(leaving)
         return strongest
 
@@ -282,7 +294,7 @@ class AlertPolicy:
         return sorted(found, key=lambda f: (self._tracks[f[1]].alerted_us is not None, *f[:2]))
 
     def _together(self, live: Mapping[str, tuple[float, int, int]]) -> float:
-        return combine({window: p for window, (p, _, _) in live.items()}, self._weights)
+        return combine_windows({window: p for window, (p, _, _) in live.items()}, self._weights)
 
     def _line(self, end_us: int, subjects: int) -> float:
         """The largest tail probability that is alerted now."""

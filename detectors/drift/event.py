@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from detectors.alerting.alert import iso, stable_id
+from state.ids import stable_id
+from state.times import iso
 
 
 class Reaction(StrEnum):

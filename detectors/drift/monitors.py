@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from river.drift import ADWIN, PageHinkley
 
-from detectors.base import FeatureInfo
 from detectors.drift.cause import Causes, Look, in_order
 from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
+from detectors.drift.moments import Moments, Single, singles, summarise
 from detectors.drift.reference import SHARE_UNIT_MAX, Reference
 from detectors.drift.spec import DriftSpec
-from detectors.drift.summary import Single, Summary, singles, summarise
+from detectors.features.declare import FeatureInfo
 from detectors.river_objects import from_bytes, to_bytes
 from state.snapshot import pack, unpack
 from state.types import F64, I64, MINUTE_US, Bool
-from state.windows import WindowKind, WindowSpec
+from state.windows import WindowSpec
 
 _RIVER: Final = version("river")
 _RING: Final = 32
@@ -64,8 +64,13 @@ class DriftMonitors:
         window: WindowSpec,
         features: tuple[FeatureInfo, ...],
         detectors: tuple[str, ...],
+        resume: bytes | None = None,
         predictors: tuple[str, ...] = (),
     ) -> None:
+        """detectors, predictors: names, keys of the scores and of the errors.
+
+        Raises SnapshotError for bytes that do not fit.
+        """
         self.spec = spec
         self._cohort = cohort
         self._window = window
@@ -76,13 +81,13 @@ class DriftMonitors:
         means = len(features) + len(detectors)
         share = np.arange(means + 1 + len(features)) >= means
         self._watched: I64 = np.array([s.column for s in self._series], np.int64)
-        cadence_us = window.size_us if window.kind is not WindowKind.SESSION else 5 * MINUTE_US
+        cadence_us = window.cadence_us
         self._reference = Reference(share[self._watched], cadence_us, spec.warmup_rounds, spec.rhythm == "daily")
         watched = next((m for m in spec.monitors if m.watch is Watch.ERROR), None)
         self._error_reaction = (watched and watched.reaction) or spec.reaction
         self._errors = {name: ErrorMonitor(spec.delta / len(predictors)) for name in predictors if watched is not None}
         self._causes = Causes(_RING * max(cadence_us, MINUTE_US))
-        self._sums = Summary.empty(len(self._series))
+        self._sums = Moments.empty(len(self._series))
         self._counted_most = 0.0
         self._held: list[Single] = []
         """Rounds of one row that are not added up yet: so few that no series is ready."""
@@ -93,6 +98,8 @@ class DriftMonitors:
         self._ring_us: I64 = np.zeros((_RING, len(self._series)), np.int64)
         self._ring_value: F64 = np.zeros((_RING, len(self._series)))
         self._ring_expected: F64 = np.zeros((_RING, len(self._series)))
+        if resume is not None:
+            self.restore(resume)
 
     def update(
         self, end_us: int, x: F64, scores: dict[str, F64], candidates: int, errors: Mapping[str, F64] = _NOBODY
@@ -103,8 +110,7 @@ class DriftMonitors:
         candidates: how many of the rows became candidates.  errors: predictor -> (n,), 1 for wrong, nan for unknown.
         Nothing is written to the arrays.
         """
-        overlapping = self._window.kind is WindowKind.SLIDING and end_us % self._window.size_us
-        if not len(x) or overlapping:
+        if not len(x) or not self._window.is_fresh(end_us):
             return []
         wrong = [self._test_errors(name, monitor, end_us, errors[name]) for name, monitor in self._errors.items()]
         found = self._update_series(end_us, x, scores, candidates) if self._series else []

@@ -1,18 +1,13 @@
 """What is watched for drift, how carefully, and what follows."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from detectors.base import FeatureInfo
 from detectors.drift.cause import Cause
 from detectors.drift.event import Reaction, Watch
 from detectors.limits import require
 from state.errors import ConfigError
 from state.types import HOUR_US
-from state.windows import WindowSpec
-
-if TYPE_CHECKING:
-    from detectors.drift.monitors import DriftMonitors
 
 RHYTHMS: Final = ("daily", "none")
 TESTS: Final = ("adwin", "page_hinkley")
@@ -95,24 +90,3 @@ class DriftSpec:
                 for key in map("on_{}".format, Cause)
             },
         )
-
-    def build(
-        self,
-        cohort: str,
-        window: WindowSpec,
-        features: tuple[FeatureInfo, ...],
-        detectors: tuple[str, ...],
-        resume: bytes | None = None,
-        predictors: tuple[str, ...] = (),
-    ) -> "DriftMonitors":
-        """Monitors at work.  detectors, predictors: names, keys of the scores and of the errors.
-
-        Raises SnapshotError for bytes that do not fit.
-        """
-        # The spec is what others know; what it builds knows the spec.
-        from detectors.drift.monitors import DriftMonitors
-
-        monitors = DriftMonitors(self, cohort, window, features, detectors, predictors)
-        if resume is not None:
-            monitors.restore(resume)
-        return monitors

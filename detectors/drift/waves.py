@@ -15,15 +15,15 @@ SHARE: Final = 0.05
 
 
 class Waves:
-    """Of one window of one cohort.  told: detector -> (when it was told last, the share then)."""
+    """Of one window of one cohort.  reported: detector -> (when it was reported last, the share then)."""
 
-    def __init__(self, spec: DriftSpec, cohort: str, window: str, told: Mapping[str, tuple[int, float]]) -> None:
+    def __init__(self, spec: DriftSpec, cohort: str, window: str, reported: Mapping[str, tuple[int, float]]) -> None:
         self._cohort = cohort
         self._window = window
         watched = next((m for m in spec.monitors if m.watch is Watch.WAVE), None)
         self._on = watched is not None
         self._reaction = Reaction(spec.on_attack_wave or (watched and watched.reaction) or spec.reaction)
-        self.told = {name: (int(at_us), float(share)) for name, (at_us, share) in told.items()}
+        self.reported = {name: (int(at_us), float(share)) for name, (at_us, share) in reported.items()}
 
     def update(self, end_us: int, seen: Mapping[str, Wave | None]) -> list[DriftEvent]:
         """What a round has to tell.  seen: detector -> what it sees now."""
@@ -34,10 +34,10 @@ class Waves:
         ]
 
     def _is_news(self, end_us: int, name: str, share: float) -> bool:
-        at_us, before = self.told.get(name, (end_us - DAY_US, 0.0))
+        at_us, before = self.reported.get(name, (end_us - DAY_US, 0.0))
         news = end_us >= at_us + DAY_US or share >= 2 * before
         if news:
-            self.told[name] = (end_us, share)
+            self.reported[name] = (end_us, share)
         return news
 
     def _event(self, end_us: int, name: str, wave: Wave) -> DriftEvent:

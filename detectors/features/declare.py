@@ -86,10 +86,25 @@ class FeatureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureInfo:
+    """What a detector is told about one column of its matrix.
+
+    name: as declared.  direction: the suspicious side.  log: values are counts or amounts over several orders of
+    magnitude, so that log1p is the natural scale.  low, high: physical limits where they are known (nan where not).
+    """
+
+    name: str
+    direction: Direction = Direction.HIGH
+    log: bool = False
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureDecl:
     """One feature.  column or sequence: what it reads (a sequence is a derived column).
 
-    direction, log, low, high: what detectors are told about it (detectors.base.FeatureInfo).
+    direction, log, low, high: what detectors are told about it (FeatureInfo).
     min_rows: no value where fewer rows satisfy `of` (share, ratio) or `where` (all others): the shape of three plays
     says
     nothing, and would hide what is odd about three hundred.
@@ -110,3 +125,8 @@ class FeatureDecl:
     log: bool = False
     low: float = float("nan")
     high: float = float("nan")
+
+    @property
+    def info(self) -> FeatureInfo:
+        """What detectors are told about it."""
+        return FeatureInfo(self.name, self.direction, self.log, self.low, self.high)

@@ -1,61 +1,19 @@
 """The rows of a closed pane -> cells: every partial aggregate that the declared features need, each computed once."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
-from detectors.features.declare import Where
 from detectors.features.hashing import bins, mix
+from detectors.features.parts import MARK_KINDS, PLACES, Part, PartKind, Place
 from detectors.features.where import Filters, Masks, present
 from state.batch import MicroBatch
 from state.cells import NO_TABLES, TABLE_BITS, Cells, Tables, run_lengths, table_keys, tables_of
 from state.errors import ConfigError
-from state.marks import DUPLICATES, REJECTS, Marks
+from state.marks import Marks
 from state.order import stable_argsort
 from state.schema import Kind, Schema
 from state.types import DAY_US, F64, HOUR_US, I64, U64, Bool, Values
-
-
-class PartKind(StrEnum):
-    """What a partial aggregate holds; decides where it lives in the cells and how it merges."""
-
-    COUNT = "count"
-    CAPPED = "capped"
-    DUPLICATES = "duplicates"
-    REJECTS = "rejects"
-    VALUES = "values"
-    SUM = "sum"
-    SQUARES = "squares"
-    MIN = "min"
-    MAX = "max"
-    HOURS = "hours"
-    TABLE = "table"
-    OCTAVES = "octaves"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One partial aggregate.  Equal parts are computed once, whichever features ask for them.
-
-    COUNT rows under `where`; CAPPED rows beyond the row budget; DUPLICATES, REJECTS events that do not count; VALUES
-    those with a value in `column`; SUM, SQUARES, MIN, MAX of the values; HOURS a bitmap of UTC hours; TABLE a count per
-    distinct value (numbers by floor(x / resolution)); OCTAVES a count per log2 bin,
-    `resolution` bins to the octave.
-    """
-
-    kind: PartKind
-    column: str = ""
-    where: Where = ()
-    resolution: float = 1.0
-
-
-MARK_KINDS = {PartKind.DUPLICATES: DUPLICATES, PartKind.REJECTS: REJECTS}
-"""Parts that come from marks, and which of their counts."""
-SUM_KINDS = (PartKind.COUNT, PartKind.CAPPED, *MARK_KINDS, PartKind.VALUES, PartKind.SUM, PartKind.SQUARES)
-"""Parts that are added up."""
-_GROUPS = (SUM_KINDS, (PartKind.MIN,), (PartKind.MAX,), (PartKind.HOURS,), (PartKind.TABLE, PartKind.OCTAVES))
-"""Parts that live together in the cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +34,7 @@ class Kernel:
 
     def __init__(self, schema: Schema, parts: tuple[Part, ...], filters: Filters) -> None:
         self._schema = schema
-        groups = tuple(tuple(p for p in parts if p.kind in kinds) for kinds in _GROUPS)
+        groups = tuple(tuple(p for p in parts if PLACES[p.kind] is place) for place in Place)
         self.rows: tuple[tuple[Part, ...], ...] = groups
         """What the rows of cells are: sums, mins, maxs (without the event times, which come first), bits, tables."""
         if len(groups[-1]) > 1 << TABLE_BITS:
@@ -86,7 +44,7 @@ class Kernel:
             )
         # Event times are the first row of the extremes.
         self.index: dict[Part, int] = {
-            part: row + (part.kind in (PartKind.MIN, PartKind.MAX))
+            part: row + (PLACES[part.kind] in (Place.MINS, Place.MAXS))
             for group in groups
             for row, part in enumerate(group)
         }

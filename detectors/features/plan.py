@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.base import FeatureInfo
 from detectors.features import sequences as seq
-from detectors.features.declare import FeatureDecl, FeatureKind, SequenceDecl
-from detectors.features.finish import Finish, parts
-from detectors.features.kernel import MARK_KINDS, Kernel, Part, PartKind
+from detectors.features.declare import FeatureDecl, FeatureInfo, SequenceDecl
+from detectors.features.derived import SEQUENCES
+from detectors.features.finish import Finish
+from detectors.features.kernel import Kernel
+from detectors.features.kinds import FEATURES, Reads, parts
+from detectors.features.parts import MARK_KINDS, Part, PartKind
 from detectors.features.where import Filters, check
 from state.batch import MicroBatch
 from state.cells import TABLE_BITS, Cells, merge, run_starts
@@ -17,23 +19,7 @@ from state.errors import ConfigError
 from state.schema import Column, Kind, Schema
 from state.side_by_side import side_by_side
 from state.types import F64, Bool
-from state.windows import WindowKind, WindowSpec
-
-_SEQUENCE_ONLY = {
-    FeatureKind.GAP_MEAN,
-    FeatureKind.GAP_CV,
-    FeatureKind.GAP_TOP_SHARE,
-    FeatureKind.AGE_MIN,
-    FeatureKind.PER_AGE_DAY,
-}
-_NUMERIC = {FeatureKind.SUM, FeatureKind.MEAN, FeatureKind.MIN, FeatureKind.MAX, FeatureKind.TIME_RATIO}
-_VALUES = {
-    FeatureKind.NUNIQUE,
-    FeatureKind.DISTINCT_SHARE,
-    FeatureKind.REPEAT_SHARE,
-    FeatureKind.TOP_SHARE,
-    FeatureKind.ENTROPY,
-}
+from state.windows import WindowSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +54,19 @@ class WindowPlan:
         """A pane's cells without what only other windows look at: merging distinct values is what costs most."""
         return pane if self.tables is None else pane.with_tables(self.tables)
 
-    def matrices(self, several: Sequence[Cells]) -> list[F64]:
-        """Of each of these windows' cells (F, n) float64, one row per feature, one column per subject."""
-        if len(several) == 1:
-            return [self.finish.matrix(several[0], self.length_us(several[0]))]
-        together = side_by_side(several)
-        x = self.finish.matrix(together, self.length_us(together))
-        return np.split(x, np.cumsum([len(cells) for cells in several])[:-1], axis=1)
+    def matrices(self, ends_us: Sequence[int], several: Sequence[Cells]) -> list[F64]:
+        """Of each of these windows' cells (F, n) float64, one row per feature, one column per subject.
 
-    def length_us(self, cells: Cells) -> F64:
-        """(n,) the span of time each row's window covers; a session's is at least one second."""
-        if self.spec.kind is WindowKind.SESSION:
-            return np.maximum(cells.last_us - cells.first_us, 1e6)
-        return np.full(len(cells), float(self.spec.size_us))
+        ends_us: where each window closed.
+        """
+        length_us = [
+            self.spec.length_us(end_us, cells.first_us, cells.last_us)
+            for end_us, cells in zip(ends_us, several, strict=True)
+        ]
+        if len(several) == 1:
+            return [self.finish.matrix(several[0], length_us[0])]
+        x = self.finish.matrix(side_by_side(several), np.concatenate(length_us))
+        return np.split(x, np.cumsum([len(cells) for cells in several])[:-1], axis=1)
 
 
 class FeaturePlan:
@@ -104,7 +90,7 @@ class FeaturePlan:
         for s in self.sequences:
             check(schema, (*s.where, *s.sign_up), f"sequence {s.name!r}")
         self.schema = Schema(
-            (*schema.columns, *(Column(s.name, seq.KINDS[s.kind]) for s in sequences)), schema.has_event_id
+            (*schema.columns, *(Column(s.name, SEQUENCES[s.kind].gives) for s in sequences)), schema.has_event_id
         )
         for name in sorted(used):
             self.columns |= self._needs(schema, declared[name])
@@ -119,7 +105,7 @@ class FeaturePlan:
         wanted = np.isin(np.arange(1 << TABLE_BITS), list(finish.tables))
         tables = None if len(finish.tables) == self.kernel.tables else wanted
         marks = tuple(self.kernel.index[p] for f in features for p in parts(f) if p.kind in MARK_KINDS)
-        return WindowPlan(spec, tuple(map(info, features)), finish, tables, marks)
+        return WindowPlan(spec, tuple(f.info for f in features), finish, tables, marks)
 
     def marks(self, kind: PartKind) -> bool:
         """Whether a window asks for marks of this kind."""
@@ -134,21 +120,13 @@ class FeaturePlan:
     def _needs(self, schema: Schema, f: FeatureDecl) -> frozenset[str]:
         owner = f"feature {f.name!r}"
         check(schema, (*f.where, *f.of), owner)
-        if f.kind in _SEQUENCE_ONLY and not f.sequence:
-            raise ConfigError(f"{owner}: kind {f.kind} needs a sequence")
-        source = f.sequence or f.column
-        if f.kind in _NUMERIC | _VALUES | _SEQUENCE_ONLY:
-            if not source:
-                raise ConfigError(f"{owner}: kind {f.kind} needs a column or a sequence")
-            kind = self.schema.column(source).kind
-            if f.kind not in _VALUES and kind in (Kind.ID, Kind.ENUM):
-                raise ConfigError(f"{owner}: kind {f.kind} needs a number or time column; {source!r} is of kind {kind}")
-        elif source:
-            raise ConfigError(f"{owner}: kind {f.kind} reads no column; seen {source!r}")
+        reads, source = FEATURES[f.kind].reads, f.sequence or f.column
+        if reads is Reads.ROWS:
+            if source:
+                raise ConfigError(f"{owner}: kind {f.kind} reads {reads.value}; seen {source!r}")
+        elif not source or (reads is Reads.SEQUENCE and not f.sequence):
+            raise ConfigError(f"{owner}: kind {f.kind} needs {reads.value}")
+        elif reads is not Reads.VALUES and (kind := self.schema.column(source).kind) in (Kind.ID, Kind.ENUM):
+            raise ConfigError(f"{owner}: kind {f.kind} needs {reads.value}; {source!r} is of kind {kind}")
         columns = {c.column for c in (*f.where, *f.of)}
         return frozenset(columns | ({f.column} if f.column else set()))
-
-
-def info(f: FeatureDecl) -> FeatureInfo:
-    """What detectors are told about a feature."""
-    return FeatureInfo(f.name, f.direction, f.log, f.low, f.high)

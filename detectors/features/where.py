@@ -1,7 +1,7 @@
 """Row conditions as masks, each computed once per batch."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -73,9 +73,11 @@ def present(kind: Kind, values: Values) -> Bool:
             return ~np.isnan(values)
 
 
-class Unfit(NamedTuple):
-    """A condition that does not fit its column.  seen: what was asked.  allowed: what may be.  known: names to choose
-    from, where a name is not known.
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A condition that does not fit its column.
+
+    seen: what it asks for.  allowed: what it may, for people.  known: of these, where there is a list.
     """
 
     column: str
@@ -83,32 +85,32 @@ class Unfit(NamedTuple):
     allowed: str
     known: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        known = f": {one_of(self.known)}" if self.known else ""
+        return f"where.{self.column}: seen {self.seen!r}, allowed: {self.allowed}{known}"
 
-def unfit(schema: Schema, where: Where) -> Iterator[Unfit]:
-    """The conditions that do not fit, each with why."""
-    names = {column.name: column for column in schema.columns}
-    for c in where:
-        column = names.get(c.column)
-        if column is None:
-            yield Unfit(c.column, c.column, "an event column", tuple(names))
+
+def misfits(schema: Schema, where: Where) -> Iterator[Misfit]:
+    """All conditions that do not fit their column."""
+    for condition in where:
+        name, words = condition.column, (*condition.words, *condition.excluded)
+        if name not in schema:
+            yield Misfit(name, name, "an event column", tuple(c.name for c in schema.columns))
             continue
-        words = (*c.words, *c.excluded)
-        about = f"{column.name!r} is of kind {column.kind}"
+        column = schema.column(name)
         if words and column.kind is not Kind.ENUM:
-            yield Unfit(c.column, list(words), f"words on enum columns; {about}")
-        elif (c.low, c.high) != (None, None) and column.kind in (Kind.ID, Kind.ENUM):
-            yield Unfit(c.column, "min or max", f"min, max on number and time columns; {about}")
+            yield Misfit(name, list(words), f"words on enum columns; {name!r} is of kind {column.kind}")
+        elif (condition.low, condition.high) != (None, None) and column.kind in (Kind.ID, Kind.ENUM):
+            allowed = f"min, max on number and time columns; {name!r} is of kind {column.kind}"
+            yield Misfit(name, "min or max", allowed)
         else:
             for word in words:
                 if word not in column.values:
-                    yield Unfit(c.column, word, f"a word of {column.name!r}", column.values)
+                    yield Misfit(name, word, f"a word of {name!r}", column.values)
 
 
 def check(schema: Schema, where: Where, owner: str) -> None:
-    """Raises ConfigError when conditions do not fit their columns.  owner: what the message starts with."""
-    mistakes = [
-        Mistake((u.column,), f"seen {u.seen!r}, allowed: {u.allowed}" + (f": {one_of(u.known)}" if u.known else ""))
-        for u in unfit(schema, where)
-    ]
+    """Raises ConfigError with all conditions that do not fit their column.  owner: what each line starts with."""
+    mistakes = [Mistake((), str(misfit)) for misfit in misfits(schema, where)]
     if mistakes:
         raise ConfigError.of(mistakes, owner)

@@ -16,6 +16,7 @@ from flows.cli.options import (
     store_path,
 )
 from flows.printing import shown
+from state.times import minute
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -220,7 +221,7 @@ def list_view(alerts: list[dict[str, Any]]) -> "Table":
     for a in alerts:
         table.add_row(
             a["alert_id"],
-            _minute(a["raised"]),
+            minute(a["raised"]),
             shown(a["severity"]),
             shown(a["subject"]),
             shown(a["window"]),
@@ -240,12 +241,12 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
     head = two_columns(f"{shown(a['severity'])}: {shown(a['subject'])}")
     rows = {
         "alert": a["alert_id"],
-        "window": f"{a['window']}, {_minute(a['start'])} to {_minute(a['stop'])}, cohort {a['cohort']}",
-        "raised": f"{_minute(a['raised'])}, suspicious since {_minute(a['first'])}",
+        "window": f"{a['window']}, {minute(a['start'])} to {minute(a['stop'])}, cohort {a['cohort']}",
+        "raised": f"{minute(a['raised'])}, suspicious since {minute(a['first'])}",
         "probability": f"{a['tail_probability']:.1e} in all, {a['window_tail_probability']:.1e} of this window",
         "rules broken": ", ".join(a["rules"]),
         "evidence": "; ".join(
-            f"{e['window']} {e['tail_probability']:.1e} at {_minute(e['end'])}" for e in a["evidence"]
+            f"{e['window']} {e['tail_probability']:.1e} at {minute(e['end'])}" for e in a["evidence"]
         ),
         "detectors": "; ".join(f"{d['detector']} v{d['version']} {d['tail_probability']:.1e}" for d in a["detectors"]),
         "repeats folded": str(a["suppressed_repeats"]),
@@ -308,10 +309,6 @@ def _rebuilt(found: "Explanation") -> list["RenderableType"]:
 def _why(alert: dict[str, Any]) -> str:
     reasons = [f"{r['feature']} {_number(r['seen'])}" for r in alert["reasons"][:3]]
     return ", ".join([*alert["rules"], *reasons])
-
-
-def _minute(iso: str) -> str:
-    return iso[:16].replace("T", " ")
 
 
 def _number(value: float | None) -> str:

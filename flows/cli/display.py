@@ -5,8 +5,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
+
+from state.times import iso, minute
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -95,4 +96,4 @@ def event_time(us: int) -> str:
     """A watermark for people; nothing before the first event and after the last."""
     if not 0 <= us < 253_402_300_800_000_000:
         return ""
-    return f"at {datetime.fromtimestamp(us / 1e6, UTC):%Y-%m-%d %H:%M}"
+    return f"at {minute(iso(us))}"

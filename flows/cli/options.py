@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.printing import shown
+from state.times import iso
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -107,8 +108,6 @@ def moment_us(option: str, text: str | None) -> int | None:
 
 def moment_option(option: str, text: str | None) -> str | None:
     """An option such as "2026-03-02T06:00" as text in UTC; None for none.  Raises typer.BadParameter."""
-    from detectors.alerting.alert import iso
-
     us = moment_us(option, text)
     return None if us is None else iso(us)
 

@@ -104,6 +104,7 @@ def run(
     second one ends it at once.  Exit code 1 when a line is unaccounted for, 3 when the run had to be ended before it
     had drained.
     """
+    from flows import counters
     from flows.assemble import Assembly
     from flows.checked import nowhere
     from flows.engine.plan import Options
@@ -142,12 +143,12 @@ def run(
         with display(quiet=as_json and not live, live=live, every_s=every_s) as screen:
 
             def tell(summary: "Summary", fraction: float | None) -> None:
-                aside = {"late": summary.late, "rejected": summary.rejected}
-                counts = {"alerts": summary.alerts} | {name: n for name, n in aside.items() if n}
+                aside = {c.name: summary.total(c) for c in (counters.LATE, counters.REJECTED)}
+                told = {"alerts": summary.alerts} | {name: n for name, n in aside.items() if n}
                 lag = f"lag {summary.lag_in_words}" if summary.lag else ""
                 notes = [f"{partition}: {note}" for partition, note in summary.notes.items()]
                 screen.update(
-                    summary.read, fraction, ", ".join(filter(None, (listing(counts), lag, *notes))), summary.resumed
+                    summary.read, fraction, ", ".join(filter(None, (listing(told), lag, *notes))), summary.resumed
                 )
 
             if config is None:

@@ -8,6 +8,7 @@ import typer
 
 from flows.cli.options import AsJson, load_config, moment_us, print_json, print_text
 from flows.printing import shown
+from state.times import iso
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -244,7 +245,6 @@ def _exempt(held: Sequence[dict[str, Any]]) -> list[Any]:
 
 
 def _figure(name: str, value: Any) -> str:
-    from detectors.alerting.alert import iso
     from state.types import END_OF_TIME_US, START_OF_TIME_US
 
     if value is None:

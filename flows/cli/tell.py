@@ -18,6 +18,7 @@ from flows.cli.options import (
     print_text,
 )
 from flows.printing import shown
+from state.times import iso_now
 
 if TYPE_CHECKING:
     from flows.config.models import Config
@@ -172,15 +173,13 @@ def _alert_of(about: str, known: "KnownAlerts") -> dict[str, Any] | None:
 
 def _at(given: str | None, config: "Config", known: "KnownAlerts") -> str:
     """When it was found out, as text.  A label that is dated far ahead of the events is rejected by the job."""
-    from datetime import UTC, datetime
-
     from flows.config.endpoints import SimulatorConfig
 
     if given is not None:
         return moment_option("--at", given) or ""
     events = [table for table in config.sources.values() if table.reads == "events"]
     newest = known.newest()
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    now = iso_now()
     if any(table.is_live and not isinstance(table, SimulatorConfig) for table in events):
         if newest is not None and newest[:10] < now[:10]:
             _log.warning(

@@ -13,7 +13,7 @@ from detectors.alerting.exempt import Exemption
 from detectors.features import sequences
 from detectors.features.declare import FeatureDecl, SequenceDecl, Where
 from detectors.features.plan import FeaturePlan
-from detectors.features.where import unfit
+from detectors.features.where import misfits
 from detectors.registry import detector_types, type_of
 from detectors.settings import spec_of
 from flows.config.exempt import read_list
@@ -28,7 +28,6 @@ from state.errors import ConfigError, PluginError
 from state.plain import plain, told
 from state.schema import SYSTEM_COLUMNS, Column, Kind, Schema
 from state.types import SECOND_US
-from state.windows import WindowSpec
 from state.words import one_of
 
 if TYPE_CHECKING:
@@ -262,9 +261,7 @@ class Compiler:
             self._check_names((*key, "features"), chosen, self._config.features, "features")
             if not chosen and not self._problems.are_broken("features"):
                 self._problems.add((*key, "features"), [], "at least one feature")
-            spec = self._problems.guard(
-                key, partial(WindowSpec, name, w.kind, w.size, w.slide, w.gap, w.max if w.gap else 0)
-            )
+            spec = self._problems.guard(key, partial(w.spec, name))
             if spec is None:
                 self._problems.breaks(*key)
             else:
@@ -334,15 +331,15 @@ class Compiler:
     def _check_where(self, schema: Schema, where: Where, key: Key) -> bool:
         """Whether all conditions fit their columns."""
         fits = True
-        for u in unfit(schema, where):
+        for misfit in misfits(schema, where):
             fits = False
-            if self._problems.is_broken("event", "columns", u.column):
+            if self._problems.is_broken("event", "columns", misfit.column):
                 continue
-            here = (*key, u.column)
-            if u.known:
-                self._problems.unknown(here, u.seen, u.known, u.allowed)
+            here = (*key, misfit.column)
+            if misfit.known:
+                self._problems.unknown(here, misfit.seen, misfit.known, misfit.allowed)
             else:
-                self._problems.add(here, u.seen, u.allowed)
+                self._problems.add(here, misfit.seen, misfit.allowed)
         return fits
 
     def _check_names(self, key: Key, names: tuple[str, ...], known: Iterable[str], what: str) -> None:

@@ -8,96 +8,67 @@ from pydantic_core import PydanticCustomError
 
 from detectors.base import Direction
 from detectors.features.declare import FeatureKind, SequenceKind
+from detectors.features.derived import SEQUENCES
+from detectors.features.kinds import FEATURES
 from flows.config.durations import Duration
 from flows.config.section import Declaration, problem
 from flows.config.where import WhereTable
+from state.kinds import Keys
 from state.types import DAY_US, MINUTE_US, MS_US, SECOND_US
-from state.windows import WindowKind
+from state.windows import WINDOWS, WindowKind, WindowSpec
 from state.words import one_of
 
-Keys = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
-"""Keys that a kind needs, keys that it may have, keys of which it needs exactly one."""
-_VALUES: Final = ((), ("where", "resolution"), ("column", "sequence"))
-_NUMBERS: Final = ((), ("where",), ("column", "sequence"))
-_GAPS: Final = (("sequence",), ("where",), ())
-FEATURE_KEYS: Final[dict[FeatureKind, Keys]] = {
-    FeatureKind.COUNT: ((), ("where",), ()),
-    FeatureKind.CAPPED: ((), (), ()),
-    FeatureKind.DUPLICATES: ((), (), ()),
-    FeatureKind.REJECTS: ((), (), ()),
-    FeatureKind.SUM: _NUMBERS,
-    FeatureKind.MEAN: _NUMBERS,
-    FeatureKind.MIN: _NUMBERS,
-    FeatureKind.MAX: _NUMBERS,
-    FeatureKind.SHARE: (("where",), ("of",), ()),
-    FeatureKind.RATIO: (("where", "of"), (), ()),
-    FeatureKind.NUNIQUE: _VALUES,
-    FeatureKind.DISTINCT_SHARE: _VALUES,
-    FeatureKind.REPEAT_SHARE: _VALUES,
-    FeatureKind.TOP_SHARE: _VALUES,
-    FeatureKind.ENTROPY: _VALUES,
-    FeatureKind.GAP_MEAN: _GAPS,
-    FeatureKind.GAP_CV: _GAPS,
-    FeatureKind.GAP_TOP_SHARE: (("sequence",), ("where", "bins_per_octave"), ()),
-    FeatureKind.ACTIVE_HOURS: ((), ("where",), ()),
-    FeatureKind.PER_ACTIVE_HOUR: ((), ("where",), ()),
-    FeatureKind.TIME_RATIO: ((), ("where", "unit"), ("column", "sequence")),
-    FeatureKind.AGE_MIN: (("sequence",), ("where",), ()),
-    FeatureKind.PER_AGE_DAY: (("sequence",), ("where",), ()),
-}
-SEQUENCE_KEYS: Final[dict[SequenceKind, Keys]] = {
-    SequenceKind.GAP: ((), ("where", "cap"), ()),
-    SequenceKind.PREVIOUS: (("column",), ("where",), ()),
-    SequenceKind.TRANSITION: (("column",), ("where",), ()),
-    SequenceKind.OVERLAP: (("column",), ("where",), ()),
-    SequenceKind.AGE: ((), ("column", "sign_up"), ()),
-    SequenceKind.NOVEL: (("column",), ("where", "remember"), ()),
-}
-WINDOW_KEYS: Final[dict[WindowKind, Keys]] = {
-    WindowKind.TUMBLING: (("size",), ("features",), ()),
-    WindowKind.SLIDING: (("size", "slide"), ("features",), ()),
-    WindowKind.SESSION: (("gap",), ("max", "features"), ()),
-}
+_ALWAYS: Final = ("min_rows", "direction", "log", "low", "high")
+"""Keys that features of all kinds have."""
+
+
+def _kinds(key: str, table: Mapping[Any, Any]) -> str:
+    """The kinds that have this key, for its description."""
+    return ", ".join(kind for kind, entry in table.items() if key in entry.keys.all)
 
 
 def _wrong_keys(
-    table: Mapping[str, Any], kinds: Mapping[Any, Keys], always: tuple[str, ...]
+    table: Mapping[str, Any], kinds: Mapping[Any, Any], always: tuple[str, ...] = ()
 ) -> Iterator[PydanticCustomError]:
-    """Entries of pydantic's report for keys that a kind does not have, or lacks."""
+    """Entries of pydantic's report for keys that a kind does not have, or lacks.  kinds: entries with `keys`."""
     kind = table.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
         return
-    needed, optional, one = kinds[kind]
+    keys: Keys = kinds[kind].keys
     what = f"kind {kind}"
-    allowed = ("kind", *needed, *one, *optional, *always)
-    elsewhere = {key for keys in kinds.values() for group in keys for key in group}
+    allowed = ("kind", *keys.all, *always)
+    elsewhere = {key for entry in kinds.values() for key in entry.keys.all}
     for key in sorted(table.keys() & elsewhere - set(allowed)):
         yield problem(f"the key {key!r}", f"for {what}: {one_of(allowed)}", key)
-    for key in needed:
+    for key in keys.needs:
         if key not in table:
             yield problem("nothing", f"a value; {what} needs this key", key)
-    if one and len(table.keys() & set(one)) != 1:
-        seen = f"the keys {one_of(sorted(table.keys() & set(one)))}"
-        yield problem(seen, f"exactly one of {' and '.join(one)} for {what}", one[0])
+    if keys.one and len(table.keys() & set(keys.one)) != 1:
+        seen = f"the keys {one_of(sorted(table.keys() & set(keys.one)))}"
+        yield problem(seen, f"exactly one of {' and '.join(keys.one)} for {what}", keys.one[0])
+    if keys.some and not any(table.get(key) for key in keys.some):
+        yield problem("nothing", f"{', '.join(keys.some)} or several of them for {what}", keys.some[0])
 
 
 class SequenceConfig(Declaration):
     """A column derived from a subject's rows in their order."""
 
     kind: SequenceKind = Field(description="what is derived, see docs/features.md")
-    column: str = Field("", description="the event column that is read (previous, transition, overlap, age, novel)")
+    column: str = Field("", description=f"the event column that is read ({_kinds('column', SEQUENCES)})")
     where: WhereTable = Field((), description="the rows that count; others have no value")
-    cap: Duration = Field(30 * MINUTE_US, description="gap: a longer silence is no gap")
-    remember: int = Field(8, ge=1, le=64, description="novel: how many distinct values are remembered")
+    cap: Duration = Field(30 * MINUTE_US, description=f"{_kinds('cap', SEQUENCES)}: a longer silence is no gap")
+    remember: int = Field(
+        8, ge=1, le=64, description=f"{_kinds('remember', SEQUENCES)}: how many distinct values are remembered"
+    )
     sign_up: WhereTable = Field(
-        (), description="age: a row that marks the account's creation, where `column` has no value"
+        (),
+        description=f"{_kinds('sign_up', SEQUENCES)}: a row that marks the account's creation, where `column` has no"
+        " value",
     )
 
     @classmethod
     def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
-        yield from _wrong_keys(table, SEQUENCE_KEYS, ())
-        if table.get("kind") == SequenceKind.AGE and not (table.get("column") or table.get("sign_up")):
-            yield problem("nothing", "an age needs a column, a sign_up condition or both", "column")
+        return _wrong_keys(table, SEQUENCES)
 
 
 class FeatureConfig(Declaration):
@@ -107,13 +78,17 @@ class FeatureConfig(Declaration):
     column: str = Field("", description="the event column that is read")
     sequence: str = Field("", description="the derived column that is read, instead of an event column")
     where: WhereTable = Field((), description="the rows that count")
-    of: WhereTable = Field((), description="share, ratio: the rows they are compared with")
+    of: WhereTable = Field((), description=f"{_kinds('of', FEATURES)}: the rows they are compared with")
     min_rows: int = Field(
-        0, ge=0, description="no value below so many rows that satisfy `of` (share, ratio) or `where`"
+        0,
+        ge=0,
+        description=f"no value below so many rows that satisfy `of` ({_kinds('of', FEATURES)}) or `where`",
     )
     resolution: float = Field(1.0, gt=0, description="features of distinct values: bin width of a number column")
-    unit: Duration = Field(MS_US, description="time_ratio: the column's unit of time")
-    bins_per_octave: int = Field(4, ge=1, le=64, description="gap_top_share: bins per factor of two")
+    unit: Duration = Field(MS_US, description=f"{_kinds('unit', FEATURES)}: the column's unit of time")
+    bins_per_octave: int = Field(
+        4, ge=1, le=64, description=f"{_kinds('bins_per_octave', FEATURES)}: bins per factor of two"
+    )
     direction: Direction = Field(Direction.HIGH, description="the suspicious side")
     log: bool = Field(False, description="values span orders of magnitude: detectors look at log(1 + value)")
     low: float | None = Field(None, description="physical lower limit, if there is one")
@@ -121,24 +96,28 @@ class FeatureConfig(Declaration):
 
     @classmethod
     def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
-        return _wrong_keys(table, FEATURE_KEYS, ("min_rows", "direction", "log", "low", "high"))
+        return _wrong_keys(table, FEATURES, _ALWAYS)
 
 
 class WindowConfig(Declaration):
     """A span of each subject's events, aligned to midnight UTC of 1970-01-01."""
 
-    kind: WindowKind = Field(
-        description="tumbling: one after the other; sliding: overlapping; session: between silences"
+    kind: WindowKind = Field(description="; ".join(f"{kind}: {entry.about}" for kind, entry in WINDOWS.items()))
+    size: Duration = Field(0, description=f"{_kinds('size', WINDOWS)}: the span")
+    slide: Duration = Field(
+        0, description=f"{_kinds('slide', WINDOWS)}: a new window begins every slide; the size is a multiple of it"
     )
-    size: Duration = Field(0, description="tumbling, sliding: the span")
-    slide: Duration = Field(0, description="sliding: a new window begins every slide; the size is a multiple of it")
-    gap: Duration = Field(0, description="session: a longer silence ends it")
-    max: Duration = Field(DAY_US, description="session: the longest one")
+    gap: Duration = Field(0, description=f"{_kinds('gap', WINDOWS)}: a longer silence ends it")
+    max: Duration = Field(DAY_US, description=f"{_kinds('max', WINDOWS)}: the longest one")
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all")
 
     @classmethod
     def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
-        return _wrong_keys(table, WINDOW_KEYS, ())
+        return _wrong_keys(table, WINDOWS, ("features",))
+
+    def spec(self, name: str) -> WindowSpec:
+        """Of the keys that its kind has.  Raises ConfigError."""
+        return WindowSpec(name, self.kind, **{f"{key}_us": getattr(self, key) for key in WINDOWS[self.kind].keys.all})
 
 
 class DetectorConfig(Declaration):

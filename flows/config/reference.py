@@ -13,15 +13,13 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from detectors.features.derived import SEQUENCES
+from detectors.features.kinds import FEATURES
 from detectors.registry import detector_types
 from detectors.settings import keys_of, parameters
 from flows.config.declarations import (
-    FEATURE_KEYS,
-    SEQUENCE_KEYS,
-    WINDOW_KEYS,
     DetectorConfig,
     FeatureConfig,
-    Keys,
     SequenceConfig,
     WindowConfig,
 )
@@ -51,6 +49,8 @@ from flows.config.section import Section, SpecTable, describe
 from flows.config.toml import value_text
 from flows.wire.path_text import format_path
 from state.durations import format_duration, format_moment
+from state.kinds import Keys
+from state.windows import WINDOWS
 
 _HEAD: Final = """\
 # Configuration
@@ -125,11 +125,11 @@ def _sections() -> Iterator[str]:
     yield from _section("[time]", TimeConfig)
     yield from _section("[state]", StateConfig)
     yield from _section("[sequences.NAME]", SequenceConfig)
-    yield from _kinds(SEQUENCE_KEYS)
+    yield from _kinds({kind: entry.keys for kind, entry in SEQUENCES.items()})
     yield from _section("[features.NAME]", FeatureConfig)
-    yield from _kinds(FEATURE_KEYS)
+    yield from _kinds({kind: entry.keys for kind, entry in FEATURES.items()})
     yield from _section("[windows.NAME]", WindowConfig)
-    yield from _kinds(WINDOW_KEYS)
+    yield from _kinds({kind: entry.keys for kind, entry in WINDOWS.items()}, ("features",))
     yield from _section("[detectors.NAME]", DetectorConfig)
     for detector in detector_reference():
         scope = "one model per cohort" if detector.scope == "cohort" else "one history per subject"
@@ -174,13 +174,15 @@ def _shipped(dotted: str) -> dict[str, str]:
     return {} if dotted == "sinks" else {k: value_text(v) for k, v in table.items() if not isinstance(v, Mapping)}
 
 
-def _kinds(kinds: Any) -> Iterator[str]:
+def _kinds(kinds: Mapping[Any, Keys], always: tuple[str, ...] = ()) -> Iterator[str]:
     yield from ("| kind | needs | may have |", "|---|---|---|")
-    keys: Keys
     for kind, keys in kinds.items():
-        needed, optional, one = keys
-        need = ", ".join([*needed, *([" or ".join(one)] if one else [])])
-        yield f"| {kind} | {need} | {', '.join(optional)} |"
+        need = [
+            *keys.needs,
+            *(" or ".join(keys.one),) * bool(keys.one),
+            *(" and/or ".join(keys.some),) * bool(keys.some),
+        ]
+        yield f"| {kind} | {', '.join(need)} | {', '.join((*keys.may, *always))} |"
     yield ""
 
 

@@ -2,13 +2,14 @@
 
 import gzip
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
 from state.errors import SinkError, SourceError
+from state.times import from_iso
+from state.types import MS_US
 
 Record = dict[str, Any]
 
@@ -62,5 +63,4 @@ def _compressed(raw: IO[bytes], out: Path) -> IO[bytes] | gzip.GzipFile:
 
 def iso_ms(text: str) -> int:
     """Milliseconds since 1970 of an ISO 8601 text, UTC where it has no offset.  Raises ValueError."""
-    moment = datetime.fromisoformat(text)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return round(from_iso(text) / MS_US)

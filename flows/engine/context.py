@@ -7,8 +7,8 @@ from flows.engine.logics import ChunksOf
 from flows.engine.monitor import Monitor
 from flows.engine.pace import Pace
 from flows.engine.shutdown import Stop
-from flows.engine.stages import Stages
 from flows.engine.watch import Report
+from flows.stages import Stages
 
 
 @dataclass(frozen=True, slots=True)

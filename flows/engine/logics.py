@@ -1,29 +1,29 @@
 """The keyed stages inside Bytewax: logics that only translate."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
 
-from flows.engine.stages import Builder, Item, Operator
-from flows.engine.watch import Report, Watch
-from flows.operators.messages import Output
+from flows.engine.watch import Report, Reporting
+from flows.operators.messages import Leaving
+from flows.stages import Operator, Stage
 from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
 from state.segments import Segments
 from state.snapshot import reading
 
-Who = TypeVar("Who")
-Op = TypeVar("Op", bound=Operator[Any, Any])
-Address = Callable[[Any], Item]
-"""Gives a message to the next stage the name of the key that it goes to."""
+Item = tuple[str, Any]
+"""What travels in Bytewax: a key's name, and (who, message) or what leaves the flow."""
+Address = Callable[[Any], Item | None]
+"""Gives a message to the next stage the name of the key that it goes to; None where nobody hears it."""
 State = tuple[Any, bytes]
 """Who an operator works for, and its snapshot: a root frame whose chunks are in files, or all of it."""
 ChunksOf = Callable[[str, Any], Segments]
 """Opens the chunks of a step's operator, by who it works for."""
 
 
-class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[Who, Op]):
+class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
     """One key of one stage.
 
     Bytewax does not tell a logic its key, so the operator is built when the first message, or saved state, says who it
@@ -36,31 +36,30 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
 
     def __init__(
         self,
-        step: str,
-        build: Builder[Who, Saved, Op],
+        stage: Stage,
         resume: State | None,
         *,
         report: Report,
         durable: bool,
         chunks_of: ChunksOf | None = None,
         address: Address | None = None,
-        at_eof: Callable[[Who, Op], None] | None = None,
+        open_rows: Callable[[Any, int], None] | None = None,
     ) -> None:
-        self._step = step
-        self._build = build
+        self._step = stage.name
+        self._stage = stage
         self._report = report
         self._durable = durable
         self._chunks_of = chunks_of
         self._address = address
-        self._at_eof = at_eof
-        self._operator: Op | None = None
+        self._open_rows = open_rows
+        self._operator: Operator | None = None
         if resume is not None:
-            with Watch(step, report), reading(step):
+            with Reporting(stage.name, report), reading(stage.name):
                 who, root = resume
             self._start(who, root)
 
-    def on_batch(self, values: list[tuple[Who, Any]]) -> tuple[list[Item | Output], bool]:
-        emitted: list[Item | Output] = []
+    def on_batch(self, values: list[tuple[Any, Any]]) -> tuple[list[Item | Leaving], bool]:
+        emitted: list[Item | Leaving] = []
         operator = self._operator or self._start(values[0][0], None)
         with self._watch:
             for who, message in values:
@@ -69,29 +68,31 @@ class StageLogic(StatefulBatchLogic[Any, Item | Output, State | None], Generic[W
                 emitted += self._addressed(operator.process(message))
         return emitted, StatefulBatchLogic.RETAIN
 
-    def on_eof(self) -> tuple[list[Item | Output], bool]:
-        if self._at_eof is not None and self._operator is not None:
-            self._at_eof(self._who, self._operator)
+    def on_eof(self) -> tuple[list[Item | Leaving], bool]:
+        if self._stage.holds_lines and self._open_rows is not None and self._operator is not None:
+            operator: Any = self._operator
+            self._open_rows(self._who, operator.rows_waiting)
         return [], StatefulBatchLogic.RETAIN
 
-    def _start(self, who: Who, resume: bytes | None) -> Op:
-        self._watch = Watch(self._step if who is None else f"{self._step} {who}", self._report)
+    def _start(self, who: Any, resume: bytes | None) -> Operator:
+        self._watch = Reporting(self._step if who is None else f"{self._step} {who}", self._report)
         self._who = who
         with self._watch:
             self._chunks = self._chunks_of(self._step, who) if self._durable and self._chunks_of else None
             saved = None
             if resume is not None:
                 saved = Bundle.open(resume) if self._chunks is None else Saved(resume, self._chunks)
-            self._operator = operator = self._build(who, resume=saved)
+            self._operator = operator = self._stage.build(who, resume=saved)
             if self._chunks is not None:
                 self._chunks.settle()
         return operator
 
-    def _addressed(self, emitted: Sequence[Any]) -> Sequence[Item | Output]:
+    def _addressed(self, emitted: Sequence[Any]) -> Sequence[Item | Leaving]:
         address = self._address
         if address is None:
             return emitted
-        return [item if isinstance(item, Output) else address(item) for item in emitted]
+        addressed = (item if isinstance(item, Leaving) else address(item) for item in emitted)
+        return [item for item in addressed if item is not None]
 
     def snapshot(self) -> State | None:
         # Bytewax asks for snapshots at the end of every epoch, whether there is a recovery store or not.

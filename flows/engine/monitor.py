@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from flows.report import FATES, Summary
+from flows.counters import OPEN, unaccounted
+from flows.report import Summary
 from flows.sources.base import Partition
 from state.types import SECOND_US, START_OF_TIME_US
 
-Progress = Callable[[Summary, float | None], None]
+OnProgress = Callable[[Summary, float | None], None]
 """Called with the totals so far, and the share of the input's bytes that was read (None when its size is unknown)."""
 
 
@@ -127,9 +128,10 @@ def summary(statuses: Iterable[Status], elapsed_s: float, *, running: bool) -> S
         nothing_new += status.nothing_new
         resumed += status.resumed
     if running:
-        opened = counts.get("read", 0) - sum(counts.get(fate, 0) for fate in FATES)
-    return replace(
-        Summary.of_counts(counts | {"open": opened}, elapsed_s),
+        opened = unaccounted(counts)
+    return Summary(
+        counts | {OPEN.key(): opened},
+        elapsed_s,
         lag=dict(sorted(lag.items())),
         lag_unknown=sorted(lag_unknown),
         notes=dict(sorted(notes.items())),

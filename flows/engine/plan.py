@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.engine.sink import Openers
-from flows.engine.stages import Stages
 from flows.engine.supervise import Restarts
 from flows.sources.base import Source
+from flows.stages import Stages
 from state.errors import ConfigError
 
 

@@ -20,10 +20,10 @@ from bytewax.recovery import (
 from flows.engine.lock import deleting, held_by_run
 from flows.engine.names import key_name
 from flows.engine.shape import check_shape
-from flows.engine.stages import Stages
 from flows.engine.store import PARTS, discard_keys, discard_uncommitted
 from flows.filesystem import network_type
 from flows.private import close_directory
+from flows.stages import Stages
 from state.errors import CheckpointError, SnapshotError
 from state.segments import Segments
 
@@ -78,10 +78,11 @@ def _wait_for(store: Path, patience_s: float = 120.0) -> None:
 
 def make_ready(store: Path, stages: Stages) -> None:
     """Deletes from a store what must not be there when processes begin: states of epochs that were not committed, and
-    of cohorts that are gone.
+    of keys that are gone, which are cohorts.
     """
     discard_uncommitted(store)
-    discard_keys(store, "population", {key_name(stages.cohort_number(name)) for name in stages.cohorts})
+    for stage in stages.keyed:
+        discard_keys(store, stage.name, {key_name(number) for number in stage.keys.values()})
 
 
 def recovery_config(store: Path | None, epoch: timedelta) -> RecoveryConfig | None:
@@ -104,8 +105,12 @@ def chunks_beside(store: Path) -> Callable[[str, Any], Segments]:
 
 def chunk_folder(store: Path, step: str, who: Any) -> Path:
     """Where the chunks of one operator are."""
-    name = step if who is None else f"{step}-{quote(str(who), safe='')}"
-    return store.with_name(_CHUNKS) / name
+    return store.with_name(_CHUNKS) / folder_name(step, who)
+
+
+def folder_name(step: str, who: Any) -> str:
+    """What that folder is called."""
+    return step if who is None else f"{step}-{quote(str(who), safe='')}"
 
 
 def _store(directory: Path) -> Path:

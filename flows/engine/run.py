@@ -14,11 +14,11 @@ from flows.engine.cluster import Cluster
 from flows.engine.growth import Growth
 from flows.engine.hosts import shared
 from flows.engine.member import run_member
-from flows.engine.monitor import Progress, Status, fraction, summary
+from flows.engine.monitor import OnProgress, Status, fraction, summary
 from flows.engine.plan import Plan
 from flows.engine.recovery import locked_state, make_ready
 from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
-from flows.engine.store import latest_execution, read_checkpoint, sink_state
+from flows.engine.store import latest_execution, read_checkpoint, sink_state, totals_in
 from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
 from flows.report import Summary
@@ -26,7 +26,7 @@ from flows.report import Summary
 _log: Final = logging.getLogger("driftnet.engine")
 
 
-def execute(plan: Plan, progress: Progress | None = None, growth: Growth | None = None) -> Summary:
+def execute(plan: Plan, progress: OnProgress | None = None, growth: Growth | None = None) -> Summary:
     """Runs to the end of the input, or until SIGINT or SIGTERM, and returns the totals of the state's life.
 
     growth: looks for new partitions of the input; it has found some when the run was drained for the sake of them.
@@ -107,9 +107,9 @@ def _whence(store: Path) -> str:
     checkpoint = read_checkpoint(store)
     if checkpoint is None:
         return f"state directory {store.parent}: nothing saved yet, starting from the beginning"
-    counts: dict[str, int] = sink_state(checkpoint).get("counts", {})
-    read, alerts = counts.get("read", 0), counts.get("out.alerts", 0)
-    return f"going on from {store.parent}: epoch {checkpoint.epoch}, {read:,} lines read, {alerts:,} alerts so far"
+    so_far = Summary(totals_in(sink_state(checkpoint)))
+    told = f"{so_far.read:,} lines read, {so_far.alerts:,} alerts so far"
+    return f"going on from {store.parent}: epoch {checkpoint.epoch}, {told}"
 
 
 def _end(plan: Plan) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from flows.engine.stages import Stages
-from flows.fates import COHORT_NUMBERS, MADE_OF, UNSAID, FateKind, fates
+from flows.fates import MADE_OF, UNSAID, FateKind, fates
 from flows.layout import Layout
+from flows.stages import Stages
 from state.errors import SnapshotError
 
 _log: Final = logging.getLogger("driftnet.engine")
@@ -23,14 +23,7 @@ def check_shape(directory: Path, stages: Stages, partitions: Sequence[str], *, n
     Raises SnapshotError, and writes nothing, when the state cannot be of this job.  What starts cold, and what is
     dropped, is logged.
     """
-    shape: dict[str, Any] = {
-        "format": _FORMAT,
-        "key_groups": stages.groups,
-        "cohorts": list(stages.cohorts),
-        COHORT_NUMBERS: {name: stages.cohort_number(name) for name in stages.cohorts},
-        **stages.shape,
-        "partitions": list(partitions),
-    }
+    shape: dict[str, Any] = {"format": _FORMAT, **stages.shape, "partitions": list(partitions)}
     if stages.unsaid is not None:
         shape[UNSAID] = stages.unsaid.to_plain()
     file = directory / SHAPE

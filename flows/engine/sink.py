@@ -7,10 +7,12 @@ from typing import Any, Final, Protocol
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from flows.counters import READ, VERSION
 from flows.engine.context import Context
 from flows.engine.monitor import Monitor
-from flows.engine.watch import Watch
-from flows.operators.messages import Output, Stream
+from flows.engine.store import totals_in
+from flows.engine.watch import Reporting
+from flows.operators.messages import Leaving, Stream
 from flows.outputs import Outputs
 from flows.sinks.base import Sink, each
 from state.snapshot import reading
@@ -28,7 +30,7 @@ Openers = Mapping[str, tuple[Stream, SinkOpener]]
 """A name that is stable over restarts -> the stream that the sink takes, and how to open it."""
 
 
-class OutputSink(FixedPartitionedSink[Output, dict[str, Any]]):
+class OutputSink(FixedPartitionedSink[Leaving, dict[str, Any]]):
     """One partition on one worker: what is written there is committed together with the state that led to it."""
 
     def __init__(self, context: Context, openers: Openers) -> None:
@@ -42,7 +44,7 @@ class OutputSink(FixedPartitionedSink[Output, dict[str, Any]]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "OutputPartition":
-        watch = Watch(f"{step_id} {for_part}", self._context.report)
+        watch = Reporting(f"{step_id} {for_part}", self._context.report)
         with watch, reading("positions of the sinks"):
             resumed = resume_state or self._beginning()
             return OutputPartition(self._openers, self._context.monitor, watch, resumed | self._moved(resumed))
@@ -71,25 +73,25 @@ class OutputSink(FixedPartitionedSink[Output, dict[str, Any]]):
         return {"positions": json.loads(file.read_text())}
 
 
-class OutputPartition(StatefulSinkPartition[Output, dict[str, Any]]):
+class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
     """The open sinks.  The totals are part of the state: after a restart they go on, and still add up."""
 
-    def __init__(self, openers: Openers, monitor: Monitor, watch: Watch, resume: Mapping[str, Any]) -> None:
+    def __init__(self, openers: Openers, monitor: Monitor, watch: Reporting, resume: Mapping[str, Any]) -> None:
         positions = resume.get("positions", {})
         self._sinks = {name: opener(positions.get(name)) for name, (_, opener) in openers.items()}
         by_stream: dict[Stream, list[Sink]] = {}
         for name, (stream, _) in openers.items():
             by_stream.setdefault(stream, []).append(self._sinks[name])
         self._outputs = Outputs(by_stream)
-        self._outputs.counts.update(resume.get("counts", {}))
+        self._outputs.counts.update(totals_in(resume))
         self._elapsed_s: float = resume.get("elapsed_s", 0.0)
         self._started_s = time.monotonic()
         self._monitor = monitor
         self._watch = watch
-        monitor.status.resumed = self._outputs.counts["read"]
+        monitor.status.resumed = READ.total(self._outputs.counts)
         self._tell()
 
-    def write_batch(self, values: list[Output]) -> None:
+    def write_batch(self, values: list[Leaving]) -> None:
         with self._watch:
             for output in values:
                 self._outputs.write(output)
@@ -102,7 +104,7 @@ class OutputPartition(StatefulSinkPartition[Output, dict[str, Any]]):
         with self._watch:
             positions = each(self._sinks, lambda sink: sink.flush())
         counts = dict(self._outputs.counts)
-        return {"version": 1, "positions": positions, "counts": counts, "elapsed_s": self._life_s()}
+        return {"version": VERSION, "positions": positions, "counts": counts, "elapsed_s": self._life_s()}
 
     def close(self) -> None:
         with self._watch:

@@ -9,11 +9,12 @@ from typing import Any, Final
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.engine.context import Context
+from flows.engine.logics import Item
 from flows.engine.names import key_name
-from flows.engine.stages import IngestOperator, Item, Routed
-from flows.engine.watch import Watch
-from flows.operators.messages import Output
+from flows.engine.watch import Reporting
+from flows.operators.messages import Leaving
 from flows.sources.base import Partition, Source
+from flows.stages import IngestOperator, Routed, Stages
 from state.errors import SourceError
 from state.snapshot import reading
 
@@ -38,7 +39,7 @@ class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
         return list(self._sources)
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "LinePartition":
-        watch = Watch(f"{step_id} {for_part}", self._context.report)
+        watch = Reporting(f"{step_id} {for_part}", self._context.report)
         with watch:
             reader = self._sources[for_part].open(for_part)
             if not _closes(self._context, reader):
@@ -70,7 +71,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
     def __init__(
         self,
         context: Context,
-        watch: Watch,
+        watch: Reporting,
         reader: Partition,
         ingest: IngestOperator,
         done: bool = False,
@@ -98,7 +99,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
             self._context.monitor.open_rows(self._reader.name, 0 if self._done else self._ingest.rows_waiting)
             raise StopIteration
         with self._watch:
-            return [_addressed(routed) for routed in self._next()]
+            return [_addressed(self._context.stages, routed) for routed in self._next()]
 
     def _next(self) -> Sequence[Routed]:
         name, pace = self._reader.name, self._context.pace
@@ -226,5 +227,8 @@ def _closes(context: Context, reader: Partition) -> bool:
     return context.finish or reader.ends_for_good
 
 
-def _addressed(routed: Routed) -> Item:
-    return (_OUTPUTS, routed) if isinstance(routed, Output) else (key_name(routed[0]), routed)
+def _addressed(stages: Stages, routed: Routed) -> Item:
+    if isinstance(routed, Leaving):
+        return _OUTPUTS, routed
+    group, message = routed
+    return key_name(stages.stage(message.stage).keys[group]), routed

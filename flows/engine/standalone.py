@@ -30,8 +30,7 @@ def standalone(plan: Plan) -> Dataflow:
 
     def log_status(status: Status) -> None:
         if status.counts:
-            total = summary([status], time.monotonic() - started_s, running=True)
-            _log.info("%s", total.status())
+            _log.info("%s", summary([status], time.monotonic() - started_s, running=True).status())
 
     stop = Stop()
     stop.on_signals()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from flows.counters import restored
+from flows.steps import Step
 from state.errors import CheckpointError, SnapshotError
 from state.pickles import dump_plain, load_plain
 
@@ -67,8 +69,13 @@ def _reading(store: Path) -> Iterator[None]:
 
 
 def sink_state(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What the sinks' snapshot gave: totals under "counts", and "positions"."""
-    return next(iter(checkpoint.of_step("sinks").values()), {})
+    """What the sinks' snapshot gave: totals (`totals_in`), and "positions"."""
+    return next(iter(checkpoint.of_step(Step.SINKS).values()), {})
+
+
+def totals_in(state: Mapping[str, Any]) -> dict[str, int]:
+    """The totals of a run, by key (flows.counters), in what the sinks' snapshot gave."""
+    return restored(state.get("counts", {}), state.get("version", 1))
 
 
 def copy_store(store: Path, target: Path, tries: int = 20) -> Checkpoint:

@@ -1,67 +1,90 @@
-"""The dataflow: ingest, subject stage, population stage, alert policy, sinks.
+"""The dataflow: source partitions, the stages of the job, sinks.
 
 Step names are part of saved state: Bytewax files every snapshot under its step, and starts afresh under a new name
 without a word.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeGuard
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.operators import StatefulBatchLogic
+from bytewax.operators import KeyedStream
 
 from flows.engine.context import Context
-from flows.engine.logics import StageLogic, State
+from flows.engine.logics import Address, Item, StageLogic, State
 from flows.engine.names import key_name
 from flows.engine.sink import Openers, OutputSink
 from flows.engine.source import LineSource
-from flows.engine.stages import Item, SubjectStage
-from flows.operators.messages import CohortInput, Output, PolicyInput
+from flows.operators.messages import Leaving
 from flows.sources.base import Source
+from flows.stages import Stage, Stages, addressed
+from flows.steps import Step
 
 
 def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) -> Dataflow:
     """The job as Bytewax sees it.  sources: partition name -> source.  openers: the sinks."""
     stages = context.stages
-    common: Any = {"report": context.report, "durable": context.durable, "chunks_of": context.chunks_of}
-    cohort_key = {name: key_name(stages.cohort_number(name)) for name in stages.cohorts}
-    policy_key = key_name(0)
-
-    def to_cohort(item: tuple[str, CohortInput]) -> Item:
-        return cohort_key[item[0]], item
-
-    def to_policy(message: PolicyInput) -> Item:
-        return policy_key, (None, message)
-
-    def at_eof(group: int, operator: SubjectStage) -> None:
-        context.monitor.open_rows(group, operator.rows_waiting)
-
-    def subject(resume: State | None) -> StatefulBatchLogic[Any, Any, Any]:
-        return StageLogic("subject", stages.subject, resume, address=to_cohort, at_eof=at_eof, **common)
-
-    def population(resume: State | None) -> StatefulBatchLogic[Any, Any, Any]:
-        return StageLogic("population", stages.population, resume, address=to_policy, **common)
-
-    def alerts(resume: State | None) -> StatefulBatchLogic[Any, Any, Any]:
-        return StageLogic("alerts", stages.alerts, resume, **common)
-
     flow = Dataflow("driftnet")
-    ingested = op.branch("ingest_outputs", op.input("ingest", flow, LineSource(context, sources)), _is_output)
-    subjects = op.branch("subject_outputs", op.stateful_batch("subject", ingested.falses, subject), _is_output)
-    to_cohorts = op.flat_map_batch("to_cohorts", subjects.falses, _next_stage)
-    cohorts = op.branch("population_outputs", op.stateful_batch("population", to_cohorts, population), _is_output)
-    to_alerts = op.flat_map_batch("to_alerts", cohorts.falses, _next_stage)
-    alerted = op.stateful_batch("alerts", to_alerts, alerts)
-    outputs = op.merge("outputs", ingested.trues, subjects.trues, cohorts.trues, alerted)
-    op.output("sinks", outputs, OutputSink(context, openers))
+    ingested = op.branch("ingest_outputs", op.input(Step.INGEST.value, flow, LineSource(context, sources)), _leaves)
+    leaving: list[KeyedStream[Any]] = [ingested.trues]
+    emitted: dict[str, KeyedStream[Any]] = {}
+    """Stage -> the messages of its operators, each under the key of its sender."""
+    fed = [stage for stage in stages.keyed if not any(stages.senders(stage.name))]
+    for stage in stages.keyed:
+        incoming = [
+            op.flat_map_batch(
+                f"{sender.name}_to_{stage.name}", emitted[sender.name], partial(_sent, sender, stage.name)
+            )
+            for sender in stages.senders(stage.name)
+        ]
+        if stage in fed:
+            name, ours = f"ingest_to_{stage.name}", partial(_is_for, stage.name)
+            incoming = [op.filter(name, ingested.falses, ours) if len(fed) > 1 else ingested.falses]
+        arriving = incoming[0] if len(incoming) == 1 else op.merge(f"{stage.name}_inputs", *incoming)
+        worked = op.stateful_batch(stage.name, arriving, partial(_logic, context, stage, _address(stages, stage)))
+        if stage.sends:
+            split = op.branch(f"{stage.name}_outputs", worked, _leaves)
+            leaving.append(split.trues)
+            emitted[stage.name] = split.falses
+        else:
+            leaving.append(worked)
+    op.output(Step.SINKS.value, op.merge("outputs", *leaving), OutputSink(context, openers))
     return flow
 
 
-def _is_output(item: Item) -> TypeGuard[tuple[str, Output]]:
-    return isinstance(item[1], Output)
+def _logic(context: Context, stage: Stage, address: Address, resume: State | None) -> StageLogic:
+    return StageLogic(
+        stage,
+        resume,
+        report=context.report,
+        durable=context.durable,
+        chunks_of=context.chunks_of,
+        address=address,
+        open_rows=context.monitor.open_rows,
+    )
 
 
-def _next_stage(items: list[tuple[str, Any]]) -> list[Item]:
-    """Drops the key of the stage that sent the items; each is addressed to the next one."""
-    return [item for _, item in items]
+def _address(stages: Stages, stage: Stage) -> Address:
+    keys = {s.name: {who: key_name(number) for who, number in s.keys.items()} for s in stages.keyed}
+
+    def address(item: Any) -> Item | None:
+        to, who, message = addressed(stage, item)
+        return None if to is None else (keys[to][who], (who, message))
+
+    return address
+
+
+def _leaves(item: Item) -> TypeGuard[tuple[str, Leaving]]:
+    return isinstance(item[1], Leaving)
+
+
+def _is_for(name: str, item: Item) -> bool:
+    """Messages of source partitions say where they go."""
+    return bool(item[1][1].stage == name)
+
+
+def _sent(sender: Stage, to: str, items: list[tuple[str, Item]]) -> list[Item]:
+    """Those that are for one stage, without the key of the stage that sent them."""
+    return [item for _, item in items if sender.sends[type(item[1][1])] == to]

@@ -13,7 +13,7 @@ Report = Callable[[str, BaseException], None]
 """Called with where it happened, and the error."""
 
 
-class Watch:
+class Reporting:
     """Surrounds every call into an operator, source or sink: `with watch: ...`."""
 
     __slots__ = ("_report", "_where")

@@ -4,7 +4,6 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from flows.forget.records import About, forget_in_lines, forget_in_store
 from flows.forget.state import forget_in_state
 from flows.savepoint.manifest import is_savepoint
 from state.errors import ConfigError
+from state.times import iso_now
 
 RECORD: Final = "forgotten.jsonl"
 """In a state directory: one record for each time that somebody was forgotten there."""
@@ -30,7 +30,7 @@ def forget_everywhere(name: str, places: Sequence[Path], by: str, reason: str, o
     work = [each for place in places for each in _inside(place)]
     record: dict[str, Any] = {
         "audit_id": secrets.token_hex(8),
-        "at": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "at": iso_now(),
         "command": "forget",
         "outcome": "applied",
         "subject_digest": hashlib.blake2b(name.encode(), digest_size=16).hexdigest(),

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from flows.config.models import Config
+from flows.counters import ACCEPTED, VERSION
 from flows.engine.lock import held_by_run
 from flows.engine.recovery import chunk_folder, chunks_beside
-from flows.engine.store import Checkpoint, discard_uncommitted, read_checkpoint, replace_states, sink_state
+from flows.engine.store import Checkpoint, discard_uncommitted, read_checkpoint, replace_states, sink_state, totals_in
 from flows.fates import unsaid_in
 from flows.forget.records import About, forget_in_lines
+from flows.job_stages import JobStages
 from flows.operators.told import forget_first
 from flows.saved_job import saved_job
 from flows.savepoint.look import place_of
 from flows.savepoint.manifest import describe, is_savepoint, require_whole
-from flows.worker import JobStages
+from flows.steps import Step
 from state.chunks import Saved
+from state.schema import SUBJECT
 from state.segments import Segments
 from state.snapshot import reading
 
@@ -50,7 +53,7 @@ def forget_in_state(directory: Path, name: str, own: Config) -> Counter[str]:
         for file in sorted(directory.glob("*.jsonl")):
             found[f"lines of {file.name}"] += forget_in_lines(file, about)
         if manifest:
-            fresh = describe(directory, checkpoint.epoch, sink_state(checkpoint).get("counts", {}))
+            fresh = describe(directory, checkpoint.epoch, totals_in(sink_state(checkpoint)))
             replace(fresh, created=manifest.created, versions=manifest.versions).write(directory)
     return found
 
@@ -62,27 +65,28 @@ def _rewritten(
     job, shape = saved_job(directory, own)
     subject, group = place_of(name, job)
     stages = JobStages(job, tuple(shape["partitions"]), unsaid=unsaid_in(shape))
-    builders: dict[str, Any] = {"subject": stages.subject, "population": stages.population, "alerts": stages.alerts}
+    entries = {entry.name: entry for entry in stages.entries}
     chunks_of = chunks_beside(directory / "store")
     states: State = {}
     old: list[Path] = []
     waiting = 0
     for (step_id, key), state in checkpoint.states.items():
         step = step_id.rpartition(".")[2]
-        if step == "ingest" and state:
+        if step == Step.INGEST and state:
             ingest, ahead = forget_first(job, key, state["ingest"], subject)
             states[step_id, key] = state | {"ingest": ingest}
             found["ingest.rows"] += ahead
             waiting += ahead
             continue
-        if step not in builders or not state or (step == "subject" and state[0] != group):
+        entry = entries.get(step)
+        if entry is None or not state or (entry.column == SUBJECT and state[0] != group):
             continue
         who, root = state
-        operator = builders[step](who, resume=Saved(root, chunks_of(step, who)))
-        if step == "subject":
+        operator: Any = stages.operator(entry, who, Saved(root, chunks_of(step, who)))
+        if entry.column == SUBJECT:
             found["users"] += operator.look_up(subject) is not None
         removed = operator.forget(subject)
-        waiting += removed if step == "subject" else 0
+        waiting += removed if entry.column == SUBJECT else 0
         found[f"{step}.rows"] += removed
         folder = chunk_folder(directory / "store", step, who)
         old += folder.glob("*.seg")
@@ -90,8 +94,9 @@ def _rewritten(
         with fresh.writing():
             states[step_id, key] = who, operator.snapshot(fresh)
     for where, state in checkpoint.states.items() if waiting else ():
-        if where[0].rpartition(".")[2] == "sinks":
+        if where[0].rpartition(".")[2] == Step.SINKS:
             # They were accepted, and have come out of where they waited: the lines read still add up.
-            counts = state["counts"]
-            states[where] = state | {"counts": counts | {"accepted": counts.get("accepted", 0) + waiting}}
+            counts = totals_in(state)
+            counts[ACCEPTED.key()] = ACCEPTED.total(counts) + waiting
+            states[where] = state | {"version": VERSION, "counts": counts}
     return states, old

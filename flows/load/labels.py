@@ -15,14 +15,14 @@ class Labeller:
     def __init__(self, to: Topic, truth: Mapping[str, bool]) -> None:
         self._to = to
         self._truth = truth
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._producer = to.connection.producer({"enable.idempotence": True})
 
     def __call__(self, arrival: Arrival) -> None:
         subject = arrival.subject
-        if subject in self._told or subject not in self._truth:
+        if subject in self._reported or subject not in self._truth:
             return
-        self._told.add(subject)
+        self._reported.add(subject)
         now_ms = int(time.time() * 1000)
         label = {"subject": subject, "label": int(self._truth[subject]), "at": now_ms, "by": "driftnet load"}
         self._producer.produce(self._to.name, orjson.dumps(label), subject.encode())

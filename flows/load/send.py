@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TICK_S: Final = 0.01
 _QUEUE: Final = 2_000_000
-Progress = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Told how many events are sent."""
 
 
@@ -44,7 +44,7 @@ class Sent:
         return self.start_s + np.arange(len(self.users)) / self.rate
 
 
-def send(lines: Iterable[bytes], rate: float, to: Topic, tick: Progress) -> Sent:
+def send(lines: Iterable[bytes], rate: float, to: Topic, tick: OnProgress) -> Sent:
     """Sends each line when it is due, keyed by its account, with that moment as its event time.
 
     rate: events per second.  Raises SinkError for a topic that is not there; what brokers refuse later is counted.

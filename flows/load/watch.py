@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from flows.kafka.address import Topic
 from flows.kafka.topics import TIMEOUT_S, Heard, ask, partition_counts
+from state.times import from_iso
+from state.types import SECOND_US
 
 _WAIT_S: Final = 0.05
 
@@ -99,7 +100,7 @@ def _collect(seen: Seen, consumer: Any, on_alert: Callable[[Arrival], None], ove
         for message in messages:
             if message.error() is None:
                 record = orjson.loads(message.value())
-                end_s = datetime.fromisoformat(record["end"]).timestamp()
+                end_s = from_iso(record["end"]) / SECOND_US
                 arrival = Arrival(at_s, end_s, record["subject"], record)
                 seen.arrivals.append(arrival)
                 on_alert(arrival)

@@ -5,12 +5,14 @@ from typing import Any, Final
 
 from detectors.alerting.alert import Candidate
 from detectors.alerting.exempt import Exemption
+from flows.counters import Counts
 from flows.evolution import LayoutNote
 from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators import exempt
-from flows.operators.messages import Output, PolicyInput, Stream
+from flows.operators.messages import Leaving, Output, PolicyInput, Stream
 from flows.operators.rounds import Rounds
+from flows.steps import Step
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
@@ -21,9 +23,14 @@ _VERSION: Final = 2
 class AlertOperator:
     """Candidates, what people said of subjects, and watermarks in; alert records and the audit of exemptions out."""
 
-    def __init__(self, job: Job, resume: Saved | None = None, unsaid: Layout | None = None) -> None:
-        """unsaid: the layout of state that does not say its own; None for the job's."""
+    def __init__(
+        self, job: Job, resume: Saved | None = None, unsaid: Layout | None = None, stage: str = Step.ALERTS
+    ) -> None:
+        """unsaid: the layout of state that does not say its own; None for the job's.  stage: the name under which it
+        counts.
+        """
         self._job = job
+        self._stage = stage
         self._rounds: Rounds[Candidate | Label | Command] = Rounds(job.cohorts.names)
         self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in job.cohorts.names}
         """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
@@ -58,12 +65,12 @@ class AlertOperator:
         self._listed: Sequence[Exemption] | None = job.exempt
         """The list of who is exempt, until it is taken: what is only looked into stays as it was saved."""
 
-    def process(self, message: PolicyInput) -> list[Output]:
+    def process(self, message: PolicyInput) -> list[Leaving]:
         """Collects the candidates; judges the rounds that every cohort has finished."""
         for item in (*message.candidates, *message.told):
             self._rounds.add(item.end_us, item)
         self._subjects[message.sender] += message.subjects
-        out: list[Output] = []
+        out: list[Leaving] = []
         for end_us, items in self._rounds.advance(message.sender, message.watermark_us) or []:
             before = dict(self._policy.counts)
             candidates = [item for item in items if isinstance(item, Candidate)]
@@ -79,9 +86,10 @@ class AlertOperator:
                 self._job.labels.trust_us if self._job.labels is not None else 0,
             )
             out += [Output(Stream.AUDIT, audit)] * bool(audit)
-            changed = {k: v - before.get(k, 0) for k, v in self._policy.counts.items() if v != before.get(k, 0)}
-            if changed:
-                out.append(Output(Stream.COUNTS, [changed]))
+            counts = Counts(Step.ALERTS, self._stage)
+            now = self._policy.counts
+            counts.add_named({key: n - before.get(key, 0) for key, n in now.items() if n != before.get(key)})
+            out += [counts] * bool(counts)
         for cohort in self._subjects:
             self._heard(cohort, self._rounds.watermark_us)
         return out

@@ -4,10 +4,9 @@ import base64
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from flows.wire.reject import Reason
 from state.batch import MicroBatch
+from state.times import isos
 from state.types import I64, SECOND_US
 
 RAW_BYTES_MAX: Final = 65_536
@@ -31,7 +30,7 @@ def dead_letter(line: Line, reason: Reason, detail: str) -> dict[str, Any]:
 def late_records(lines: Sequence[Line], batch: MicroBatch, watermark_us: I64) -> list[dict[str, Any]]:
     """Of late rows.  watermark_us: (n,) what each of them met; lateness_s is how far that was past the event."""
     behind_s = (watermark_us - batch.event_time_us) / SECOND_US
-    times = np.datetime_as_string(batch.event_time_us.view("datetime64[us]"), timezone="UTC")
+    times = isos(batch.event_time_us)
     return [
         {
             "source": line.source,

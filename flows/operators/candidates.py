@@ -7,11 +7,11 @@ import numpy as np
 from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.base import Rows
 from flows.job import Job
-from flows.operators.messages import FeatureRows, OwnVerdict
-from flows.operators.models import Verdict, WindowModels
-from flows.operators.rows import known
+from flows.operators.models import WindowModels
+from flows.operators.rows import FeatureRows, OwnVerdict
+from flows.operators.verdict import Verdict, known
 from state.keygroup import key_group
-from state.types import DAY_US, F64, I64
+from state.types import F64, I64
 
 _REASONS: Final = 6
 
@@ -25,15 +25,11 @@ def candidates_of(
         return []
     at = np.flatnonzero(odd)
     few = view.pick(at)
-    own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in rows.own.items()}
-    chosen = Verdict(
-        verdict.p[at],
-        {name: s[at] for name, s in verdict.score.items()},
-        {name: p[at] for name, p in verdict.tail.items()},
-    )
+    own = {name: said.take(at) for name, said in rows.own.items()}
+    chosen = verdict.take(at)
     shares = models.shares(few, own, chosen)
     usual = models.usual(view)
-    reasons = _reasons(few.x, shares, _typical_own(own, few.x), usual, [f.name for f in models.features])
+    reasons = _reasons(few.x, shares, typical_own(own, few.x), usual, [f.name for f in models.features])
     window = models.window
     rules = models.broken_rules(few)
     versions = models.versions()
@@ -48,7 +44,7 @@ def candidates_of(
             start_us=int(few.start_us[i]),
             stop_us=int(few.stop_us[i]),
             end_us=rows.end_us,
-            since_us=max(int(few.start_us[i]), rows.end_us - (window.slide_us or DAY_US)),
+            since_us=max(int(few.start_us[i]), rows.end_us - window.advance_us),
             until_us=rows.end_us + window.evidence_us,
             tail_probability=float(max(chosen.p[i], 1e-300)),
             parts=tuple(
@@ -63,7 +59,7 @@ def candidates_of(
     ]
 
 
-def _typical_own(own: dict[str, OwnVerdict], x: F64) -> F64:
+def typical_own(own: dict[str, OwnVerdict], x: F64) -> F64:
     """(n, F) the first own-history detector's usual values that are known, nan elsewhere."""
     typical = np.full(x.shape, np.nan)
     for verdict in own.values():

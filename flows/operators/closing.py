@@ -6,18 +6,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Rows
+from flows.counters import Counts
 from flows.evolution import WindowFit
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import FeatureRows, Output
+from flows.operators.messages import Leaving
 from flows.operators.own import OwnDetectors
+from flows.operators.rows import FeatureRows
+from flows.steps import Step
 from state.cells import Cells
 from state.chunks import Chunks
 from state.order import stable_argsort
 from state.slots import SlotTable
 from state.types import F64, I16, I64, U64, Names
-from state.windows import WindowKind
 
 _TOGETHER: Final = 2_048
 """So many rows of small windows are worked out at once: what a window costs, few rows or many, is shared."""
@@ -46,15 +47,17 @@ class Closing:
     each boundary is worked out in few steps.
     """
 
-    def __init__(self, job: Job, group: int) -> None:
+    def __init__(self, job: Job, group: int, stage: str) -> None:
+        """stage: whose detectors are counted."""
         self._group = group
+        self._stage = stage
         self._windows = job.plan.windows
         self._cohorts = job.cohorts.names
         self._own = [OwnDetectors(job, w.spec.name) for w in self._windows]
         self._due: list[_Due] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
-        self._faults: list[Output] = []
+        self._faults: list[Leaving] = []
         self.since: Mapping[str, I64] = {}
         """Window -> (F,) since when each of its features counts, of windows where some have not always done so."""
 
@@ -74,7 +77,7 @@ class Closing:
         rows, self._rows = self._rows, {name: [] for name in self._cohorts}
         return rows
 
-    def faults(self) -> list[Output]:
+    def faults(self) -> list[Leaving]:
         """What own-history detectors did wrong since the last call."""
         told, self._faults = self._faults, []
         return told
@@ -94,7 +97,8 @@ class Closing:
         matrices: dict[int, F64] = {}
         for index, window in enumerate(self._windows):
             for batch in _batches([due for due in self._due if due.index == index]):
-                matrices |= zip(map(id, batch), window.matrices([due.cells for due in batch]), strict=True)
+                found = window.matrices([due.end_us for due in batch], [due.cells for due in batch])
+                matrices |= zip(map(id, batch), found, strict=True)
         for due in self._due:
             self._emit(due, matrices[id(due)])
         self._due, self._waiting = [], 0
@@ -104,18 +108,13 @@ class Closing:
         since = self.since.get(spec.name)
         if since is not None:
             matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
-        n, x = len(due.key), matrix[:, due.order].T
-        if spec.kind is WindowKind.SESSION:
-            start_us, stop_us = (us[due.order].astype(np.int64) for us in (due.cells.first_us, due.cells.last_us))
-        else:
-            start_us, stop_us = np.full(n, due.end_us - spec.size_us), np.full(n, due.end_us)
-        own = self._own[due.index].judge(
-            Rows(spec.name, due.end_us, x, due.key, start_us, stop_us, due.slot.astype(np.int32))
-        )
-        self._faults += fault_outputs(
-            self._own[due.index].faults(), f"{spec.name} of key group {self._group}", due.end_us
-        )
-        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x, own)
+        x = matrix[:, due.order].T
+        start_us, stop_us = spec.bounds(due.end_us, due.cells.first_us[due.order], due.cells.last_us[due.order])
+        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x)
+        rows.own = self._own[due.index].judge(rows.view(spec, due.slot.astype(np.int32)))
+        where = f"{spec.name} of key group {self._group}"
+        counts = Counts(Step.SUBJECT, self._stage)
+        self._faults += fault_outputs(self._own[due.index].faults(), where, due.end_us, counts)
         if len(self._cohorts) == 1:
             self._rows[self._cohorts[0]].append(rows)
             return

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from detectors.alerting.alert import iso
 from detectors.base import Scope
 from detectors.settings import keys_of, value_of
 from flows.job import DetectorUse
 from flows.wire.told import Command
 from state.durations import parse_duration_us
 from state.errors import ConfigError, DriftnetError
+from state.times import iso
 
 _OF_USE: Final = ("weight", "cost_us", "memory_bytes")
 """What may change while the detector keeps what it has learned."""

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.features.sequences import Segments, Sequences, fill_forward
+from detectors.features.derived import SubjectRuns, fill_forward
+from detectors.features.sequences import Sequences
 from flows.job import Job
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
@@ -205,13 +206,13 @@ class Counting:
     def _kernel(self, batch: MicroBatch, subjects: I64, starts: I64, slot: I64, owner: I64) -> Cells:
         """subjects, starts: first row of each subject and of each owner, in which the cells are told."""
         of_row = np.repeat(np.arange(len(subjects)), run_lengths(subjects, len(batch)))
-        segments = Segments(of_row, slot[subjects])
+        runs = SubjectRuns(of_row, slot[subjects])
         masks = self._plan.filters.masks(batch)
-        derived = self._sequences.compute(batch, masks, segments)
+        derived = self._sequences.compute(batch, masks, runs)
         if self._cohort_column:
             word = batch[self._cohort_column]
-            fill_forward(word, word >= 0, self._cohort["cohort"], segments)
-            self._cohort.touch(segments.slot)
+            fill_forward(word, word >= 0, self._cohort["cohort"], runs)
+            self._cohort.touch(runs.slot)
         return self._plan.kernel.cells(MicroBatch(batch.columns | derived), masks, starts, owner[starts], owner)
 
     def row(self, slot: int) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from detectors.alerting.alert import Alert, iso, stable_id
+from detectors.alerting.alert import Alert
 from detectors.alerting.exempt import Change, Exemption, Exemptions, Origin
 from detectors.alerting.policy import AlertPolicy
 from flows.wire.told import Command, Label
+from state.ids import stable_id
+from state.times import iso
 
 Record = dict[str, Any]
 

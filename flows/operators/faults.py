@@ -1,21 +1,21 @@
 """What a detector did wrong, as a record of the dead-letter stream and as counts."""
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 
-from detectors.alerting.alert import iso
 from detectors.guard import Fault
-from flows.operators.messages import Output, Stream
+from flows.counters import DETECTOR_FAULTS, DETECTOR_OFF, Counts
+from flows.operators.messages import Leaving, Output, Stream
+from state.times import iso
 
 _log = logging.getLogger("driftnet.detectors")
 
 
-def fault_outputs(faults: Sequence[tuple[str, Fault]], where: str, end_us: int) -> list[Output]:
-    """faults: detector -> fault, of one round.  where: the window, and of whom.  end_us: the round's end.
+def fault_outputs(faults: Sequence[tuple[str, Fault]], where: str, end_us: int, counts: Counts) -> list[Leaving]:
+    """faults: detector -> fault, of one round.  where: the window, and of whom.  end_us: the round's end.  counts: of
+    the operator that has the detectors, empty.
 
-    Counts: detector_faults.NAME, and detector_off.NAME once it is off. They are no input lines: what was read and
-    where it ended stays as it is.
+    They are no input lines: what was read and where it ended stays as it is.
     """
     if not faults:
         return []
@@ -31,5 +31,6 @@ def fault_outputs(faults: Sequence[tuple[str, Fault]], where: str, end_us: int) 
         }
         for name, fault in faults
     ]
-    counts = Counter(f"detector_{'off' if fault.off else 'faults'}.{name}" for name, fault in faults)
-    return [Output(Stream.REJECTS, records), Output(Stream.COUNTS, [dict(counts)])]
+    for name, fault in faults:
+        counts.add(DETECTOR_OFF if fault.off else DETECTOR_FAULTS, 1, name)
+    return [Output(Stream.REJECTS, records), counts]

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.alerting.alert import iso, stable_id
 from detectors.drift.cause import Cause
 from detectors.drift.event import Reaction
 from flows.operators.shares import BLOCK
 from state.batch import MicroBatch
+from state.ids import stable_id
 from state.schema import DTYPES, Kind, Schema
+from state.times import iso
 from state.types import START_OF_TIME_US, Values
 
 _log: Final = logging.getLogger("driftnet.input")
@@ -37,7 +38,7 @@ class FilledWatch:
         self._block: dict[str, int] = dict.fromkeys(columns, 0) | saved["block"]
         self._total: dict[str, int] = dict.fromkeys(columns, 0) | saved["total"]
         """Values in all blocks before."""
-        self._told: set[str] = set(saved["told"])
+        self._reported: set[str] = set(saved["told"])
         self._known: dict[str, int] = dict(saved["known"])
         """What was counted for the summary: 1 for a column that has had a value, else 0."""
         self._since_us: int = saved["since_us"]
@@ -48,13 +49,15 @@ class FilledWatch:
             "rows": self._rows,
             "block": self._block,
             "total": self._total,
-            "told": sorted(self._told),
+            "told": sorted(self._reported),
             "known": sorted(self._known.items()),
             "since_us": self._since_us,
         }
 
     def add(self, batch: MicroBatch) -> tuple[list[dict[str, Any]], dict[str, int]]:
-        """Counts rows.  The records of the drift stream that follow; "filled.NAME" of columns that became known."""
+        """Counts rows.  The records of the drift stream that follow; column -> whether it has a value now, less whether
+        it was known to have one, of those where that is news.
+        """
         events: list[dict[str, Any]] = []
         if not len(batch):
             return events, {}
@@ -69,7 +72,7 @@ class FilledWatch:
         filled = {name: int(bool(self._block[name] or self._total[name])) for name in self._kinds}
         news = {name: now - self._known.get(name, 0) for name, now in filled.items() if self._known.get(name) != now}
         self._known = filled
-        return events, {f"filled.{name}": more for name, more in news.items()}
+        return events, news
 
     def _close(self, at_us: int) -> list[dict[str, Any]]:
         before = self._rows - BLOCK
@@ -78,9 +81,9 @@ class FilledWatch:
             usual = self._total[name] / before * BLOCK if before else 0.0
             never = self._rows >= _NEVER and not self._total[name]
             if values:
-                self._told.discard(name)
-            elif name not in self._told and (usual >= _USUAL or never):
-                self._told.add(name)
+                self._reported.discard(name)
+            elif name not in self._reported and (usual >= _USUAL or never):
+                self._reported.add(name)
                 events.append(self._record(name, usual / BLOCK, at_us))
             self._total[name] += values
         self._block = dict.fromkeys(self._block, 0)

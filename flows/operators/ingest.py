@@ -1,7 +1,7 @@
 """The first stage, one per source partition: lines to rows, lateness, routing to key groups."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import starmap
@@ -10,22 +10,25 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.alerting.alert import iso
+from flows.counters import FILLED, FILTERED, LATE, READ, REJECTED, Counts
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter, late_records
 from flows.operators.filled import FilledWatch
-from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.messages import GroupInput, Leaving, Output, Stream
 from flows.operators.shares import ShareWatch
 from flows.sources.base import Lines
+from flows.steps import Step
 from flows.wire.decode import Decoded, Decoder
 from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import Reason, Reject
 from state.ahead import AheadBound, Verdicts
 from state.batch import MicroBatch
+from state.errors import ConfigError
 from state.keygroup import key_group
-from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
+from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME, Kind
 from state.snapshot import pack, unpack
-from state.types import END_OF_TIME_US, I64, SECOND_US
+from state.times import iso
+from state.types import END_OF_TIME_US, I64, NO_ID, SECOND_US
 from state.watermark import PartitionClock
 
 KIND: Final = "ingest"
@@ -34,8 +37,12 @@ VERSIONS: Final = (1, _VERSION)
 """Of snapshots that can be read."""
 _NOTHING: Final = Lines((), (), "")
 
-Emitted = tuple[int, GroupInput] | Output
-"""A message with its key group, or a record for an output stream."""
+Route = tuple[str, str]
+"""A stage that is sent to, and the column that its keys are of: SUBJECT, or one of kind "id"."""
+SUBJECTS: Final[Sequence[Route]] = ((Step.SUBJECT.value, SUBJECT),)
+
+Emitted = tuple[int, GroupInput] | Leaving
+"""A message with its key group, or what leaves the flow."""
 
 
 @dataclass(slots=True)
@@ -55,11 +62,21 @@ class Ingest:
 
     awaited: ClassVar[bool] = True
 
-    def __init__(self, job: Job, partition: str, resume: bytes | None = None) -> None:
-        """partition: the name under which messages are sent.  resume: a `snapshot()`; raises SnapshotError."""
+    def __init__(
+        self, job: Job, partition: str, resume: bytes | None = None, routes: Sequence[Route] = SUBJECTS
+    ) -> None:
+        """partition: the name under which messages are sent.  resume: a `snapshot()`; raises SnapshotError.  routes: of
+        the stages that are sent to; raises ConfigError for a column that holds no ids.
+        """
         self._partition = partition
         self._groups = job.key_groups
-        self._columns = job.columns
+        self._routes = routes
+        keys = [column for _, column in routes if column != SUBJECT]
+        for column in keys:
+            kind = job.schema.column(column).kind
+            if kind is not Kind.ID:
+                raise ConfigError(f"event.columns.{column}.kind: seen {kind.value!r}, allowed: 'id', for a stage's key")
+        self._columns = job.columns.union(keys)
         self._tells_rejects = job.tells_rejects
         self._decoder = Decoder(job.wire)
         self._whole = Decoder(replace(job.wire, where=()))
@@ -91,8 +108,7 @@ class Ingest:
     def process(self, lines: Lines, now_us: int | None = None) -> list[Emitted]:
         """Rows to their groups; bad and late lines to their streams; counts of where lines ended.
 
-        Rejected lines are counted together, and by reason as in "rejected.not_json".  now_us: the wall clock, in a live
-        run.
+        now_us: the wall clock, in a live run.
         """
         if not lines.lines:
             return []
@@ -112,7 +128,12 @@ class Ingest:
 
     def rest(self) -> list[Emitted]:
         """Tells all groups that they need not wait for this partition in this run."""
-        return [(group, GroupInput(self._partition, self.watermark_us, at_rest=True)) for group in range(self._groups)]
+        head = self._partition, self.watermark_us
+        return [
+            (group, GroupInput(*head, at_rest=True, stage=stage))
+            for stage, _ in self._routes
+            for group in range(self._groups)
+        ]
 
     def finish(self) -> list[Emitted]:
         """Tells all groups that nothing follows, and where it ended; lines that came nevertheless would all be late."""
@@ -221,9 +242,7 @@ class Ingest:
         empty, known = self._filled.add(decoded.batch)
         if faults or empty:
             out.append(Output(Stream.DRIFT, [*faults, *empty]))
-        if known:
-            out.append(Output(Stream.COUNTS, [known]))
-        return [*out, self._counted(len(lines.lines), late_count, [why for _, why, _ in rejects], decoded.filtered)]
+        return [*out, self._counted(lines, decoded, late_count, [why for _, why, _ in rejects], known)]
 
     def _rejected(
         self, pool: "_Pool", decoded: Decoded, verdicts: Verdicts | None, time_us: I64, at: I64
@@ -265,24 +284,37 @@ class Ingest:
             )
         return pool.line(position), Reason.AHEAD, detail
 
-    def _counted(self, read: int, late: int, reasons: Sequence[Reason], filtered: int) -> Output:
+    def _counted(
+        self, lines: Lines, decoded: Decoded, late: int, reasons: Sequence[Reason], filled: Mapping[str, int]
+    ) -> Counts:
+        read = len(lines.lines)
         self.read += read
         self.late += late
         self.rejected += len(reasons)
-        counts = {"read": read, "late": late, "rejected": len(reasons)}
-        if filtered:
-            counts["filtered"] = filtered
-        by_reason = Counter(f"rejected.{reason.value}" for reason in reasons)
-        return Output(Stream.COUNTS, [counts | by_reason])
+        counts = Counts(Step.INGEST)
+        counts.add(READ, read)
+        counts.add(LATE, late)
+        for reason, rejected in Counter(reasons).items():
+            counts.add(REJECTED, rejected, reason.value)
+        counts.add(FILTERED, decoded.filtered)
+        for column, change in filled.items():
+            counts.add(FILLED, change, column)
+        return counts
 
     def _send(self, batch: MicroBatch | None, rejected: MicroBatch | None = None) -> list[tuple[int, GroupInput]]:
-        parts = _split(batch, self._groups) if batch else {}
-        marks = _split(rejected, self._groups) if rejected is not None else {}
         closed_us = self._clock.closed_us
-        groups = range(self._groups) if closed_us > self._told_us else sorted(parts.keys() | marks.keys())
+        to_all = closed_us > self._told_us
         self._told_us = max(closed_us, self._told_us)
         head = self._partition, self.watermark_us
-        return [(g, GroupInput(*head, parts.get(g), rejected=marks.get(g))) for g in groups]
+        sent: list[tuple[int, GroupInput]] = []
+        for stage, column in self._routes:
+            rows = batch if batch is None or column == SUBJECT else _keyed_by(batch, column)
+            parts = _split(rows, self._groups) if rows else {}
+            # Of a line that was rejected nothing is known but its subject.
+            marks = _split(rejected, self._groups) if rejected is not None and column == SUBJECT else {}
+            groups = range(self._groups) if to_all else sorted(parts.keys() | marks.keys())
+            sent += [(g, GroupInput(*head, parts.get(g), rejected=marks.get(g), stage=stage)) for g in groups]
+        return sent
 
 
 class _Pool:
@@ -316,6 +348,15 @@ class _Pool:
         """The new lines of these new rows; 0 where there are none."""
         at = np.array(rows, np.int64)
         return self._decoded.row[at] if len(self._decoded.row) else at
+
+
+def _keyed_by(batch: MicroBatch, column: str) -> MicroBatch:
+    """The rows that have a value in a column of ids, with that as their subject; its name is its hash, of which the
+    column keeps no text: 16 hexadecimal digits.
+    """
+    rows = batch.take(batch[column] != NO_ID)
+    names = np.array([f"{key:016x}" for key in rows[column].tolist()], object)
+    return MicroBatch(rows.columns | {SUBJECT: rows[column], SUBJECT_NAME: names})
 
 
 def _split(batch: MicroBatch, groups: int) -> dict[int, MicroBatch]:

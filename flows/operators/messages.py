@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from flows.counters import Counts
+from flows.operators.rows import FeatureRows
+from flows.steps import Step
 from flows.wire.told import Command, Label
 from state.batch import MicroBatch
-from state.types import F64, I64, START_OF_TIME_US, U64, Names
+from state.types import START_OF_TIME_US
 
 
 @dataclass(slots=True)
@@ -16,7 +19,8 @@ class GroupInput:
     watermark_us: no row that `sender` sends after this message is older, save late ones, which it keeps to itself.
     last_us: the sender's largest event time, told with its last watermark.  told: labels and commands.  rejected: the
     subjects of lines that were rejected, and when that was (system columns alone), where features ask for them.
-    at_rest: the sender's input has ended for now, and windows no longer wait for it in this run.
+    at_rest: the sender's input has ended for now, and windows no longer wait for it in this run.  stage: the one whose
+    key group it is (flows.job_stages).
     """
 
     sender: str
@@ -26,47 +30,7 @@ class GroupInput:
     told: list[Label | Command] = field(default_factory=list)
     rejected: MicroBatch | None = None
     at_rest: bool = False
-
-
-@dataclass(slots=True)
-class FeatureRows:
-    """Rows of one window end, of one key group and cohort, sorted by subject.
-
-    x: (n, F).  own: name of a subject-scope detector -> its verdict on these rows.  label: as in detectors.base.Rows.
-    """
-
-    window: str
-    end_us: int
-    group: int
-    subject: U64
-    name: Names
-    start_us: I64
-    stop_us: I64
-    x: F64
-    own: dict[str, "OwnVerdict"] = field(default_factory=dict)
-    label: F64 | None = None
-
-    def __len__(self) -> int:
-        return len(self.subject)
-
-    def take(self, at: I64) -> "FeatureRows":
-        """Some of the rows.  at: their positions."""
-        own = {name: OwnVerdict(v.score[at], v.typical[at], v.share[at]) for name, v in self.own.items()}
-        label = None if self.label is None else self.label[at]
-        times = self.start_us[at], self.stop_us[at]
-        head = self.window, self.end_us, self.group
-        return FeatureRows(*head, self.subject[at], self.name[at], *times, self.x[at], own, label)
-
-
-@dataclass(slots=True)
-class OwnVerdict:
-    """A subject-scope detector's view.  score: (n,); typical, share: (n, F), the subject's usual values and the
-    parts.
-    """
-
-    score: F64
-    typical: F64
-    share: F64
+    stage: str = Step.SUBJECT.value
 
 
 @dataclass(slots=True)
@@ -106,12 +70,15 @@ class Stream(StrEnum):
     REJECTS = "rejects"
     SCORES = "scores"
     AUDIT = "audit"
-    COUNTS = "counts"
 
 
 @dataclass(slots=True)
 class Output:
-    """Records (plain dicts that orjson can write) for one output stream; COUNTS carries counter increments."""
+    """Records (plain dicts that orjson can write) for one output stream."""
 
     stream: Stream
     records: list[dict[str, Any]]
+
+
+Leaving = Output | Counts
+"""What leaves the flow: records for an output stream, or additions to the totals."""

@@ -13,8 +13,8 @@ from detectors.calibrate import Calibrator
 from detectors.guard import SAMPLED, Guard
 from flows.job import DetectorUse, Job
 from flows.operators.command import CommandError, tuned
-from flows.operators.messages import OwnVerdict
 from flows.operators.rehearsal import rehearse
+from flows.operators.rows import OwnVerdict
 from flows.wire.told import Command
 from state.types import F64, I64
 from state.windows import WindowSpec
@@ -113,9 +113,14 @@ class Model:
     def broken(self, rows: Rows) -> list[tuple[str, ...]]:
         """Per row, the names of the declared rules that it breaks."""
         detector = self.detector
+        none: list[tuple[str, ...]] = [()] * len(rows)
         if self.paused or detector is None or not self.use.spec.declared:
-            return [()] * len(rows)
-        return detector.broken(self.view(rows))
+            return none
+        told = self.guard.value("broken", lambda: detector.broken(self.view(rows)), list)
+        if told is not None and len(told) != len(rows):
+            self.guard.blame("broken", f"returned {len(told)} items, expected one per row: {len(rows)}")
+            return none
+        return none if told is None else told
 
     def flood(self, score: F64) -> str:
         """What is wrong with a round in which a detector that gives probabilities itself finds most rows suspicious,

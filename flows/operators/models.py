@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from detectors.base import Rows, Scope
 from detectors.combine import Combination, combine
-from detectors.drift.event import DriftEvent, Reaction, Watch
+from detectors.drift.event import DriftEvent, Reaction
 from detectors.drift.monitors import DriftMonitors
 from detectors.drift.waves import Waves
 from detectors.guard import Fault, Guard
@@ -19,30 +19,19 @@ from flows.evolution import WindowFit
 from flows.job import DetectorUse, Job, WindowFeatures
 from flows.layout import detector_settings, settings_of
 from flows.operators.command import CommandError, tuned
-from flows.operators.messages import OwnVerdict
 from flows.operators.model import Change, Model, build, saved_frames
-from flows.operators.trial import Trial
+from flows.operators.reactions import Reactions
+from flows.operators.rows import OwnVerdict
+from flows.operators.succession import Succession
+from flows.operators.verdict import Verdict
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
-from state.types import F64, START_OF_TIME_US, Bool
+from state.types import F64, Bool
 
 _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
 _COMPARABLE_ROWS: Final = 64
 """Rows of a round that are enough to say what is usual in it."""
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What the models say of a round's rows.
-
-    p: (n,) how often a genuine subject shows as much in a day, nan for "not yet".  score, tail: one (n,) array per
-    detector, in the job's order; the tails are such probabilities, each of one detector alone.
-    """
-
-    p: F64
-    score: dict[str, F64]
-    tail: dict[str, F64]
 
 
 class WindowModels:
@@ -68,14 +57,11 @@ class WindowModels:
             if job.combination.weighs and self._learned
             else None
         )
-        self._successors: dict[str, Model] = {}
-        self._trials: dict[str, Trial] = {}
-        self._successor_rounds = 0
-        self._frozen_until_us = START_OF_TIME_US
+        self._succession = Succession(job)
+        self._reactions = Reactions(job.drift, self.features)
         self._waves = Waves(job.drift, cohort, self.name, {})
-        self._muted_until_us: dict[str, int] = {}
-        """Feature -> when detectors see it again."""
-        self._monitors: DriftMonitors = job.drift.build(
+        self._monitors = DriftMonitors(
+            job.drift,
             cohort,
             self.window,
             self.features,
@@ -85,7 +71,7 @@ class WindowModels:
 
     def judge(self, rows: Rows, own: dict[str, OwnVerdict]) -> Verdict:
         """Scores every row; changes nothing."""
-        rows = self._unmuted(rows)
+        rows = self._reactions.unmuted(rows)
         score = {m.use.name: m.score(rows, own) for m in self._models}
         tail = {m.use.name: m.tail(score[m.use.name]) for m in self._models}
         if not tail:
@@ -112,19 +98,18 @@ class WindowModels:
         events += self._waves.update(rows.end_us, {m.use.name: m.wave(rows) for m in self._models})
         for event in events:
             self._react(event)
-        if rows.end_us < self._frozen_until_us:
+        if self._reactions.is_frozen(rows.end_us):
             return events
         if self._weighing is not None:
             self._weighing.learn(self._of_learned(verdict.tail))
             if rows.label is not None:
                 self._weighing.learn_labels(self._of_learned(verdict.score), rows.label)
-        rows = self._unmuted(rows)
+        rows = self._reactions.unmuted(rows)
         kept = rows if np.count_nonzero(keep) == len(keep) else rows.pick(np.flatnonzero(keep))
         self.profile.learn(kept.x)
         for model in self._models:
             model.learn(rows, verdict.score[model.use.name], kept)
-        if self._successors:
-            self._train_successors(rows, own, verdict, kept)
+        self._models = self._succession.learn(self._models, rows, own, verdict, kept)
         return events
 
     def usual(self, rows: Rows) -> F64:
@@ -160,10 +145,10 @@ class WindowModels:
         events = self._monitors.update_errors(rows.end_us, errors)
         for event in events:
             self._react(event)
-        if rows.end_us >= self._frozen_until_us:
+        if not self._reactions.is_frozen(rows.end_us):
             if self._weighing is not None and rows.label is not None and score.keys() >= set(self._learned):
                 self._weighing.learn_labels(self._of_learned(score), rows.label)
-            rows = self._unmuted(rows)
+            rows = self._reactions.unmuted(rows)
             for model in learners:
                 model.take_lesson(rows)
         return events
@@ -180,59 +165,17 @@ class WindowModels:
         """Does what was prepared."""
         model.take(change)
         if change.cold:
-            self._successors.pop(model.use.name, None)
-            self._trials.pop(model.use.name, None)
+            self._succession.drop(model.use.name)
 
     def _react(self, event: DriftEvent) -> None:
-        match event.reaction:
-            case Reaction.FREEZE:
-                self._frozen_until_us = event.at_us + self._job.drift.freeze_us
-            case Reaction.RETRAIN if not self._successors:
-                learners = [m for m in self._models if m.calibrator is not None]
-                self._successors = {m.use.name: m.build_successor(self._job) for m in learners}
-                self._trials = {name: Trial() for name in self._successors}
-                self._successor_rounds = 0
-            case Reaction.MUTE if event.what in (Watch.FEATURE, Watch.MISSING):
-                # A monitor starts over after an alarm: the next one tells that the feature is as it was.
-                if self._muted_until_us.pop(event.name, START_OF_TIME_US) <= event.at_us:
-                    self._muted_until_us[event.name] = event.at_us + self._job.drift.mute_us
-
-    def _unmuted(self, rows: Rows) -> Rows:
-        """The rows as detectors see them: without the values of muted features."""
-        if not self._muted_until_us:
-            return rows
-        muted = [i for i, f in enumerate(self.features) if self._muted_until_us.get(f.name, 0) > rows.end_us]
-        if not muted:
-            return rows
-        x = rows.x.copy()
-        x[:, muted] = np.nan
-        return replace(rows, x=x)
-
-    def _train_successors(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, kept: Rows) -> None:
-        self._successor_rounds += 1
-        on_trial = self._successor_rounds > self._job.drift.retrain_rounds // 2
-        for m in self._models:
-            name = m.use.name
-            successor = self._successors.get(name)
-            if successor is None:
-                continue
-            score = successor.score(rows, own)
-            if on_trial and m.use.spec.uses_labels:
-                self._trials[name].labelled(m.errors(rows, verdict.score[name]), m.errors(rows, score))
-            elif on_trial:
-                self._trials[name].unlabelled(verdict.tail[name], successor.tail(score))
-            successor.learn(rows, score, kept)
-        if self._successor_rounds >= self._job.drift.retrain_rounds:
-            better = {name: s for name, s in self._successors.items() if self._trials[name].promotes()}
-            self._models = [
-                replace(better[m.use.name], paused=m.paused, tuned=m.tuned) if m.use.name in better else m
-                for m in self._models
-            ]
-            self._successors, self._trials = {}, {}
+        if event.reaction is Reaction.RETRAIN:
+            self._succession.begin(self._models)
+        else:
+            self._reactions.take(event)
 
     def shares(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict) -> list[tuple[str, F64]]:
         """Per detector, (n, F): its features' shares of each row's evidence, all detectors' adding up to 1."""
-        rows = self._unmuted(rows)
+        rows = self._reactions.unmuted(rows)
         weight = {name: -np.log10(np.clip(np.nan_to_num(p, nan=1.0), 1e-300, 1.0)) for name, p in verdict.tail.items()}
         total = np.maximum(np.sum(list(weight.values()), axis=0), 1e-12)
         out: list[tuple[str, F64]] = []
@@ -244,16 +187,15 @@ class WindowModels:
         return out
 
     def broken_rules(self, rows: Rows) -> list[tuple[str, ...]]:
-        """Per row, the names of the hard rules that it breaks."""
+        """Per row, the names of the declared rules that it breaks."""
         broken: list[tuple[str, ...]] = [()] * len(rows)
         for m in self._models:
-            if m.use.spec.declared:
-                broken = [(*a, *b) for a, b in zip(broken, m.broken(rows), strict=True)]
+            broken = [(*a, *b) for a, b in zip(broken, m.broken(rows), strict=True)]
         return broken
 
     def faults(self, rows: int, verdict: Verdict) -> list[tuple[str, Fault]]:
         """What detectors did wrong in the round of so many rows that is over, by name."""
-        models = [*self._models, *self._successors.values()]
+        models = [*self._models, *self._succession.models]
         found = [(m.use.name, fault) for m in models for fault in m.guard.faults(rows)]
         floods = [(m.use.name, m.flood(verdict.score[m.use.name])) for m in self._models]
         return found + [(name, Fault("flood", told)) for name, told in floods if told]
@@ -268,7 +210,7 @@ class WindowModels:
 
     def forget(self, subject: int) -> None:
         """Drops what is kept under the hash of a subject's id."""
-        for model in (*self._models, *self._successors.values()):
+        for model in (*self._models, *self._succession.models):
             model.forget(subject)
 
     def frames(self) -> dict[str, bytes]:
@@ -277,13 +219,11 @@ class WindowModels:
         if self._weighing is not None:
             out["weighing"] = self._weighing.snapshot()
         out |= saved_frames("model", self._models)
-        out |= saved_frames("successor", list(self._successors.values()))
+        out |= self._succession.frames()
         meta: dict[str, Any] = {
-            "rounds": self._successor_rounds,
-            "frozen_until_us": self._frozen_until_us,
-            "muted_until_us": self._muted_until_us,
-            "trials": {name: trial.state() for name, trial in self._trials.items()},
-            "waves": self._waves.told,
+            **self._succession.state(),
+            **self._reactions.state(),
+            "waves": self._waves.reported,
             "guards": {m.use.name: m.guard.state() for m in self._models},
             "commanded": {
                 use.name: {"configured": detector_settings(use), "paused": m.paused, "tuned": m.tuned}
@@ -329,15 +269,14 @@ class WindowModels:
         same = version > 1 and meta["calibration"] == settings_of(self._job.calibration)
         kinds = {"detector"} | ({"calibrator"} if same else set())
         saved = {
-            (kind, name): {part: frames[f"{kind}.{name}.{part}"] for part in kinds if f"{kind}.{name}.{part}" in frames}
+            kind: {
+                name: {part: frames[f"{kind}.{name}.{part}"] for part in kinds if f"{kind}.{name}.{part}" in frames}
+                for name in known
+            }
             for kind in ("model", "successor")
-            for name in known
         }
-        self._successor_rounds, self._frozen_until_us = meta["rounds"], meta["frozen_until_us"]
-        muted = meta.get("muted_until_us", {})  # not in the first savepoints
         new = frozenset() if fit is None else fit.new
-        here = {f.name for f in self.features} - new
-        self._muted_until_us = {name: until_us for name, until_us in muted.items() if name in here}
+        self._reactions.restore(meta, new)
         self._waves = Waves(self._job.drift, self._cohort, self.name, meta.get("waves", {}))
         self.profile = PopulationProfile(
             self.features, resume=frames["profile"], columns=None if fit is None else fit.columns
@@ -346,15 +285,10 @@ class WindowModels:
             self._weighing.restore(frames["weighing"])
         if meta["drift"] == settings_of(self._job.drift):
             self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known, new)
-        self._successors = {
-            m.use.name: build(self._job, m.use, m.window, m.columns, m.infos, found)
-            for m in self._models
-            if (found := saved.get(("successor", m.use.name)))
-        }
-        self._trials = {name: Trial(meta.get("trials", {}).get(name)) for name in self._successors}
+        self._succession.restore(meta, saved["successor"], self._models)
         self._models = [
             replace(
-                build(self._job, m.use, m.window, m.columns, m.infos, saved.get(("model", m.use.name), {})),
+                build(self._job, m.use, m.window, m.columns, m.infos, saved["model"].get(m.use.name, {})),
                 paused=m.paused,
                 tuned=m.tuned,
             )

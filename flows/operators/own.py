@@ -13,12 +13,11 @@ from detectors.saving import build, save
 from flows.evolution import WindowFit
 from flows.job import DetectorUse, Job
 from flows.layout import detector_settings
-from flows.operators.messages import OwnVerdict
+from flows.operators.rows import OwnVerdict
 from state.chunks import Chunks, Saved
 from state.errors import DetectorError
 from state.snapshot import pack_frames, unpack_frames
 from state.types import F64, I64
-from state.windows import WindowKind
 
 _VERSION: Final = 1
 
@@ -71,7 +70,7 @@ class OwnDetectors:
         """Whether a window shares no event with the one that was learned before.  Of sliding windows one per size is
         learned, so that what is usual for a subject does not contain what it is judged for.
         """
-        return self._window.kind is not WindowKind.SLIDING or end_us % self._window.size_us == 0
+        return self._window.is_fresh(end_us)
 
     def faults(self) -> list[tuple[str, Fault]]:
         """What detectors did wrong since the last call, by name."""

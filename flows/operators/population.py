@@ -7,8 +7,8 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 
 from detectors.alerting.alert import Candidate
-from detectors.base import Rows
 from detectors.subject_sample import SubjectSample
+from flows.counters import LABELLED, NOT_LEARNED, SCORED, Counts
 from flows.evolution import LayoutNote, window_fits
 from flows.job import Job
 from flows.layout import Layout
@@ -17,15 +17,16 @@ from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
 from flows.operators.lately import Lately
-from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput, Stream
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput, Stream
+from flows.operators.models import WindowModels
 from flows.operators.rounds import Rounds
-from flows.operators.rows import concat, fitted, pack_rows, score_records, unpack_rows, without
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict, score_records
+from flows.steps import Step
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
 from state.types import Bool
-from state.windows import WindowKind
 
 _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
@@ -40,9 +41,19 @@ RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 class PopulationOperator:
     """One cohort at work: feature rows in, candidates for the alert policy and drift events out."""
 
-    def __init__(self, job: Job, cohort: str, resume: Saved | None = None, unsaid: Layout | None = None) -> None:
-        """unsaid: the layout of state that does not say its own; None for the job's."""
+    def __init__(
+        self,
+        job: Job,
+        cohort: str,
+        resume: Saved | None = None,
+        unsaid: Layout | None = None,
+        stage: str = Step.POPULATION,
+    ) -> None:
+        """unsaid: the layout of state that does not say its own; None for the job's.  stage: the name under which it
+        counts.
+        """
         self._job = job
+        self._stage = stage
         self._cohort = cohort
         self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(job.key_groups))
         self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
@@ -58,20 +69,20 @@ class PopulationOperator:
             if waits is not None
         }
         self._saved_frames = Latest()
-        self._saved_rows = Sealed(pack_rows)
+        self._saved_rows = Sealed(FeatureRows.pack)
         self._layout = LayoutNote(job)
         self.observer: RoundObserver | None = None
         if resume is not None:
             self._restore(resume, unsaid)
 
-    def process(self, message: CohortInput) -> list[PolicyInput | Output]:
+    def process(self, message: CohortInput) -> list[PolicyInput | Leaving]:
         """Collects the rows; runs the rounds that are complete."""
         for item in (*message.rows, *message.told):
             self._rounds.add(item.end_us, item)
         complete = self._rounds.advance(str(message.sender), message.watermark_us)
         if complete is None:
             return []
-        out: list[PolicyInput | Output] = []
+        out: list[PolicyInput | Leaving] = []
         candidates: list[Candidate] = []
         subjects: list[tuple[int, int]] = []
         told: list[Label | Command] = []
@@ -81,7 +92,7 @@ class PopulationOperator:
             for window in self._order:
                 mine = [r for r in parts if r.window == window]
                 if mine:
-                    rows = concat(mine)
+                    rows = FeatureRows.concat(mine)
                     found, outputs = self._round(rows)
                     candidates += found
                     out += outputs
@@ -100,34 +111,35 @@ class PopulationOperator:
             return item.is_of_subject
         return isinstance(item, Label) and self._job.labels is not None and self._job.labels.trust_us > 0
 
-    def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Output]:
+    def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Leaving]:
         """What people had told by the end of a round, once it is over: commands in their order, then labels."""
         commands = [item for item in items if isinstance(item, Command) and not item.is_of_subject]
         labels = [item for item in items if isinstance(item, Label)]
-        out = [self._obey(command) for command in sorted(commands, key=lambda c: (c.source, c.offset))]
+        out: list[Leaving] = [self._obey(c) for c in sorted(commands, key=lambda c: (c.source, c.offset))]
         for window, join in self._joins.items() if labels else ():
             lesson = join.match(end_us, labels)
             if lesson is not None:
                 events = self._models[window].teach(lesson.rows, lesson.score)
                 if events:
                     out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
-                out.append(Output(Stream.COUNTS, [self._quality(lesson)]))
+                out.append(self._quality(lesson))
         return out
 
-    def _quality(self, lesson: Lesson) -> dict[str, int]:
+    def _quality(self, lesson: Lesson) -> Counts:
         """What labels say of the verdicts in their time."""
         label = lesson.rows.label
         assert label is not None
         fraud: Bool = label == 1.0
         suspected = lesson.p <= self._job.policy.candidate_line
-        counts = {
-            "labels.rows": len(fraud),
-            "labelled.fraud_suspected": int((fraud & suspected).sum()),
-            "labelled.fraud_missed": int((fraud & ~suspected).sum()),
-            "labelled.genuine_suspected": int((~fraud & suspected).sum()),
-            "labelled.genuine_cleared": int((~fraud & ~suspected).sum()),
-        }
-        return {name: count for name, count in counts.items() if count}
+        counts = Counts(Step.POPULATION, self._stage)
+        for verdict, rows in (
+            ("fraud_suspected", fraud & suspected),
+            ("fraud_missed", fraud & ~suspected),
+            ("genuine_suspected", ~fraud & suspected),
+            ("genuine_cleared", ~fraud & ~suspected),
+        ):
+            counts.add(LABELLED, int(np.count_nonzero(rows)), verdict)
+        return counts
 
     def _obey(self, command: Command) -> Output:
         """Does it in all windows that have the detector, or in none."""
@@ -148,16 +160,13 @@ class PopulationOperator:
         _log.info("command %s of detector %s, cohort %s: %s", command.verb, command.detector, self._cohort, done)
         return Output(Stream.AUDIT, [audit_record(command, self._cohort, windows, before, after, refused)])
 
-    def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Output]]:
+    def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Leaving]]:
         models = self._models[rows.window]
-        view = Rows(
-            rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us,
-            label=rows.label, slides=models.window.kind is WindowKind.SLIDING,
-        )  # fmt: skip
+        view = rows.view(models.window)
         verdict = models.judge(view, rows.own)
         if self.observer is not None:
             self.observer(rows, verdict, models)
-        out: list[Output] = []
+        out: list[Leaving] = []
         if self._job.emit_scores:
             out.append(Output(Stream.SCORES, score_records(rows, verdict, self._cohort)))
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
@@ -166,14 +175,12 @@ class PopulationOperator:
         events = models.learn(view, rows.own, verdict, keep)
         if events:
             out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
-        out += fault_outputs(models.faults(len(rows), verdict), f"{rows.window} of {self._cohort}", rows.end_us)
-        counts = {
-            "rows": len(rows),
-            "candidates": len(found),
-            "drift_events": len(events),
-            "not_learned": len(keep) - np.count_nonzero(keep),
-        }
-        out.append(Output(Stream.COUNTS, [{k: v for k, v in counts.items() if v}]))
+        where, of_faults = f"{rows.window} of {self._cohort}", Counts(Step.POPULATION, self._stage)
+        out += fault_outputs(models.faults(len(rows), verdict), where, rows.end_us, of_faults)
+        counts = Counts(Step.POPULATION, self._stage)
+        counts.add(SCORED, len(rows))
+        counts.add(NOT_LEARNED, int(np.count_nonzero(~keep)))
+        out.append(counts)
         if rows.window in self._joins:
             self._joins[rows.window].add(view, verdict.score, verdict.p)
         return found, out
@@ -217,7 +224,7 @@ class PopulationOperator:
         What models have learned and cannot be told whose it is stays: sums, quantiles, samples of feature values.
         """
         before = self._waiting()
-        self._rounds.filter(lambda item: without(item, subject))
+        self._rounds.filter(lambda item: _without(item, subject))
         for heard in self._heard.values():
             heard.forget(subject)
         for join in self._joins.values():
@@ -279,9 +286,16 @@ class PopulationOperator:
         for item in told_from(meta):
             self._rounds.add(item.end_us, item)
         refs = saved.chunks.refs(arrays["waiting"])
-        waiting = [unpack_rows(saved.chunks.get(ref)) for ref in refs]
+        waiting = [FeatureRows.unpack(saved.chunks.get(ref)) for ref in refs]
         self._saved_rows.know(waiting, refs)
         for rows in waiting:
             if rows.window in fits:
                 own = self._models[rows.window].own
-                self._rounds.add(rows.end_us, fitted(rows, fits[rows.window], own))
+                self._rounds.add(rows.end_us, rows.fitted(fits[rows.window], own))
+
+
+def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
+    """The item without one subject; None where nothing of it is left."""
+    if isinstance(item, FeatureRows):
+        return item.without(subject)
+    return None if item.subject == subject else item

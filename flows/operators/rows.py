@@ -1,118 +1,134 @@
-"""Feature rows on their way through a round: put together, left out, made fit, saved, told as scores."""
+"""Feature rows on their way from the subject stage through a round, and what own history says of them."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from detectors.alerting.alert import iso
+from detectors.base import Rows
 from flows.evolution import WindowFit
-from flows.operators.messages import FeatureRows, OwnVerdict
-from flows.operators.models import Verdict
-from flows.wire.told import Command, Label
 from state.snapshot import pack, unpack
+from state.types import F64, I32, I64, U64, Names
+from state.windows import WindowSpec
 
 
-def concat(parts: list[FeatureRows]) -> FeatureRows:
-    """One round of one window: the groups' rows in group order."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    own = {
-        name: OwnVerdict(
-            np.concatenate([p.own[name].score for p in parts]),
-            np.concatenate([p.own[name].typical for p in parts]),
-            np.concatenate([p.own[name].share for p in parts]),
-        )
-        for name in first.own
-    }
-    return FeatureRows(
-        first.window,
-        first.end_us,
-        -1,
-        np.concatenate([p.subject for p in parts]),
-        np.concatenate([p.name for p in parts]),
-        np.concatenate([p.start_us for p in parts]),
-        np.concatenate([p.stop_us for p in parts]),
-        np.concatenate([p.x.T for p in parts], axis=1).T,
-        own,
-    )
-
-
-def without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
-    """The item without one subject; None where nothing of it is left."""
-    if not isinstance(item, FeatureRows):
-        return None if item.subject == subject else item
-    if len(stay := np.flatnonzero(item.subject != np.uint64(subject))) < len(item):
-        return item.take(stay) if len(stay) else None
-    return item
-
-
-def fitted(rows: FeatureRows, fit: WindowFit | None, own: tuple[str, ...]) -> FeatureRows:
-    """Rows that wait, with the features and the own-history detectors of now; new ones have said nothing of them."""
-    if fit is not None:
-        said = {name: OwnVerdict(v.score, fit(v.typical), fit(v.share, 0.0)) for name, v in rows.own.items()}
-        rows = replace(rows, x=fit(rows.x), own=said)
-    if rows.own.keys() >= set(own):
-        return rows
-    silent = OwnVerdict(np.full(len(rows), np.nan), np.full(rows.x.shape, np.nan), np.zeros(rows.x.shape))
-    return replace(rows, own={name: rows.own.get(name, silent) for name in own})
-
-
-def pack_rows(rows: FeatureRows) -> bytes:
-    """A frame."""
-    arrays = {
-        "subject": rows.subject,
-        "name": rows.name,
-        "start_us": rows.start_us,
-        "stop_us": rows.stop_us,
-        "x": rows.x,
-    }
-    for name, v in rows.own.items():
-        arrays |= {f"score/{name}": v.score, f"typical/{name}": v.typical, f"share/{name}": v.share}
-    return pack("rows", 1, {"window": rows.window, "end_us": rows.end_us, "group": rows.group}, arrays)
-
-
-def unpack_rows(blob: bytes) -> FeatureRows:
-    """Takes what `pack_rows` gave."""
-    _, meta, a = unpack(blob, "rows", (1,))
-    own = {
-        n.removeprefix("score/"): OwnVerdict(
-            a[n], a[n.replace("score/", "typical/", 1)], a[n.replace("score/", "share/", 1)]
-        )
-        for n in a
-        if n.startswith("score/")
-    }
-    return FeatureRows(
-        meta["window"], meta["end_us"], meta["group"], a["subject"], a["name"], a["start_us"], a["stop_us"], a["x"], own
-    )
-
-
-def score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict[str, Any]]:
-    """Per row: subject, window, start, stop, end, cohort, tail_probability (how often a genuine subject shows as much
-    in a day), scores and tails by detector; null for "not yet".
+@dataclass(slots=True)
+class OwnVerdict:
+    """A subject-scope detector's view.  score: (n,); typical, share: (n, F), the subject's usual values and the
+    parts.
     """
-    end = iso(rows.end_us)
-    p = verdict.p.tolist()
-    scores = {name: s.tolist() for name, s in verdict.score.items()}
-    tails = {name: p.tolist() for name, p in verdict.tail.items()}
-    names, starts, stops = rows.name.tolist(), rows.start_us.tolist(), rows.stop_us.tolist()
-    return [
-        {
-            "subject": names[i],
-            "window": rows.window,
-            "start": iso(starts[i]),
-            "stop": iso(stops[i]),
-            "end": end,
-            "cohort": cohort,
-            "tail_probability": known(p[i]),
-            "scores": {name: known(s[i]) for name, s in scores.items()},
-            "tails": {name: known(tail[i]) for name, tail in tails.items()},
-        }
-        for i in range(len(rows))
-    ]
+
+    score: F64
+    typical: F64
+    share: F64
+
+    def take(self, at: I64) -> "OwnVerdict":
+        """Of some of the rows.  at: their positions."""
+        return OwnVerdict(self.score[at], self.typical[at], self.share[at])
+
+    @staticmethod
+    def concat(parts: Sequence["OwnVerdict"]) -> "OwnVerdict":
+        """Of all rows, one part after the other."""
+        score, typical, share = zip(*((p.score, p.typical, p.share) for p in parts), strict=True)
+        return OwnVerdict(np.concatenate(score), np.concatenate(typical), np.concatenate(share))
+
+    @staticmethod
+    def silent(rows: int, features: int) -> "OwnVerdict":
+        """Of a detector that has said nothing yet."""
+        return OwnVerdict(np.full(rows, np.nan), np.full((rows, features), np.nan), np.zeros((rows, features)))
 
 
-def known(value: float) -> float | None:
-    """The value as JSON has it: null for nan."""
-    return None if np.isnan(value) else float(value)
+@dataclass(slots=True)
+class FeatureRows:
+    """Rows of one window end, of one key group and cohort, sorted by subject; group -1: of all, in their order.
+
+    x: (n, F).  own: name of a subject-scope detector -> its verdict on these rows.  label: as in detectors.base.Rows.
+    """
+
+    window: str
+    end_us: int
+    group: int
+    subject: U64
+    name: Names
+    start_us: I64
+    stop_us: I64
+    x: F64
+    own: dict[str, OwnVerdict] = field(default_factory=dict)
+    label: F64 | None = None
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+    def view(self, window: WindowSpec, slot: I32 | None = None) -> Rows:
+        """The rows as detectors see them.  slot: as in detectors.base.Rows."""
+        return Rows(
+            self.window, self.end_us, self.x, self.subject, self.start_us, self.stop_us, slot, self.label,
+            window.overlaps,
+        )  # fmt: skip
+
+    def take(self, at: I64) -> "FeatureRows":
+        """Some of the rows.  at: their positions."""
+        return replace(
+            self,
+            subject=self.subject[at],
+            name=self.name[at],
+            start_us=self.start_us[at],
+            stop_us=self.stop_us[at],
+            x=self.x[at],
+            own={name: verdict.take(at) for name, verdict in self.own.items()},
+            label=None if self.label is None else self.label[at],
+        )
+
+    def without(self, subject: int) -> "FeatureRows | None":
+        """The rows of others; None where there are none."""
+        stay = np.flatnonzero(self.subject != np.uint64(subject))
+        if len(stay) == len(self):
+            return self
+        return self.take(stay) if len(stay) else None
+
+    @staticmethod
+    def concat(parts: Sequence["FeatureRows"]) -> "FeatureRows":
+        """One round of one window: the groups' rows in group order.  All have labels, or none has."""
+        first, *others = parts
+        if not others:
+            return first
+        return FeatureRows(
+            first.window,
+            first.end_us,
+            -1,
+            np.concatenate([p.subject for p in parts]),
+            np.concatenate([p.name for p in parts]),
+            np.concatenate([p.start_us for p in parts]),
+            np.concatenate([p.stop_us for p in parts]),
+            np.concatenate([p.x.T for p in parts], axis=1).T,
+            {name: OwnVerdict.concat([p.own[name] for p in parts]) for name in first.own},
+            None if first.label is None else np.concatenate([p.label for p in parts if p.label is not None]),
+        )
+
+    def fitted(self, fit: WindowFit | None, own: tuple[str, ...]) -> "FeatureRows":
+        """With the features and the own-history detectors of now; new ones have said nothing of the rows."""
+        rows = self
+        if fit is not None:
+            said = {name: OwnVerdict(v.score, fit(v.typical), fit(v.share, 0.0)) for name, v in self.own.items()}
+            rows = replace(self, x=fit(self.x), own=said)
+        if rows.own.keys() >= set(own):
+            return rows
+        silent = OwnVerdict.silent(*rows.x.shape)
+        return replace(rows, own={name: rows.own.get(name, silent) for name in own})
+
+    def pack(self) -> bytes:
+        """A frame.  Labels are joined later, and not in it."""
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in ("subject", "name", "start_us", "stop_us", "x")}
+        for name, v in self.own.items():
+            arrays |= {f"score/{name}": v.score, f"typical/{name}": v.typical, f"share/{name}": v.share}
+        return pack("rows", 1, {"window": self.window, "end_us": self.end_us, "group": self.group}, arrays)
+
+    @staticmethod
+    def unpack(frame: bytes) -> "FeatureRows":
+        """Takes what `pack` gave."""
+        _, meta, a = unpack(frame, "rows", (1,))
+        names = [n.removeprefix("score/") for n in a if n.startswith("score/")]
+        own = {name: OwnVerdict(a[f"score/{name}"], a[f"typical/{name}"], a[f"share/{name}"]) for name in names}
+        head = meta["window"], meta["end_us"], meta["group"]
+        return FeatureRows(*head, a["subject"], a["name"], a["start_us"], a["stop_us"], a["x"], own)

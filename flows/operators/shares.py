@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.alerting.alert import iso, stable_id
 from detectors.drift.cause import Cause
 from detectors.drift.event import Reaction
+from state.ids import stable_id
+from state.times import iso
 from state.types import I64, START_OF_TIME_US, U64
 
 _log: Final = logging.getLogger("driftnet.input")
@@ -39,7 +40,7 @@ class ShareWatch:
         self._counts: dict[str, int] = dict(saved["counts"])
         self._shares: dict[str, float] = dict(saved["shares"])
         """Of the block before."""
-        self._told: set[str] = set(saved["told"])
+        self._reported: set[str] = set(saved["told"])
         self._since_us: int = saved["since_us"]
         ids = saved.get("ids", "")
         self._ids: list[list[int]] = [_unpacked(block) for block in ids.split(" ")] if ids else [[]]
@@ -51,7 +52,7 @@ class ShareWatch:
             "lines": self._lines,
             "counts": self._counts,
             "shares": self._shares,
-            "told": sorted(self._told),
+            "told": sorted(self._reported),
             "since_us": self._since_us,
             "ids": " ".join(map(_packed, self._ids)),
         }
@@ -110,14 +111,14 @@ class ShareWatch:
         events = [
             self._record(name, share, at_us)
             for name, share in sorted(shares.items())
-            if share >= LINE and name not in self._told
+            if share >= LINE and name not in self._reported
         ]
-        self._told = {name for name in {*self._told, *shares} if shares.get(name, 0.0) >= self._keeps(name)}
+        self._reported = {name for name in {*self._reported, *shares} if shares.get(name, 0.0) >= self._keeps(name)}
         self._lines, self._counts, self._shares, self._since_us = 0, {}, shares, at_us
         return events
 
     def _keeps(self, name: str) -> float:
-        return LINE / 2 if name in self._told else LINE
+        return LINE / 2 if name in self._reported else LINE
 
     def _record(self, name: str, share: float, at_us: int) -> dict[str, Any]:
         """As `detectors.drift.event.DriftEvent.to_record`; 1970 where no event had been read yet."""

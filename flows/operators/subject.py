@@ -1,28 +1,31 @@
 """The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
-from detectors.alerting.alert import iso
+from flows.counters import ACCEPTED, CAPPED, DUPLICATE, EVICTED, EXPIRED, LATE, ROWS, Counts
 from flows.evolution import Evolution, LayoutNote, Since, window_fits
 from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators.closing import Closing
 from flows.operators.counting import Counting
-from flows.operators.messages import CohortInput, GroupInput, Output, Stream
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, Stream
+from flows.steps import Step
 from flows.wire.told import Command, Label, told_from, told_state
-from state.assemble import Assembler, assembler
 from state.batch import MicroBatch
 from state.cells import Cells
 from state.chunks import Chunks, Saved
 from state.dedup import Dedup
 from state.panes import PaneFit, PaneLog
 from state.snapshot import pack_frames, unpack_frames
+from state.times import iso
 from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
-from state.windows import WindowKind, WindowSpec
+from state.window_builders import WindowBuilder
+from state.windows import WindowSpec
 
 _VERSION: Final = 1
 
@@ -37,8 +40,8 @@ class SubjectOperator:
     first end after the last event of all partitions. Later ones would take the end of a file for the silence of
     everybody.
 
-    partitions: all that send.  told: those of them that bring labels or commands, and no events: they may end before
-    the events or go on after them.
+    partitions: all that send.  Those that bring labels or commands, and no events, may end before the events or go on
+    after them.
     """
 
     def __init__(
@@ -47,24 +50,26 @@ class SubjectOperator:
         group: int,
         partitions: tuple[str, ...],
         resume: Saved | None = None,
-        told: Collection[str] = (),
+        reads: Mapping[str, str] = MappingProxyType({}),
         unsaid: Layout | None = None,
+        stage: str = Step.SUBJECT,
     ) -> None:
-        """told: partitions that are no events'.  unsaid: the layout of state that does not say its own; None for the
-        job's.
+        """reads: of partitions that are not events', what they are.  unsaid: the layout of state that does not say its
+        own; None for the job's.  stage: the name under which it counts.
         """
         self._job = job
+        self._stage = stage
         self._group = group
         self._pane_us = job.pane_us
         self._watermarks = WatermarkMerger(partitions)
-        self._of_events = [name for name in partitions if name not in told]
+        self._of_events = [name for name in partitions if name not in reads]
         dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
         rows_max, marks = job.state.rows_per_pane_max, job.tells_duplicates
         self._log = PaneLog(self._pane_us, dedup, rows_max, job.plan.tally, marks=marks)
         self._counting = Counting(job, self._log, self._forget)
         self._windows = job.plan.windows
-        self._assemblers: list[Assembler] = [assembler(w.spec, self._pane_us) for w in self._windows]
-        self._closing = Closing(job, group)
+        self._building: dict[str, WindowBuilder] = {w.spec.name: w.spec.build(self._pane_us) for w in self._windows}
+        self._closing = Closing(job, group, stage)
         self._closed_us = START_OF_TIME_US
         self._boundary_us = START_OF_TIME_US
         """Where something closed last: unlike `_closed_us` a function of the rows alone."""
@@ -82,11 +87,13 @@ class SubjectOperator:
     def rows_waiting(self) -> int:
         """Rows in panes that are still open, with those of them that were folded or dropped and are not counted yet."""
         totals = self._totals()
-        return self._log.rows + sum(totals[name] - self._counted[name] for name in ("capped", "duplicate"))
+        return self._log.rows + sum(
+            totals[counter.name] - self._counted[counter.name] for counter in (CAPPED, DUPLICATE)
+        )
 
-    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Output]:
+    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Leaving]:
         """Files the rows; when the watermark lets panes close, emits one message to every cohort."""
-        out: list[tuple[str, CohortInput] | Output] = []
+        out: list[tuple[str, CohortInput] | Leaving] = []
         if message.batch is not None:
             out += self._file(message.batch)
         if message.rejected is not None:
@@ -101,7 +108,7 @@ class SubjectOperator:
         limit_us = END_OF_TIME_US if watermark_us >= END_OF_TIME_US else limit_us // self._pane_us * self._pane_us
         return out + self._advance(limit_us) if limit_us > self._closed_us else out
 
-    def _file(self, batch: MicroBatch) -> list[Output]:
+    def _file(self, batch: MicroBatch) -> list[Leaving]:
         """Source partitions keep late rows to themselves; only a partition whose idle clock ran ahead can still bring
         one.  event_key, 16 hex digits, tells the records of different events apart.
         """
@@ -122,52 +129,55 @@ class SubjectOperator:
                 rows.event_key.tolist(), rows.subject_name.tolist(), rows.event_time_us.tolist(), strict=True
             )
         ]
-        return [Output(Stream.LATE, records), Output(Stream.COUNTS, [{"late": len(records)}])]
+        counts = Counts(Step.SUBJECT, self._stage)
+        counts.add(LATE, len(records))
+        return [Output(Stream.LATE, records), counts]
 
-    def _advance(self, limit_us: int) -> list[tuple[str, CohortInput] | Output]:
+    def _advance(self, limit_us: int) -> list[tuple[str, CohortInput] | Leaving]:
         accepted = 0
         while (boundary_us := self._next_boundary()) is not None and boundary_us <= limit_us:
             accepted += self._close(boundary_us, limit_us)
         self._closed_us = limit_us
         rows = self._closing.take()
-        totals = self._totals()
-        counts = {name: total - self._counted[name] for name, total in totals.items()}
-        self._counted = totals
+        counts, totals = Counts(Step.SUBJECT, self._stage), self._totals()
         # Rows beyond the budget were taken from the log before their pane closed.
-        counts["accepted"] = accepted + counts["capped"]
+        counts.add(ACCEPTED, accepted + totals[CAPPED.name] - self._counted[CAPPED.name])
+        for counter in (DUPLICATE, CAPPED, EVICTED, EXPIRED):
+            counts.add(counter, totals[counter.name] - self._counted[counter.name])
+        self._counted = totals
         for closed in (r for of_cohort in rows.values() for r in of_cohort):
-            counts[f"rows.{closed.window}"] = counts.get(f"rows.{closed.window}", 0) + len(closed)
+            counts.add(ROWS, len(closed), closed.window)
         told = [item for item in self._told if item.end_us <= limit_us]
         self._told = [item for item in self._told if item.end_us > limit_us]
-        out: list[tuple[str, CohortInput] | Output] = [
+        out: list[tuple[str, CohortInput] | Leaving] = [
             (name, CohortInput(self._group, limit_us, of_cohort, told)) for name, of_cohort in rows.items()
         ]
         out += self._closing.faults()
-        changed = {name: count for name, count in counts.items() if count}
-        return [*out, Output(Stream.COUNTS, [changed])] if changed else out
+        return [*out, counts] if counts else out
 
     def _totals(self) -> dict[str, int]:
+        """Of counters that the parts of this operator keep; by name, as they are saved."""
+        slots = self._counting.slots
         return {
-            "duplicate": self._log.duplicates,
-            "capped": self._log.capped,
-            "evicted": self._counting.slots.evicted,
-            "expired": self._counting.slots.expired,
+            DUPLICATE.name: self._log.duplicates,
+            CAPPED.name: self._log.capped,
+            EVICTED.name: slots.evicted,
+            EXPIRED.name: slots.expired,
         }
 
     def _next_boundary(self) -> int | None:
         """The next boundary at which something closes: quiet stretches of time cost nothing."""
-        due = [self._counting.first_end_us(), *(a.due_us(self._closed_us) for a in self._assemblers)]
+        due = [self._counting.first_end_us(), *(a.due_us(self._closed_us) for a in self._building.values())]
         return min((d for d in due if d is not None), default=None)
 
     def _close(self, boundary_us: int, limit_us: int) -> int:
         cells, marks, accepted = self._counting.close(boundary_us, limit_us)
-        for i, assembling in enumerate(self._assemblers):
-            pane = None if cells is None else self._windows[i].wanted(cells)
-            pane = self._windows[i].with_marks(pane, marks)
-            window = assembling.step(boundary_us, pane)
-            if window is not None and assembling.spec.name in self._since.windows:
-                window = self._whole(assembling.spec, boundary_us, window)
-            if window is not None and self._tells(boundary_us, assembling.spec.slide_us):
+        for i, planned in enumerate(self._windows):
+            spec, pane = planned.spec, None if cells is None else planned.wanted(cells)
+            window = self._building[spec.name].step(boundary_us, planned.with_marks(pane, marks))
+            if window is not None and spec.name in self._since.windows:
+                window = self._whole(spec, boundary_us, window)
+            if window is not None and self._tells(boundary_us, spec):
                 self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
         if boundary_us // HOUR_US != self._boundary_us // HOUR_US:
             self._counting.expire(boundary_us)
@@ -176,31 +186,32 @@ class SubjectOperator:
 
     def _whole(self, spec: WindowSpec, boundary_us: int, cells: Cells) -> Cells | None:
         """The window's cells, without those that might have begun before there was such a window; None for none."""
-        since_us = self._since.windows[spec.name]
-        if spec.kind is not WindowKind.SESSION:
-            return cells if boundary_us - spec.size_us >= since_us else None
-        began = cells.first_us - spec.gap_us >= since_us
-        return cells.where(began) if began.any() else None
+        whole = spec.whole(self._since.windows[spec.name], boundary_us, cells.first_us)
+        return cells.where(whole) if whole.any() else None
 
-    def _tells(self, boundary_us: int, slide_us: int) -> bool:
+    def _tells(self, boundary_us: int, spec: WindowSpec) -> bool:
         """Whether events go on, or a window that ends there had begun to tell when they ended."""
-        if not slide_us or self._watermarks.least_of(self._of_events) < END_OF_TIME_US:
-            return True
-        return boundary_us <= (self._last_us // slide_us + 1) * slide_us
+        go_on = self._watermarks.least_of(self._of_events) < END_OF_TIME_US
+        return go_on or boundary_us <= spec.last_end_us(self._last_us)
 
     def _forget(self, slots: I64) -> None:
-        for assembling in self._assemblers:
-            assembling.drop(slots)
+        for building in self._building.values():
+            building.drop(slots)
         self._closing.forget(slots)
+
+    @property
+    def users(self) -> int:
+        """Subjects that have a slot."""
+        return len(self._counting.slots)
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values.  windows: open cells, one per subject and slide (or session)."""
         return {
-            "users": len(self._counting.slots),
+            "users": self.users,
             "rows_waiting": self._log.rows,
             "open_panes": len(self._log.panes()),
             "watermark_us": self._watermarks.watermark_us,
-            "windows": {a.spec.name: sum(map(len, a.cells())) for a in self._assemblers},
+            "windows": {name: sum(map(len, a.cells())) for name, a in self._building.items()},
         }
 
     def look_up(self, subject: int) -> dict[str, Any] | None:
@@ -213,7 +224,7 @@ class SubjectOperator:
             "slot": slot,
             "last_seen": iso(self._counting.slots.last_seen_us(slot)),
             "rows_waiting": waiting,
-            "windows": {a.spec.name: sum(int(slot in c.slot) for c in a.cells()) for a in self._assemblers},
+            "windows": {name: sum(int(slot in c.slot) for c in a.cells()) for name, a in self._building.items()},
             "remembered": self._counting.row(slot),
             "own_history": self._closing.row(slot),
         }
@@ -225,8 +236,8 @@ class SubjectOperator:
         """
         waiting = self._log.forget(subject)
         self._counting.forget(subject)
-        for assembling in self._assemblers:
-            assembling.condense()
+        for building in self._building.values():
+            building.condense()
         self._told = [item for item in self._told if item.subject != subject]
         return waiting
 
@@ -234,7 +245,7 @@ class SubjectOperator:
         """The root frame of the state."""
         self._since.forget(self._job, self._closed_us)
         frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
-        frames |= {f"window.{a.spec.name}": a.snapshot(chunks) for a in self._assemblers}
+        frames |= {f"window.{name}": a.snapshot(chunks) for name, a in self._building.items()}
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
         meta = {
             "closed_us": self._closed_us,
@@ -269,9 +280,8 @@ class SubjectOperator:
             self._counting.restore(frames, saved.chunks, evolution.cold_sequences, evolution.cohort_codes)
             waiting = [end for end, _ in self._log.panes()]
             self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))
-        for assembling in self._assemblers:
-            if assembling.spec.name in fits:
-                assembling.restore(frames[f"window.{assembling.spec.name}"], saved.chunks, cells)
+        for name in fits:
+            self._building[name].restore(frames[f"window.{name}"], saved.chunks, cells)
         self._counted = meta.get("counted", self._totals())
         self._closing.since = self._since.features(layout_of(self._job))
         self._closing.restore(own, saved.chunks, fits)

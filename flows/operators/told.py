@@ -4,25 +4,28 @@ Nobody waits for them: a partition of labels that is silent holds no window open
 """
 
 import base64
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from detectors.alerting.alert import iso
+from flows.counters import CONTROL, LABELS, Counts
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter
 from flows.operators.ingest import KIND as INGEST_KIND
+from flows.operators.ingest import SUBJECTS, Emitted, Ingest, Route
 from flows.operators.ingest import VERSIONS as INGEST_VERSIONS
-from flows.operators.ingest import Emitted, Ingest
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
+from flows.steps import Step
 from flows.wire.reject import BadLineError, Reason
 from flows.wire.told import Command, Label, read_command, read_label
 from state.ahead import AheadBound, Verdicts
 from state.errors import SnapshotError
 from state.keygroup import key_group
 from state.snapshot import pack, unpack
+from state.times import iso
 from state.types import END_OF_TIME_US
 from state.watermark import PartitionClock
 
@@ -78,7 +81,7 @@ class Told:
         return 0
 
     def process(self, lines: Lines, now_us: int | None = None) -> list[Emitted]:
-        """Labels and commands to their groups; bad lines to their stream; counts such as labels.read.
+        """Labels and commands to their groups; bad lines to their stream; counts of lines read and rejected.
 
         now_us: the wall clock, in a live run.
         """
@@ -134,9 +137,10 @@ class Told:
         out: list[Emitted] = list(self._send(by_group))
         if rejects:
             out.append(Output(Stream.REJECTS, [dead_letter(*reject) for reject in rejects]))
-        counts = {f"{self._reads}.read": read, f"{self._reads}.rejected": len(rejects)}
-        out.append(Output(Stream.COUNTS, [{name: n for name, n in counts.items() if n}]))
-        return out
+        counts, lines = Counts(Step.INGEST), LABELS if self._reads == "labels" else CONTROL
+        counts.add(lines, read, "read")
+        counts.add(lines, len(rejects), "rejected")
+        return [*out, counts] if counts else out
 
     def _read(self, line: Line) -> tuple[int, Any]:
         if self._reads == "labels":
@@ -203,9 +207,13 @@ class Told:
         return [(g, GroupInput(self._partition, self.watermark_us, told=by_group.get(g, []))) for g in groups]
 
 
-def first_stage(job: Job, partition: str, reads: str, resume: bytes | None = None) -> Ingest | Told:
-    """The operator of a source partition.  reads: "events", "labels" or "control"."""
-    return Ingest(job, partition, resume) if reads == "events" else Told(job, partition, reads, resume)
+def first_stage(
+    job: Job, partition: str, reads: str, resume: bytes | None = None, routes: Sequence[Route] = SUBJECTS
+) -> Ingest | Told:
+    """The operator of a source partition.  reads: "events", "labels" or "control".  routes: as of Ingest; what people
+    tell goes to the subjects' stage.
+    """
+    return Ingest(job, partition, resume, routes) if reads == "events" else Told(job, partition, reads, resume)
 
 
 def describe_first(saved: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from flows.engine.lock import copying
-from flows.engine.store import copy_store, read_checkpoint, sink_state
+from flows.engine.store import copy_store, read_checkpoint, sink_state, totals_in
 from flows.private import close_directory
 from flows.savepoint.manifest import NAME, Manifest, describe, read, require_whole
 from state.errors import SnapshotError
@@ -46,7 +46,7 @@ def create(state_dir: Path, target: Path) -> Manifest:
             shutil.copytree(state_dir, fresh, ignore=_LEFT_OUT, dirs_exist_ok=True)
         (fresh / NAME).unlink(missing_ok=True)
         close_directory(fresh)
-        manifest = describe(fresh, checkpoint.epoch, sink_state(checkpoint).get("counts", {}))
+        manifest = describe(fresh, checkpoint.epoch, totals_in(sink_state(checkpoint)))
         manifest.write(fresh)
         fresh.rename(target)
     except (OSError, shutil.Error) as error:

@@ -12,20 +12,22 @@ from xxhash import xxh3_64_intdigest
 from flows.config.load import load
 from flows.config.models import Config
 from flows.engine.lock import copying
-from flows.engine.recovery import chunks_beside
-from flows.engine.store import Checkpoint, read_checkpoint, sink_state
+from flows.engine.recovery import chunks_beside, folder_name
+from flows.engine.store import Checkpoint, read_checkpoint, sink_state, totals_in
 from flows.fates import unsaid_in
 from flows.job import Job
+from flows.job_stages import Entry, JobStages
 from flows.operators.alerts import AlertOperator
-from flows.operators.population import PopulationOperator
 from flows.operators.subject import SubjectOperator
 from flows.operators.told import describe_first
+from flows.report import Summary
 from flows.saved_job import saved_job
 from flows.savepoint.manifest import is_savepoint, require_whole
-from flows.worker import JobStages
+from flows.steps import Step
 from state.chunks import Saved
 from state.errors import SnapshotError
 from state.keygroup import key_group
+from state.schema import SUBJECT
 from state.snapshot import reading
 
 
@@ -36,34 +38,46 @@ class Look:
     job: Job
     checkpoint: Checkpoint
     shape: dict[str, Any]
-    subjects: dict[int, SubjectOperator] = field(default_factory=dict)
-    cohorts: dict[str, PopulationOperator] = field(default_factory=dict)
-    alerts: AlertOperator | None = None
+    entries: tuple[Entry, ...]
+    operators: dict[str, dict[Any, Any]] = field(default_factory=dict)
+    """Stage -> whom an operator is for -> the operator."""
     bytes: dict[str, int] = field(default_factory=dict)
     """On the disk, by operator."""
 
+    @property
+    def subjects(self) -> dict[int, SubjectOperator]:
+        """Of the stage that is keyed by subject."""
+        return next(self.operators.get(e.name, {}) for e in self.entries if e.column == SUBJECT)
+
+    @property
+    def policy(self) -> AlertOperator | None:
+        """The alert policy; None where it has not said anything yet."""
+        return next(self.operators.get(e.name, {}).get(None) for e in self.entries if e.step is Step.ALERTS)
+
     def describe(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        counts: dict[str, int] = sink_state(self.checkpoint).get("counts", {})
-        groups = {group: operator.describe() for group, operator in sorted(self.subjects.items())}
+        so_far = Summary(totals_in(sink_state(self.checkpoint)))
         return {
             "epoch": self.checkpoint.epoch,
-            "read": counts.get("read", 0),
-            "alerts": counts.get("out.alerts", 0),
-            "users": sum(group["users"] for group in groups.values()),
+            "read": so_far.read,
+            "alerts": so_far.alerts,
+            "users": sum(operator.users for operator in self.subjects.values()),
             "bytes": sum(self.bytes.values()),
-            "groups": {
-                str(group): told | {"bytes": self.bytes.get(f"subject-{group}", 0)} for group, told in groups.items()
-            },
-            "cohorts": {
-                name: operator.describe() | {"bytes": self.bytes.get(f"population-{name}", 0)}
-                for name, operator in sorted(self.cohorts.items())
-            },
-            "policy": self.alerts.describe() if self.alerts else {},
+            **{entry.called: self._described(entry.name) for entry in self.entries},
             "partitions": {
                 name: describe_first(state["ingest"]) | {"done": state["done"]}
-                for name, state in sorted(self.checkpoint.of_step("ingest").items())
+                for name, state in sorted(self.checkpoint.of_step(Step.INGEST).items())
             },
+        }
+
+    def _described(self, stage: str) -> dict[str, Any]:
+        """The operators of a stage by whom they are for; where there is but one, it alone."""
+        operators = self.operators.get(stage, {})
+        if operators.keys() <= {None}:
+            return operators[None].describe() if operators else {}
+        return {
+            str(who): operator.describe() | {"bytes": self.bytes.get(folder_name(stage, who), 0)}
+            for who, operator in sorted(operators.items())
         }
 
     def look_up(self, user: str) -> dict[str, Any] | None:
@@ -71,7 +85,7 @@ class Look:
         subject, group = place_of(user, self.job)
         operator = self.subjects.get(group)
         found = operator.look_up(subject) if operator else None
-        exempt = self.alerts.exempt(subject) if self.alerts else []
+        exempt = self.policy.exempt(subject) if self.policy else []
         if found is None and not exempt:
             return None
         return {"user": user, "key_group": group, "exempt": exempt} | (found or {})
@@ -110,19 +124,14 @@ def place_of(user: str, job: Job) -> tuple[int, int]:
 
 def _built(directory: Path, checkpoint: Checkpoint, own: Config) -> Look:
     job, shape = saved_job(directory, own)
-    look = Look(job, checkpoint, shape)
-    stages = JobStages(look.job, tuple(shape["partitions"]), unsaid=unsaid_in(shape))
+    stages = JobStages(job, tuple(shape["partitions"]), unsaid=unsaid_in(shape))
+    look = Look(job, checkpoint, shape, stages.entries)
     chunks_of = chunks_beside(directory / "store")
-    for step, states in ((s, checkpoint.of_step(s)) for s in ("subject", "population", "alerts")):
-        for who, root in filter(None, states.values()):
-            saved = Saved(root, chunks_of(step, who))
-            match step:
-                case "subject":
-                    look.subjects[who] = stages.subject(who, resume=saved)
-                case "population":
-                    look.cohorts[who] = stages.population(who, resume=saved)
-                case _:
-                    look.alerts = stages.alerts(who, resume=saved)
+    for entry in stages.entries:
+        look.operators[entry.name] = {
+            who: stages.operator(entry, who, Saved(root, chunks_of(entry.name, who)))
+            for who, root in filter(None, checkpoint.of_step(entry.name).values())
+        }
     for folder in (directory / "chunks").glob("*/"):
         look.bytes[folder.name] = sum(file.stat().st_size for file in folder.glob("*.seg"))
     return look

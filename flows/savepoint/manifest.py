@@ -11,7 +11,6 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -19,8 +18,10 @@ from typing import Any, Final
 import msgspec
 import orjson
 
+from flows.report import Summary
 from flows.version import driftnet_version
 from state.errors import SnapshotError
+from state.times import iso_now
 
 KEY: Final = "DRIFTNET_STATE_KEY"
 """The environment variable that has the key; its text as UTF-8."""
@@ -57,18 +58,19 @@ class Manifest:
         (directory / NAME).write_bytes(orjson.dumps(sealed, option=orjson.OPT_INDENT_2))
 
 
-def describe(directory: Path, epoch: int, counts: dict[str, int]) -> Manifest:
-    """The manifest of the files that are there."""
+def describe(directory: Path, epoch: int, totals: dict[str, int]) -> Manifest:
+    """The manifest of the files that are there.  totals: of the run, by key (flows.counters)."""
+    so_far = Summary(totals)
     return Manifest(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=iso_now("seconds"),
         versions={
             "driftnet": driftnet_version(),
             "python": platform.python_version(),
             **{name: version(name) for name in ("bytewax", "river", "numpy")},
         },
         epoch=epoch,
-        read=counts.get("read", 0),
-        alerts=counts.get("out.alerts", 0),
+        read=so_far.read,
+        alerts=so_far.alerts,
         files={
             str(file.relative_to(directory)): (file.stat().st_size, _checksum(file))
             for file in sorted(directory.rglob("*"))

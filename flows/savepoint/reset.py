@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from detectors.alerting.alert import iso
 from flows.engine.lock import held_by_run
 from flows.engine.store import Checkpoint, read_checkpoint, replace_states
+from flows.job_stages import CATALOGUE
 from flows.operators.told import describe_first, set_back
 from flows.savepoint.manifest import is_savepoint
+from flows.steps import Step
 from state.errors import SnapshotError
 from state.snapshot import pack_frames, reading, unpack_frames
+from state.times import iso
+
+_FED: Final = frozenset(entry.name for entry in CATALOGUE if entry.column)
+"""The stages that hear source partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ def reset_time(state_dir: Path, partition: str, to_us: int | None = None) -> Res
         checkpoint = read_checkpoint(state_dir / "store")
         if checkpoint is None:
             raise SnapshotError(f"{state_dir}: nothing is saved there yet")
-        ingest = checkpoint.of_step("ingest")
+        ingest = checkpoint.of_step(Step.INGEST)
         if partition not in ingest:
             raise SnapshotError(
                 f"{state_dir}: no source partition {partition!r}; there are {', '.join(sorted(ingest))}"
@@ -57,7 +62,7 @@ def reset_time(state_dir: Path, partition: str, to_us: int | None = None) -> Res
             raise SnapshotError(f"{state_dir}: {partition} is at {iso(before_us)}, which is not after {iso(after_us)}")
         changed: dict[tuple[str, str], Any] = {}
         for name, state in checkpoint.states.items():
-            if name[0].split(".")[-1] == "ingest" and name[1] == partition:
+            if name[0].split(".")[-1] == Step.INGEST and name[1] == partition:
                 changed[name] = state | {"ingest": set_back(state["ingest"], after_us), "done": False}
         for name, who, meta, frames in roots:
             for sender in meta["watermarks"]["senders"]:
@@ -72,7 +77,7 @@ def _roots(checkpoint: Checkpoint) -> list[tuple[tuple[str, str], Any, dict[str,
     """Of the key groups: name in the store, who it is, and its root frame, opened."""
     found = []
     for name, state in checkpoint.states.items():
-        if name[0].split(".")[-1] == "subject" and state is not None:
+        if name[0].split(".")[-1] in _FED and state is not None:
             who, root = state
             meta, frames = unpack_frames(root, "subject", (1,))
             found.append((name, who, meta, frames))

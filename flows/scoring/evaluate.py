@@ -26,7 +26,7 @@ ALL: Final = "all together"
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class ScoreQuality:
     """rankings: detector -> quality of its score; last the combined one.  us_per_row: detector -> CPU.  drift: by what
     was watched.  unit: what is ranked, "rows" or "subjects".
     """
@@ -74,7 +74,7 @@ class Evaluation:
 
 def evaluation(
     table: Table, scores: Scores, changes: Sequence[int] | None = None, within: int = 1000, *, by_subject: bool = False
-) -> Evaluation:
+) -> ScoreQuality:
     """changes: rows where the world changed, None where that is not known.  within: rows in which a change counts as
     found.  by_subject: ranks subjects, each by its oddest row; a subject is positive when any of its rows is.
     """
@@ -90,7 +90,7 @@ def evaluation(
         rankings = {name: rank_quality(s, label) for name, s in whole.items()}
     cost = {name: 1e6 * spent / max(len(table), 1) for name, spent in scores.spent_s.items()}
     drift = [] if changes is None else _drift(scores.drift, changes, within)
-    return Evaluation(rankings, cost, drift, "subjects" if by_subject else "rows")
+    return ScoreQuality(rankings, cost, drift, "subjects" if by_subject else "rows")
 
 
 def _drift(events: Sequence[Mapping[str, Any]], changes: Sequence[int], within: int) -> list[DriftQuality]:
@@ -105,7 +105,7 @@ def _most(values: F64, who: Values) -> F64:
     return np.where(np.isneginf(out), np.nan, out)
 
 
-def evaluation_of_stream(scores: Path, truth: Path, subject: str, label: str, positive: str = "") -> Evaluation:
+def evaluation_of_stream(scores: Path, truth: Path, subject: str, label: str, positive: str = "") -> ScoreQuality:
     """A run's scores (JSON Lines, as `sinks.scores` writes them) against a truth by subject, see `read_truth`.
 
     Each subject counts with its oddest window; subjects without truth are left out.  Raises SourceError.
@@ -129,7 +129,7 @@ def evaluation_of_stream(scores: Path, truth: Path, subject: str, label: str, po
     names = sorted({name for mine in best.values() for name in mine}, key=lambda name: (name == ALL, name))
     labels = np.array([known[who] for who in best])
     columns = {name: np.array([mine.get(name, np.nan) for mine in best.values()]) for name in names}
-    return Evaluation({name: rank_quality(s, labels) for name, s in columns.items()}, {}, (), "subjects")
+    return ScoreQuality({name: rank_quality(s, labels) for name, s in columns.items()}, {}, (), "subjects")
 
 
 def _number(value: float | None) -> str:

@@ -11,19 +11,23 @@ from typing import Any
 import numpy as np
 
 from detectors.alerting.alert import Candidate
-from detectors.base import Rows, Scope
+from detectors.base import Scope
+from flows.counters import Counts
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import CohortInput, FeatureRows, Output, OwnVerdict, PolicyInput, Stream
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput, Stream
+from flows.operators.models import WindowModels
 from flows.operators.own import OwnDetectors
 from flows.operators.population import PopulationOperator
+from flows.operators.rows import FeatureRows, OwnVerdict
+from flows.operators.verdict import Verdict
 from flows.scoring.table import Table, rounds_of
+from flows.steps import Step
 from state.errors import ConfigError
 from state.types import F64, I32, I64, SECOND_US, U64
 
 _WINDOW = "rows"
-Progress = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Called with the number of rows that were scored."""
 
 
@@ -46,7 +50,7 @@ class Scores:
     spent_s: dict[str, float] = field(default_factory=dict)
 
 
-def score_table(job: Job, table: Table, round_rows: int = 32, progress: Progress | None = None) -> Scores:
+def score_table(job: Job, table: Table, round_rows: int = 32, progress: OnProgress | None = None) -> Scores:
     """Scores all rows.  job: as `table_job` makes it.  round_rows: rows that are scored before they are learned from;
     1 for a series of single values.
     """
@@ -81,6 +85,7 @@ class _Run:
             {name: np.full(n, np.nan) for name in names},
             {name: np.full(n, np.nan) for name in names},
         )
+        self._window = next(w.window for w in job.windows if w.window.name == _WINDOW)
         self._rows: I64 = np.empty(0, np.int64)
 
     def round(self, low: int, high: int) -> None:
@@ -96,14 +101,11 @@ class _Run:
         rows.own = self._judge_own(rows, at)
         for message in self._population.process(CohortInput(0, end_us, [rows])):
             self._take(message, high - 1)
-        for fault in fault_outputs(self._own.faults(), _WINDOW, end_us):
+        for fault in fault_outputs(self._own.faults(), _WINDOW, end_us, Counts(Step.SUBJECT)):
             self._take(fault, high - 1)
 
     def _judge_own(self, rows: FeatureRows, at: I64) -> dict[str, OwnVerdict]:
-        view = Rows(
-            rows.window, rows.end_us, rows.x, rows.subject, rows.start_us, rows.stop_us, self._slot[at], rows.label
-        )
-        return self._own.judge(view)
+        return self._own.judge(rows.view(self._window, self._slot[at]))
 
     def _note(self, rows: FeatureRows, verdict: Verdict, models: WindowModels) -> None:  # noqa: ARG002
         out, at = self._scores, self._rows
@@ -112,15 +114,15 @@ class _Run:
             out.score[name][at] = verdict.score[name]
             out.tail[name][at] = verdict.tail[name]
 
-    def _take(self, message: PolicyInput | Output, last_row: int) -> None:
-        if isinstance(message, PolicyInput):
-            if message.candidates:
+    def _take(self, message: PolicyInput | Leaving, last_row: int) -> None:
+        match message:
+            case PolicyInput(candidates=candidates) if candidates:
                 row = dict(zip(self._subject[self._rows].tolist(), self._rows.tolist(), strict=True))
-                self._scores.candidates |= {row[c.subject]: c for c in message.candidates}
-        elif message.stream is Stream.DRIFT:
-            self._scores.drift += [{"row": last_row, **record} for record in message.records]
-        elif message.stream is Stream.REJECTS:
-            self._scores.faults += message.records
+                self._scores.candidates |= {row[c.subject]: c for c in candidates}
+            case Output(Stream.DRIFT, records):
+                self._scores.drift += [{"row": last_row, **record} for record in records]
+            case Output(Stream.REJECTS, records):
+                self._scores.faults += records
 
     def scores(self) -> Scores:
         self._scores.spent_s = self._population.spent_s(_WINDOW) | self._own.spent_s()

@@ -7,6 +7,7 @@ from typing import Any, Final, TextIO
 from flows.printing import printable
 from flows.sinks.base import Record
 from state.errors import SinkError
+from state.times import minute
 
 _REASONS: Final = 3
 
@@ -46,14 +47,14 @@ def alert_line(record: Record) -> str:
         for r in record["reasons"][:_REASONS]
     ]
     why = ", ".join([*record["rules"], *reasons]) or "no reasons"
-    head = f"{_minute(record['raised'])}  {record['severity']:<8}  {record['subject']}"
+    head = f"{minute(record['raised'])}  {record['severity']:<8}  {record['subject']}"
     return f"{head}  {record['window']}  p {record['tail_probability']:.1e}  {why}"
 
 
 def _drift_line(r: Record) -> str:
     change = f"{_number(r['before'])} -> {_number(r['after'])} ({r['size']:+.2g} sd)"
     where = f"{r['cohort']}/{r['window']}"
-    return f"{_minute(r['at'])}  drift  {r['what']} {r['name']}  {where}  {change} since {_minute(r['since'])}"
+    return f"{minute(r['at'])}  drift  {r['what']} {r['name']}  {where}  {change} since {minute(r['since'])}"
 
 
 def _late_line(r: Record) -> str:
@@ -66,13 +67,13 @@ def _reject_line(r: Record) -> str:
 
 def _score_line(r: Record) -> str:
     p = r["tail_probability"]
-    return f"{_minute(r['end'])}  score  {r['subject']}  {r['window']}  p {'-' if p is None else format(p, '.1e')}"
+    return f"{minute(r['end'])}  score  {r['subject']}  {r['window']}  p {'-' if p is None else format(p, '.1e')}"
 
 
 def _audit_line(r: Record) -> str:
     why = f"  {r['detail']}" if r["detail"] else ""
     by = f"  by {r['by']}" if r["by"] else ""
-    return f"{_minute(r['at'])}  {r['command']} {r['detector'] or r['subject']}  {r['cohort']}  {r['outcome']}{by}{why}"
+    return f"{minute(r['at'])}  {r['command']} {r['detector'] or r['subject']}  {r['cohort']}  {r['outcome']}{by}{why}"
 
 
 def _other_line(r: Record) -> str:
@@ -92,10 +93,6 @@ _LINES: Final[dict[str, Callable[[Record], str]]] = {
 def _typical(reason: Record) -> str:
     known = (("own", reason["typical_own"]), ("cohort", reason["typical_cohort"]))
     return ", ".join(f"{who} {_number(value)}" for who, value in known if value is not None)
-
-
-def _minute(iso: str) -> str:
-    return iso[:16].replace("T", " ")
 
 
 def _number(value: Any) -> str:

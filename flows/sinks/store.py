@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 import orjson
 
-from detectors.alerting.alert import iso
 from flows.sinks.base import Record
 from flows.sinks.sqlite import COLUMNS, connect, open_read_only
 from state.errors import SinkError
+from state.times import from_iso, iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,7 @@ class AlertStore:
         try:
             record: Record = orjson.loads(text)
             msgspec.convert(record, _Alert)
-            np.datetime64(record["end"].removesuffix("Z"), "us")
+            from_iso(record["end"])
         except (TypeError, ValueError) as error:
             raise SinkError(f"SQLite store {self._path}: has an alert that no run wrote: {error}") from None
         return record | {"run_id": run_id}

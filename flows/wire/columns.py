@@ -18,6 +18,7 @@ from flows.wire.reject import Reason, Why, describe
 from flows.wire.spec import ISO8601, FieldSpec, Path, WireSpec
 from flows.wire.times import iso_reader, numeric_us, unit_ratio
 from state.schema import Kind
+from state.times import iso
 from state.types import F64, I16, I64, NO_CODE, NO_ID, U64, Bool, Values
 
 EXACT_MAX: Final = 2.0**53 - 1
@@ -262,7 +263,7 @@ class TimeConverter(Converter):
             return self._wrong(value, "an ISO 8601 time" if self._unit == ISO8601 else f"a number of {self._unit}")
         if self._low_us <= us <= self._high_us:
             return None
-        span = f"{np.datetime64(int(self._low_us), 'us')} to {np.datetime64(int(self._high_us), 'us')}"
+        span = f"{iso(int(self._low_us))} to {iso(int(self._high_us))}"
         return self._wrong(value, f"a time from {span}", Reason.TIME_OUT_OF_RANGE)
 
 

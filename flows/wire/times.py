@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from state.times import from_iso, whole_us
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - of times that a zone is still to be given
 _ZERO: Final = timedelta()
@@ -26,29 +28,23 @@ def numeric_us(value: float, unit: str) -> int:
     return value * multiplier // divisor if isinstance(value, int) else round(value * (multiplier / divisor))
 
 
-def iso_us(text: str) -> int:
-    """Microseconds of an ISO 8601 text; UTC where it has no offset.  Raises ValueError for other texts."""
-    moment = datetime.fromisoformat(text)
-    return _us((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH)
-
-
 @lru_cache(maxsize=8)
 def iso_reader(zone: str) -> Callable[[str], int]:
-    """`iso_us` for texts that are times of a zone where they have no offset.  zone: its name in the IANA database, ""
+    """`from_iso` for texts that are times of a zone where they have no offset.  zone: its name in the IANA database, ""
     for UTC.
 
     A time that a change of the clock has skipped is read with the offset from before the change, one that comes twice
     as the first of the two (PEP 495, fold 0).
     """
     if not zone:
-        return iso_us
+        return from_iso
     offset_us = _offsets(ZoneInfo(zone))
 
     def local_us(text: str) -> int:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo:
-            return _us(moment - _EPOCH)
-        us = _us(moment - _NAIVE_EPOCH)
+            return whole_us(moment - _EPOCH)
+        us = whole_us(moment - _NAIVE_EPOCH)
         return us - offset_us(us // _SLOT_US)
 
     return local_us
@@ -62,10 +58,7 @@ def _offsets(zone: ZoneInfo) -> Callable[[int], int]:
 
     @lru_cache(maxsize=4096)
     def offset_us(slot: int) -> int:
-        return _us((_NAIVE_EPOCH + timedelta(microseconds=slot * _SLOT_US)).replace(tzinfo=zone).utcoffset() or _ZERO)
+        local = (_NAIVE_EPOCH + timedelta(microseconds=slot * _SLOT_US)).replace(tzinfo=zone)
+        return whole_us(local.utcoffset() or _ZERO)
 
     return offset_us
-
-
-def _us(span: timedelta) -> int:
-    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds

@@ -13,7 +13,8 @@ import msgspec
 from detectors.alerting.exempt import Exemption, Origin
 from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import BadLineError, Reason
-from flows.wire.times import iso_us, numeric_us
+from flows.wire.times import numeric_us
+from state.times import from_iso
 from state.types import END_OF_TIME_US, START_OF_TIME_US
 
 Verb = Literal["pause", "resume", "disable", "tune", "exempt", "unexempt"]
@@ -189,7 +190,7 @@ def _read(decode: Callable[[bytes], Line], line: bytes) -> Line:
 
 def _time_us(name: str, value: Time) -> int:
     try:
-        found = iso_us(value) if isinstance(value, str) else numeric_us(value, "ms")
+        found = from_iso(value) if isinstance(value, str) else numeric_us(value, "ms")
     except OverflowError:
         raise BadLineError((Reason.TIME_OUT_OF_RANGE, f"{name}: found {value}")) from None
     except ValueError as error:

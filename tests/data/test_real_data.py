@@ -16,6 +16,7 @@ from flows.config.endpoints import FilesConfig
 from flows.config.models import Config
 from flows.convert import convert_cards, convert_eventsim, convert_lastfm, convert_spotify
 from flows.convert.listening import ALIGNED_DAY_MS
+from flows.counters import ACCEPTED, REJECTED, ROWS
 from flows.local import LocalDriver
 from flows.operators.messages import Stream
 from flows.report import Summary
@@ -87,8 +88,8 @@ def test_listening_replay(tmp_path: Path) -> None:
     plays = head(real("listening/spotify_account_exports.parquet"), 3_000, tmp_path / "some.parquet")
     convert_spotify(plays, tmp_path / "events.jsonl", align=True)
     summary, scores = replay(load(ROOT / "examples" / "listening_history.toml"), tmp_path / "events.jsonl", tmp_path)
-    assert (summary.read, summary.accepted, summary.balanced) == (3_000, 3_000, True)
-    assert set(summary.windows) == {"w1h", "w24h", "session"}
+    assert (summary.read, summary.total(ACCEPTED), summary.balanced) == (3_000, 3_000, True)
+    assert set(summary.by_label(ROWS)) == {"w1h", "w24h", "session"}
     assert scores == []
 
 
@@ -98,8 +99,8 @@ def test_cards_replay(tmp_path: Path) -> None:
     assert convert_cards(source, tmp_path / "events.jsonl") == 4_000
     config = load(ROOT / "examples" / "card_transactions.toml")
     summary, scores = replay(config, tmp_path / "events.jsonl", tmp_path)
-    assert (summary.read, summary.accepted, summary.balanced) == (4_000, 4_000, True)
-    assert len(scores) == sum(summary.windows.values())
+    assert (summary.read, summary.total(ACCEPTED), summary.balanced) == (4_000, 4_000, True)
+    assert len(scores) == summary.total(ROWS)
     assert any(score["tail_probability"] is not None for score in scores)
     with (tmp_path / "unlabelled.jsonl").open("wb") as out:
         for event in records(tmp_path / "events.jsonl"):
@@ -121,7 +122,7 @@ def test_lastfm(tmp_path: Path) -> None:
     assert convert_lastfm(real("listening/lastfm1k_first5000.tsv.gz"), tmp_path / "events.jsonl") == 5_000
     keep_last(tmp_path / "events.jsonl", 500)
     summary, _ = replay(load(ROOT / "examples" / "listening_history.toml"), tmp_path / "events.jsonl", tmp_path)
-    assert (summary.accepted, summary.rejected, summary.balanced) == (500, 0, True)
+    assert (summary.total(ACCEPTED), summary.total(REJECTED), summary.balanced) == (500, 0, True)
 
 
 def test_eventsim(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_eventsim(tmp_path: Path) -> None:
     assert count == 6_829
     keep_last(tmp_path / "events.jsonl", 400)
     summary, _ = replay(load(environ={}), tmp_path / "events.jsonl", tmp_path)
-    assert (summary.accepted, summary.rejected, summary.balanced) == (400, 0, True)
+    assert (summary.total(ACCEPTED), summary.total(REJECTED), summary.balanced) == (400, 0, True)
 
 
 def language(number: int) -> Posts:

@@ -12,9 +12,13 @@ import pytest
 import yaml
 from setuptools import find_packages
 
+from detectors.features.declare import FeatureKind, SequenceKind
+from detectors.features.reference import with_tables
 from driftnet import _reference
 from flows.config import loads
 from flows.config.reference import configuration_markdown
+from flows.counters import markdown as counters_markdown
+from state.windows import WindowKind
 
 _ROOT = Path(__file__).parents[2]
 
@@ -32,10 +36,24 @@ def test_readme_names_two_commands_that_exist() -> None:
     assert "make test" in (_ROOT / ".ci" / "run").read_text()
 
 
+def test_tables_of_kinds_are_current() -> None:
+    """Those of docs/features.md are what `make docs` writes."""
+    page = (_ROOT / "docs" / "features.md").read_text()
+    assert page == with_tables(page)
+
+
+def test_every_kind_is_documented() -> None:
+    """Each kind of feature, of sequence and of window stands in docs/features.md."""
+    page = (_ROOT / "docs" / "features.md").read_text()
+    kinds = [*FeatureKind, *SequenceKind, *WindowKind]
+    assert [kind.value for kind in kinds if f"| `{kind}` |" not in page] == []
+
+
 @pytest.mark.parametrize(
     ("page", "written"),
     [
         ("configuration", configuration_markdown),
+        ("counters", counters_markdown),
         ("api", _reference.api_markdown),
         ("plug_ins", _reference.plug_ins_markdown),
     ],

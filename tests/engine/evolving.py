@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from flows.job import Job
+from flows.job_stages import JobStages
 from flows.local import LocalDriver
-from flows.operators.alerts import AlertOperator
-from flows.operators.population import PopulationOperator
-from flows.operators.subject import SubjectOperator
-from flows.operators.told import first_stage
 from flows.sources.base import Source
-from state.chunks import Bundle
+from flows.stages import Operator
+from flows.steps import Step
+from state.chunks import Bundle, Saved
 from tests.engine.scenarios import Told, openers, told
 
 
@@ -27,20 +26,23 @@ class Parted(LocalDriver):
             while partition.position() != positions[name]:
                 lines = partition.read(1)
                 assert lines is not None
-                self._drain(self._ingests[name].process(lines))
+                self._drain(self.ingests[name].process(lines))
 
     def become(self, job: Job) -> None:
-        names = tuple(self._partitions)
-        self._ingests = {n: first_stage(job, n, "events", i.snapshot()) for n, i in self._ingests.items()}
-        self._subjects = [
-            SubjectOperator(job, group, names, Bundle.open(Bundle.of(s))) for group, s in enumerate(self._subjects)
-        ]
-        cohorts, kept = self._cohorts, self._job.cohorts.column == job.cohorts.column
-        self._cohorts = {
-            n: PopulationOperator(job, n, Bundle.open(Bundle.of(cohorts[n])) if kept and n in cohorts else None)
-            for n in job.cohorts.names
+        stages, before = JobStages(job, tuple(self._partitions)).stages(), self.operators
+        if self._job.cohorts.column != job.cohorts.column:
+            before = {key: operator for key, operator in before.items() if key[0] != Step.POPULATION}
+        self.ingests = {name: stages.ingest(name, resume=i.snapshot()) for name, i in self.ingests.items()}
+        self._stages = {stage.name: stage for stage in stages.keyed}
+        self.operators = {
+            (stage.name, who): stage.build(who, resume=_saved(before.get((stage.name, who))))
+            for stage in stages.keyed
+            for who in stage.keys
         }
-        self._alerts = AlertOperator(job, Bundle.open(Bundle.of(self._alerts)))
+
+
+def _saved(operator: Operator | None) -> Saved | None:
+    return None if operator is None else Bundle.open(Bundle.of(operator))
 
 
 def evolved_locally(before: Job, after: Job, source: Source, positions: dict[str, Any], out: Path) -> Told:

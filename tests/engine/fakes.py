@@ -5,7 +5,7 @@ Lines are numbers. They go through a key group each, to every cohort, and become
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from flows.counters import ACCEPTED, READ, Counts
 from flows.engine.plan import Options, Plan
-from flows.engine.stages import Stages
-from flows.operators.messages import CohortInput, GroupInput, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, PolicyInput, Stream
 from flows.sources.base import Lines, Unwatched
+from flows.stages import Stage, Stages
+from flows.steps import Step
 from state.chunks import Chunks, Saved, table_of
 from state.errors import DetectorError
 from state.types import END_OF_TIME_US, START_OF_TIME_US
@@ -24,6 +26,13 @@ from state.types import END_OF_TIME_US, START_OF_TIME_US
 GROUPS = 5
 BEHIND = 6
 COHORTS = ("left", "right", "other")
+SHAPE: Mapping[str, Any] = {
+    "key_groups": GROUPS,
+    "cohorts": list(COHORTS),
+    "cohort_numbers": {name: number for number, name in enumerate(COHORTS)},
+    "layout": {},
+    "replaceable": {},
+}
 
 
 @dataclass(frozen=True)
@@ -106,27 +115,28 @@ class Ingest(_Json):
         self.ends = 0
         self._restore(resume)
 
-    def silence(self, now_us: int) -> list[tuple[int, GroupInput] | Output]:
+    def silence(self, now_us: int) -> list[tuple[int, GroupInput] | Leaving]:
         return []
 
-    def process(self, lines: Lines, now_us: int | None = None) -> list[tuple[int, GroupInput] | Output]:
+    def process(self, lines: Lines, now_us: int | None = None) -> list[tuple[int, GroupInput] | Leaving]:
         numbers = [int(line) for line in lines.lines if line.isdigit()]
         if not numbers:
             return []
         self.watermark_us = numbers[-1] - BEHIND
         self.accepted += len(numbers)
         groups = [[n for n in numbers if n % GROUPS == group] for group in range(GROUPS)]
-        counts = Output(Stream.COUNTS, [{"read": len(numbers)}])
+        counts = Counts(Step.INGEST)
+        counts.add(READ, len(numbers))
         return [counts, *((g, self._message(part)) for g, part in enumerate(groups))]
 
-    def advance(self, watermark_us: int) -> list[tuple[int, GroupInput] | Output]:
+    def advance(self, watermark_us: int) -> list[tuple[int, GroupInput] | Leaving]:
         self.watermark_us = watermark_us
         return [(g, self._message([])) for g in range(GROUPS)]
 
-    def rest(self) -> list[tuple[int, GroupInput] | Output]:
+    def rest(self) -> list[tuple[int, GroupInput] | Leaving]:
         return [(g, self._message([])) for g in range(GROUPS)]
 
-    def finish(self) -> list[tuple[int, GroupInput] | Output]:
+    def finish(self) -> list[tuple[int, GroupInput] | Leaving]:
         self.ends += 1
         assert self.ends == 1, "the end of the input was sent twice"
         return self.advance(END_OF_TIME_US)
@@ -153,7 +163,7 @@ class Subject(_Json):
     def rows_waiting(self) -> int:
         return len(self.waiting)
 
-    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Output]:
+    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Leaving]:
         numbers: Sequence[int] = message.batch  # type: ignore[assignment]
         for n in numbers:
             assert n % GROUPS == self.group
@@ -165,8 +175,10 @@ class Subject(_Json):
         passed = sorted((n, sender) for n, sender in self.waiting if n <= limit)
         self.waiting = [(n, sender) for n, sender in self.waiting if n > limit]
         rows: list[Any] = [f"{sender}:{n}" for n, sender in passed]
-        out: list[tuple[str, CohortInput] | Output] = [(c, CohortInput(self.group, limit, rows)) for c in COHORTS]
-        return [*out, Output(Stream.COUNTS, [{"accepted": len(rows)}])] if rows else out
+        out: list[tuple[str, CohortInput] | Leaving] = [(c, CohortInput(self.group, limit, rows)) for c in COHORTS]
+        counts = Counts(Step.SUBJECT)
+        counts.add(ACCEPTED, len(rows))
+        return [*out, counts] if rows else out
 
 
 class Population(_Json):
@@ -180,7 +192,7 @@ class Population(_Json):
         self.seen = 0
         self._restore(resume)
 
-    def process(self, message: CohortInput) -> list[PolicyInput | Output]:
+    def process(self, message: CohortInput) -> list[PolicyInput | Leaving]:
         if self.fail_on in (f"{self.cohort}/{row}" for row in message.rows):
             raise DetectorError("planned failure") if self.cohort == "left" else ZeroDivisionError("unplanned failure")
         self.seen += len(message.rows)
@@ -228,16 +240,24 @@ class FileSink:
 
 
 def stages(partitions: Sequence[str], fail_on: str = "", idle_s: float = 0.1) -> Stages:
+    groups = range(GROUPS)
     return Stages(
-        groups=GROUPS,
-        cohorts=COHORTS,
         ingest=Ingest,
-        subject=partial(Subject, tuple(partitions)),
-        population=partial(Population, fail_on),
-        alerts=Alerts,
+        keyed=(
+            Stage(
+                "subject",
+                dict(zip(groups, groups, strict=True)),
+                partial(Subject, tuple(partitions)),
+                {CohortInput: "population"},
+                holds_lines=True,
+            ),
+            Stage("population", SHAPE["cohort_numbers"], partial(Population, fail_on), {PolicyInput: "alerts"}),
+            Stage("alerts", {None: 0}, Alerts),
+        ),
         lead_us=50,
         out_of_orderness_us=BEHIND,
         idle_timeout_us=int(idle_s * 1e6),
+        shape=SHAPE,
     )
 
 

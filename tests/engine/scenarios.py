@@ -16,6 +16,7 @@ from flows.config import loads
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.job import Job
+from flows.job_stages import JobStages
 from flows.local import LocalDriver
 from flows.operators.messages import Stream
 from flows.report import Summary
@@ -24,7 +25,6 @@ from flows.simulate.platform import Platform
 from flows.sinks.specs import JsonlSink
 from flows.sources.base import Source
 from flows.sources.files import FilesSpec
-from flows.worker import JobStages
 from state.types import HOUR_US, SECOND_US
 
 STREAMS = (Stream.ALERTS, Stream.DRIFT, Stream.SCORES, Stream.LATE, Stream.REJECTS)

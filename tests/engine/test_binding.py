@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.counters import ACCEPTED, OPEN, OUT
 from flows.engine.plan import Options
 from flows.engine.recovery import locked_state
 from flows.engine.run import execute
@@ -24,9 +25,9 @@ def test_all_arrive_once(tmp_path: Path, workers: int, batch_lines: int, partiti
     source = Numbers(partitions)
     summary = execute(plan(source, tmp_path / "out", Options(workers=workers, batch_lines=batch_lines)))
     assert sorted(found(tmp_path / "out")) == sorted(expected(source))
-    assert summary.read == summary.accepted == partitions * source.count
+    assert summary.read == summary.total(ACCEPTED) == partitions * source.count
     assert summary.balanced
-    assert summary.outputs == {"alerts": len(expected(source))}
+    assert summary.by_label(OUT) == {"alerts": len(expected(source))}
 
 
 def test_two_processes(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_finished_job_stays_finished(tmp_path: Path) -> None:
     first = execute(job)
     second = execute(job)
     assert sorted(found(tmp_path / "out")) == sorted(expected(source))
-    assert (first.read, first.outputs, first.balanced) == (second.read, second.outputs, True)
+    assert (first.read, first.by_label(OUT), first.balanced) == (second.read, second.by_label(OUT), True)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -58,7 +59,7 @@ def test_stop_finishes_a_run_without_state(tmp_path: Path, workers: int) -> None
     options = Options(workers=workers, batch_lines=10, live=True)
     summary = execute(plan(source, tmp_path / "out", options), signal_at(120))
     assert sorted(found(tmp_path / "out")) == sorted(expected(source))
-    assert (summary.accepted, summary.open, summary.balanced) == (120, 0, True)
+    assert (summary.total(ACCEPTED), summary.total(OPEN), summary.balanced) == (120, 0, True)
 
 
 def test_stop_pauses_a_durable_run(tmp_path: Path) -> None:
@@ -67,17 +68,17 @@ def test_stop_pauses_a_durable_run(tmp_path: Path) -> None:
     short, long = Numbers(2, count=61, live=True), Numbers(2, count=200, live=True)
     idle_s = 3600
     first = execute(plan(short, tmp_path / "out", options, idle_s=idle_s), signal_at(122))
-    assert first.open > 0
+    assert first.total(OPEN) > 0
     assert first.balanced
     held = expected(short) - set(found(tmp_path / "out"))
-    assert len(held) == first.open * len(COHORTS)
+    assert len(held) == first.total(OPEN) * len(COHORTS)
     second = execute(plan(long, tmp_path / "out", replace(options, workers=2), idle_s=idle_s), signal_at(400))
     assert second.read == 400
     assert second.balanced
     end = Numbers(2, count=200)
     last = execute(plan(end, tmp_path / "out", replace(options, live=False)))
     assert sorted(found(tmp_path / "out")) == sorted(expected(end))
-    assert (last.read, last.accepted, last.open) == (400, 400, 0)
+    assert (last.read, last.total(ACCEPTED), last.total(OPEN)) == (400, 400, 0)
 
 
 def test_planned_error_comes_out_as_it_is(tmp_path: Path) -> None:

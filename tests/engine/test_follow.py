@@ -167,9 +167,9 @@ def test_label_and_exemption_reach_a_job_that_runs(tmp_path: Path, options: tupl
         job.process.kill()
         job.process.wait()
     assert summary["balanced"]
-    assert summary["labels"]["read"] == 1
-    assert summary["labels"]["rows"] >= 2
-    assert summary["labelled"] == {"genuine_suspected": summary["labels"]["rows"]}
+    assert summary["labels"] == {"read": 1}
+    assert summary["labelled"].keys() == {"genuine_suspected"}
+    assert summary["labelled"]["genuine_suspected"] >= 2
     assert set(summary["spared"]) == {"label", "command"}
     assert set(summary["spared_subjects"]) == {"eve", "mallory"}
     spared = [r for r in job.records("audit") if r["outcome"] == "spared"]

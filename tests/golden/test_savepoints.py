@@ -11,13 +11,13 @@ import pytest
 from flows.config import loads
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
-from flows.engine.stages import Stages
 from flows.fates import FateKind
+from flows.job_stages import JobStages
 from flows.saved_job import CONFIG_NOTE, fates_against, unsaid_layout
 from flows.savepoint.copy import start
 from flows.savepoint.look import opened
 from flows.sources.base import Source
-from flows.worker import JobStages
+from flows.stages import Stages
 from state.errors import SnapshotError, SnapshotVersionError
 from state.snapshot import pack, unpack
 from tests.engine.interrupted import AtRead, die
@@ -132,4 +132,4 @@ def test_versions_are_dispatched() -> None:
 
 def test_there_is_one_of_this_version() -> None:
     """A build whose format is new comes with a savepoint of it."""
-    assert [path.name for path in VERSIONS][-1] == "v2.tar.gz"
+    assert [path.name for path in VERSIONS][-1] == "v3.tar.gz"

@@ -37,7 +37,12 @@ def pane_end(time_us: int, pane_us: int) -> int:
 
 def spans(spec: WindowSpec, pane_us: int, rows: list[Row]) -> Iterator[Span]:
     """The windows of one subject's rows (in order), by end."""
-    return _sessions(spec, pane_us, rows) if spec.kind is WindowKind.SESSION else _grid(spec, rows)
+    match spec.kind:
+        case WindowKind.TUMBLING | WindowKind.SLIDING:
+            return _grid(spec, rows)
+        case WindowKind.SESSION:
+            return _sessions(spec, pane_us, rows)
+    raise AssertionError(f"the oracle does not know {spec.kind}")
 
 
 def _grid(spec: WindowSpec, rows: list[Row]) -> Iterator[Span]:

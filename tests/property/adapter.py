@@ -12,8 +12,10 @@ import numpy as np
 from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
 from detectors.drift.spec import DriftSpec
+from flows.counters import ACCEPTED, DUPLICATE, Counts
 from flows.job import CohortSpec, Job, StateSpec, TimeSpec, WindowFeatures
-from flows.operators.messages import CohortInput, FeatureRows, GroupInput, Output, Stream
+from flows.operators.messages import CohortInput, GroupInput, Leaving
+from flows.operators.rows import FeatureRows
 from flows.operators.subject import SubjectOperator
 from flows.wire.spec import WireSpec
 from state.batch import MicroBatch
@@ -116,13 +118,12 @@ class _Run:
             self._operators[group] = SubjectOperator(self._job, group, self._names, Saved(self._roots[group], chunks))
             chunks.settle()
 
-    def _collect(self, emitted: list[tuple[str, CohortInput] | Output]) -> None:
+    def _collect(self, emitted: list[tuple[str, CohortInput] | Leaving]) -> None:
         for item in emitted:
-            if isinstance(item, Output):
-                assert item.stream is Stream.COUNTS
-                for counts in item.records:
-                    self._found.accepted += counts.get("accepted", 0)
-                    self._found.duplicate += counts.get("duplicate", 0)
+            if not isinstance(item, tuple):
+                assert isinstance(item, Counts)
+                self._found.accepted += ACCEPTED.total(item.added)
+                self._found.duplicate += DUPLICATE.total(item.added)
                 continue
             cohort, message = item
             order = [(rows.end_us, rows.window) for rows in message.rows]

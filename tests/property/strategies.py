@@ -94,22 +94,26 @@ HORIZON_US = HOUR
 
 
 @st.composite
+def window(draw: st.DrawFn, name: str, kind: WindowKind) -> WindowSpec:
+    """A window of this kind."""
+    match kind:
+        case WindowKind.TUMBLING:
+            return WindowSpec(name, kind, draw(st.sampled_from([2, 5, 6, 60])) * MINUTE)
+        case WindowKind.SLIDING:
+            slide_us = draw(st.sampled_from([2, 3, 10, 60])) * MINUTE
+            return WindowSpec(name, kind, slide_us * draw(st.integers(1, 4)), slide_us)
+        case WindowKind.SESSION:
+            gap_us = draw(st.sampled_from([4, 7, 30])) * MINUTE
+            max_us = gap_us * draw(st.sampled_from([3, 4, 9])) // 2
+            return WindowSpec(name, kind, gap_us=gap_us, max_us=max_us)
+    raise AssertionError(f"no windows of kind {kind} are drawn")
+
+
+@st.composite
 def windows(draw: st.DrawFn) -> tuple[WindowSpec, ...]:
     """One to four windows of any kind."""
-    specs: list[WindowSpec] = []
-    for i in range(draw(st.integers(1, 4))):
-        name = f"w{i}"
-        match draw(st.sampled_from(WindowKind)):
-            case WindowKind.TUMBLING:
-                specs.append(WindowSpec(name, WindowKind.TUMBLING, draw(st.sampled_from([2, 5, 6, 60])) * MINUTE))
-            case WindowKind.SLIDING:
-                slide_us = draw(st.sampled_from([2, 3, 10, 60])) * MINUTE
-                specs.append(WindowSpec(name, WindowKind.SLIDING, slide_us * draw(st.integers(1, 4)), slide_us))
-            case WindowKind.SESSION:
-                gap_us = draw(st.sampled_from([4, 7, 30])) * MINUTE
-                max_us = gap_us * draw(st.sampled_from([3, 4, 9])) // 2
-                specs.append(WindowSpec(name, WindowKind.SESSION, gap_us=gap_us, max_us=max_us))
-    return tuple(specs)
+    kinds = draw(st.lists(st.sampled_from(WindowKind), min_size=1, max_size=4))
+    return tuple(draw(window(f"w{i}", kind)) for i, kind in enumerate(kinds))
 
 
 @st.composite

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river.anomaly import HalfSpaceTrees
 
-from detectors.half_space_twin import Forest, HalfSpaceTreesTwin, walk
+from detectors.half_space.twin import Forest, HalfSpaceTreesTwin, walk
 from state.types import F64
 
 NAMES = ("plays", "age", "Zeta", "gap_cv")

@@ -10,16 +10,10 @@ from state.windows import WindowKind, WindowSpec, pane_us
 from tests.oracle.stream import Declared, Event, run
 from tests.oracle.windows import pane_width
 from tests.property.adapter import differences, run_implementation
-from tests.property.strategies import MINUTE, Turn, declarations, partitions, turns, windows
+from tests.property.strategies import Turn, declarations, partitions, turns, window, windows
 
 COUNTS = ("events", "ms", "capped", "tracks", "again")
 """Enough to see which rows a window holds."""
-
-ONE_OF_EACH = {
-    WindowKind.TUMBLING: WindowSpec("w", WindowKind.TUMBLING, size_us=6 * MINUTE),
-    WindowKind.SLIDING: WindowSpec("w", WindowKind.SLIDING, size_us=12 * MINUTE, slide_us=3 * MINUTE),
-    WindowKind.SESSION: WindowSpec("w", WindowKind.SESSION, gap_us=7 * MINUTE, max_us=20 * MINUTE),
-}
 
 
 def check(declared: Declared, given_: list[list[Event]], cut: list[Turn]) -> None:
@@ -37,10 +31,12 @@ def test_panes(specs: tuple[WindowSpec, ...]) -> None:
 
 @pytest.mark.parametrize("kind", list(WindowKind))
 @settings(deadline=None, max_examples=40)
-@given(declared=declarations(), given_=partitions(), cut=turns)
-def test_one_kind_of_window(kind: WindowKind, declared: Declared, given_: list[list[Event]], cut: list[Turn]) -> None:
-    """Tumbling, sliding and session windows hold the rows they should, at any batch size, across restarts."""
-    check(replace(declared, windows=((ONE_OF_EACH[kind], COUNTS),)), given_, cut)
+@given(data=st.data(), declared=declarations(), given_=partitions(), cut=turns)
+def test_one_kind_of_window(
+    kind: WindowKind, data: st.DataObject, declared: Declared, given_: list[list[Event]], cut: list[Turn]
+) -> None:
+    """Windows of each kind hold the rows they should, at any batch size, across restarts."""
+    check(replace(declared, windows=((data.draw(window("w", kind)), COUNTS),)), given_, cut)
 
 
 @settings(deadline=None, max_examples=60)

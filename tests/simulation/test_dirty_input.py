@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.config import loads
+from flows.counters import ACCEPTED, DUPLICATE, LATE, REJECTED
 from flows.local import LocalDriver
 from flows.operators.aside import RAW_BYTES_MAX
 from flows.operators.messages import Stream
@@ -90,10 +91,10 @@ def test_bad_lines_change_no_alert(tmp_path: Path) -> None:
 
     assert clean.summary.balanced
     assert dirty.summary.balanced
-    assert dirty.summary.rejects == Counter(r["reason"] for r in rejects)
-    assert dirty.summary.rejected == len(rejects) == dirty.summary.read - clean.summary.read
-    for fate in ("accepted", "late", "duplicate"):
-        assert getattr(dirty.summary, fate) == getattr(clean.summary, fate)
+    assert dirty.summary.by_label(REJECTED) == Counter(r["reason"] for r in rejects)
+    assert dirty.summary.total(REJECTED) == len(rejects) == dirty.summary.read - clean.summary.read
+    for fate in (ACCEPTED, LATE, DUPLICATE):
+        assert dirty.summary.total(fate) == clean.summary.total(fate)
 
 
 def raw_bytes(reject: dict[str, Any]) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from detectors.alerting.alert import Candidate
 from detectors.alerting.policy import PolicySpec
 from detectors.base import FeatureInfo, Rows
+from detectors.drift.monitors import DriftMonitors
 from detectors.drift.spec import DriftSpec
 from detectors.profile import PopulationProfile
 from flows.config import loads
@@ -214,10 +215,10 @@ def test_monitors_of_a_feature_that_means_something_else_start_over() -> None:
     """The other ones go on."""
     window = WindowSpec("w", WindowKind.TUMBLING, size_us=5 * MINUTE_US)
     spec = DriftSpec()
-    monitors = spec.build("all", window, INFOS[:2], ())
+    monitors = DriftMonitors(spec, "all", window, INFOS[:2], ())
     for i in range(40):
         monitors.update((i + 1) * window.size_us, np.full((100, 2), 4.0), {}, 0)
-    again = spec.build("all", window, INFOS[:2], ())
+    again = DriftMonitors(spec, "all", window, INFOS[:2], ())
     again.restore(monitors.snapshot(), frozenset(), frozenset({"b"}))
     seen = dict(zip([s.key for s in again._series], again._reference.seen.tolist(), strict=True))
     assert {key.split("/")[1]: n > 0 for key, n in seen.items() if key.startswith("feature")} == {"a": True, "b": False}

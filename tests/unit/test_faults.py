@@ -3,17 +3,22 @@
 import pytest
 
 from detectors.guard import Fault
+from flows.counters import Counts
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import Stream
+from flows.operators.messages import Output, Stream
+from flows.steps import Step
 
 
 def test_a_detector_that_is_switched_off_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Once, with what it did last; a round that failed is none of the log's business."""
     faults = [("trees", Fault("score", "no such thing", off=False)), ("rules", Fault("learn", "half done", off=True))]
-    rejects, counts = fault_outputs(faults, "w1h of all", 0)
+    counts = Counts(Step.POPULATION)
+    rejects, told = fault_outputs(faults, "w1h of all", 0, counts)
     assert caplog.messages == ["detector rules is off from now on: learn on w1h of all: half done"]
+    assert isinstance(rejects, Output)
     assert (rejects.stream, [r["reason"] for r in rejects.records]) == (
         Stream.REJECTS,
         ["detector_fault", "detector_off"],
     )
-    assert counts.records == [{"detector_faults.trees": 1, "detector_off.rules": 1}]
+    assert told is counts
+    assert counts.added == {"detector_faults.trees": 1, "detector_off.rules": 1}

@@ -7,8 +7,8 @@ import pytest
 
 from flows.engine.recovery import locked_state
 from flows.filesystem import network_type
+from flows.job_stages import JobStages
 from flows.sinks.sqlite import connect
-from flows.worker import JobStages
 from state.errors import SinkError
 from tests.engine.scenarios import SCENARIOS
 

@@ -12,11 +12,12 @@ from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverDetector, RiverModelSpec
 from flows.config.load import loads
 from flows.job import Job
-from flows.operators.messages import CohortInput, FeatureRows, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, Output, PolicyInput, Stream
 from flows.operators.models import WindowModels
 from flows.operators.population import PopulationOperator
+from flows.operators.rows import FeatureRows
 from state.chunks import Bundle
-from state.types import MINUTE_US
+from state.types import F64, MINUTE_US
 
 FIVE = 5 * MINUTE_US
 JOB = loads(
@@ -48,6 +49,59 @@ def play(operator: PopulationOperator, turn: int, events: list[float]) -> list[P
     rows = FeatureRows("w5m", end_us, 0, subject, names, start, stop, np.array(events)[:, None])
     out = operator.process(CohortInput(0, end_us, [rows]))
     return [message for message in out if isinstance(message, PolicyInput)]
+
+
+class Strict(Detector):
+    """Says of everybody that it breaks a rule, in too few words or none."""
+
+    def __init__(self, words: int) -> None:
+        self._words = words
+
+    def score(self, rows: Rows) -> F64:
+        return np.full(len(rows), 9.0)
+
+    def learn(self, rows: Rows) -> None:
+        pass
+
+    def explain(self, rows: Rows) -> F64:
+        return np.ones(rows.x.shape)
+
+    def broken(self, rows: Rows) -> list[tuple[str, ...]]:
+        if not self._words:
+            raise ValueError("no rules here")
+        return [("strict",)] * self._words
+
+    def snapshot(self) -> bytes:
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class StrictSpec(DetectorSpec):
+    type: ClassVar[str] = "strict"
+    calibrated: ClassVar[bool] = False
+    declared: ClassVar[bool] = True
+    words: int = 0
+
+    def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> Detector:
+        return Strict(self.words)
+
+
+@pytest.mark.parametrize(
+    ("words", "rules", "said"),
+    [(2, ("strict",), ""), (0, (), "no rules here"), (5, (), "returned 5 items, expected one per row: 2")],
+)
+def test_rules_that_cannot_be_asked_are_none(words: int, rules: tuple[str, ...], said: str) -> None:
+    """A detector that fails when it is asked for rules is blamed for it, and the round goes on."""
+    use = replace(JOB.detectors[0], name="strict", spec=StrictSpec(words=words))
+    operator = PopulationOperator(replace(JOB, detectors=(use,)), "all")
+    subject, at = np.arange(1, 3, dtype=np.uint64), np.full(2, FIVE)
+    rows = FeatureRows("w5m", FIVE, 0, subject, subject.astype(object), at - FIVE, at, np.ones((2, 1)))
+    out = operator.process(CohortInput(0, FIVE, [rows]))
+    (found,) = (m.candidates for m in out if isinstance(m, PolicyInput))
+    assert [c.rules for c in found] == [rules, rules]
+    faults = [r for m in out if isinstance(m, Output) and m.stream is Stream.REJECTS for r in m.records]
+    assert len(faults) == bool(said)
+    assert said in str(faults)
 
 
 def typical(operator: PopulationOperator) -> float:
@@ -128,7 +182,7 @@ def test_retrain_promotes_a_successor_that_learned_beside_the_old_model() -> Non
     new = models._models[0].detector
     assert new is not old
     assert isinstance(new, Ecod)
-    assert models._successors == {}
+    assert models._succession.models == []
 
 
 def test_a_successor_that_does_not_know_the_population_is_dropped() -> None:
@@ -137,10 +191,10 @@ def test_a_successor_that_does_not_know_the_population_is_dropped() -> None:
     old = models._models[0].detector
     for turn in range(20):
         play(operator, turn, people(turn, 80))
-        for trial in models._trials.values():
+        for trial in models._succession._trials.values():
             trial.unlabelled(np.arange(1, 101) / 100, (np.arange(1, 101) / 100) ** 4)
     assert models._models[0].detector is old
-    assert models._successors == {}
+    assert models._succession.models == []
 
 
 def test_a_muted_feature_is_not_seen_until_it_is_back() -> None:
@@ -151,12 +205,12 @@ def test_a_muted_feature_is_not_seen_until_it_is_back() -> None:
     told = [len(play(operator, turn, [500.0, 4.0, 4.0, 4.0])[0].candidates) for turn in range(6)]
     assert told == [1, 1, 0, 0, 1, 1]
     models = WindowModels(job, "all", job.windows[0])
-    models._muted_until_us = {"events": 7 * FIVE}
+    models._reactions._muted_until_us = {"events": 7 * FIVE}
     again = WindowModels(job, "all", job.windows[0])
     again.restore(models.frames())
-    assert again._muted_until_us == {"events": 7 * FIVE}
+    assert again._reactions._muted_until_us == {"events": 7 * FIVE}
     models._react(DriftEvent(Watch.FEATURE, "events", "all", "w5m", "t", FIVE, FIVE, 9.0, 4.0, 3.0, Reaction.MUTE))
-    assert models._muted_until_us == {}
+    assert models._reactions._muted_until_us == {}
 
 
 def test_a_restored_operator_goes_on_where_it_was() -> None:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from flows.config import loads
+from flows.counters import Counts
 from flows.operators.ingest import Ingest
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.operators.subject import SubjectOperator
@@ -71,14 +72,14 @@ def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: boo
         lines = Lines([orjson.dumps(e) for e in texts], range(100), "events.jsonl")
         for group, message in (m for m in ingest.process(lines) if isinstance(m, tuple)):
             for item in subjects.process(message) if group == 0 or message.batch is not None else ():
-                if isinstance(item, Output) and item.stream is Stream.COUNTS:
-                    counted.update(item.records[0])
+                if isinstance(item, Counts):
+                    counted.update(item.added)
         if restart:
             subjects = SubjectOperator(job, 0, ("p",), Bundle.open(Bundle.of(subjects)))
         assert counted["accepted"] + counted["duplicate"] + subjects.rows_waiting == start + 100
     for item in subjects.process(GroupInput("p", END_OF_TIME_US)):
-        if isinstance(item, Output) and item.stream is Stream.COUNTS:
-            counted.update(item.records[0])
+        if isinstance(item, Counts):
+            counted.update(item.added)
     assert (counted["accepted"], counted["duplicate"], subjects.rows_waiting) == (1000, 1000, 0)
 
 
@@ -86,7 +87,7 @@ def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: boo
 def test_windows_end_with_the_events_whichever_partition_ends_first(first: str) -> None:
     """Labels that are dated long after the last event make no silence out of the end of a file."""
     job = loads(CONFIG.replace('"tumbling"', '"sliding"\nslide = "1m"')).job()
-    subjects = SubjectOperator(job, 0, ("p", "l"), told=("l",))
+    subjects = SubjectOperator(job, 0, ("p", "l"), reads={"l": "labels"})
     ingest = Ingest(job, "p")
     texts = [{"event_id": f"e{i}", "user_id": "ann", "event_time": T0_MS + i * 1000} for i in range(90)]
     events = [*ingest.process(Lines([orjson.dumps(e) for e in texts], range(90), "f")), *ingest.finish()]

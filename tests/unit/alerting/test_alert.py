@@ -6,7 +6,9 @@ import json
 import orjson
 import pytest
 
-from detectors.alerting.alert import Alert, Candidate, Evidence, Part, Reason, iso, stable_id
+from detectors.alerting.alert import Alert, Candidate, Evidence, Part, Reason
+from state.ids import stable_id
+from state.times import iso
 from state.types import HOUR_US
 
 NOON_US = 1_767_268_800_000_000

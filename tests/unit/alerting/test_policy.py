@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detectors.alerting.alert import Alert, Candidate
-from detectors.alerting.policy import AlertPolicy, PolicySpec, combine
+from detectors.alerting.policy import AlertPolicy, PolicySpec, combine_windows
 from state.errors import ConfigError, SnapshotError
 from state.types import DAY_US, HOUR_US, MINUTE_US
 
@@ -34,20 +34,20 @@ def subjects(alerts: list[Alert]) -> list[int]:
 def test_a_window_alone_pays_for_the_others_and_those_that_agree_do_not() -> None:
     """Of two equal windows one at p alone gives 2 p, both give p; one that weighs nine tenths gives p / 0.9."""
     equal = {"a": 1.0, "b": 1.0}
-    assert combine({"a": 1e-5}, equal) == pytest.approx(2e-5)
-    assert combine({"a": 1e-5, "b": 1e-5}, equal) == pytest.approx(1e-5)
-    assert combine({"a": 1e-9, "b": 1e-3}, equal) == pytest.approx(2e-9, rel=1e-5)
-    assert combine({"a": 1e-5}, {"a": 9.0, "b": 1.0}) == pytest.approx(1e-5 / 0.9)
-    assert combine({"a": 0.9}, equal) == 1.0
-    assert 0 < combine({"a": 0.0}, equal) <= 1e-299
+    assert combine_windows({"a": 1e-5}, equal) == pytest.approx(2e-5)
+    assert combine_windows({"a": 1e-5, "b": 1e-5}, equal) == pytest.approx(1e-5)
+    assert combine_windows({"a": 1e-9, "b": 1e-3}, equal) == pytest.approx(2e-9, rel=1e-5)
+    assert combine_windows({"a": 1e-5}, {"a": 9.0, "b": 1.0}) == pytest.approx(1e-5 / 0.9)
+    assert combine_windows({"a": 0.9}, equal) == 1.0
+    assert 0 < combine_windows({"a": 0.0}, equal) <= 1e-299
 
 
 def test_declared_rules_come_on_top() -> None:
     """A window in which nothing learns has weight 0: its evidence is taken as it is, and costs the others nothing."""
     weights = {"w24h": 1.0, "w5m": 0.0}
-    assert combine({"w5m": 1e-7}, weights) == 1e-7
-    assert combine({"w24h": 1e-4}, weights) == pytest.approx(1e-4)
-    assert combine({"w5m": 1e-7, "w24h": 1e-4}, weights) == 1e-7
+    assert combine_windows({"w5m": 1e-7}, weights) == 1e-7
+    assert combine_windows({"w24h": 1e-4}, weights) == pytest.approx(1e-4)
+    assert combine_windows({"w5m": 1e-7, "w24h": 1e-4}, weights) == 1e-7
 
 
 def test_only_evidence_at_or_below_the_line_becomes_an_alert() -> None:

@@ -142,7 +142,7 @@ def _flame(share: Any) -> dict[str, Any]:
     population = leaf(
         "flows/operators/population.py:process",
         share[7:].sum(),
-        leaf("detectors/half_space_trees.py:score", share[7]),
+        leaf("detectors/half_space/trees.py:score", share[7]),
         leaf("detectors/calibrate.py:tail", share[8]),
         leaf("detectors/alerting/policy.py:offer", share[9]),
     )

@@ -111,7 +111,7 @@ def test_archive_has_broken_and_repeated_lines() -> None:
     scenario = SCENARIOS["replay-archive"]
     counts = whole(scenario.job(), scenario.lines(40_000))
     assert set(counts) >= {"rejected.wrong_type", "rejected.missing_field", "rejected.time_out_of_range"}
-    assert counts["rejected"] == pytest.approx(40, abs=20)
+    assert sum(n for key, n in counts.items() if key.startswith("rejected.")) == pytest.approx(40, abs=20)
     assert counts["duplicate"] == pytest.approx(80, abs=30)
 
 

@@ -3,12 +3,13 @@
 import pytest
 from rich.console import Console, RenderableType
 
+from flows.counters import ALERTS, ROWS
 from flows.evaluation import evaluate
 from flows.report import Summary
 
 _COUNTS = {
-    "read": 100, "accepted": 90, "late": 4, "duplicate": 3, "rejected": 2, "open": 1, "rows.w1h": 7, "rows.w5m": 9,
-    "severity.low": 2, "severity.critical": 1, "reason.plays": 2, "reason.gap_cv": 1, "drift.feature": 1,
+    "read": 100, "accepted": 90, "late": 4, "duplicate": 3, "rejected.nan": 2, "open": 1, "rows.w1h": 7, "rows.w5m": 9,
+    "alerts.low": 2, "alerts.critical": 1, "reason.plays": 2, "reason.gap_cv": 1, "drift.feature": 1,
     "out.alerts": 3,
 }  # fmt: skip
 
@@ -20,20 +21,20 @@ def _text(thing: RenderableType) -> str:
     return capture.get()
 
 
-def test_summary_of_counts() -> None:
-    """Counters become totals; families are sorted by size, severities from the worst."""
-    summary = Summary.of_counts(_COUNTS, 2.0)
+def test_summary_of_totals() -> None:
+    """Tables by label are sorted by size, severities from the worst."""
+    summary = Summary(_COUNTS, 2.0)
     assert summary.balanced
     assert summary.events_per_s == 50
-    assert list(summary.windows) == ["w5m", "w1h"]
-    assert list(summary.severities) == ["critical", "low"]
+    assert list(summary.by_label(ROWS)) == ["w5m", "w1h"]
+    assert list(summary.by_label(ALERTS)) == ["critical", "low"]
     assert summary.alerts == 3
     assert summary.to_json()["balanced"] is True
 
 
 def test_summary_for_people() -> None:
     """All totals are in the table, the most important ones in one line for a log."""
-    summary = Summary.of_counts(_COUNTS, 2.0)
+    summary = Summary(_COUNTS, 2.0)
     text = _text(summary.table())
     for part in (
         "100 read = 90 accepted + 4 late + 3 duplicate + 2 rejected + 1 open",
@@ -49,14 +50,14 @@ def test_summary_for_people() -> None:
 @pytest.mark.parametrize("wrong", [{"read": 101}, {"late": 5}, {"open": 0}])
 def test_lines_that_are_unaccounted_for(wrong: dict[str, int]) -> None:
     """A line too many or too few on either side is no balance, and the table says so."""
-    summary = Summary.of_counts(_COUNTS | wrong, 2.0)
+    summary = Summary(_COUNTS | wrong, 2.0)
     assert not summary.balanced
     assert "NOT BALANCED" in _text(summary.table())
 
 
 def test_summary_of_nothing() -> None:
     """An empty run is balanced and has no speed."""
-    summary = Summary.of_counts({}, 0.0)
+    summary = Summary({}, 0.0)
     assert summary.balanced
     assert summary.events_per_s == 0
     assert "none" in _text(summary.table())
@@ -124,7 +125,7 @@ def test_many_late_events_come_with_advice() -> None:
     """More than one late event in twenty is rarely the platform: the summary says what to look at."""
 
     def text(late: int) -> str:
-        return _text(Summary(read=100, accepted=100 - late, late=late).table())
+        return _text(Summary({"read": 100, "accepted": 100 - late, "late": late}).table())
 
     assert "6% came after their windows had closed" in text(6)
     assert "--per-file" in text(6)
@@ -134,18 +135,18 @@ def test_many_late_events_come_with_advice() -> None:
 def test_who_was_withheld_is_told() -> None:
     """Subjects for whom the budget had no room, by severity, in text and JSON; nothing where there was room."""
     counts = {"withheld.high": 7, "withheld.critical": 20, "released": 3}
-    summary = Summary.of_counts(counts, 1.0)
+    summary = Summary(counts, 1.0)
     text = _text(summary.table())
     assert "27: 20 critical, 7 high, of whom 3 were alerted later; the budget had no room" in text
     assert (summary.to_json()["withheld"], summary.to_json()["released"]) == ({"critical": 20, "high": 7}, 3)
-    assert "withheld" not in _text(Summary.of_counts({}, 1.0).table())
+    assert "withheld" not in _text(Summary({}, 1.0).table())
 
 
 def test_what_is_wrong_with_the_input_is_named() -> None:
     """Columns that never had a value; many events that came twice."""
     counts = {"read": 50, "accepted": 30, "duplicate": 20, "filled.amount": 0, "filled.shop": 2}
-    text = _text(Summary.of_counts(counts, 1.0).table())
+    text = _text(Summary(counts, 1.0).table())
     assert "amount: never had a value; are the path, and of an enum the words, right" in text
     assert "shop" not in text
     assert "40% of all lines: somebody sends events again" in text
-    assert "never had" not in _text(Summary.of_counts(counts | {"filled.amount": 1}, 1.0).table())
+    assert "never had" not in _text(Summary(counts | {"filled.amount": 1}, 1.0).table())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flows.counters import ACCEPTED
 from tests.unit.cli.conftest import Cli, Done
 
 
@@ -83,7 +84,7 @@ def test_replay_of_what_is_not_there(cli: Cli, small: Path) -> None:
 
 def test_unaccounted_lines_end_with_1(cli: Cli, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose counts do not add up says so, and ends with exit code 1."""
-    monkeypatch.setattr("flows.report.FATES", ("accepted",))
+    monkeypatch.setattr("flows.counters.FATES", (ACCEPTED,))
     Path("a.jsonl").write_text("not an event\n")
     done = cli("replay", "a.jsonl", "-c", small)
     assert done.code == 1

@@ -5,8 +5,8 @@ import pytest
 
 from detectors.base import Direction, FeatureInfo, Rows
 from detectors.checks import rows_of
-from detectors.half_space_trees import HalfSpaceTreesSpec
-from detectors.half_space_twin import grow, seeded_forest
+from detectors.half_space.trees import HalfSpaceTreesSpec
+from detectors.half_space.twin import grow, seeded_forest
 from state.errors import ConfigError, SnapshotError
 
 FEATURES = (

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from detectors.base import Direction, FeatureInfo
 from detectors.checks import ranking, rows_of
-from detectors.half_space_twin import walk
+from detectors.half_space.twin import walk
 from detectors.isolation_forest import IsolationForest, IsolationForestSpec, grow, usual_depth
 from state.errors import ConfigError
 from state.types import F64

@@ -13,7 +13,7 @@ import pytest
 
 from detectors import registry as registry_module
 from detectors.base import Detector, DetectorSpec, FeatureInfo
-from detectors.half_space_trees import HalfSpaceTreesSpec
+from detectors.half_space.trees import HalfSpaceTreesSpec
 from detectors.registry import BUILT_IN, GROUP, detector_types, load, spec_from, type_of
 from detectors.river_model import RiverModelSpec
 from detectors.rules import Bound, Rule, RulesSpec

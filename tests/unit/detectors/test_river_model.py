@@ -10,7 +10,7 @@ from river.preprocessing import StandardScaler
 import detectors.river_model as module
 from detectors.base import FeatureInfo, Rows
 from detectors.checks import rows_of
-from detectors.half_space_twin import HalfSpaceTreesTwin
+from detectors.half_space.twin import HalfSpaceTreesTwin
 from detectors.registry import spec_from
 from detectors.river_model import RiverModelSpec
 from state.errors import ConfigError, DetectorError, SnapshotError

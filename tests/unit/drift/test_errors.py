@@ -7,6 +7,7 @@ import pytest
 
 from detectors.drift.errors import ErrorMonitor, Rise
 from detectors.drift.event import Reaction, Watch
+from detectors.drift.monitors import DriftMonitors
 from detectors.drift.spec import DriftSpec, MonitorSpec
 from state.types import F64
 from tests.unit.drift.test_monitors import FEATURES, WINDOW
@@ -68,13 +69,13 @@ def test_it_goes_on_from_its_state() -> None:
 def test_monitors_tell_it_as_a_drift_event() -> None:
     """With the family's own reaction; a detector without labels has no such series."""
     spec = DriftSpec(monitors=(MonitorSpec(Watch.ERROR, reaction=Reaction.RETRAIN),))
-    monitors = spec.build("all", WINDOW, FEATURES, ("trees", "judge"), predictors=("judge",))
+    monitors = DriftMonitors(spec, "all", WINDOW, FEATURES, ("trees", "judge"), predictors=("judge",))
     rng = np.random.default_rng(7)
     events = []
     for i in range(120):
         answers = wrong(rng, 0.1 if i < 100 else 0.6)
         if i % 10 == 5:
-            monitors = spec.build("all", WINDOW, FEATURES, ("trees", "judge"), monitors.snapshot(), ("judge",))
+            monitors = DriftMonitors(spec, "all", WINDOW, FEATURES, ("trees", "judge"), monitors.snapshot(), ("judge",))
         events += monitors.update(i * WINDOW.size_us, np.zeros((32, 3)), {}, 0, {"judge": answers})
     (event,) = events
     assert (event.what, event.name, event.monitor, event.reaction) == (Watch.ERROR, "judge", "adwin", Reaction.RETRAIN)
@@ -85,5 +86,5 @@ def test_monitors_tell_it_as_a_drift_event() -> None:
 def test_the_confidence_is_shared_by_all_who_are_watched() -> None:
     """Ten detectors may raise no more false alarms together than one alone."""
     names = tuple(f"d{i}" for i in range(10))
-    monitors = DriftSpec(delta=0.002).build("all", WINDOW, FEATURES, names, predictors=names)
+    monitors = DriftMonitors(DriftSpec(delta=0.002), "all", WINDOW, FEATURES, names, predictors=names)
     assert {m._delta for m in monitors._errors.values()} == {0.0002}

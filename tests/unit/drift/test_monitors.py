@@ -64,7 +64,7 @@ def play(
 
 def build(spec: DriftSpec = DriftSpec(), window: WindowSpec = WINDOW, resume: bytes | None = None) -> DriftMonitors:  # noqa: B008
     """Monitors of the small population."""
-    return spec.build("free", window, FEATURES, ("trees",), resume)
+    return DriftMonitors(spec, "free", window, FEATURES, ("trees",), resume)
 
 
 def seen(monitors: DriftMonitors, rounds: Iterable[Round]) -> list[DriftEvent]:
@@ -239,7 +239,7 @@ def test_series_come_and_go_and_the_others_stay(lived: dict[int, bytes]) -> None
     """
 
     def restored(detectors: tuple[str, ...], new: set[str]) -> DriftMonitors:
-        monitors = DriftSpec().build("free", WINDOW, FEATURES, detectors)
+        monitors = DriftMonitors(DriftSpec(), "free", WINDOW, FEATURES, detectors)
         monitors.restore(lived[FOURTH_DAY], new)
         return monitors
 

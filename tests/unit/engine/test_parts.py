@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.counters import OPEN, READ, Counts
 from flows.engine.context import Context
 from flows.engine.logics import StageLogic
 from flows.engine.monitor import Monitor, Status, fraction, summary
@@ -15,10 +16,10 @@ from flows.engine.pace import Pace
 from flows.engine.shutdown import Stop
 from flows.engine.sink import OutputSink
 from flows.engine.source import LinePartition, LineSource
-from flows.engine.stages import SubjectStage
-from flows.engine.watch import FirstError, Watch
+from flows.engine.watch import FirstError, Reporting
 from flows.operators.messages import GroupInput, Output, Stream
 from flows.sources.base import Lines
+from flows.steps import Step
 from state.errors import SnapshotError, SourceError
 from state.types import END_OF_TIME_US, SECOND_US, START_OF_TIME_US
 from tests.engine.fakes import BEHIND, GROUPS, FileSink, Numbers, plan, stages
@@ -38,7 +39,13 @@ def partition(
 
 
 def watermarks(items: list[Any]) -> set[int]:
-    return {item[1][1].watermark_us for item in items if not isinstance(item[1], Output)}
+    return {item[1][1].watermark_us for item in items if isinstance(item[1], tuple)}
+
+
+def read(lines: int) -> Counts:
+    counts = Counts(Step.INGEST)
+    counts.add(READ, lines)
+    return counts
 
 
 class TestSource:
@@ -46,7 +53,7 @@ class TestSource:
         """Messages go to their group's key, with the group; records travel beside them."""
         opened, _ = partition(Numbers(count=10))
         items = opened.next_batch()
-        assert isinstance(items[0][1], Output)
+        assert isinstance(items[0][1], Counts)
         assert [(key, value[0]) for key, value in items[1:]] == [(key_name(g), g) for g in range(GROUPS)]
 
     def test_end_is_sent_once(self) -> None:
@@ -253,8 +260,8 @@ class TestSource:
 
 
 class TestLogic:
-    def subject(self, resume: Any = None, *, durable: bool = True) -> StageLogic[int, SubjectStage]:
-        return StageLogic("subject", stages(("p0",)).subject, resume, report=FirstError(), durable=durable)
+    def subject(self, resume: Any = None, *, durable: bool = True) -> StageLogic:
+        return StageLogic(stages(("p0",)).stage("subject"), resume, report=FirstError(), durable=durable)
 
     def message(self, *numbers: int) -> tuple[int, GroupInput]:
         return 2, GroupInput("p0", 0, list(numbers))  # type: ignore[arg-type]
@@ -264,8 +271,8 @@ class TestLogic:
         logic = self.subject()
         assert logic.on_batch([self.message(2, 7)])[1] is False
         resumed = self.subject(logic.snapshot())
-        assert resumed._operator is not None
-        assert resumed._operator.rows_waiting == 2
+        operator: Any = resumed._operator
+        assert operator.rows_waiting == 2
         assert resumed.snapshot() == logic.snapshot()
 
     def test_end_of_input_emits_nothing(self) -> None:
@@ -296,13 +303,13 @@ class TestSink:
         openers = plan(Numbers(), tmp_path / "out", None).openers  # type: ignore[arg-type]
         sink = OutputSink(context_of(("p0",)), openers)
         opened = sink.build_part("sinks", "main", None)
-        opened.write_batch([alert("one"), Output(Stream.COUNTS, [{"read": 3}])])
+        opened.write_batch([alert("one"), read(3)])
         saved = opened.snapshot()
-        opened.write_batch([alert("two"), Output(Stream.COUNTS, [{"read": 4}])])
+        opened.write_batch([alert("two"), read(4)])
         opened.close()
         resumed = sink.build_part("sinks", "main", saved)
         resumed.write_batch([alert("three")])
-        assert resumed.snapshot()["counts"] == {"out.alerts": 2, "severity.low": 2, "read": 3}
+        assert resumed.snapshot()["counts"] == {"out.alerts": 2, "read": 3}
         resumed.close()
         assert (tmp_path / "out").read_text().split() == ["one", "three"]
 
@@ -322,7 +329,10 @@ class TestSink:
 class TestErrors:
     def test_stop_iteration_does_not_look_like_the_end(self) -> None:
         """A StopIteration that escapes from an operator is an error, not the end of the input."""
-        with pytest.raises(RuntimeError, match="subject 3: StopIteration escaped"), Watch("subject 3", FirstError()):
+        with (
+            pytest.raises(RuntimeError, match="subject 3: StopIteration escaped"),
+            Reporting("subject 3", FirstError()),
+        ):
             next(iter(()))
 
     def test_first_error_wins(self) -> None:
@@ -330,7 +340,7 @@ class TestErrors:
         told: list[str] = []
         first = FirstError(also=lambda where, _: told.append(where))
         for where in ("one", "two"):
-            with pytest.raises(SnapshotError), Watch(where, first):
+            with pytest.raises(SnapshotError), Reporting(where, first):
                 raise SnapshotError(where)
         assert str(first.error) == "one"
         assert told == ["one"]
@@ -342,10 +352,10 @@ class TestMonitor:
         one = Status({"read": 10, "accepted": 6, "late": 1}, 2.0, {0: 1}, {"p0": (5, 10)})
         two = Status(open_rows={1: 2}, bytes={"p1": (10, 10)})
         total = summary([one, two], 1.0, running=False)
-        assert (total.open, total.elapsed_s, total.balanced) == (3, 2.0, True)
+        assert (total.total(OPEN), total.elapsed_s, total.balanced) == (3, 2.0, True)
         assert fraction([one, two]) == 0.75
         assert fraction([one, Status(bytes={"p2": None})]) is None
-        assert summary([Status({"read": 5, "accepted": 1})], 1.0, running=True).open == 4
+        assert summary([Status({"read": 5, "accepted": 1})], 1.0, running=True).total(OPEN) == 4
 
 
 def alert(name: str) -> Output:

@@ -8,14 +8,15 @@ import pytest
 
 from flows.engine.recovery import locked_state
 from state.errors import SnapshotError
-from tests.engine.fakes import stages
+from tests.engine.fakes import SHAPE, stages
 
 PARTS = ("p0", "p1")
 EVENTS = {"event ids": {"present": "True"}, "window a": {"size_us": "5"}}
+FEWER = {"cohorts": ["left", "other"], "cohort_numbers": {"left": 0, "other": 1}}
 
 
 def shape(layout: dict[str, Any], replaceable: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"layout": layout, "replaceable": replaceable or {}}
+    return {**SHAPE, "layout": layout, "replaceable": replaceable or {}}
 
 
 def use(directory: Path, partitions: tuple[str, ...] = PARTS, **changes: Any) -> list[str]:
@@ -47,8 +48,11 @@ def test_locked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"groups": 7}, "key_groups was 5, is 7"),
-        ({"cohorts": ("left", "other")}, r"cohorts were \['left', 'right', 'other'\], are \['left', 'other'\]"),
+        ({"shape": shape(EVENTS) | {"key_groups": 7}}, "key_groups was 5, is 7"),
+        (
+            {"shape": shape(EVENTS) | FEWER},
+            r"cohorts were \['left', 'right', 'other'\], are \['left', 'other'\]",
+        ),
         ({"shape": shape(EVENTS | {"event ids": {"present": "False"}})}, "event ids: present was True, is False;"),
         ({"shape": shape({**EVENTS, "window c": {}})}, "window c is new;"),
     ],

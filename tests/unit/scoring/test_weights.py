@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from flows.job import LabelSpec
-from flows.operators.messages import CohortInput, FeatureRows
-from flows.operators.models import Verdict, WindowModels
+from flows.operators.messages import CohortInput
+from flows.operators.models import WindowModels
 from flows.operators.population import PopulationOperator
+from flows.operators.rows import FeatureRows
+from flows.operators.verdict import Verdict
 from flows.scoring.job import table_job
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Table

@@ -160,7 +160,7 @@ def test_the_detail_says_what_was_found_and_expected() -> None:
         'type: found text "pause", expected one of play, skip',
         "track: found number 3, expected an object",
         "ms: found number 2000, expected at least 0 and at most 1000",
-        "at: found number 5, expected a time from 2000-01-01T00:00:00.000000 to 2099-12-31T23:59:59.999999",
+        "at: found number 5, expected a time from 2000-01-01T00:00:00.000000Z to 2099-12-31T23:59:59.999999Z",
     ]
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from flows.config import loads
 from flows.wire.decode import Decoder
-from flows.wire.times import iso_reader, iso_us
+from flows.wire.times import iso_reader
 from state.errors import ConfigError
+from state.times import from_iso
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,7 +35,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 )
 def test_time_of_a_zone(text: str, utc: str) -> None:
     """With an offset it is what it says; skipped, an hour later by the clock; twice, the first of the two."""
-    assert iso_reader("Europe/Berlin")(text) == iso_us(utc)
+    assert iso_reader("Europe/Berlin")(text) == from_iso(utc)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +66,8 @@ def test_zone_of_all_columns_of_times() -> None:
     line = {"event_id": "1", "user_id": "u", "type": "play", "event_time": "2026-07-01T12:00:00"}
     lines = [line, line | {"account_created": "2026-01-01T00:00:00"}, line | {"event_time": "noon"}]
     decoded = Decoder(loads(_CONFIG.format(zone="Europe/Berlin")).job().wire).decode(list(map(orjson.dumps, lines)))
-    assert decoded.batch.event_time_us.tolist() == [iso_us("2026-07-01T10:00:00")] * 2
-    assert decoded.batch["account_created"][1] == iso_us("2025-12-31T23:00:00")
+    assert decoded.batch.event_time_us.tolist() == [from_iso("2026-07-01T10:00:00")] * 2
+    assert decoded.batch["account_created"][1] == from_iso("2025-12-31T23:00:00")
     assert [reject.row for reject in decoded.rejects] == [2]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detectors.drift.summary import Single, Summary, singles, summarise
+from detectors.drift.moments import Moments, Single, singles, summarise
 from state.types import F64
 
 OPEN = 1e15
@@ -64,7 +64,7 @@ def test_adding_rounds_up_equals_one_large_round() -> None:
     """Small rounds together say what one round of all their rows says."""
     x = np.random.default_rng(2).normal(100, 1, (90, 2))
     whole = summarise(x, [], 9, [False, False], *bounds(2), rows_max=1000)
-    parts = Summary.empty(5)
+    parts = Moments.empty(5)
     for i, n in ((0, 10), (10, 50), (60, 30)):
         parts = parts.plus(summarise(x[i : i + n], [], n // 10, [False, False], *bounds(2), rows_max=1000))
     np.testing.assert_allclose(parts.count, whole.count)
@@ -77,13 +77,13 @@ def test_rounds_of_one_row_add_up_as_if_one_came_after_the_other() -> None:
     rng = np.random.default_rng(4)
     low, high = np.full(3, -2.0), np.full(3, 2.5)
     rounds: list[Single] = []
-    one_by_one = Summary.empty(6)
+    one_by_one = Moments.empty(6)
     for k in range(40):
         x, score = rng.normal(1, 2, (1, 2)), rng.exponential(size=1)
         x[rng.random(x.shape) < 0.2] = np.nan
         rounds.append((x, [score], k % 2))
         one_by_one = one_by_one.plus(summarise(x, [score], k % 2, [True, False], low, high, rows_max=9))
-    together = Summary.empty(6)
+    together = Moments.empty(6)
     for part in (rounds[:1], rounds[1:25], rounds[25:]):
         together = together.plus_singly(*singles(part, [True, False], low, high))
     for name, array in one_by_one.arrays().items():

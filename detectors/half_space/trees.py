@@ -1,4 +1,4 @@
-"""The Half-Space Trees detector: robustly scaled features through the twin of River's model (half_space_twin.py)."""
+"""The Half-Space Trees detector: robustly scaled features through the twin of River's model (twin.py)."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
-from detectors.half_space_twin import HalfSpaceTreesTwin
+from detectors.half_space.twin import HalfSpaceTreesTwin
 from detectors.limits import require, require_features
 from detectors.sample import Sample, evenly
 from detectors.scaling import LIMIT, Scale, fit_scale, scale_of, usual_but_for

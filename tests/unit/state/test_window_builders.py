@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from state.assemble import Assembler, assembler
 from state.cells import Cells, Tables, merge, table_keys, tables_of
 from state.chunks import Bundle
 from state.snapshot import unpack
@@ -28,9 +27,9 @@ def pane(*rows: tuple[int, int]) -> Cells:
     )
 
 
-def run(a: Assembler, rows: list[tuple[int, int]], resume: bool = False) -> list[tuple[int, int, float]]:
+def run(spec: WindowSpec, rows: list[tuple[int, int]], resume: bool = False) -> list[tuple[int, int, float]]:
     """(end, slot, count) of every window, stepping only where something happens."""
-    out, now = [], -(10**6)
+    a, out, now = spec.build(PANE), [], -(10**6)
     waiting = sorted(rows, key=lambda r: r[1])
     while True:
         due = [d for d in (a.due_us(now), (waiting[0][1] // PANE + 1) * PANE if waiting else None) if d is not None]
@@ -40,7 +39,7 @@ def run(a: Assembler, rows: list[tuple[int, int]], resume: bool = False) -> list
         mine = [r for r in waiting if r[1] < now]
         waiting = waiting[len(mine) :]
         if resume:
-            fresh, chunks = assembler(a.spec, PANE), Bundle()
+            fresh, chunks = spec.build(PANE), Bundle()
             fresh.restore(a.snapshot(chunks), chunks)
             a = fresh
         closed = a.step(now, pane(*mine) if mine else None)
@@ -56,8 +55,8 @@ def test_tumbling(resume: bool) -> None:
     slot 2        |   x  |
              0     20     40    60
     """
-    a = assembler(WindowSpec("w", WindowKind.TUMBLING, 20), PANE)
-    assert run(a, [(1, 3), (1, 12), (2, 31), (1, 40)], resume) == [(20, 1, 2.0), (40, 2, 1.0), (60, 1, 1.0)]
+    spec = WindowSpec("w", WindowKind.TUMBLING, 20)
+    assert run(spec, [(1, 3), (1, 12), (2, 31), (1, 40)], resume) == [(20, 1, 2.0), (40, 2, 1.0), (60, 1, 1.0)]
 
 
 @pytest.mark.parametrize("resume", [False, True])
@@ -65,9 +64,8 @@ def test_sliding(resume: bool) -> None:
     """Size 40, slide 20      x at 5, xx at 25
     ends     20: x    40: xxx    60: xx    then nothing is left
     """
-    a = assembler(WindowSpec("w", WindowKind.SLIDING, 40, 20), PANE)
-    assert run(a, [(1, 5), (1, 25), (1, 26)], resume) == [(20, 1, 1.0), (40, 1, 3.0), (60, 1, 2.0)]
-    assert a.due_us(60) is None
+    spec = WindowSpec("w", WindowKind.SLIDING, 40, 20)
+    assert run(spec, [(1, 5), (1, 25), (1, 26)], resume) == [(20, 1, 1.0), (40, 1, 3.0), (60, 1, 2.0)]
 
 
 @pytest.mark.parametrize("resume", [False, True])
@@ -76,14 +74,14 @@ def test_sessions(resume: bool) -> None:
                   3  9     24 (15 later)  40 (16 later)
     closes        ---------------- 40     60: the first boundary after 40 + 15
     """
-    a = assembler(WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000), PANE)
-    assert run(a, [(1, 3), (1, 9), (1, 24), (1, 40)], resume) == [(40, 1, 3.0), (60, 1, 1.0)]
+    spec = WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000)
+    assert run(spec, [(1, 3), (1, 9), (1, 24), (1, 40)], resume) == [(40, 1, 3.0), (60, 1, 1.0)]
 
 
 def test_an_endless_session_is_cut() -> None:
     """A row every 10 us for ever closes a session whenever 50 us have passed since its first row."""
-    a = assembler(WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=50), PANE)
-    assert run(a, [(1, t) for t in range(0, 120, 10)])[:2] == [(50, 1, 5.0), (100, 1, 5.0)]
+    spec = WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=50)
+    assert run(spec, [(1, t) for t in range(0, 120, 10)])[:2] == [(50, 1, 5.0), (100, 1, 5.0)]
 
 
 def test_dropped_subjects_leave_no_trace() -> None:
@@ -92,7 +90,7 @@ def test_dropped_subjects_leave_no_trace() -> None:
         WindowSpec("w", WindowKind.SLIDING, 40, 20),
         WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000),
     ):
-        a = assembler(spec, PANE)
+        a = spec.build(PANE)
         a.step(10, pane((1, 2), (2, 3)))
         a.drop(np.array([1]))
         closed = a.step(20, None) or a.step(40, None)
@@ -118,7 +116,7 @@ def test_merging_is_associative() -> None:
 def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
     """Sessions are saved as steps from how they once were: one that is dropped would be in there."""
     spec = WindowSpec("w", kind, 40) if kind is WindowKind.TUMBLING else WindowSpec("w", kind, gap_us=20, max_us=1000)
-    a = assembler(spec, PANE)
+    a = spec.build(PANE)
     a.step(10, pane(*((slot, 4) for slot in range(1, 30))))
     a.snapshot(Bundle())
     a.step(20, pane((1, 13), (30, 15)))
@@ -133,6 +131,6 @@ def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
     chunks = Kept()
     root = a.snapshot(chunks)
     assert set(chunks.cells()) == {1, *range(3, 31)}
-    again = assembler(spec, PANE)
+    again = spec.build(PANE)
     again.restore(root, chunks)
     assert sorted(int(s) for c in again.cells() for s in c.slot) == sorted(int(s) for c in a.cells() for s in c.slot)

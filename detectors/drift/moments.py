@@ -15,7 +15,7 @@ _State = tuple[float, float, float]
 
 
 @dataclass(slots=True)
-class Summary:
+class Moments:
     """S series.  count: rows with a value.  mean: of these, 0 without any.  m2: sum of squared deviations from it."""
 
     count: F64
@@ -23,42 +23,42 @@ class Summary:
     m2: F64
 
     @staticmethod
-    def empty(size: int) -> "Summary":
+    def empty(size: int) -> "Moments":
         """Nothing seen."""
-        return Summary(np.zeros(size), np.zeros(size), np.zeros(size))
+        return Moments(np.zeros(size), np.zeros(size), np.zeros(size))
 
     @staticmethod
-    def of(arrays: dict[str, NDArray[Any]]) -> "Summary":
+    def of(arrays: dict[str, NDArray[Any]]) -> "Moments":
         """The inverse of `arrays`."""
-        return Summary(arrays["sum_count"], arrays["sum_mean"], arrays["sum_m2"])
+        return Moments(arrays["sum_count"], arrays["sum_mean"], arrays["sum_m2"])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state by name, for a snapshot."""
         return {"sum_count": self.count, "sum_mean": self.mean, "sum_m2": self.m2}
 
-    def take(self, series: I64) -> "Summary":
+    def take(self, series: I64) -> "Moments":
         """These series only."""
-        return Summary(self.count[series], self.mean[series], self.m2[series])
+        return Moments(self.count[series], self.mean[series], self.m2[series])
 
-    def plus(self, other: "Summary") -> "Summary":
+    def plus(self, other: "Moments") -> "Moments":
         """Both together (Chan, Golub & LeVeque 1979)."""
         count = self.count + other.count
         share = np.divide(other.count, count, out=np.zeros_like(count), where=count > 0)
         apart = other.mean - self.mean
-        return Summary(count, self.mean + apart * share, self.m2 + other.m2 + apart * apart * share * self.count)
+        return Moments(count, self.mean + apart * share, self.m2 + other.m2 + apart * apart * share * self.count)
 
-    def plus_singly(self, known: F64, mean: F64) -> "Summary":
+    def plus_singly(self, known: F64, mean: F64) -> "Moments":
         """With rounds of one row each, (S, m) as `singles` gives them: what `plus` of one after another gives, to the
         bit.
         """
         before = zip(self.count.tolist(), self.mean.tolist(), self.m2.tolist(), strict=True)
         rounds = zip(known.tolist(), mean.tolist(), strict=True)
         added = [_added(state, zip(*values, strict=True)) for state, values in zip(before, rounds, strict=True)]
-        return Summary(*(np.array(column, np.float64) for column in zip(*added, strict=True)))
+        return Moments(*(np.array(column, np.float64) for column in zip(*added, strict=True)))
 
-    def without(self, series: Bool) -> "Summary":
+    def without(self, series: Bool) -> "Moments":
         """These series emptied."""
-        return Summary(*(np.where(series, 0.0, a) for a in (self.count, self.mean, self.m2)))
+        return Moments(*(np.where(series, 0.0, a) for a in (self.count, self.mean, self.m2)))
 
     def variance(self) -> F64:
         """(S,) of the rows, 0 without any."""
@@ -80,7 +80,7 @@ def _added(state: _State, values: Iterable[tuple[float, float]]) -> _State:
 
 def summarise(
     x: F64, scores: list[F64], candidates: int, log: list[bool], low: F64, high: F64, rows_max: int
-) -> Summary:
+) -> Moments:
     """F feature means, D score means, the share of candidates, F shares of missing values.
 
     x: (n, F); scores: D arrays (n,); nan and infinities count as missing.  log: (F,) columns taken as log(1 + x).
@@ -95,7 +95,7 @@ def summarise(
     mean = y.sum(axis=1) / np.maximum(count, 1.0)
     y -= mean[:, None]
     y *= known
-    return Summary(
+    return Moments(
         np.concatenate([count, [float(n)], np.full(f, rows)]),
         np.concatenate([mean, [candidates / n], 1.0 - count[:f] / rows]),
         np.concatenate([np.einsum("ij,ij->i", y, y), np.zeros(1 + f)]),

@@ -12,17 +12,14 @@ from state.chunks import Chunks, Sealed, table_of
 from state.refit import CellFit
 from state.snapshot import pack, unpack
 from state.types import I64
-from state.windows import WindowKind, WindowSpec
 
 _VERSION: Final = 1
 
 
-class Assembler(Protocol):
-    """Builds the windows of one WindowSpec.  Fed at pane boundaries in ascending order; boundaries where `due_us` says
+class WindowBuilder(Protocol):
+    """Builds the windows of one declaration.  Fed at pane boundaries in ascending order; boundaries where `due_us` says
     that nothing happens may be left out.
     """
-
-    spec: WindowSpec
 
     def step(self, boundary_us: int, pane: Cells | None) -> Cells | None:
         """The pane that ends at this boundary goes in, the window that closes there comes out."""
@@ -46,12 +43,7 @@ class Assembler(Protocol):
         """Takes what `snapshot` gave.  fit: for cells that were saved with other parts."""
 
 
-def assembler(spec: WindowSpec, pane_us: int) -> Assembler:
-    """The assembler for a window declaration."""
-    return SessionAssembler(spec, pane_us) if spec.kind is WindowKind.SESSION else GridAssembler(spec)
-
-
-class GridAssembler:
+class GridWindows:
     """Tumbling and sliding windows.  Panes are merged into slides, slides into windows: a row is merged once per slide.
 
     panes   |a|b|c|d|e|f|
@@ -59,8 +51,8 @@ class GridAssembler:
     window  |abcdef     |   size = 2 slides
     """
 
-    def __init__(self, spec: WindowSpec) -> None:
-        self.spec = spec
+    def __init__(self, size_us: int, slide_us: int) -> None:
+        self._size_us, self._slide_us = size_us, slide_us
         self._filling: list[Cells] = []
         self._ring: deque[tuple[int, Cells]] = deque()
         self._saved = Sealed(_frame)
@@ -70,12 +62,12 @@ class GridAssembler:
     def step(self, boundary_us: int, pane: Cells | None) -> Cells | None:
         if pane is not None:
             self._filling.append(pane)
-        if boundary_us % self.spec.slide_us:
+        if boundary_us % self._slide_us:
             return None
         if self._filling:
             self._ring.append((boundary_us, merge(self._filling)))
             self._filling, self._merged = [], None
-        while self._ring and self._ring[0][0] <= boundary_us - self.spec.size_us:
+        while self._ring and self._ring[0][0] <= boundary_us - self._size_us:
             self._ring.popleft()
             self._merged = None
         if self._ring and self._merged is None:
@@ -85,7 +77,7 @@ class GridAssembler:
     def due_us(self, after_us: int) -> int | None:
         if not self._filling and not self._ring:
             return None
-        return (after_us // self.spec.slide_us + 1) * self.spec.slide_us
+        return (after_us // self._slide_us + 1) * self._slide_us
 
     def drop(self, slots: I64) -> None:
         self._filling = [left for cells in self._filling if len(left := cells.without(slots))]
@@ -118,7 +110,7 @@ class _Step:
     dropped: I64 | None = None
 
 
-class SessionAssembler:
+class SessionWindows:
     """Session windows.  A pane is never wider than the gap, so a session is a chain of panes.
 
     rows   x x x      x x
@@ -129,9 +121,8 @@ class SessionAssembler:
     again on restore; when the steps have become as large as the sessions, these are saved anew.
     """
 
-    def __init__(self, spec: WindowSpec, pane_us: int) -> None:
-        self.spec = spec
-        self._pane_us = pane_us
+    def __init__(self, gap_us: int, max_us: int, pane_us: int) -> None:
+        self._gap_us, self._max_us, self._pane_us = gap_us, max_us, pane_us
         self._open: Cells | None = None
         self._base: Cells | None = None
         self._steps: list[_Step] | None = None
@@ -147,8 +138,8 @@ class SessionAssembler:
                 closed += self._split(pane)
             self._open = pane if self._open is None else merge([self._open, pane])
         if self._open is not None:
-            over = (self._open.last_us + self.spec.gap_us < boundary_us) | (
-                self._open.first_us + self.spec.max_us <= boundary_us
+            over = (self._open.last_us + self._gap_us < boundary_us) | (
+                self._open.first_us + self._max_us <= boundary_us
             )
             if over.any():
                 closed.append(self._open.where(over))
@@ -160,7 +151,7 @@ class SessionAssembler:
         """Takes out the open sessions whose subject comes back in this pane after more than the gap."""
         assert self._open is not None
         _, mine, theirs = np.intersect1d(self._open.slot, pane.slot, assume_unique=True, return_indices=True)
-        broken = pane.first_us[theirs] - self._open.last_us[mine] > self.spec.gap_us
+        broken = pane.first_us[theirs] - self._open.last_us[mine] > self._gap_us
         if not broken.any():
             return []
         mask = np.zeros(len(self._open), np.bool_)
@@ -173,8 +164,8 @@ class SessionAssembler:
         if self._open is None or not len(self._open):
             return None
         # The first boundary T with last + gap < T, or first + max <= T.
-        silent = (int(self._open.last_us.min()) + self.spec.gap_us) // self._pane_us + 1
-        full = -(-(int(self._open.first_us.min()) + self.spec.max_us) // self._pane_us)
+        silent = (int(self._open.last_us.min()) + self._gap_us) // self._pane_us + 1
+        full = -(-(int(self._open.first_us.min()) + self._max_us) // self._pane_us)
         return max(min(silent, full), after_us // self._pane_us + 1) * self._pane_us
 
     def drop(self, slots: I64) -> None:

@@ -1,4 +1,4 @@
-"""Half-Space Trees: River's model on whole rounds at once, equal to the bit.  The detector: half_space_trees.py.
+"""Half-Space Trees: River's model on whole rounds at once, equal to the bit.  The detector: trees.py.
 
 Source: Tan, Ting & Liu 2011, "Fast anomaly detection for streaming data"; river.anomaly.HalfSpaceTrees 0.26.
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from river.anomaly import HalfSpaceTrees
 from river.tree.padded import PaddedBranch, PaddedLeaf
 
-from detectors.half_space_regions import Regions
+from detectors.half_space.regions import Regions
 from state.types import F32, F64, I64
 
 Limits = tuple[tuple[float, float], ...]

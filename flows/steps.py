@@ -1,0 +1,17 @@
+"""The steps of the flow, by the operators that do them.
+
+The names are part of saved state: Bytewax files snapshots under them, folders of chunks are called by them, and totals
+say which of them may add to a counter.  A name never changes.
+"""
+
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """What an operator does; each stage of the flow is one of these at work on its keys (flows.job_stages)."""
+
+    INGEST = "ingest"
+    SUBJECT = "subject"
+    POPULATION = "population"
+    ALERTS = "alerts"
+    SINKS = "sinks"
