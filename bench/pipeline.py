@@ -10,10 +10,10 @@ import orjson
 from flows.job import Job
 from flows.local import LocalDriver
 from flows.operators.ingest import Ingest
-from flows.operators.messages import Stream
 from flows.operators.population import RoundObserver
 from flows.operators.subject import SubjectOperator
 from flows.sources.base import Lines, Partition, Unwatched
+from flows.streams import Stream
 
 BATCH_LINES = 8192
 

@@ -23,11 +23,11 @@ from flows.config.endpoints import FilesConfig
 from flows.counters import REJECTED
 from flows.job import Job
 from flows.local import LocalDriver
-from flows.operators.messages import Stream
 from flows.operators.models import WindowModels
 from flows.operators.rows import FeatureRows
 from flows.operators.verdict import Verdict
 from flows.sinks import JsonlSink
+from flows.streams import Stream
 
 _FILES = 6
 

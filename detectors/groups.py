@@ -31,8 +31,11 @@ _STRICT_MARGIN: Final = 12.0
 """Nats by which the mixture must beat what its parameters cost."""
 _SHARE_MAX: Final = 0.5
 _PEOPLE_BEYOND: Final = 0.02
+_FURTHER_BEYOND: Final = 0.01
 _STRICT_BEYOND: Final = 0.005
-"""At most this share of people lies beyond the middle of the second group."""
+"""At most this share of people lies beyond the middle of the second group.  Of a further one less: each that is set
+apart makes the people's tail thinner, and the next one easier to believe, until half of them are gone.
+"""
 _SPREADS_APART: Final = 1.5
 """Its middle lies so many of its own spreads beyond the start of the people's tail: a few outliers are no hump."""
 _TINY: Final = 1e-300
@@ -56,20 +59,23 @@ def people_among(ordered: F32, tail_share: float) -> F64:
     plainest first, as long as most are people.
     """
     people = np.ones(len(ordered))
-    for _ in range(GROUPS_MAX):
+    for i in range(GROUPS_MAX):
         mine = np.flatnonzero(people >= 0.5)
-        group = second_group(ordered[mine], tail_share)
+        group = second_group(ordered[mine], tail_share, further=i > 0)
         if group is None or len(mine) * (1 - group.share) < _SHARE_MAX * len(people):
             break
         people[mine] = 1.0 - group.belongs
     return people
 
 
-def second_group(ordered: F32, tail_share: float, usual: float | None = None, strict: bool = False) -> Group | None:
+def second_group(
+    ordered: F32, tail_share: float, usual: float | None = None, strict: bool = False, further: bool = False
+) -> Group | None:
     """The second group of a sample, (n,) float32 ascending; None where there is none to be sure of.
 
     tail_share: of the people, where their fitted tail begins.  usual: the shape that this tail is known to have.
     strict: for scores of which people may have several modes, where only what is far beyond them is believed.
+    further: another group was set apart before.
     """
     one = fit_tail(ordered, tail_share, usual=usual)
     if one is None:
@@ -81,8 +87,9 @@ def second_group(ordered: F32, tail_share: float, usual: float | None = None, st
     begun = [sample.begin(start) for start in _STARTS]
     likely = sorted((found for found in begun if found is not None), key=lambda found: -found.likelihood)
     best, gain = None, 1.5 * np.log(len(values)) + (_STRICT_MARGIN if strict else _MARGIN)
+    beyond = _STRICT_BEYOND if strict else _FURTHER_BEYOND if further else _PEOPLE_BEYOND
     for found in map(sample.go_on, likely[:_PURSUED]):
-        believed = found is not None and found.beyond <= (_STRICT_BEYOND if strict else _PEOPLE_BEYOND) and found.apart
+        believed = found is not None and found.beyond <= beyond and found.apart
         if found is not None and believed and found.likelihood - alone > gain:
             best, gain = found.group, found.likelihood - alone
     return best

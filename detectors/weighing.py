@@ -12,6 +12,8 @@ come.  `_TRUSTED` labelled frauds say as much as agreement.
 A power of either, relative to the best detector's, multiplies the weight that was configured.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -103,10 +105,12 @@ class Weighing:
         meta = {"names": list(self._names), "fraud": fraud, "genuine": genuine}
         return pack(_KIND, _VERSION, meta, {"sums": self._sums, **arrays})
 
-    def restore(self, blob: bytes) -> None:
-        """Takes what `snapshot` gave, where it was of the same detectors; else stays as it is."""
+    def restore(self, blob: bytes, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Takes what `snapshot` gave, where it was of the same detectors; else stays as it is.  renamed: name that a
+        detector had then -> name now.
+        """
         _, meta, arrays = unpack(blob, _KIND, (_VERSION,))
-        if meta["names"] != list(self._names):
+        if [renamed.get(name, name) for name in meta["names"]] != list(self._names):
             return
         self._sums = arrays["sums"]
 

@@ -42,6 +42,7 @@ check_own_names()
 
 from typing import TYPE_CHECKING, Any  # noqa: E402 - the names of what is imported from here on were just checked
 
+from driftnet._features import feature_table  # noqa: E402
 from driftnet._replay import Event, Replay, files, replay  # noqa: E402
 from driftnet._table import score_table  # noqa: E402
 from flows.config import load, loads  # noqa: E402
@@ -80,6 +81,7 @@ __all__ = [
     "SourceError",
     "Summary",
     "__version__",
+    "feature_table",
     "files",
     "load",
     "loads",

@@ -13,9 +13,10 @@ import msgspec
 from flows.config.endpoints import FilesConfig, SourceConfig, SqliteConfig
 from flows.config.kafka import KafkaConfig
 from flows.config.models import Config
-from flows.operators.messages import Stream
-from flows.sinks import Sink, SinkSpec, open_sink
+from flows.sinks import ParquetSink, Sink, SinkSpec, open_sink
+from flows.sinks.parquet import Names
 from flows.sources.base import Partition, Source
+from flows.streams import STREAMS, Stream
 from flows.version import driftnet_version
 from state.errors import ConfigError, SnapshotError
 from state.times import iso_now
@@ -26,11 +27,12 @@ class Opener:
     """Opens one sink, at its beginning or at a position that an earlier `flush` returned.  Picklable."""
 
     spec: SinkSpec
-    stream: str
+    stream: Stream
     run_id: str
+    names: Names = field(default_factory=dict)
 
     def __call__(self, position: Any = None, /) -> Sink:
-        return open_sink(self.spec, self.stream, position, self.run_id)
+        return open_sink(self.spec, self.stream, position, self.run_id, names=self.names)
 
 
 class Inputs(NamedTuple):
@@ -116,15 +118,16 @@ class Assembly:
         The name says stream, kind and place: a saved position finds its sink again whatever was added before it.
         """
         found: dict[str, tuple[Stream, Opener]] = {}
-        for stream in Stream:
-            configured = getattr(self.config.sinks, stream.value, ())
-            specs = [s.sink() for s in configured] + list(self.extra.get(stream, ()))
+        chosen = {s: [c.sink() for c in self.config.sinks.of(s)] + list(self.extra.get(s, ())) for s in STREAMS}
+        tables = any(isinstance(spec, ParquetSink) for specs in chosen.values() for spec in specs)
+        names: Names = self.config.job().names if tables else {}
+        for stream, specs in chosen.items():
             for spec in specs:
                 name = wanted = f"{stream.value}.{spec.name}"
                 again = count(1)
                 while name in found:
                     name = f"{wanted}.{next(again)}"
-                found[name] = (stream, Opener(spec, stream.value, self.run_id))
+                found[name] = (stream, Opener(spec, stream, self.run_id, names))
         return found
 
     def sinks(self) -> dict[Stream, list[Sink]]:
@@ -144,7 +147,9 @@ class Assembly:
         return found
 
     def record(self) -> None:
-        """Writes down the run in each store that alerts go to, so that `explain` can replay it.  Raises SinkError."""
+        """Writes down the run in each store, so that `explain` can replay it, and records of different configurations
+        are told apart.  Raises SinkError.
+        """
         from flows.sinks.store import Run, record_run
 
         config = self.config.model_copy(
@@ -161,7 +166,8 @@ class Assembly:
             config=config.to_toml(),
             sources=json.dumps(table["sources"]),
         )
-        for path in dict.fromkeys(s.path for s in self.config.sinks.alerts if isinstance(s, SqliteConfig)):
+        sinks = (sink for stream in STREAMS for sink in self.config.sinks.of(stream))
+        for path in dict.fromkeys(sink.path for sink in sinks if isinstance(sink, SqliteConfig)):
             record_run(path, run)
 
 

@@ -12,6 +12,7 @@ from flows.job import Job
 from flows.printing import shown
 from flows.reach import Reach, no_alerts, reach
 from flows.saved_job import fates_against
+from flows.streams import Stream
 
 CANNOT_RUN = 2
 """Exit code of what cannot run as it is meant."""
@@ -74,7 +75,7 @@ class Checked:
             "left_out": dict(job.left_out),
             "reach": asdict(self.reach),
             "no_alerts": self.no_alerts,
-            "alerts_to": [sink.kind for sink in self.config.sinks.alerts],
+            "alerts_to": [sink.kind for sink in self.config.sinks.of(Stream.ALERTS)],
         }
         if self.fates is not None:
             told["against"] = {kind.value: list(self.fates.get(kind, [])) for kind in FateKind}
@@ -91,7 +92,7 @@ class Checked:
             f"  detectors  {', '.join(detectors) or 'none'}",
             f"  cohorts    {', '.join(job.cohorts.names)}",
             f"  sources    {', '.join(f'{name} ({s.kind})' for name, s in config.sources.items()) or 'none'}",
-            f"  alerts to  {', '.join(sink.kind for sink in config.sinks.alerts) or nowhere(config)}",
+            f"  alerts to  {', '.join(sink.kind for sink in config.sinks.of(Stream.ALERTS)) or nowhere(config)}",
             *_reach_lines(job, self.reach),
         ]
         if self.no_alerts:
@@ -105,7 +106,7 @@ class Checked:
 
 def nowhere(config: Config) -> str:
     """Of a configuration whose alerts have no sink: that, and what to do; "" of others."""
-    if config.sinks.alerts:
+    if config.sinks.of(Stream.ALERTS):
         return ""
     return 'nowhere: they are counted and not kept; [sinks] alerts = [{ kind = "sqlite" }] keeps them'
 

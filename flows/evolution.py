@@ -5,14 +5,16 @@ counts from where no row that had come before can be in it any more.  Until then
 whose window began earlier, and of a new window those that began earlier are not told.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 
+from detectors.base import FeatureInfo
 from flows.job import DetectorUse, Job
-from flows.layout import Layout, WindowLayout, layout_of
+from flows.layout import Layout, WindowLayout, layout_of, renames_of
+from flows.renames import Names, moved
 from state.chunks import Chunks, Latest, Saved
 from state.refit import CellFit, ColumnFit, RowFit, table_map
 from state.snapshot import pack, unpack
@@ -26,6 +28,7 @@ class LayoutNote:
     """Where an operator says what its state is made of.  The layout is a chunk, written once."""
 
     def __init__(self, job: Job) -> None:
+        self._renames = renames_of(job)
         self._layout = layout_of(job)
         self._frame = pack(_KIND, _VERSION, self._layout.to_plain(), {})
         self._latest = Latest()
@@ -36,7 +39,7 @@ class LayoutNote:
         return [ref.segment, ref.offset, ref.size]
 
     def changed(self, saved: Saved, meta: Mapping[str, Any], unsaid: Layout | None) -> Layout | None:
-        """The layout that state was saved with, None where it is the job's own.
+        """The layout that state was saved with, under the names of the job, None where it is the job's own.
 
         unsaid: that of state which does not say, because an earlier build wrote it; None for the job's own.
         """
@@ -45,19 +48,22 @@ class LayoutNote:
             refs = saved.chunks.refs(np.array([meta[_KIND]], np.int64))
             frame = self._latest.get(saved.chunks, [_KIND], refs)[_KIND]
             found = Layout.from_plain(unpack(frame, _KIND, (_VERSION,))[1])
-        return None if found == self._layout else found
+        return None if found in (None, self._layout) else found.renamed(self._renames, self._layout)
 
 
 @dataclass(frozen=True, slots=True)
 class WindowFit:
     """A window that goes on, whose features may be others.
 
-    columns: (F,) where each feature was in the saved matrix, -1 for nowhere.
+    columns: (F,) where each feature was in the saved matrix, -1 for nowhere.  name: the window's in the saved state.
+    was: feature -> its name there, of those that are called otherwise now.
     """
 
     saved: WindowLayout
     now: WindowLayout
     columns: I64
+    name: str
+    was: Mapping[str, str]
 
     def __call__(self, x: F64, fill: float = np.nan) -> F64:
         """(n, F) the features of now.  x: (n, any) those that were saved."""
@@ -85,8 +91,33 @@ def window_fits(job: Job, saved: Layout | None) -> dict[str, WindowFit | None]:
     for name, before in saved.kept_windows(now).items():
         at = {feature: i for i, feature in enumerate(before.features)}
         columns = np.array([at.get(feature, -1) for feature in now.windows[name].features], np.int64)
-        found[name] = WindowFit(before, now.windows[name], columns)
+        was = saved.before.get("windows", {}).get(name, name)
+        found[name] = WindowFit(before, now.windows[name], columns, was, saved.before.get("features", {}))
     return found
+
+
+def learned_as(features: Iterable[str], fit: WindowFit | None, before: Names) -> dict[str, str]:
+    """Feature -> its name when a detector began, of those that are called otherwise now.
+
+    What detectors save has the names in it that features had then, so they are told these for as long as they go on.
+    before: the same, as it was saved.
+    """
+    found = {}
+    for name in features:
+        was = name if fit is None else fit.was.get(name, name)
+        if (first := before.get(was, was)) != name:
+            found[name] = first
+    return found
+
+
+def under_names(infos: tuple[FeatureInfo, ...], names: Names) -> tuple[FeatureInfo, ...]:
+    """Features, for a detector that knows some by other names."""
+    return tuple(replace(info, name=names.get(info.name, info.name)) for info in infos)
+
+
+def name_in_state(window: str, fit: WindowFit | None) -> str:
+    """What a window that goes on is called in the saved state."""
+    return window if fit is None else fit.name
 
 
 class Evolution:
@@ -151,7 +182,8 @@ class Since:
     def evolve(self, evolution: Evolution, job: Job, since_us: int) -> None:
         """A further change: what it makes new counts from there on, what it leaves has been counting."""
         names = {w.window.name for w in job.windows}
-        kept = evolution.windows.keys()
+        kept, renamed = evolution.windows.keys(), dict(job.renamed.windows)
+        self.windows, self.parts = moved(self.windows, renamed), moved(self.parts, renamed)
         self.windows = {n: us for n, us in self.windows.items() if n in kept}
         self.windows |= dict.fromkeys(names - kept, since_us)
         self.parts = {n: self.parts.get(n, {}) | dict.fromkeys(evolution.unknown[n], since_us) for n in sorted(kept)}

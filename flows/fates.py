@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from flows.job import Job
-from flows.layout import Layout, changes, layout_of, replaceable, state_settings
+from flows.layout import Layout, changes, layout_of, renames_of, replaceable, state_settings
+from flows.renames import renamed_shape
 
 MADE_OF: Final = "made_of"
 """In a shape: the layout of what the job saves."""
@@ -15,6 +16,8 @@ UNSAID: Final = "unsaid"
 """In a shape: the layout of what an earlier build saved, which does not say its own."""
 COHORT_NUMBERS: Final = "cohort_numbers"
 """In a shape: cohort -> the number of its key, for the life of the state."""
+RENAMED: Final = "renamed"
+"""In a shape: kind -> name before -> name now, of what the configuration says was called otherwise."""
 Shape = Mapping[str, Any]
 """JSON values, noted beside state."""
 
@@ -23,6 +26,7 @@ class FateKind(StrEnum):
     """What becomes of something."""
 
     KEPT = "kept"
+    RENAMED = "renamed"
     COLD = "cold"
     DROPPED = "dropped"
     REFUSED = "refused"
@@ -48,6 +52,7 @@ def shape_of(job: Job, numbers: Mapping[str, int] = MappingProxyType({})) -> dic
         COHORT_NUMBERS: {name: numbers.get(name, position) for position, name in enumerate(cohorts)},
         "layout": state_settings(job),
         "replaceable": replaceable(job),
+        RENAMED: renames_of(job),
         MADE_OF: layout_of(job).to_plain(),
         "detectors": {use.name: list(use.windows) for use in job.detectors},
     }
@@ -70,6 +75,12 @@ def fates(saved: Shape, now: Shape) -> list[Fate]:
     """
     found = [Fate(FateKind.REFUSED, why) for why in _refused(saved, now)]
     before, after = layout_in(saved), layout_in(now)
+    renames = now.get(RENAMED, {})
+    saved, renamed, missing = renamed_shape(saved, renames)
+    if before is not None and after is not None:
+        before = before.renamed(renames, after)
+    found += [Fate(FateKind.RENAMED, why) for why in renamed]
+    found += [Fate(FateKind.COLD, why) for why in missing]
     changed = changes(saved["layout"], now["layout"])
     for name in ("event ids", "cohorts"):
         changed.pop(name, None)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +15,7 @@ from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.kinds import parts
 from detectors.features.parts import MARK_KINDS, Part, PartKind
 from flows.job import DetectorUse, Job
+from flows.renames import Names, moved, told_in
 from state.errors import SnapshotError
 from state.plain import not_by_default
 from state.schema import Kind
@@ -53,6 +54,11 @@ def detector_settings(use: DetectorUse) -> Settings:
     return settings_of(use.spec) | {"features": ", ".join(use.features) or "all"}
 
 
+def settings_now(saved: Settings, job: Job) -> Settings:
+    """Settings of a detector as they were saved, with the names that features have in a job."""
+    return {**saved, "features": told_in(saved["features"], dict(job.renamed.features))}
+
+
 @dataclass(frozen=True, slots=True)
 class WindowLayout:
     """spec: what window it is.  features: (name, meaning) in matrix order.  tables: which tables its cells hold.
@@ -76,7 +82,7 @@ class Layout:
     columns: name -> (meaning, words of an enum).  sequences: name -> meaning.  features: name -> the parts that it is
     computed from.  parts: what the rows of cells mean, in the order of `Cells`: sums, mins, maxs (after the event
     times), bits, tables.  marks: those of them that count what does not count.  cohorts: the column that they go by,
-    and its words.
+    and its words.  before: name now -> name in the state, of features and of windows that are called otherwise now.
     """
 
     pane_us: int
@@ -87,6 +93,32 @@ class Layout:
     windows: Mapping[str, WindowLayout]
     cohorts: tuple[str, tuple[str, ...]]
     marks: tuple[str, ...] = ()
+    before: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def renamed(self, renames: Mapping[str, Names], now: "Layout") -> "Layout":
+        """The same under the names that features and windows have in another layout.  renames: of `renames_of`."""
+        features, windows = (
+            {old: new for old, new in renames.get(kind, {}).items() if old in held}
+            for kind, held in (("features", self.features), ("windows", self.windows))
+        )
+        if not features and not windows:
+            return self
+
+        def window(name: str, held: WindowLayout) -> WindowLayout:
+            own = tuple((features.get(f, f), meaning) for f, meaning in held.features)
+            # A window's meaning has its name in it.
+            same = name in windows and held.spec == renames["specs"][name]
+            return replace(held, features=own, spec=now.windows[windows[name]].spec if same else held.spec)
+
+        return replace(
+            self,
+            features=moved(self.features, features),
+            windows=moved({name: window(name, held) for name, held in self.windows.items()}, windows),
+            before={
+                "features": {new: old for old, new in features.items()},
+                "windows": {new: old for old, new in windows.items()},
+            },
+        )
 
     def kept_windows(self, now: "Layout") -> dict[str, WindowLayout]:
         """Windows that are the same ones in another layout, as they are here; their features may be others."""
@@ -106,6 +138,7 @@ class Layout:
     def to_plain(self) -> dict[str, Any]:
         """As JSON values."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
+        del plain["before"]  # saved state has the names that it has
         return plain
 
     @staticmethod
@@ -142,6 +175,14 @@ def layout_of(job: Job) -> Layout:
         (job.cohorts.column, job.cohorts.values),
         tuple(meanings.part(Part(kind)) for kind in MARK_KINDS),
     )
+
+
+def renames_of(job: Job) -> dict[str, dict[str, str]]:
+    """Name before -> name now of what a job has renamed, by kind; specs: what its windows mean under the old names."""
+    specs = {w.window.name: w.window for w in job.windows}
+    told = job.renamed.to_plain()
+    digests = {old: _digest(_plain(replace(specs[new], name=old))) for old, new in job.renamed.windows}
+    return told | ({"specs": digests} if digests else {})
 
 
 class _Meanings:

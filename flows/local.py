@@ -11,13 +11,14 @@ from typing import Any
 from flows.counters import READ
 from flows.job import Job
 from flows.job_stages import CATALOGUE, Entry, JobStages
-from flows.operators.messages import Leaving, Stream
+from flows.operators.messages import Leaving
 from flows.operators.population import PopulationOperator, RoundObserver
 from flows.outputs import Outputs
 from flows.report import Summary
 from flows.sinks.base import Sink
 from flows.sources.base import Partition
 from flows.stages import Routed, Stage, addressed
+from flows.streams import Stream
 from state.types import END_OF_TIME_US
 
 

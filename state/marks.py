@@ -66,6 +66,12 @@ class Marks:
         """Of the subjects under this mask (n,)."""
         return Marks(self.subject[mask], self.name[mask], self.counts[:, mask])
 
+    def named(self, subject: U64, name: Names) -> "Marks":
+        """The same, with the names that these rows know.  subject, name: (m,) in any order."""
+        known = dict(zip(subject.tolist(), name.tolist(), strict=True))
+        found = [own or known.get(key, "") for key, own in zip(self.subject.tolist(), self.name.tolist(), strict=True)]
+        return Marks(self.subject, np.array(found, object), self.counts)
+
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """For a snapshot."""
         return {f"{prefix}.{name}": getattr(self, name) for name in _ARRAYS}

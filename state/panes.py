@@ -32,10 +32,13 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class PaneFit:
-    """How saved panes become those of another declaration.  rows, cells: what waits, and what was folded."""
+    """How saved panes become those of another declaration.  rows, cells: what waits, and what was folded.  pane_us: how
+    wide the saved ones are.
+    """
 
     rows: RowFit
     cells: CellFit
+    pane_us: int
 
 
 @dataclass(slots=True)
@@ -286,19 +289,29 @@ class PaneLog:
         that was done last.
         """
         panes, self._panes, self.rows = self._panes, {}, 0
-        for _, pane in sorted(panes.items(), key=itemgetter(0)):
-            pane.parts = [fit.rows(part) for part in pane.parts]
-            if pane.folded is not None:
-                pane.folded = fit.cells(pane.folded)
-            self.rows += sum(map(len, pane.parts))
-            self._enforce(pane)
-            (batch,) = pane.parts
-            self.rows -= len(batch)
-            self.add(batch)
-            if pane.folded is not None:
-                # Where the rows that were kept end: every subject that was folded has some in the pane, maybe in
-                # several that it is cut into now, and one of these takes what was folded.
-                self._refold(batch, pane.folded, pane.folded_keys)
+        for number, pane in sorted(panes.items(), key=itemgetter(0)):
+            if pane.parts:
+                self._refile(pane, fit)
+            if pane.marks is not None:
+                # When in the pane is not known; the windows that go on take the whole of it.
+                into = self._panes.setdefault(number * fit.pane_us // self.pane_us, _Pane())
+                into.mark(pane.marks)
+
+    def _refile(self, pane: _Pane, fit: "PaneFit") -> None:
+        pane.parts = [fit.rows(part) for part in pane.parts]
+        if pane.folded is not None:
+            pane.folded = fit.cells(pane.folded)
+        self.rows += sum(map(len, pane.parts))
+        self._enforce(pane)
+        (batch,) = pane.parts
+        self.rows -= len(batch)
+        self.add(batch)
+        if pane.folded is not None:
+            # Where the rows that were kept end: every subject that was folded has some in the pane, maybe in several
+            # that it is cut into now, and one of these takes what was folded.
+            self._refold(batch, pane.folded, pane.folded_keys)
+        if pane.marks is not None:
+            pane.marks = pane.marks.named(batch.subject, batch.subject_name)
 
     def _refold(self, batch: MicroBatch, folded: Cells, keys: U64) -> None:
         number = batch.event_time_us // self.pane_us

@@ -12,8 +12,9 @@ from bench.quality.record import Recording
 from flows.counters import Counts
 from flows.job import Job
 from flows.operators.alerts import AlertOperator
-from flows.operators.messages import Leaving, Output, PolicyInput, Stream
+from flows.operators.messages import Leaving, Output, PolicyInput
 from flows.operators.population import PopulationOperator, RoundObserver
+from flows.streams import Stream
 
 
 @dataclass(slots=True)

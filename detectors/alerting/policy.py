@@ -343,6 +343,14 @@ class AlertPolicy:
         self._forget([subject] if subject in self._tracks else [])
         self.exemptions.forget(subject)
 
+    def rename_windows(self, names: Mapping[str, str]) -> None:
+        """Evidence of windows goes on under their names of now.  names: name before -> name now."""
+        if not names:
+            return
+        for track in self._tracks.values():
+            track.evidence = {names.get(w, w): seen for w, seen in track.evidence.items()}
+        self._waiting = {s: replace(c, window=names.get(c.window, c.window)) for s, c in self._waiting.items()}
+
     def forget_windows(self, windows: AbstractSet[str]) -> None:
         """Drops the evidence of windows that are gone, or are others now.  Who was alerted stays known."""
         for track in self._tracks.values():

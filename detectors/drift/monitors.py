@@ -310,12 +310,22 @@ class DriftMonitors:
         blob: bytes,
         new_detectors: AbstractSet[str] = frozenset(),
         new_features: AbstractSet[str] = frozenset(),
+        was: Mapping[str, str] = MappingProxyType({}),
+        detector_was: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Takes what `snapshot` gave.  What was not saved, scores of new_detectors, and new_features start cold."""
+        """Takes what `snapshot` gave.  What was not saved, scores of new_detectors, and new_features start cold.
+
+        was, detector_was: name now -> name then, of features and of detectors that are called otherwise now.
+        """
         version, meta, saved = unpack(blob, "drift", reads=(1, 2))
         at = {key: i for i, key in enumerate(meta["series"])}
         new = {Watch.SCORE: new_detectors, Watch.FEATURE: new_features, Watch.MISSING: new_features}
-        kept = [(i, s.key) for i, s in enumerate(self._series) if s.name not in new.get(s.watch, ())]
+        then_called = {Watch.SCORE: detector_was, Watch.FEATURE: was, Watch.MISSING: was}
+        kept = [
+            (i, replace(s, name=then_called.get(s.watch, {}).get(s.name, s.name)).key)
+            for i, s in enumerate(self._series)
+            if s.name not in new.get(s.watch, ())
+        ]
         same = [(i, at[key]) for i, key in kept if key in at]
         now, then = [i for i, _ in same], [i for _, i in same]
         for name, array in self._arrays().items():
@@ -328,15 +338,20 @@ class DriftMonitors:
                 self._tests[i] = tests[j]
         if version > 1:  # v1 knew no errors and no causes
             self._causes.restore(meta["causes"])
-            self._restore_errors(meta, saved, new_detectors)
+            self._restore_errors(meta, saved, new_detectors, detector_was)
 
     def _restore_errors(
-        self, meta: Mapping[str, Any], saved: Mapping[str, NDArray[Any]], new_detectors: AbstractSet[str]
+        self,
+        meta: Mapping[str, Any],
+        saved: Mapping[str, NDArray[Any]],
+        new_detectors: AbstractSet[str],
+        was: Mapping[str, str],
     ) -> None:
         windows = from_bytes(saved["windows"].tobytes(), "drift tests") if meta["river"] == _RIVER else {}
         for name, monitor in self._errors.items():
-            if name in meta["errors"] and name not in new_detectors:
-                monitor.restore(windows.get(name), meta["errors"][name])
+            then = was.get(name, name)
+            if then in meta["errors"] and name not in new_detectors:
+                monitor.restore(windows.get(then), meta["errors"][then])
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """The state by name; series are the last axis of each."""

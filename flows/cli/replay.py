@@ -58,18 +58,13 @@ def replay(
     Exit code 1 when a line is unaccounted for.
     """
     from flows.assemble import Assembly
-    from flows.config.endpoints import FilesConfig, StdinConfig
+    from flows.config.endpoints import events_of
     from flows.local import LocalDriver
-    from flows.operators.messages import Stream
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.streams import Stream
 
-    events: FilesConfig | StdinConfig
-    if files == ["-"]:
-        events = StdinConfig(kind="stdin")
-    else:
-        events = FilesConfig(kind="files", paths=tuple(files), partitions="per_file" if per_file else "sequence")
     configured = load_config(config, settings)
-    sources = {"replay": events, **_beside(configured.sources, labels)}
+    sources = {"replay": events_of(files, per_file=per_file), **_beside(configured.sources, labels)}
     found = configured.model_copy(update={"sources": sources})
     known = read_truth(truth)
     with scratch_file("alerts.jsonl") as copy:

@@ -77,6 +77,11 @@ def finish(
             print_text("", evaluation.table())
         if where:
             print_text("", where)
+    end_well(summary)
+
+
+def end_well(summary: "Summary") -> None:
+    """Raises typer.Exit when lines are unaccounted for, or when most of them could not be read."""
     if not summary.balanced:
         raise typer.Exit(UNBALANCED)
     if summary.unreadable:

@@ -108,15 +108,15 @@ def run(
     from flows.assemble import Assembly
     from flows.checked import nowhere
     from flows.engine.plan import Options
-    from flows.operators.messages import Stream
     from flows.report import listing
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.streams import Stream
     from flows.worker import work
 
     found = load_config(config, settings)
     live = found.is_live
-    if not found.sinks.alerts:
-        _log.warning("alerts go %s", nowhere(found))
+    if gone := nowhere(found):
+        _log.warning("alerts go %s", gone)
     truth = None if live else truth_of(found)
     hosts = tuple(filter(None, (addresses or "").split(",")))
     options = Options(

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -21,6 +21,9 @@ from flows.config.layers import Key
 from flows.config.needs import Needs
 from flows.config.problems import Problems
 from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
+from flows.renames import Renames
+from flows.sinks.parts import parquet_columns
+from flows.streams import STREAMS
 from flows.wire.path_text import asked, clash, format_path
 from flows.wire.spec import ISO8601, FieldSpec, Path, WireSpec
 from state.durations import format_duration
@@ -31,10 +34,13 @@ from state.types import SECOND_US
 from state.words import one_of
 
 if TYPE_CHECKING:
+    from flows.config.declarations import DetectorConfig, FeatureConfig, WindowConfig
     from flows.config.models import ColumnConfig, Config, EventConfig
 
+    Renamable = FeatureConfig | WindowConfig | DetectorConfig
+
 _log: Final = logging.getLogger("driftnet")
-_BESIDE: Final = ("digest", "emit_scores", "exempt", "left_out")
+_BESIDE: Final = ("digest", "asked", "exempt", "renamed", "left_out")
 """Of a job, what its digest does not tell."""
 
 
@@ -53,6 +59,7 @@ class Compiler:
         """All that is wrong, a line each, as far as it shows without a whole job."""
         self._check_features(self._specs())
         self._exempt()
+        self._renamed()
         return self._problems.lines
 
     def _specs(self) -> "_Specs":
@@ -71,7 +78,7 @@ class Compiler:
         config = self._config
         specs = self._specs()
         wire, schema, cohorts, derived, features, windows, uses = specs
-        exempt = self._exempt()
+        exempt, renamed = self._exempt(), self._renamed()
         if self._problems.lines:
             self._check_features(specs)
             self._problems.raise_all()
@@ -100,9 +107,10 @@ class Compiler:
             policy=config.alerts,
             learning=config.learning,
             combination=config.about.combination,
-            emit_scores=bool(config.sinks.scores),
+            asked=frozenset(stream for stream in STREAMS if config.sinks.of(stream)),
             labels=config.labels if any(s.reads == "labels" for s in config.sources.values()) else None,
             exempt=exempt,
+            renamed=renamed,
             left_out=tuple(self._left_out.items()),
         )
         plan = self._problems.guard((), lambda: job.plan)
@@ -112,10 +120,22 @@ class Compiler:
             self._problems.lines = self._problems.lines or whole
         else:
             self._check_detectors(job, plan)
+            self._check_columns(job)
         self._problems.raise_all()
         for name, why in job.left_out:
             _log.error("detector %s is left out, the others do their work: %s", name, why)
         return replace(job, digest=digest(job))
+
+    def _check_columns(self, job: Job) -> None:
+        """Of streams that go to files of columns, whether each has a name of its own."""
+        for stream in STREAMS:
+            for i, sink in enumerate(self._config.sinks.of(stream)):
+                if sink.kind == "parquet":
+                    try:
+                        parquet_columns(stream.records.fields, job.names)
+                    except ValueError as error:
+                        key = ("sinks", stream.value, str(i))
+                        self._problems.add(key, "kind parquet", f"another kind: {error}")
 
     def _wire(self) -> WireSpec:
         event = self._config.event
@@ -348,6 +368,26 @@ class Compiler:
                 self._problems.unknown(key, name, known, f"names of {what}")
         if len(set(names)) < len(names):
             self._problems.add(key, list(names), "each name once")
+
+    def _renamed(self) -> Renames:
+        config = self._config
+        return Renames(
+            self._names_before("features", config.features),
+            self._names_before("windows", config.windows),
+            self._names_before("detectors", config.detectors),
+        )
+
+    def _names_before(self, kind: str, table: Mapping[str, "Renamable"]) -> tuple[tuple[str, str], ...]:
+        found: dict[str, str] = {}
+        for name, declared in table.items():
+            was, key = declared.renamed_from, (kind, name, "renamed_from")
+            if was in table:
+                self._problems.add(key, was, f"a name that nothing in [{kind}] has now")
+            elif was in found:
+                self._problems.add(key, was, f"each name once; {found[was]!r} has it too")
+            elif was:
+                found[was] = name
+        return tuple(found.items())
 
     def _exempt(self) -> tuple[Exemption, ...]:
         file = self._config.exempt.file

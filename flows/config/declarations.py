@@ -18,13 +18,16 @@ from state.types import DAY_US, MINUTE_US, MS_US, SECOND_US
 from state.windows import WINDOWS, WindowKind, WindowSpec
 from state.words import one_of
 
-_ALWAYS: Final = ("min_rows", "direction", "log", "low", "high")
+_ALWAYS: Final = ("min_rows", "direction", "log", "low", "high", "renamed_from")
 """Keys that features of all kinds have."""
 
 
 def _kinds(key: str, table: Mapping[Any, Any]) -> str:
     """The kinds that have this key, for its description."""
     return ", ".join(kind for kind, entry in table.items() if key in entry.keys.all)
+
+
+_RENAMED: Final = "its name in state that was saved earlier, which goes on under the new one (docs/state.md)"
 
 
 def _wrong_keys(
@@ -93,6 +96,7 @@ class FeatureConfig(Declaration):
     log: bool = Field(False, description="values span orders of magnitude: detectors look at log(1 + value)")
     low: float | None = Field(None, description="physical lower limit, if there is one")
     high: float | None = Field(None, description="physical upper limit, if there is one")
+    renamed_from: str = Field("", description=_RENAMED)
 
     @classmethod
     def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
@@ -110,10 +114,11 @@ class WindowConfig(Declaration):
     gap: Duration = Field(0, description=f"{_kinds('gap', WINDOWS)}: a longer silence ends it")
     max: Duration = Field(DAY_US, description=f"{_kinds('max', WINDOWS)}: the longest one")
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all")
+    renamed_from: str = Field("", description=_RENAMED)
 
     @classmethod
     def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
-        return _wrong_keys(table, WINDOWS, ("features",))
+        return _wrong_keys(table, WINDOWS, ("features", "renamed_from"))
 
     def spec(self, name: str) -> WindowSpec:
         """Of the keys that its kind has.  Raises ConfigError."""
@@ -141,4 +146,5 @@ class DetectorConfig(Declaration):
     memory_bytes: int = Field(
         0, ge=0, description="size of a cohort's model as it is saved, beyond which it counts as failed; 0: any"
     )
+    renamed_from: str = Field("", description=_RENAMED)
     params: dict[str, Any] = Field({}, description="the type's own parameters, see `driftnet detectors list`")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULTS: Final = "defaults.toml"
 TABLE: Final = "table.toml"
 SERIES: Final = "series.toml"
+DEFAULT_STORE: Final = "driftnet.db"
+"""The SQLite store that a sink without a path means."""
 _ENVIRONMENT: Final = re.compile(r"DRIFTNET_([A-Za-z0-9]+(?:__.+)+)")
 
 

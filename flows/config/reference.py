@@ -23,16 +23,7 @@ from flows.config.declarations import (
     SequenceConfig,
     WindowConfig,
 )
-from flows.config.endpoints import (
-    ConsoleConfig,
-    FilesConfig,
-    JsonlConfig,
-    SimulatorConfig,
-    SinksConfig,
-    SqliteConfig,
-    StdinConfig,
-)
-from flows.config.kafka import KafkaConfig, KafkaSinkConfig
+from flows.config.endpoints import SinkConfig, SinksConfig, SourceConfig
 from flows.config.load import load
 from flows.config.models import (
     CohortsConfig,
@@ -147,11 +138,17 @@ def _sections() -> Iterator[str]:
             spec_table = next(m for m in field.metadata if isinstance(m, SpecTable))
             yield from _table(_spec_params(type(default), spec_table), _shipped(name))
     yield from _section("[exempt]", ExemptConfig)
-    for source in (FilesConfig, StdinConfig, SimulatorConfig, KafkaConfig):
+    for source in _members(SourceConfig):
         yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)
     yield from _section("[sinks]", SinksConfig)
-    for sink in (SqliteConfig, JsonlConfig, ConsoleConfig, KafkaSinkConfig):
+    for sink in _members(SinkConfig):
         yield from _section(f'A sink with kind = "{_word(sink)}"', sink, level="###")
+
+
+def _members(union: Any) -> tuple[type[Section], ...]:
+    """The models of an annotated union, such as SinkConfig."""
+    models: tuple[type[Section], ...] = get_args(get_args(union)[0])
+    return models
 
 
 def _word(model: type[Section]) -> str:

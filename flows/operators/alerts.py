@@ -1,6 +1,7 @@
 """The alert stage: all cohorts' candidates, round by round, through the one alert policy."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from detectors.alerting.alert import Candidate
@@ -10,9 +11,10 @@ from flows.evolution import LayoutNote
 from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators import exempt
-from flows.operators.messages import Leaving, Output, PolicyInput, Stream
+from flows.operators.messages import Leaving, Output, PolicyInput
 from flows.operators.rounds import Rounds
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
@@ -37,6 +39,7 @@ class AlertOperator:
         self._saved = Latest()
         self._layout = LayoutNote(job)
         gone: frozenset[str] = frozenset()
+        renamed = dict(job.renamed.windows)
         policy: bytes | None = None
         if resume is not None:
             version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
@@ -50,8 +53,9 @@ class AlertOperator:
             if layout is not None:
                 gone = frozenset(layout.windows.keys() - layout.kept_windows(layout_of(job)).keys())
             for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
-                if candidate.window not in gone:
-                    self._rounds.add(candidate.end_us, candidate)
+                window = renamed.get(candidate.window, candidate.window)
+                if window not in gone:
+                    self._rounds.add(candidate.end_us, replace(candidate, window=window))
             for item in told_from(meta):
                 self._rounds.add(item.end_us, item)
             refs = resume.chunks.refs(arrays["policy"])
@@ -61,6 +65,7 @@ class AlertOperator:
             for window in use.windows if not use.spec.declared else ():
                 weights[window] += use.weight
         self._policy = job.policy.build(job.name, job.digest, weights, policy)
+        self._policy.rename_windows(renamed)
         self._policy.forget_windows(gone)
         self._listed: Sequence[Exemption] | None = job.exempt
         """The list of who is exempt, until it is taken: what is only looked into stays as it was saved."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from flows.counters import Counts
-from flows.evolution import WindowFit
+from flows.evolution import WindowFit, name_in_state
 from flows.job import Job
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import Leaving
@@ -133,10 +133,11 @@ class Closing:
     def restore(self, frames: Mapping[str, bytes], chunks: Chunks, fits: Mapping[str, WindowFit | None]) -> None:
         """Takes what `snapshots` gave.  fits: of the saved windows that go on."""
         for window, own in zip(self._windows, self._own, strict=True):
-            prefix = f"{window.spec.name}."
             if window.spec.name in fits:
+                fit = fits[window.spec.name]
+                prefix = f"{name_in_state(window.spec.name, fit)}."
                 mine = {n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}
-                own.restore(mine, chunks, fits[window.spec.name])
+                own.restore(mine, chunks, fit)
 
 
 def _batches(due: list[_Due]) -> list[list[_Due]]:

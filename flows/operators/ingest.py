@@ -14,10 +14,11 @@ from flows.counters import FILLED, FILTERED, LATE, READ, REJECTED, Counts
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter, late_records
 from flows.operators.filled import FilledWatch
-from flows.operators.messages import GroupInput, Leaving, Output, Stream
+from flows.operators.messages import GroupInput, Leaving, Output
 from flows.operators.shares import ShareWatch
 from flows.sources.base import Lines
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.decode import Decoded, Decoder
 from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import Reason, Reject

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Rows, Scope
+from detectors.base import Rows, Scope, Wave
 from detectors.combine import Combination, combine
 from detectors.drift.event import DriftEvent, Reaction
 from detectors.drift.monitors import DriftMonitors
@@ -15,15 +15,16 @@ from detectors.drift.waves import Waves
 from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.weighing import Weighing
-from flows.evolution import WindowFit
+from flows.evolution import WindowFit, learned_as, under_names
 from flows.job import DetectorUse, Job, WindowFeatures
-from flows.layout import detector_settings, settings_of
+from flows.layout import detector_settings, settings_now, settings_of
 from flows.operators.command import CommandError, tuned
 from flows.operators.model import Change, Model, build, saved_frames
 from flows.operators.reactions import Reactions
 from flows.operators.rows import OwnVerdict
 from flows.operators.succession import Succession
 from flows.operators.verdict import Verdict
+from flows.renames import called, moved
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
 from state.types import F64, Bool
@@ -57,6 +58,8 @@ class WindowModels:
             if job.combination.weighs and self._learned
             else None
         )
+        self._learned_as: dict[str, dict[str, str]] = {}
+        """Detector -> feature -> its name when the detector began, of those that are called otherwise now."""
         self._succession = Succession(job)
         self._reactions = Reactions(job.drift, self.features)
         self._waves = Waves(job.drift, cohort, self.name, {})
@@ -95,7 +98,7 @@ class WindowModels:
         candidates = int(np.count_nonzero(verdict.p <= self._job.policy.candidate_line))
         errors = {m.use.name: m.errors(rows, verdict.score[m.use.name]) for m in self._models if m.use.spec.uses_labels}
         events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
-        events += self._waves.update(rows.end_us, {m.use.name: m.wave(rows) for m in self._models})
+        events += self._waves.update(rows.end_us, {m.use.name: self._wave(m, rows) for m in self._models})
         for event in events:
             self._react(event)
         if self._reactions.is_frozen(rows.end_us):
@@ -111,6 +114,13 @@ class WindowModels:
             model.learn(rows, verdict.score[model.use.name], kept)
         self._models = self._succession.learn(self._models, rows, own, verdict, kept)
         return events
+
+    def _wave(self, model: Model, rows: Rows) -> Wave | None:
+        wave, names = model.wave(rows), self._learned_as.get(model.use.name)
+        if wave is None or not names:
+            return wave
+        now = {first: name for name, first in names.items()}
+        return replace(wave, features=called(wave.features, now))
 
     def usual(self, rows: Rows) -> F64:
         """(F,) what the cohort usually shows in such a window, in the features' units: the medians of this very round,
@@ -231,6 +241,7 @@ class WindowModels:
                 if m.paused or m.tuned
             },
             "settings": {m.use.name: detector_settings(m.use) for m in self._models},
+            "learned_as": {name: names for name, names in self._learned_as.items() if names},
             "calibration": settings_of(self._job.calibration),
             "drift": settings_of(self._job.drift),
         }
@@ -254,17 +265,42 @@ class WindowModels:
                 else:
                     model.tuned = commanded["tuned"]
 
+    def _renamed(self, frames: dict[str, bytes], meta: dict[str, Any]) -> tuple[dict[str, bytes], dict[str, Any]]:
+        """Frames and their meta under the names that detectors have now."""
+        names = dict(self._job.renamed.detectors)
+        for old, new in names.items():
+            for before, now in ((f"{kind}.{old}.", f"{kind}.{new}.") for kind in ("model", "successor")):
+                mine = {now + n.removeprefix(before): f for n, f in frames.items() if n.startswith(before)}
+                if mine:
+                    frames = {n: f for n, f in frames.items() if not n.startswith((before, now))} | mine
+        by_detector = ("trials", "waves", "guards", "commanded", "settings", "learned_as")
+        meta = meta | {part: moved(meta.get(part, {}), names) for part in by_detector}
+        settings = {name: settings_now(of, self._job) for name, of in meta["settings"].items()}
+        commanded = {
+            name: of | {"configured": settings_now(of["configured"], self._job)}
+            for name, of in meta["commanded"].items()
+        }
+        return frames, meta | {"settings": settings, "commanded": commanded}
+
     def restore(self, frames: dict[str, bytes], fit: WindowFit | None = None) -> None:
         """Takes what `frames` gave.  What is new, or has other settings than were saved, or sees other features, starts
         cold.  fit: what became of the window's features, None if they are the same.
         """
         version, meta, _ = unpack(frames["meta"], "models", (1, _VERSION))
+        then = meta["settings"].keys()
+        frames, meta = self._renamed(frames, meta)
         self._command_again(meta.get("commanded", {}))
         known = {
             m.use.name
             for m in self._models
             if meta["settings"].get(m.use.name) == detector_settings(m.use) and (fit is None or fit.same_for(m.use))
         }
+        learned = meta.get("learned_as", {})
+        for m in self._models:
+            names = [self.features[i].name for i in m.columns.tolist()]
+            if m.use.name in known:
+                self._learned_as[m.use.name] = learned_as(names, fit, learned.get(m.use.name, {}))
+                m.infos = under_names(m.infos, self._learned_as[m.use.name])
         # Calibration of version 1 left the odd out: it starts cold.
         same = version > 1 and meta["calibration"] == settings_of(self._job.calibration)
         kinds = {"detector"} | ({"calibrator"} if same else set())
@@ -275,16 +311,19 @@ class WindowModels:
             }
             for kind in ("model", "successor")
         }
+        muted = moved(meta.get("muted_until_us", {}), dict(self._job.renamed.features))  # not in the first savepoints
         new = frozenset() if fit is None else fit.new
-        self._reactions.restore(meta, new)
+        self._reactions.restore(meta | {"muted_until_us": muted}, new)
         self._waves = Waves(self._job.drift, self._cohort, self.name, meta.get("waves", {}))
         self.profile = PopulationProfile(
             self.features, resume=frames["profile"], columns=None if fit is None else fit.columns
         )
         if self._weighing is not None and "weighing" in frames and known.issuperset(self._learned):
-            self._weighing.restore(frames["weighing"])
+            self._weighing.restore(frames["weighing"], dict(self._job.renamed.detectors))
         if meta["drift"] == settings_of(self._job.drift):
-            self._monitors.restore(frames["drift"], {m.use.name for m in self._models} - known, new)
+            was = {new: old for old, new in self._job.renamed.detectors if old in then}
+            cold = {m.use.name for m in self._models} - known
+            self._monitors.restore(frames["drift"], cold, new, {} if fit is None else fit.was, was)
         self._succession.restore(meta, saved["successor"], self._models)
         self._models = [
             replace(

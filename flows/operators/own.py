@@ -10,10 +10,11 @@ import numpy as np
 from detectors.base import Rows, Scope, SubjectDetector
 from detectors.guard import SAMPLED, Fault, Guard
 from detectors.saving import build, save
-from flows.evolution import WindowFit
+from flows.evolution import WindowFit, learned_as, under_names
 from flows.job import DetectorUse, Job
-from flows.layout import detector_settings
+from flows.layout import detector_settings, settings_now
 from flows.operators.rows import OwnVerdict
+from flows.renames import moved
 from state.chunks import Chunks, Saved
 from state.errors import DetectorError
 from state.snapshot import pack_frames, unpack_frames
@@ -29,6 +30,8 @@ class OwnDetectors:
         plan = next(w for w in job.plan.windows if w.spec.name == window)
         self._window = plan.spec
         self._uses: list[tuple[DetectorUse, I64, int]] = []
+        self._learned_as: dict[str, dict[str, str]] = {}
+        """Detector -> feature -> its name when the detector began, of those that are called otherwise now."""
         self._detectors: dict[str, SubjectDetector] = {}
         self._guards: dict[str, Guard] = {}
         self._faults: list[tuple[str, Fault]] = []
@@ -39,6 +42,7 @@ class OwnDetectors:
                 )
                 self._uses.append((use, chosen, len(plan.features)))
         self._infos = plan.features
+        self._job = job
         self._build({}, {})
 
     def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
@@ -103,6 +107,8 @@ class OwnDetectors:
         frames = {}
         for use, _, _ in self._uses:
             meta = {"settings": detector_settings(use), "guard": self._guards[use.name].state()}
+            if names := self._learned_as.get(use.name):
+                meta["learned_as"] = names
             root = self._guards[use.name].saved(partial(save, self._detectors[use.name], chunks))
             frames[use.name] = pack_frames("own", _VERSION, meta, {} if root is None else {"root": root})
         return frames
@@ -113,10 +119,14 @@ class OwnDetectors:
         """
         saved: dict[str, Saved] = {}
         guards: dict[str, list[int]] = {}
-        for use, _, _ in self._uses:
+        frames = moved(frames, dict(self._job.renamed.detectors))
+        for use, chosen, _ in self._uses:
             if use.name in frames:
                 meta, inner = unpack_frames(frames[use.name], "own", (_VERSION,))
-                if meta["settings"] == detector_settings(use) and (fit is None or fit.same_for(use)):
+                settings = settings_now(meta["settings"], self._job)
+                if settings == detector_settings(use) and (fit is None or fit.same_for(use)):
+                    names = [self._infos[i].name for i in chosen.tolist()]
+                    self._learned_as[use.name] = learned_as(names, fit, meta.get("learned_as", {}))
                     if "root" in inner:
                         saved[use.name] = Saved(inner["root"], chunks)
                     guards[use.name] = meta["guard"]
@@ -124,7 +134,8 @@ class OwnDetectors:
 
     def _build(self, saved: Mapping[str, Saved], guards: Mapping[str, list[int]]) -> None:
         for use, chosen, _ in self._uses:
-            detector = build(use.spec, tuple(self._infos[i] for i in chosen.tolist()), saved.get(use.name))
+            infos = under_names(tuple(self._infos[i] for i in chosen.tolist()), self._learned_as.get(use.name, {}))
+            detector = build(use.spec, infos, saved.get(use.name))
             if not isinstance(detector, SubjectDetector):
                 raise DetectorError(
                     f"detector {use.name!r} declares scope subject, but is no SubjectDetector: {type(detector)}"

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from detectors.alerting.alert import Candidate
 from detectors.subject_sample import SubjectSample
 from flows.counters import LABELLED, NOT_LEARNED, SCORED, Counts
-from flows.evolution import LayoutNote, window_fits
+from flows.evolution import LayoutNote, name_in_state, window_fits
 from flows.job import Job
 from flows.layout import Layout
 from flows.operators.candidates import candidates_of
@@ -17,12 +18,14 @@ from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
 from flows.operators.join import LabelJoin, Lesson
 from flows.operators.lately import Lately
-from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
 from flows.operators.models import WindowModels
 from flows.operators.rounds import Rounds
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict, score_records
+from flows.operators.verdict import Verdict, feature_records, score_records
+from flows.renames import called, moved
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
@@ -142,7 +145,8 @@ class PopulationOperator:
         return counts
 
     def _obey(self, command: Command) -> Output:
-        """Does it in all windows that have the detector, or in none."""
+        """Does it in all windows that have the detector, or in none.  A name of before is as good as that of now."""
+        command = command._replace(detector=dict(self._job.renamed.detectors).get(command.detector, command.detector))
         windows = [name for name, models in self._models.items() if models.has(command.detector)]
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
@@ -167,8 +171,10 @@ class PopulationOperator:
         if self.observer is not None:
             self.observer(rows, verdict, models)
         out: list[Leaving] = []
-        if self._job.emit_scores:
+        if Stream.SCORES in self._job.asked:
             out.append(Output(Stream.SCORES, score_records(rows, verdict, self._cohort)))
+        if Stream.FEATURES in self._job.asked:
+            out.append(Output(Stream.FEATURES, feature_records(rows, verdict, self._cohort, models.features)))
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
         found = candidates_of(self._job, self._cohort, rows, view, verdict, models)
         keep = self._to_hear(rows)
@@ -272,26 +278,33 @@ class PopulationOperator:
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
         fits = window_fits(self._job, self._layout.changed(saved, meta, unsaid))
-        self._heard |= {window: Lately(meta.get("heard", {}).get(window)) for window in fits}
+        names = {window: name_in_state(window, fit) for window, fit in fits.items()}
+        self._heard |= {window: Lately(meta.get("heard", {}).get(name)) for window, name in names.items()}
         if version > 1:
             self._seen = SubjectSample.resume(meta["seen"], {n.removeprefix("seen/"): a for n, a in arrays.items()})
         frames = self._saved_frames.get(saved.chunks, meta["frames"], saved.chunks.refs(arrays["frames"]))
         for window, fit in fits.items():
-            mine = {n.removeprefix(f"{window}/"): f for n, f in frames.items() if n.startswith(f"{window}/")}
+            prefix = f"{names[window]}/"
+            mine = {n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}
             self._models[window].restore(mine, fit)
-        for window, told in meta.get("joins", {}).items():
-            if window in self._joins and window in fits:
-                at = arrays[f"{window}/blocks"], arrays[f"{window}/open"]
-                self._joins[window].restore(saved, told, *at, fits[window])
+        renamed = dict(self._job.renamed.detectors)
+        for window, name in names.items():
+            told = meta.get("joins", {}).get(name)
+            if told is not None and window in self._joins:
+                at = arrays[f"{name}/blocks"], arrays[f"{name}/open"]
+                detectors = called(told["detectors"], renamed)
+                self._joins[window].restore(saved, {"detectors": detectors}, *at, fits[window])
         for item in told_from(meta):
             self._rounds.add(item.end_us, item)
         refs = saved.chunks.refs(arrays["waiting"])
         waiting = [FeatureRows.unpack(saved.chunks.get(ref)) for ref in refs]
         self._saved_rows.know(waiting, refs)
+        windows = {name: window for window, name in names.items()}
         for rows in waiting:
-            if rows.window in fits:
-                own = self._models[rows.window].own
-                self._rounds.add(rows.end_us, rows.fitted(fits[rows.window], own))
+            here = windows.get(rows.window)
+            if here is not None:
+                was = replace(rows, window=here, own=moved(rows.own, renamed)) if fits[here] or renamed else rows
+                self._rounds.add(rows.end_us, was.fitted(fits[here], self._models[here].own))
 
 
 def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:

@@ -55,5 +55,5 @@ class Reactions:
         """Takes what `state` gave.  new: features that are not what they were."""
         self._frozen_until_us = state["frozen_until_us"]
         here = {f.name for f in self._features}.difference(new)
-        muted = state.get("muted_until_us", {})  # not in the first savepoints
+        muted = state["muted_until_us"]
         self._muted_until_us = {name: until_us for name, until_us in muted.items() if name in here}

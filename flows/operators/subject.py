@@ -7,13 +7,14 @@ from typing import Any, Final
 import numpy as np
 
 from flows.counters import ACCEPTED, CAPPED, DUPLICATE, EVICTED, EXPIRED, LATE, ROWS, Counts
-from flows.evolution import Evolution, LayoutNote, Since, window_fits
+from flows.evolution import Evolution, LayoutNote, Since, name_in_state, window_fits
 from flows.job import Job
 from flows.layout import Layout, layout_of
 from flows.operators.closing import Closing
 from flows.operators.counting import Counting
-from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, Stream
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.batch import MicroBatch
 from state.cells import Cells
@@ -276,12 +277,12 @@ class SubjectOperator:
         else:
             evolution = Evolution(self._job, layout)
             cells = evolution.cells
-            self._log.restore(frames["log"], saved.chunks, PaneFit(evolution.rows, cells))
+            self._log.restore(frames["log"], saved.chunks, PaneFit(evolution.rows, cells, layout.pane_us))
             self._counting.restore(frames, saved.chunks, evolution.cold_sequences, evolution.cohort_codes)
             waiting = [end for end, _ in self._log.panes()]
             self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))
-        for name in fits:
-            self._building[name].restore(frames[f"window.{name}"], saved.chunks, cells)
+        for name, fit in fits.items():
+            self._building[name].restore(frames[f"window.{name_in_state(name, fit)}"], saved.chunks, cells)
         self._counted = meta.get("counted", self._totals())
         self._closing.since = self._since.features(layout_of(self._job))
         self._closing.restore(own, saved.chunks, fits)

@@ -16,9 +16,10 @@ from flows.operators.aside import Line, dead_letter
 from flows.operators.ingest import KIND as INGEST_KIND
 from flows.operators.ingest import SUBJECTS, Emitted, Ingest, Route
 from flows.operators.ingest import VERSIONS as INGEST_VERSIONS
-from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.messages import GroupInput, Output
 from flows.sources.base import Lines
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.reject import BadLineError, Reason
 from flows.wire.told import Command, Label, read_command, read_label
 from state.ahead import AheadBound, Verdicts

@@ -1,10 +1,12 @@
 """What the models of a window say of a round's rows, as arrays and as records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from detectors.base import FeatureInfo
 from flows.operators.rows import FeatureRows
 from state.times import iso
 from state.types import F64, I64
@@ -33,9 +35,9 @@ def score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict
     in a day), scores and tails by detector; null for "not yet".
     """
     end = iso(rows.end_us)
-    p = verdict.p.tolist()
-    scores = {name: s.tolist() for name, s in verdict.score.items()}
-    tails = {name: p.tolist() for name, p in verdict.tail.items()}
+    p = _known(verdict.p)
+    scores = [(name, _known(score)) for name, score in verdict.score.items()]
+    tails = [(name, _known(tail)) for name, tail in verdict.tail.items()]
     names, starts, stops = rows.name.tolist(), rows.start_us.tolist(), rows.stop_us.tolist()
     return [
         {
@@ -45,12 +47,31 @@ def score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict
             "stop": iso(stops[i]),
             "end": end,
             "cohort": cohort,
-            "tail_probability": known(p[i]),
-            "scores": {name: known(s[i]) for name, s in scores.items()},
-            "tails": {name: known(tail[i]) for name, tail in tails.items()},
+            "tail_probability": p[i],
+            "scores": {name: score[i] for name, score in scores},
+            "tails": {name: tail[i] for name, tail in tails},
         }
         for i in range(len(rows))
     ]
+
+
+def feature_records(
+    rows: FeatureRows, verdict: Verdict, cohort: str, features: Sequence[FeatureInfo]
+) -> list[dict[str, Any]]:
+    """The same with the values of all features by name.  features: of the window, in matrix order."""
+    names = [feature.name for feature in features]
+    scored = score_records(rows, verdict, cohort)
+    return [
+        score | {"values": dict(zip(names, row, strict=True))}
+        for score, row in zip(scored, _known(rows.x), strict=True)
+    ]
+
+
+def _known(values: F64) -> list[Any]:
+    """The values as JSON has them: null for nan."""
+    found = values.astype(object)
+    found[np.isnan(values)] = None
+    return found.tolist()
 
 
 def known(value: float) -> float | None:

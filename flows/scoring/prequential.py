@@ -15,7 +15,7 @@ from detectors.base import Scope
 from flows.counters import Counts
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
 from flows.operators.models import WindowModels
 from flows.operators.own import OwnDetectors
 from flows.operators.population import PopulationOperator
@@ -23,6 +23,7 @@ from flows.operators.rows import FeatureRows, OwnVerdict
 from flows.operators.verdict import Verdict
 from flows.scoring.table import Table, rounds_of
 from flows.steps import Step
+from flows.streams import Stream
 from state.errors import ConfigError
 from state.types import F64, I32, I64, SECOND_US, U64
 

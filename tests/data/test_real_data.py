@@ -18,13 +18,13 @@ from flows.convert import convert_cards, convert_eventsim, convert_lastfm, conve
 from flows.convert.listening import ALIGNED_DAY_MS
 from flows.counters import ACCEPTED, REJECTED, ROWS
 from flows.local import LocalDriver
-from flows.operators.messages import Stream
 from flows.report import Summary
 from flows.scoring.evaluate import evaluation
 from flows.scoring.job import table_job
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Columns, read_table
 from flows.sinks.specs import JsonlSink, open_sink
+from flows.streams import Stream
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("DRIFTNET_DATA", ROOT.parent / "shared" / "data"))

@@ -18,13 +18,13 @@ from flows.engine.run import execute
 from flows.job import Job
 from flows.job_stages import JobStages
 from flows.local import LocalDriver
-from flows.operators.messages import Stream
 from flows.report import Summary
 from flows.simulate.config import MONDAY_US, SimulationSpec
 from flows.simulate.platform import Platform
 from flows.sinks.specs import JsonlSink
 from flows.sources.base import Source
 from flows.sources.files import FilesSpec
+from flows.streams import Stream
 from state.types import HOUR_US, SECOND_US
 
 STREAMS = (Stream.ALERTS, Stream.DRIFT, Stream.SCORES, Stream.LATE, Stream.REJECTS)
@@ -217,6 +217,14 @@ kind = "session"
 gap = "5m"
 max = "30m"
 features = ["count", "bad"]
+[detectors.nonsense]
+type = "rules"
+windows = ["w10m", "quiet"]
+params = { rules = [{ name = "nonsense", feature = "bad", above = 3, p = 1e-7 }] }
+[detectors.again]
+type = "rules"
+windows = ["w10m"]
+params = { rules = [{ name = "again", feature = "again", above = 20, p = 1e-7 }] }
 """
 
 
@@ -273,7 +281,7 @@ def bytewax_plan(job: Job, source: Source, directory: Path, options: Options) ->
 
 def openers(directory: Path) -> dict[str, tuple[Stream, Opener]]:
     directory.mkdir(exist_ok=True)
-    return {s.value: (s, Opener(JsonlSink(str(directory / f"{s}.jsonl")), s.value, "run")) for s in STREAMS}
+    return {s.value: (s, Opener(JsonlSink(str(directory / f"{s}.jsonl")), s, "run")) for s in STREAMS}
 
 
 def totals_of(summary: dict[str, Any]) -> dict[str, Any]:

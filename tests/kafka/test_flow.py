@@ -16,11 +16,11 @@ from flows.engine.run import execute
 from flows.engine.supervise import WorkerError
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.operators.messages import Stream
 from flows.report import Summary
 from flows.sinks.specs import KafkaSink
 from flows.sources.base import Source
 from flows.sources.kafka import KafkaSpec
+from flows.streams import Stream
 from tests.engine.interrupted import AtRead, die
 from tests.engine.scenarios import SCENARIOS, STREAMS, Told, run_local, same, totals_of, write_files
 from tests.kafka.brokers import real_kafka

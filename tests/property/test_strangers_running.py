@@ -15,11 +15,12 @@ from flows.assemble import Assembly
 from flows.config import loads
 from flows.engine.plan import Options
 from flows.operators import rehearsal
-from flows.operators.messages import CohortInput, Output, Stream
+from flows.operators.messages import CohortInput, Output
 from flows.operators.population import PopulationOperator
 from flows.savepoint.copy import create, start
 from flows.savepoint.manifest import NAME, describe, read
 from flows.sources.files import FilesSpec
+from flows.streams import Stream
 from flows.wire.told import Command
 from flows.worker import work
 from state.chunks import Bundle

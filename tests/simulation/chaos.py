@@ -31,9 +31,9 @@ from flows.assemble import Opener
 from flows.engine.plan import Options
 from flows.engine.run import execute
 from flows.engine.supervise import Restarts
-from flows.operators.messages import Stream
 from flows.sinks.specs import SqliteSink
 from flows.sources.base import Source
+from flows.streams import Stream
 from tests.engine.beside import ToldAll, audit_of, plan_beside, run_beside_local, same_all
 from tests.engine.scenarios import SCENARIOS, told
 from tests.simulation.fault_points import POINTS, arm
@@ -254,7 +254,9 @@ def survive(seed: int, kills_max: int = _KILLS_PER_LIFE, *, clusters: bool = Tru
 def main() -> int:
     """Exit code 1 when a life failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.chaos", description=__doc__)
-    parser.add_argument("--kills", type=int, default=500, help="lives are begun until there were so many")
+    parser.add_argument(
+        "--kills", type=int, default=500, help="lives, of at most 40 each, are begun until there were so many"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the first life")
     parser.add_argument("--one", action="store_true", help="one life only")
     given = parser.parse_args()
@@ -262,9 +264,10 @@ def main() -> int:
     started_s, lives, seed = time.monotonic(), 0, given.seed
     while survived.total() < given.kills and not (given.one and lives):
         try:
-            life = survive(seed)
+            life = survive(seed, min(_KILLS_PER_LIFE, given.kills))
         except AssertionError as error:
-            print(f"life {seed} failed: {error}\nagain: python -m tests.simulation.chaos --one --seed {seed}")
+            again = f"python -m tests.simulation.chaos --one --seed {seed} --kills {given.kills}"
+            print(f"life {seed} failed: {error}\nagain: {again}")
             return 1
         survived += life.kills
         lives, seed = lives + 1, seed + 1

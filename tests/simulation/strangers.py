@@ -2,15 +2,21 @@
 
 Events whose clock is ahead, a partition of nothing but garbage, labels that are broken or dated far ahead, commands
 that are wrong; and some labels and commands that are right, so that it matters that the others change nothing.
+Accounts are exempt from alerts by list, by command and by label, for a while or for good.
 """
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from xxhash import xxh3_64_intdigest
+
+from detectors.alerting.exempt import Exemption, Origin
 from flows.config import loads
 from flows.job import Job
 from flows.sources.base import Source
@@ -55,8 +61,17 @@ _FAR_MS: Final = 4_100_000_000_000
 
 @cache
 def job(name: str) -> Job:
-    """A scenario's job with detectors that learn from labels."""
-    return loads(SCENARIOS[name].config + _MORE.format(window="w10m" if _is_cards(name) else "w1h"), name).job()
+    """A scenario's job with detectors that learn from labels, and a list of two accounts that are not alerted: one for
+    good, one until the middle.
+    """
+    plain = loads(SCENARIOS[name].config + _MORE.format(window="w10m" if _is_cards(name) else "w1h"), name).job()
+    first_ms, last_ms = _times(name)
+    ends_ms = _FAR_MS, (first_ms + last_ms) // 2
+    listed = [
+        Exemption(xxh3_64_intdigest(subject.encode()), subject, Origin.FILE, 1000 * end_ms, "staff", "ann")
+        for subject, end_ms in zip(_busiest(name), ends_ms, strict=False)
+    ]
+    return replace(plain, exempt=tuple(listed))
 
 
 def write_sources(name: str, place: Path) -> list[Source]:
@@ -89,6 +104,24 @@ def _event(name: str, line: bytes) -> tuple[dict[str, Any], str, int] | None:
         return None
     good = isinstance(subject, str) and isinstance(at, int) and 1_600_000_000_000 < at < 1_800_000_000_000
     return (event, subject, at) if good else None
+
+
+@cache
+def _events(name: str) -> list[tuple[dict[str, Any], str, int]]:
+    """Content, subject and time in ms of all lines that are good."""
+    return [event for event in (_event(name, line) for line in lines_of(name)) if event is not None]
+
+
+def _times(name: str) -> tuple[int, int]:
+    """The first event and the last one, in ms."""
+    times = [at_ms for _, _, at_ms in _events(name)]
+    return min(times), max(times)
+
+
+@cache
+def _busiest(name: str) -> list[str]:
+    """Subjects with most events: these are alerted at some time, if they are not exempt."""
+    return [subject for subject, _ in Counter(subject for _, subject, _ in _events(name)).most_common(8)]
 
 
 def _with_clocks_ahead(name: str, lines: Sequence[bytes]) -> list[bytes]:
@@ -125,12 +158,22 @@ def _labels(name: str) -> list[bytes]:
 def _commands(name: str) -> list[bytes]:
     """Right ones between wrong ones, over the time of the events."""
     trees = "trees" if _is_cards(name) else "population"
+    first_ms, last_ms = _times(name)
+    listed, _, third, fourth, *_ = _busiest(name)
+    test = {"command": "exempt", "reason": "test account"}
     commands: list[dict[str, Any]] = [
         {"command": "tune", "detector": "judge", "settings": {"path": "river.linear_model.LogisticRegresion"}},
+        test | {"subject": third, "until": _FAR_MS},
         {"command": "pause", "detector": trees},
+        test | {"subject": fourth, "until": (first_ms + 2 * last_ms) // 3},
+        {"command": "unexempt", "subject": "nobody"},
         {"command": "tune", "detector": "nobody", "settings": {"weight": 2}},
         {"command": "disable", "detector": trees, "at": _FAR_MS},
         {"command": "resume", "detector": trees},
+        test | {"subject": fourth, "until": first_ms},
+        {"command": "unexempt", "subject": third},
+        {"command": "unexempt", "subject": listed},
+        {"command": "exempt", "subject": third, "until": _FAR_MS},
         {"command": "tune", "detector": trees, "settings": {"scale_rows": 10**12}},
         {"command": "tune", "detector": trees, "settings": {"n_trees": 10**6, "height": 15}},
         {"command": "tune", "detector": trees, "settings": {"height": 16}},
@@ -139,8 +182,7 @@ def _commands(name: str) -> list[bytes]:
         {"command": "format", "detector": trees},
         {"command": "disable", "detector": "history"},
     ]
-    times = [event[2] for event in (_event(name, line) for line in lines_of(name)) if event is not None]
-    first_ms, step_ms = min(times), (max(times) - min(times)) // (len(commands) + 2)
+    step_ms = (last_ms - first_ms) // (len(commands) + 2)
     return [
         json.dumps({"at": first_ms + i * step_ms, "by": "ann", **command}).encode()
         for i, command in enumerate(commands, 1)

@@ -49,7 +49,7 @@ Told = list[dict[str, Any]]
 
 
 def told_by(config: str, lines: Iterable[dict[str, Any]], resume: Any = None, *, end: bool = False) -> tuple[Told, Any]:
-    """What the job tells of ann's windows, and its state afterwards, which goes on with the next configuration."""
+    """What the job tells of windows, and its state afterwards, which goes on with the next configuration."""
     job = loads(config).job()
     ingest = Ingest(job, "p", resume and resume[0])
     subjects = SubjectOperator(job, 0, ("p",), resume and Bundle.open(resume[1]))
@@ -61,8 +61,9 @@ def told_by(config: str, lines: Iterable[dict[str, Any]], resume: Any = None, *,
     for _, message in (e for e in emitted if isinstance(e, tuple)):
         for cohort, found in (f for f in subjects.process(message) if isinstance(f, tuple)):
             for rows in found.rows:
-                values = dict(zip(names[rows.window], rows.x[0].tolist(), strict=True))
-                told.append(values | {"cohort": cohort, "window": rows.window})
+                for i, subject in enumerate(rows.subject.tolist()):
+                    values = dict(zip(names[rows.window], rows.x[i].tolist(), strict=True))
+                    told.append(values | {"cohort": cohort, "window": rows.window, "subject": subject})
     return told, (ingest.snapshot(), Bundle.of(subjects))
 
 
@@ -165,6 +166,30 @@ def test_when_a_flood_was_folded_does_not_matter(cut: int) -> None:
     same(told, other)
 
 
+@pytest.mark.parametrize("width", ["5m", "2m", "30m", ""])
+def test_what_does_not_count_is_not_forgotten(width: str) -> None:
+    """Duplicates and rejected lines of open panes, whatever panes become; of subjects that have nothing else, too."""
+    before = BASE.replace('subject = "user"', 'id = "id"\nsubject = "user"').replace('"10m"', '"5m"')
+    before = before.replace("[windows]", 'again = { kind = "duplicates" }\nbad = { kind = "rejects" }\n[windows]')
+    before += "[state]\nrows_per_pane_max = 16\n"
+    after = before.replace("[windows]", 'busy = { kind = "count", min_rows = 3 }\n[windows]')
+    if width:
+        after = after.replace("[windows]", f'[windows]\nother = {{ kind = "tumbling", size = "{width}" }}')
+    lines = [line | {"id": i} for i, line in enumerate(buys(0, 72))]
+    flood = [
+        {"user": "bot", "at": T0_S + 60 * 31 + i / 4, "id": i % 20, "amount": 1, "what": "buy"} for i in range(200)
+    ]
+    nonsense = [{"user": user, "at": T0_S, "id": 1, "amount": "much"} for user in ("ann", "eve", "eve")]
+    first = [*lines[:31], *flood, *nonsense, lines[34]]
+    _, state = told_by(before, first)
+    told, _ = told_by(after, lines[35:], state, end=True)
+    truth = told_by(after, [*first, *lines[35:]], end=True)[0]
+    found, expected = ([t for t in of if t["window"] == "hour"] for of in (told, truth))
+    assert {t["again"] for t in found} == {0, 180}
+    assert {t["bad"] for t in found} == {0, 1, 2}
+    same(found, expected[-len(found) :])
+
+
 @pytest.mark.parametrize(
     ("cohorts", "expected"),
     [("north south", "north"), ("east south north", "north"), ("south", "other"), ("", "all")],
@@ -222,6 +247,20 @@ def test_monitors_of_a_feature_that_means_something_else_start_over() -> None:
     again.restore(monitors.snapshot(), frozenset(), frozenset({"b"}))
     seen = dict(zip([s.key for s in again._series], again._reference.seen.tolist(), strict=True))
     assert {key.split("/")[1]: n > 0 for key, n in seen.items() if key.startswith("feature")} == {"a": True, "b": False}
+
+
+def test_monitors_go_on_under_another_name() -> None:
+    """Of features and of detectors: what is expected of them is what was seen of them."""
+    window = WindowSpec("w", WindowKind.TUMBLING, size_us=5 * MINUTE_US)
+    spec = DriftSpec()
+    monitors = DriftMonitors(spec, "all", window, INFOS[:2], ("trees",))
+    for i in range(40):
+        monitors.update((i + 1) * window.size_us, np.full((100, 2), 4.0), {"trees": np.full(100, 0.5)}, 0)
+    again = DriftMonitors(spec, "all", window, (INFOS[0], INFOS[2]), ("wood",))
+    again.restore(monitors.snapshot(), was={"c": "b"}, detector_was={"wood": "trees"})
+    seen = {s.key.split("/")[1]: n for s, n in zip(again._series, again._reference.seen.tolist(), strict=True)}
+    assert seen.keys() == {"a", "c", "wood", "alert_rate"}
+    assert min(seen.values()) > 0
 
 
 def test_rows_that_wait_for_labels_have_the_features_of_now() -> None:

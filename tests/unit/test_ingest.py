@@ -14,9 +14,10 @@ from detectors.features.declare import Condition
 from flows.counters import Counts, unaccounted
 from flows.job import Job, TimeSpec
 from flows.operators.ingest import Emitted, Ingest
-from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.messages import GroupInput, Output
 from flows.operators.told import forget_first
 from flows.sources.base import Lines
+from flows.streams import Stream
 from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import SnapshotError

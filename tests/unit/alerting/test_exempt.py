@@ -6,6 +6,8 @@ import pytest
 from detectors.alerting.alert import Alert
 from detectors.alerting.exempt import Exemption, Exemptions, Origin
 from detectors.alerting.policy import AlertPolicy
+from flows.operators.exempt import heed
+from flows.wire.told import Label
 from state.types import DAY_US, HOUR_US, MINUTE_US
 from tests.unit.alerting.test_policy import T0, candidate, policy
 
@@ -99,9 +101,33 @@ def test_a_label_about_a_worst_alert_spares_that_too() -> None:
     later = T0 + 3 * HOUR_US
     assert spared(p.round(later, [candidate(1, 1e-12, later)])) == [1]
     p.vouch(1, "u1", T0 + 9 * DAY_US, "", "")
+    for day in (4, 5):  # of the alert itself nothing is remembered then
+        p.round(T0 + day * DAY_US, [candidate(2, 1e-8, T0 + day * DAY_US)])
+    p.vouch(1, "u1", T0 + 9 * DAY_US, "", "")
+    later = T0 + 6 * DAY_US
+    assert spared(p.round(later, [candidate(1, 1e-12, later)])) == [1]
+
+
+def label(fraud: float, until_us: int = T0, **said: str) -> Label:
+    return Label(T0, 1, fraud, 0, until_us, "u1", **said)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_labels_that_contradict_each_other_fraud_counts(order: int) -> None:
+    """Told in one round, in whatever order."""
+    p = policy()
+    heed(p, [label(0.0), label(1.0)][::order], DAY_US)
+    assert told(p.round(T0, [candidate(1, 1e-8)])) == [1]
+
+
+@pytest.mark.parametrize(("until_us", "ends_us"), [(T0 - HOUR_US, T0 + 23 * HOUR_US), (T0 + HOUR_US, T0 + DAY_US)])
+def test_a_label_spares_from_when_it_was_told(until_us: int, ends_us: int) -> None:
+    """One about the past from then; one that claims to be about the future from now."""
+    p = policy()
+    assert heed(p, [label(0.0, until_us, by="ann", reason="by phone")], DAY_US) == []
     held = p.exemptions.get(1, Origin.LABEL)
     assert held is not None
-    assert held.worst
+    assert (held.until_us, held.by, held.reason) == (ends_us, "ann", "by phone")
 
 
 def test_a_label_fraud_ends_a_label_genuine_alone() -> None:

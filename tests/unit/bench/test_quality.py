@@ -23,9 +23,9 @@ from bench.quality.smallest import DailySmallest, learned_weights
 from detectors.alerting.policy import combine
 from flows.assemble import Assembly
 from flows.local import LocalDriver
-from flows.operators.messages import Stream
 from flows.operators.rows import FeatureRows
 from flows.operators.verdict import Verdict
+from flows.streams import Stream
 from state.types import DAY_US, HOUR_US, SECOND_US
 
 _SHIPPED = next(attack for attack in ATTACKS if attack.name == "shipped")

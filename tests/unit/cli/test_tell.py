@@ -1,6 +1,7 @@
 """What analysts tell a job from a terminal: which alert they mean, where it is written, what is refused."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def test_a_subject_is_named_as_it_is(cli: Cli) -> None:
         {"subject": "u92761adabc", "label": "genuine", "at": "2026-03-02T08:00:00.000000Z", "by": "ann",
          "reason": "called back"}
     ]  # fmt: skip
+
+
+def test_of_an_alert_that_was_wrong_all_of_the_past_is_genuine(cli: Cli) -> None:
+    """Not only since it was suspicious."""
+    configure(_LABELS + _MAIN, alert())
+    assert cli("label", _ID[:5], "genuine", *_SAID, "-c", "job.toml").code == 0
+    (line,) = written()
+    assert (line["subject"], line["label"], line["alert_id"]) == ("eve", "genuine", _ID)
+    assert "since" not in line
 
 
 def test_what_looks_like_both_is_asked_about(cli: Cli) -> None:
@@ -161,6 +171,17 @@ def test_a_line_that_was_cut_short_takes_no_other_with_it(tmp_path: Path, monkey
     place, note = tell(loads(_LABELS), "labels", {"subject": "eve", "label": 1, "at": 5})
     assert (place, note) == ("labels.jsonl", "")
     assert Path("labels.jsonl").read_bytes().splitlines()[1:] == [b'{"subject":"eve","label":1,"at":5}']
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk had room for is taken back."""
+    monkeypatch.chdir(tmp_path)
+    Path("labels.jsonl").write_bytes(b'{"subject":"x"}\n')
+    write = os.write
+    monkeypatch.setattr("flows.tell.os.write", lambda fd, data: write(fd, data[:9]))
+    with pytest.raises(SinkError, match="No space left on device"):
+        tell(loads(_LABELS), "labels", {"subject": "eve", "label": 1, "at": 5})
+    assert Path("labels.jsonl").read_bytes() == b'{"subject":"x"}\n'
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from detectors.features.declare import Condition
 from flows.config import load, loads
 from flows.fates import shape_of
 from flows.job import CohortSpec
+from flows.renames import Renames
+from flows.streams import Stream
 from state.errors import ConfigError
 from state.schema import Kind
 from state.types import DAY_US, HOUR_US
@@ -144,6 +146,14 @@ def test_cohorts_are_the_words_of_a_column() -> None:
             '[event.columns.x]\nkind = "id"\npath = "at"\n[event.columns.y]\nkind = "number"\npath = "at"\n',
             ["event.columns.y: seen a path at to a float or an integer, allowed", "beside event.time.path: a text"],
         ),
+        (
+            '[features.x]\nkind = "count"\nrenamed_from = "spent"\n',
+            ["x.toml:3: features.x.renamed_from: seen 'spent', allowed: a name that nothing in [features] has now"],
+        ),
+        (
+            '[detectors.x]\ntype = "ecod"\nrenamed_from = "a"\n[detectors.y]\ntype = "ecod"\nrenamed_from = "a"\n',
+            ["x.toml:6: detectors.y.renamed_from: seen 'a', allowed: each name once; 'x' has it too"],
+        ),
         ('[time]\ndedup_horizon = "1s"\n', ["x.toml:2: time.dedup_horizon: seen '1s', allowed: at least"]),
         (
             '[job]\ncohorts = { column = "terminal" }\n',
@@ -159,6 +169,17 @@ def test_cross_checks(change: str, expected: list[str]) -> None:
         loads(toml, "x.toml").job()
     for part in expected:
         assert part in str(caught.value)
+
+
+def test_names_of_before() -> None:
+    """What was called otherwise is told the stages, and changes no alert."""
+    was = _CARDS.replace("spent = { kind", 'spent = { renamed_from = "paid", kind')
+    was = was.replace("day = { kind", 'day = { renamed_from = "d", kind').replace(
+        "{ type", '{ renamed_from = "x", type'
+    )
+    job = loads(was).job()
+    assert job.renamed == Renames((("paid", "spent"),), (("d", "day"),), (("x", "extremes"),))
+    assert job.digest == loads(_CARDS).job().digest
 
 
 def test_digest_is_what_alerts_depend_on() -> None:
@@ -199,5 +220,7 @@ def test_digest_does_not_move() -> None:
 
 def test_scores_are_only_made_where_a_sink_takes_them() -> None:
     """The expensive stream of all scores is off without a sink for it."""
-    assert not loads(_CARDS).job().emit_scores
-    assert loads(_CARDS + '[sinks]\nscores = { kind = "jsonl", path = "s.jsonl" }\n').job().emit_scores
+    none = loads(_CARDS).job()
+    told = loads(_CARDS + '[sinks]\nscores = { kind = "jsonl", path = "s.jsonl" }\n').job()
+    assert told.asked - none.asked == {Stream.SCORES}
+    assert told.digest == none.digest

@@ -96,6 +96,18 @@ def test_round_trip_through_toml() -> None:
             '[sources.a]\nkind = "simulator"\ncampaigns = ["loop_bots"]\n',
             ["sources.a.campaigns", "did you mean 'loop_bot'?"],
         ),
+        (
+            '[sinks]\nrejects = [{ kind = "sqlite", keep = "90 days" }]\n',
+            ["own.toml:2: sinks.rejects.0.keep: seen '90 days'", "a duration such as"],
+        ),
+        (
+            '[sinks]\nrejects = [{ kind = "sqlite", keep = "90d" }]\n',
+            ["own.toml:2: sinks.rejects.0.keep: seen '90d', allowed: none: rejects have no time"],
+        ),
+        (
+            '[sinks]\nrejects = [{ kind = "sqlite", keep = "9d" }, { kind = "parquet", path = "x" }]\n',
+            ["sinks.rejects.0.keep: seen '9d'", "sinks.rejects.1.kind: seen 'kind parquet', allowed: another kind of"],
+        ),
         ('[sinks]\nalerts = [{ kind = "jsonl" }]\n', ["own.toml:2: sinks.alerts.0.path: seen nothing"]),
         ("[alerts]\nline = 2.0\n", ["own.toml:2: alerts.line: seen 2.0, allowed: above 0 and at most 1"]),
         ("[alerts]\nbudget = 2\n", ["own.toml:2: alerts.budget: seen the key 'budget'"]),

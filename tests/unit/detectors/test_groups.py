@@ -51,6 +51,16 @@ def test_a_known_shape_shows_a_group_that_passes_for_a_heavy_tail() -> None:
     assert known > unknown + 10
 
 
+def test_a_further_group_has_to_lie_further_out() -> None:
+    """Each group that is set apart thins the people's tail: without this one after another of their own is believed."""
+    near = [mixture(0.08, 4.0, seed)[0] for seed in range(40)]
+    first = sum(second_group(scores, 0.25, usual=0.0) is not None for scores in near)
+    further = sum(second_group(scores, 0.25, usual=0.0, further=True) is not None for scores in near)
+    assert further < first / 2
+    plain = mixture(0.08, 12.0, seed=1)[0]
+    assert second_group(plain, 0.25, usual=0.0, further=True) is not None
+
+
 def test_the_weights_take_attackers_out_of_the_tail() -> None:
     """With 10 % of attackers far out the plain fit makes people's 99.9 % point ordinary, the weighted one does not."""
     scores, odd = mixture(0.1, 20.0, seed=4)

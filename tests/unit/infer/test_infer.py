@@ -14,9 +14,9 @@ from flows.counters import REJECTED, ROWS
 from flows.infer.proposal import infer
 from flows.job import Job
 from flows.local import LocalDriver
-from flows.operators.messages import Stream
 from flows.report import Summary
 from flows.sources.files import FilesPartition
+from flows.streams import Stream
 from flows.wire.decode import Decoder
 from state.errors import SourceError
 from state.schema import Kind

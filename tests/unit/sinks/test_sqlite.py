@@ -1,18 +1,22 @@
 """The embedded store: writing and reading it."""
 
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from detectors.alerting.alert import Alert, Candidate, Reason
-from flows.operators.messages import Stream
 from flows.sinks import SqliteSink, open_sink
 from flows.sinks.base import Patience
-from flows.sinks.sqlite import COLUMNS, SqliteWriter
+from flows.sinks.sqlite import SqliteWriter
 from flows.sinks.store import AlertStore, Run, prune, record_run
+from flows.streams import STREAMS, TABLES, Stream
 from state.errors import SinkError
 from state.types import HOUR_US
 
@@ -41,8 +45,10 @@ def fill(path: str, *records: dict[str, Any], stream: str = "alerts", run_id: st
 
 
 def test_there_is_a_table_for_every_stream_with_records() -> None:
-    """Each output stream has its table."""
-    assert set(COLUMNS) == {str(s) for s in Stream}
+    """Each output stream but those that say why not, and a table has its columns from the fields of the records."""
+    assert set(TABLES) == {s for s in STREAMS if "sqlite" not in s.records.refuses}
+    with pytest.raises(SinkError, match=r"no table for the stream features; there are: alerts, drift"):
+        open_sink(SqliteSink("unused.db"), "features")
 
 
 def test_an_alert_emitted_twice_is_stored_once(path: str) -> None:
@@ -101,10 +107,8 @@ def test_alerts_are_listed_latest_first_and_filtered(path: str) -> None:
     assert listed(severity="high") == ["user-3@01", "user-1@00"]
     assert listed(subject="user-1") == ["user-1@02", "user-1@00"]
     assert listed(since_us=T0 + HOUR_US, until_us=T0 + 2 * HOUR_US) == ["user-3@01", "user-2@01"]
-    assert store.counts() == {
-        "alerts": 4, "drift": 0, "late": 0, "rejects": 0, "scores": 0, "audit": 0, "runs": 0,
-        "alerts.critical": 1, "alerts.high": 2, "alerts.low": 1,
-    }  # fmt: skip
+    counts = {**dict.fromkeys(TABLES, 0), "runs": 0, "alerts": 4}
+    assert store.counts() == counts | {"alerts.critical": 1, "alerts.high": 2, "alerts.low": 1}
 
 
 def test_an_alert_is_found_by_the_beginning_of_its_id(path: str) -> None:
@@ -183,10 +187,99 @@ def test_what_is_old_can_be_pruned(path: str) -> None:
         prune(path + "x", before_us=0)
 
 
+def drift(event_id: str = "ab", size: float = 2.0, at: str = "2026-01-01T00:00:00.000000Z") -> dict[str, Any]:
+    about = {"what": "score", "name": "x", "cohort": "c", "window": "w"}
+    return {"event_id": event_id, "audit_id": event_id, "at": at, **about, "size": size}
+
+
+@pytest.mark.parametrize("stream", ["drift", "audit"])
+def test_records_of_other_runs_are_not_replaced(path: str, stream: str) -> None:
+    """What another configuration says under the same id is a row of its own, and so is what another run of the same
+    one says otherwise; a replay adds nothing.
+    """
+    runs = {"live": "d1", "again": "d1", "other": "d2"}
+    for run_id, digest in runs.items():
+        record_run(path, replace(RUN, run_id=run_id, digest=digest))
+    told = [("live", 2.0), ("again", 2.0), ("other", 2.0), ("again", 3.0), ("again", 4.0)]
+    for _ in range(2):
+        for run_id, size in told:
+            fill(path, drift(size=size), stream=stream, run_id=run_id)
+    with closing(sqlite3.connect(path)) as db:
+        found = db.execute(f"SELECT id, run_id, record FROM {stream} ORDER BY rowid").fetchall()
+    assert [(row[1], json.loads(row[2])["size"]) for row in found] == [told[0], *told[2:]]
+    assert [row[0][:6] for row in found] == ["ab", "ab.d2", "ab.d1", "ab.d1."]
+
+
+def test_records_of_before_are_read_and_kept(path: str) -> None:
+    """A store in which no run of them is known: they stay, and what comes stands beside them."""
+    fill(path, drift(), stream="drift", run_id="old")
+    record_run(path, RUN)
+    fill(path, drift(size=5.0), drift("cd"), stream="drift", run_id=RUN.run_id)
+    assert [(r["event_id"], r["size"]) for r in AlertStore(path).records("drift")] == [
+        ("cd", 2.0),
+        ("ab", 5.0),
+        ("ab", 2.0),
+    ]
+
+
+def kept(path: str, stream: str, records: list[dict[str, Any]], keep_h: int = 24, run_id: str = "") -> None:
+    """Writes them one by one, each followed by a checkpoint."""
+    sink = open_sink(SqliteSink(path, keep_h * HOUR_US), stream, run_id=run_id)
+    for record in records:
+        sink.write([record])
+        sink.flush()
+    sink.close()
+
+
+def test_what_is_old_leaves_as_the_job_goes(path: str) -> None:
+    """By event time, counted from the newest record of the stream; other streams and their runs are not touched."""
+    fill(path, drift(), stream="drift")
+    fill(path, alert(9, hour=-500), run_id="another")
+    kept(path, "alerts", [alert(1, hour) for hour in range(73)])
+    assert [a["raised"][8:13] for a in AlertStore(path).list_alerts()] == [
+        f"{1 + hour // 24:02}T{hour % 24:02}" for hour in range(72, 47, -1)
+    ]
+    assert AlertStore(path).counts()["drift"] == 1
+
+
+def test_nothing_leaves_without_being_told(path: str) -> None:
+    """Without keep a store keeps everything, and so does one whose records are all new."""
+    kept(path, "alerts", [alert(1, hour) for hour in range(0, 4000, 100)], keep_h=0)
+    assert AlertStore(path).counts()["alerts"] == 40
+    kept(path, "alerts", [alert(2, 0)])
+    assert AlertStore(path).counts()["alerts"] == 41
+
+
+@pytest.mark.parametrize(
+    ("stream", "time"), [("drift", "at"), ("audit", "at"), ("late", "event_time"), ("scores", "end")]
+)
+def test_each_stream_goes_by_its_own_time(path: str, stream: str, time: str) -> None:
+    """Whatever its records call it."""
+    days = [
+        {time: f"2026-01-{day:02}T00:00:00.000000Z", "event_id": str(day), "audit_id": str(day)} for day in (1, 5, 9)
+    ]
+    kept(path, stream, days, keep_h=96)
+    assert [r[time][8:10] for r in AlertStore(path).records(stream)] == ["09", "05"]
+
+
+def test_a_large_store_is_emptied_step_by_step(path: str) -> None:
+    """Whoever else writes waits for one step only: a checkpoint takes no more than so many rows."""
+    fill(path, *(alert(subject) for subject in range(23)))
+    with patch("flows.sinks.sqlite._AT_ONCE", 10):
+        left = []
+        sink = open_sink(SqliteSink(path, 24 * HOUR_US), "alerts")
+        for subject in range(30, 34):
+            sink.write([alert(subject, 100)])
+            sink.flush()
+            left.append(AlertStore(path).counts()["alerts"] - len(left) - 1)
+        sink.close()
+    assert left == [13, 3, 0, 0]
+
+
 def test_a_locked_store_is_waited_for(path: str) -> None:
     """While another program holds the lock, alerts wait in memory; afterwards they are stored."""
     naps: list[float] = []
-    sink = SqliteWriter(path, "alerts", patience=Patience(tries=3, pause_s=0.01))
+    sink = SqliteWriter(path, Stream.ALERTS, patience=Patience(tries=3, pause_s=0.01))
     sink._db.execute("PRAGMA busy_timeout=1")
     sink._sleep = naps.append
     other = sqlite3.connect(path, isolation_level=None)
@@ -210,15 +303,16 @@ def test_many_writers_may_make_the_store_at_once(path: str) -> None:
     assert {k: v for k, v in AlertStore(path).counts().items() if v} == {"late": 4, "rejects": 4}
 
 
-def test_a_store_of_an_older_build_gets_what_it_lacks(path: str) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_an_older_build_gets_what_it_lacks(path: str, version: int) -> None:
     """A store without a table for audits is read as it is, and has one as soon as a run writes to it."""
     fill(path, alert(1))
     with sqlite3.connect(path) as db:
         db.execute("DROP TABLE audit")
-        db.execute("PRAGMA user_version=1")
+        db.execute(f"PRAGMA user_version={version}")
     db.close()
     assert "audit" not in AlertStore(path).counts()
-    sink = SqliteWriter(path, "audit")
+    sink = SqliteWriter(path, Stream.AUDIT)
     sink.write([{"audit_id": "1", "at": "t", "detector": "d", "cohort": "c", "command": "pause", "outcome": "applied"}])
     sink.close()
     assert AlertStore(path).counts()["audit"] == 1
@@ -254,8 +348,8 @@ def test_files_that_are_no_store_are_refused_and_left_alone(tmp_path: Path) -> N
     assert (foreign.read_bytes(), text.read_bytes()) == before
     with pytest.raises(SinkError, match="no such file"):
         AlertStore(tmp_path / "missing.db")
-    with pytest.raises(SinkError, match="no table for stream 'counts'"):
-        open_sink(SqliteSink(str(tmp_path / "x.db")), "counts")
+    with pytest.raises(SinkError, match="no table for the stream features"):
+        open_sink(SqliteSink(str(tmp_path / "x.db")), "features")
     (tmp_path / "empty.db").touch()
     with pytest.raises(SinkError, match="is empty"):
         AlertStore(tmp_path / "empty.db")

@@ -8,9 +8,10 @@ from xxhash import xxh3_64_intdigest
 
 from flows.config import loads
 from flows.operators.ingest import Emitted
-from flows.operators.messages import Output, Stream
+from flows.operators.messages import Output
 from flows.operators.told import Told, forget_first
 from flows.sources.base import Lines
+from flows.streams import Stream
 from state.types import MINUTE_US
 
 NOON_US = 1_773_000_000 * 1_000_000

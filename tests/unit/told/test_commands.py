@@ -16,9 +16,10 @@ from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverModelSpec
 from flows.job import Job
 from flows.operators.command import CommandError
-from flows.operators.messages import CohortInput, Output, Stream
+from flows.operators.messages import CohortInput, Output
 from flows.operators.population import PopulationOperator
 from flows.operators.rows import FeatureRows
+from flows.streams import Stream
 from flows.wire.told import Command
 from state.chunks import Bundle
 from tests.unit.test_population import FIVE, JOB
