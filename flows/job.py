@@ -15,6 +15,7 @@ from detectors.features.plan import FeaturePlan
 from flows.renames import Renames
 from flows.streams import Stream
 from flows.wire.spec import WireSpec
+from state.plain import LATER
 from state.schema import Schema
 from state.types import DAY_US
 from state.windows import WindowSpec, pane_us
@@ -140,7 +141,7 @@ class Job:
     learning: LearningSpec = LearningSpec()
     combination: Combination = Combination.HARMONIC
     asked: frozenset[Stream] = frozenset()
-    labels: LabelSpec | None = None
+    labels: LabelSpec | None = field(default=None, metadata=LATER)
     exempt: tuple[Exemption, ...] = ()
     renamed: Renames = field(default_factory=Renames)
     left_out: tuple[tuple[str, str], ...] = ()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
@@ -17,6 +17,7 @@ from detectors.features.parts import MARK_KINDS, Part, PartKind
 from flows.job import DetectorUse, Job
 from flows.renames import Names, moved, told_in
 from state.errors import SnapshotError
+from state.plain import not_by_default
 from state.schema import Kind
 
 Settings = Mapping[str, str]
@@ -25,7 +26,7 @@ Settings = Mapping[str, str]
 
 def settings_of(thing: Any) -> dict[str, str]:
     """The settings of a dataclass instance, and its type."""
-    return {"type": type(thing).__name__} | {name: repr(value) for name, value in _not_by_default(thing)}
+    return {"type": type(thing).__name__} | {name: repr(value) for name, value in not_by_default(thing)}
 
 
 def state_settings(job: Job) -> dict[str, Settings]:
@@ -229,18 +230,10 @@ def _columns_of(thing: FeatureDecl | SequenceDecl | Part) -> Iterator[str]:
         yield from (condition.column for condition in where)
 
 
-def _not_by_default(thing: Any) -> Iterator[tuple[str, Any]]:
-    for each in fields(thing):
-        value = getattr(thing, each.name)
-        default = each.default_factory() if each.default_factory is not MISSING else each.default
-        if value != default:
-            yield each.name, value
-
-
 def _plain(value: Any, *without: str) -> Any:
     """As JSON values; of dataclasses what is not as by default, and not left out."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(each) for name, each in _not_by_default(value) if name not in without}
+        return {name: _plain(each) for name, each in not_by_default(value) if name not in without}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if isinstance(value, Enum):

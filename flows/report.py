@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _REASONS_SHOWN: Final = 5
-_COLUMNS_FROM: Final = 50
-"""Lines from which on a column without any value is worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +124,11 @@ class Summary:
         return f"{self._account(with_open=True)}; {self.alerts:,} alerts, {self.events_per_s:,.0f} events/s"
 
     def _account(self, *, with_open: bool) -> str:
-        """Where all lines are, as in "2 read = 1 accepted + 1 late + 0 duplicate + 0 rejected"."""
-        places = [*counters.FATES, *[counters.OPEN] * with_open]
+        """Where all lines are, as in "2 read = 1 accepted + 1 late + 0 duplicate + 0 rejected"; nothing of those left
+        out where there are none.
+        """
+        fates = [fate for fate in counters.FATES if fate is not counters.FILTERED or self.total(fate)]
+        places = [*fates, *[counters.OPEN] * with_open]
         return f"{self.read:,} read = {' + '.join(f'{self.total(place):,} {place.name}' for place in places)}"
 
     def table(self) -> "RenderableType":
@@ -152,6 +153,9 @@ class Summary:
                     " goes on from here, one with --finish closes them"
                 ),
             )
+        filtered = self.total(counters.FILTERED)
+        if filtered and filtered == self.read:
+            yield "nothing kept", "event.where leaves out every line: are its words those of the events?"
         if late * 20 > self.read:
             yield (
                 "late events",
@@ -179,8 +183,9 @@ class Summary:
                 ),
             )
         never = [name for name, partitions in self.by_label(counters.FILLED).items() if not partitions]
-        if never and self.read - rejected >= _COLUMNS_FROM:
-            yield "empty columns", f"{', '.join(never)}: never had a value; is the path right (event.columns)?"
+        if never:
+            what = "never had a value; are the path, and of an enum the words, right (event.columns)?"
+            yield "empty columns", f"{', '.join(never)}: {what}"
         if 5 * duplicate > self.read:
             yield "duplicates", f"{duplicate / self.read:.0%} of all lines: somebody sends events again"
         if faults := self.by_label(counters.DETECTOR_FAULTS):

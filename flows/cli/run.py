@@ -106,6 +106,7 @@ def run(
     """
     from flows import counters
     from flows.assemble import Assembly
+    from flows.checked import nowhere
     from flows.engine.plan import Options
     from flows.report import listing
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
@@ -114,6 +115,8 @@ def run(
 
     found = load_config(config, settings)
     live = found.is_live
+    if gone := nowhere(found):
+        _log.warning("alerts go %s", gone)
     truth = None if live else truth_of(found)
     hosts = tuple(filter(None, (addresses or "").split(",")))
     options = Options(

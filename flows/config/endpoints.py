@@ -1,18 +1,21 @@
 """Where events come from and where records go: tables, and the specs they stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from glob import has_magic
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, create_model
+from pydantic_core import PydanticCustomError
 
-from flows.config.durations import Duration, Moment, format_duration
+from flows.config.durations import Duration, Moment
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.load import DEFAULT_STORE
-from flows.config.section import Section, SourceSection, did_you_mean, one_of, problem
+from flows.config.section import Section, SourceSection, problem, together
 from flows.streams import STREAMS, Stream
+from state.durations import format_duration
 from state.types import DAY_US, HOUR_US, SECOND_US
+from state.words import did_you_mean, one_of
 
 if TYPE_CHECKING:
     from flows.sinks.specs import SinkSpec
@@ -36,11 +39,9 @@ class FilesConfig(SourceSection):
         " yet",
     )
 
-    @model_validator(mode="after")
-    def _one_to_follow(self) -> Self:
+    def mistakes(self) -> Iterator[PydanticCustomError]:
         if self.follow and (len(self.paths) > 1 or self.paths[0].endswith(".gz") or has_magic(self.paths[0])):
-            raise problem(list(self.paths), "one file that is not packed, with follow", "paths")
-        return self
+            yield problem(list(self.paths), "one file that is not packed, with follow", "paths")
 
     @property
     def is_live(self) -> bool:
@@ -254,12 +255,16 @@ def _as_list(value: object) -> object:
 
 def _suits(stream: Stream, sinks: tuple[SinkConfig, ...]) -> tuple[SinkConfig, ...]:
     """The sinks, where all of them can take the stream's records."""
+    problems = []
     for i, sink in enumerate(sinks):
         if why := stream.records.refuses.get(sink.kind):
-            raise problem(f"kind {sink.kind}", f"another kind of sink for {stream}: {why}", (str(i), "kind"))
+            allowed = f"another kind of sink for {stream}: {why}"
+            problems.append(problem(f"kind {sink.kind}", allowed, (str(i), "kind")))
         if isinstance(sink, SqliteConfig) and sink.keep and not stream.records.time:
             allowed = f"none: {stream} have no time; `driftnet alerts prune --run` deletes those of a run"
-            raise problem(format_duration(sink.keep), allowed, (str(i), "keep"))
+            problems.append(problem(format_duration(sink.keep), allowed, (str(i), "keep")))
+    if problems:
+        raise together(stream, problems)
     return sinks
 
 

@@ -4,7 +4,6 @@ import base64
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,8 @@ import orjson
 from flows.sinks import parts
 from flows.sinks.sqlite import check_schema
 from flows.streams import TABLES, Stream
+from flows.wire.paths import walk
+from flows.wire.spec import Path as JsonPath
 from state.errors import SinkError
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ class About:
     an id counts by that, in one that has none where it belongs the id's text is enough.
     """
 
-    def __init__(self, name: str, path: Sequence[str]) -> None:
+    def __init__(self, name: str, path: JsonPath) -> None:
         self._name = name
-        self._path = tuple(path)
+        self._path = path
         quoted = re.escape(orjson.dumps(name).decode())
         bare = rf"|(?<!\w){re.escape(name)}(?!\w)" if len(name) >= _SHORT else ""
         self._text = re.compile(quoted + bare)
@@ -48,9 +49,7 @@ class About:
         return False
 
     def _raw(self, line: str) -> bool:
-        value = _parsed(line)
-        for part in self._path:
-            value = value.get(part) if isinstance(value, dict) else None
+        value = walk(_parsed(line), self._path, None)
         if isinstance(value, str | int):
             return str(value) == self._name
         return self._text.search(line) is not None

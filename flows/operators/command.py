@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from detectors.base import Scope
-from flows.config.durations import parse_duration_us
+from detectors.settings import keys_of, value_of
 from flows.job import DetectorUse
 from flows.wire.told import Command
-from state.errors import DriftnetError
+from state.durations import parse_duration_us
+from state.errors import ConfigError, DriftnetError
 from state.times import iso
 
 _OF_USE: Final = ("weight", "cost_us", "memory_bytes")
@@ -31,14 +32,13 @@ def tuned(use: DetectorUse, settings: dict[str, Any]) -> tuple[DetectorUse, dict
     before: dict[str, Any] = {}
     for key, value in settings.items():
         if key in _OF_USE:
+            _, fitting = _fitting(DetectorUse, key, value)
             before[key] = getattr(use, key)
-            use = replace(use, **{key: _fitting(key, value, before[key])})
+            use = replace(use, **{key: fitting})
             continue
         spec: Any = use.spec
-        names = {field.name for field in fields(spec)}
-        name = key if key in names else f"{key}_us"
-        if name not in names:
-            known = ", ".join([*_OF_USE, *sorted(n.removesuffix("_us") for n in names if n not in _OF_CODE)])
+        if key.removesuffix("_us") not in keys_of(type(spec)):
+            known = ", ".join([*_OF_USE, *sorted(keys_of(type(spec)).keys() - set(_OF_CODE))])
             raise CommandError(f"no setting {key!r}; there are: {known}")
         if key in _OF_CODE:
             raise CommandError(f"{key}: which code runs is set in the configuration; change it and start again")
@@ -46,8 +46,8 @@ def tuned(use: DetectorUse, settings: dict[str, Any]) -> tuple[DetectorUse, dict
             raise CommandError(
                 f"{key}: what {use.name} knows of each subject goes by it; change the configuration and start again"
             )
+        name, fitting = _fitting(type(spec), key, value)
         before[key] = getattr(spec, name)
-        fitting = parse_duration(key, value) if name != key else _fitting(key, value, before[key])
         try:
             use = replace(use, spec=replace(spec, **{name: fitting}))
         except Exception as error:  # a plug-in's specification may raise anything
@@ -57,25 +57,25 @@ def tuned(use: DetectorUse, settings: dict[str, Any]) -> tuple[DetectorUse, dict
     return use, before
 
 
+def _fitting(kind: type[Any], key: str, value: Any) -> tuple[str, Any]:
+    """The field that a setting is of, and its value; of texts only those that are durations."""
+    try:
+        name, fitting = value_of(kind, key, value)
+    except ConfigError as error:
+        raise CommandError(str(error)) from error
+    if isinstance(fitting, str):  # import paths and files are texts too
+        raise CommandError(
+            f"{key}: seen a text, allowed: numbers, durations, true and false; texts are the configuration's"
+        )
+    return name, fitting
+
+
 def parse_duration(key: str, value: Any) -> int:
     """Microseconds.  Raises CommandError."""
     try:
         return parse_duration_us(value)
     except ValueError as error:
         raise CommandError(f"{key}: seen {value!r}, allowed: {error}") from error
-
-
-def _fitting(key: str, value: Any, before: Any) -> Any:
-    """The value, of the type that it replaces."""
-    if isinstance(before, float) and type(value) in (int, float):
-        return float(value)
-    if isinstance(before, str):  # import paths and files are texts too
-        raise CommandError(
-            f"{key}: seen a text, allowed: numbers, durations, true and false; texts are the configuration's"
-        )
-    if type(value) is not type(before):
-        raise CommandError(f"{key}: seen {value!r}, allowed: a value like {before!r}")
-    return value
 
 
 def audit_record(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.counters import FILLED, LATE, READ, REJECTED, Counts
+from flows.counters import FILLED, FILTERED, LATE, READ, REJECTED, Counts
 from flows.job import Job
 from flows.operators.aside import Line, dead_letter, late_records
 from flows.operators.filled import FilledWatch
@@ -80,6 +80,8 @@ class Ingest:
         self._columns = job.columns.union(keys)
         self._tells_rejects = job.tells_rejects
         self._decoder = Decoder(job.wire)
+        self._whole = Decoder(replace(job.wire, where=()))
+        """For what had its place in the stream before."""
         self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
         self._ahead_us = job.time.ahead_max_us
         self._ahead = AheadBound(self._ahead_us, job.time.out_of_orderness_us)
@@ -105,7 +107,7 @@ class Ingest:
         return self._ahead.waiting
 
     def process(self, lines: Lines, now_us: int | None = None) -> list[Emitted]:
-        """Rows to their groups; bad and late lines to their streams; counts of what was read, late and rejected.
+        """Rows to their groups; bad and late lines to their streams; counts of where lines ended.
 
         now_us: the wall clock, in a live run.
         """
@@ -185,7 +187,7 @@ class Ingest:
         ends = np.cumsum(arrays["sizes"]).tolist()
         text = arrays["text"].tobytes()
         raw = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-        batch = self._decoder.decode(raw, self._columns).batch
+        batch = self._whole.decode(raw, self._columns).batch
         self._waiting = Waiting(
             list(starmap(Line, zip(meta["sources"], arrays["offsets"].tolist(), raw, strict=True))), batch
         )
@@ -199,7 +201,7 @@ class Ingest:
         rest = self._decoder.decode([lines.lines[row] for row in at.tolist()], self._columns)
         rejects = [replace(reject, row=int(at[reject.row])) for reject in rest.rejects]
         rejects += [Reject(row, *why) for row, why in lines.refused.items()]
-        return Decoded(rest.batch, at[rest.row], sorted(rejects, key=lambda reject: reject.row))
+        return Decoded(rest.batch, at[rest.row], sorted(rejects, key=lambda reject: reject.row), rest.filtered)
 
     def _settled(self, verdicts: Verdicts) -> list[Emitted]:
         """Verdicts on events that waited, without a line that decided them."""
@@ -241,7 +243,7 @@ class Ingest:
         empty, known = self._filled.add(decoded.batch)
         if faults or empty:
             out.append(Output(Stream.DRIFT, [*faults, *empty]))
-        return [*out, self._counted(len(lines.lines), late_count, [reason for _, reason, _ in rejects], known)]
+        return [*out, self._counted(lines, decoded, late_count, [why for _, why, _ in rejects], known)]
 
     def _rejected(
         self, pool: "_Pool", decoded: Decoded, verdicts: Verdicts | None, time_us: I64, at: I64
@@ -283,15 +285,19 @@ class Ingest:
             )
         return pool.line(position), Reason.AHEAD, detail
 
-    def _counted(self, read: int, late: int, reasons: Sequence[Reason], filled: Mapping[str, int]) -> Counts:
+    def _counted(
+        self, lines: Lines, decoded: Decoded, late: int, reasons: Sequence[Reason], filled: Mapping[str, int]
+    ) -> Counts:
+        read = len(lines.lines)
         self.read += read
         self.late += late
         self.rejected += len(reasons)
         counts = Counts(Step.INGEST)
         counts.add(READ, read)
         counts.add(LATE, late)
-        for reason, lines in Counter(reasons).items():
-            counts.add(REJECTED, lines, reason.value)
+        for reason, rejected in Counter(reasons).items():
+            counts.add(REJECTED, rejected, reason.value)
+        counts.add(FILTERED, decoded.filtered)
         for column, change in filled.items():
             counts.add(FILLED, change, column)
         return counts

@@ -18,10 +18,10 @@ from typer.main import get_command
 from flows.assemble import Assembly
 from flows.cli.main import app
 from flows.config import load, loads
-from flows.config.durations import parse_duration_us
 from flows.engine.plan import Options
 from flows.streams import STREAMS, Stream
 from flows.worker import work
+from state.durations import parse_duration_us
 from tests.property.test_strangers import JOB
 
 ROOT = Path(__file__).parents[2]

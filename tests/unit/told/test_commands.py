@@ -142,13 +142,13 @@ def test_parameter_starts_cold() -> None:
         (command("pause", "nobody"), "no detector 'nobody' here; there are: impossible, ecod, model"),
         (command("tune", colour="red"), "no setting 'colour'; there are: weight, cost_us, memory_bytes, "),
         (command("tune", weight=0), "more than 0"),
-        (command("tune", weight="x"), "weight: seen 'x', allowed: a value like 1.0"),
+        (command("tune", weight="x"), "weight: seen 'x', allowed: a number"),
         (command("tune", remember=-5), "remember"),
         (command("tune", "model", path="os.system"), "path: which code runs is set in the configuration"),
         (command("tune", "model", target="count"), "seen a text, allowed: numbers, durations, true and false"),
         (command("tune", "model", params=3), "params"),
         (command("tune", "model", steps=True), "steps"),
-        (command("tune", remember=2.5), "a value like 64"),
+        (command("tune", remember=2.5), "remember: seen 2.5, allowed: an integer"),
     ],
 )
 def test_refused(given: Command, said: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.config.durations import format_duration, format_moment, parse_duration_us, parse_moment_us
+from state.durations import format_duration, format_moment, parse_duration_us, parse_moment_us
 
 
 @pytest.mark.parametrize(
