@@ -76,7 +76,7 @@ def test_a_recording_is_kept_as_long_as_it_fits(recording: Recording, monkeypatc
 
 
 def test_the_smallest_probability_is_the_policy_s() -> None:
-    """Random rounds of all windows, against the policy's own `combine_windows` over what is still evidence of the day."""
+    """Random rounds of all windows, against the policy's own `combine_windows` over what is evidence of the day."""
     job = _SMALL.config.job()
     names = [f"u{i}" for i in range(7)]
     watch = DailySmallest(job, names, _START_US, 2)
