@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from flows.config import load
-from flows.report import Summary
 from flows.sinks.base import Record, Sink
 from flows.sources.base import Lines, Partition, Unwatched
 from flows.streams import STREAMS, Stream
+from flows.summary import Summary
 from state.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from flows.config.endpoints import FilesConfig
     from flows.config.models import Config
-    from flows.local import Progress
+    from flows.drive.local import Progress
 
 Event = Mapping[str, Any] | bytes | str
 """One input line: a mapping that orjson can write, or JSON text."""
@@ -89,9 +89,9 @@ def replay(
         >>> [(reject["offset"], reject["reason"]) for reject in found.records["rejects"]]
         [(0, 'not_json'), (1, 'missing_field')]
     """
-    from flows.assemble import Assembly
     from flows.config.endpoints import FilesConfig
-    from flows.local import LocalDriver
+    from flows.drive.assembly import Assembly
+    from flows.drive.local import LocalDriver
 
     for stream in (*streams, *(sinks or ())):
         if stream not in STREAMS:

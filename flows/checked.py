@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from flows.config.models import Config
-from flows.fates import FateKind
+from flows.evolution.fates import FateKind
+from flows.evolution.saved_job import fates_against
 from flows.job import Job
 from flows.printing import shown
 from flows.reach import Reach, no_alerts, reach
-from flows.saved_job import fates_against
 from flows.streams import Stream
 
 CANNOT_RUN = 2

@@ -12,7 +12,7 @@ from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.parts import PartKind
 from detectors.features.plan import FeaturePlan
-from flows.renames import Renames
+from flows.evolution.renames import Renames
 from flows.streams import Stream
 from flows.wire.spec import WireSpec
 from state.plain import LATER

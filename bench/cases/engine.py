@@ -7,16 +7,16 @@ from pathlib import Path
 import orjson
 
 from bench.pipeline import Memory, Outcome
-from flows.assemble import Opener
 from flows.counters import FILLED
+from flows.drive.assembly import Opener
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.report import Summary
 from flows.sinks.specs import JsonlSink
 from flows.sources.base import Partition, Source
 from flows.streams import Stream
+from flows.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)

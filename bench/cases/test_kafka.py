@@ -18,7 +18,7 @@ from bench.cases.test_sinks import _alert
 from bench.scenarios import SCENARIOS
 from detectors.base import Rows
 from flows.kafka.connection import Connection
-from flows.operators.join import LabelJoin
+from flows.operators.population.join import LabelJoin
 from flows.sinks.kafka import KafkaWriter
 from flows.sources.kafka import KafkaPartition, KafkaSpec
 from flows.streams import Stream

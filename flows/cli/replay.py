@@ -57,9 +57,9 @@ def replay(
 
     Exit code 1 when a line is unaccounted for.
     """
-    from flows.assemble import Assembly
     from flows.config.endpoints import events_of
-    from flows.local import LocalDriver
+    from flows.drive.assembly import Assembly
+    from flows.drive.local import LocalDriver
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
     from flows.streams import Stream
 

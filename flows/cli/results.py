@@ -14,7 +14,7 @@ from state.errors import SourceError
 
 if TYPE_CHECKING:
     from flows.config.models import Config
-    from flows.report import Summary
+    from flows.summary import Summary
 
 UNBALANCED = 1
 """Exit code of a run whose counts do not add up."""
@@ -65,7 +65,7 @@ def finish(
 
     where: a last line for people.
     """
-    from flows.evaluation import evaluate
+    from flows.simulate.evaluation import evaluate
 
     evaluation = evaluate(alerts, truth) if truth is not None else None
     sys.stdout.flush()

@@ -20,8 +20,8 @@ from flows.config.exempt import read_list
 from flows.config.layers import Key
 from flows.config.needs import Needs
 from flows.config.problems import Problems
+from flows.evolution.renames import Renames
 from flows.job import CohortSpec, DetectorUse, Job, StateSpec, TimeSpec, WindowFeatures
-from flows.renames import Renames
 from flows.sinks.parts import parquet_columns
 from flows.streams import STREAMS
 from flows.wire.path_text import asked, clash, format_path

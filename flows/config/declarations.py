@@ -10,9 +10,9 @@ from detectors.base import Direction
 from detectors.features.declare import FeatureKind, SequenceKind
 from detectors.features.derived import SEQUENCES
 from detectors.features.kinds import FEATURES
-from flows.config.durations import Duration
 from flows.config.section import Declaration, problem
 from flows.config.where import WhereTable
+from flows.durations import Duration
 from state.kinds import Keys
 from state.types import DAY_US, MINUTE_US, MS_US, SECOND_US
 from state.windows import WINDOWS, WindowKind, WindowSpec

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 from pydantic_core import PydanticCustomError
 
-from flows.config.durations import Duration, Moment
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.load import DEFAULT_STORE
 from flows.config.section import Section, SourceSection, problem, together
+from flows.durations import Duration, Moment
 from flows.streams import STREAMS, Stream
 from state.durations import format_duration
 from state.types import DAY_US, HOUR_US, SECOND_US

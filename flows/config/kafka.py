@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
-from flows.config.durations import Duration
 from flows.config.section import Section, SourceSection, problem
+from flows.durations import Duration
 from flows.kafka.connection import Connection, Value, redacted
 from flows.kafka.properties import CLIENT, REGISTRY, instead
 from state.durations import parse_moment_us

@@ -13,12 +13,12 @@ from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
 from detectors.drift.spec import DriftSpec
 from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceConfig, WindowConfig
-from flows.config.durations import Duration, Moment
 from flows.config.endpoints import SinksConfig, SourceConfig
 from flows.config.layers import Layers
 from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
 from flows.config.where import WhereTable
+from flows.durations import Duration, Moment
 from flows.job import LabelSpec, LearningSpec
 from flows.wire.path_text import format_path, parse_path
 from flows.wire.spec import TIME_UNITS, Path

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from flows.assemble import Assembly
 from flows.config.endpoints import FilesConfig, events_of
 from flows.config.models import Config
+from flows.drive.assembly import Assembly
+from flows.drive.local import LocalDriver, Progress
 from flows.job import Job
-from flows.local import LocalDriver, Progress
-from flows.report import Summary
 from flows.sinks import parts
 from flows.sinks.arrow import arrow_table
 from flows.sinks.base import Record, Sink
 from flows.sinks.parquet import ParquetWriter
 from flows.streams import Stream
 from flows.streams.fields import Field
+from flows.summary import Summary
 from flows.training.labels import LABELS, KnownLabels
 from state.errors import SinkError
 

@@ -15,12 +15,12 @@ import yaml
 from packaging.utils import canonicalize_name
 from typer.main import get_command
 
-from flows.assemble import Assembly
 from flows.cli.main import app
 from flows.config import load, loads
+from flows.drive.assembly import Assembly
+from flows.drive.worker import work
 from flows.engine.plan import Options
 from flows.streams import STREAMS, Stream
-from flows.worker import work
 from state.durations import parse_duration_us
 from tests.property.test_strangers import JOB
 

@@ -12,8 +12,8 @@ import pytest
 from referencing import Registry, Resource
 
 from flows.config import loads
+from flows.drive.local import LocalDriver
 from flows.job import Job
-from flows.local import LocalDriver
 from flows.sinks import JsonlSink, open_sink
 from flows.sources.files import FilesSpec
 from flows.streams import STREAMS, Stream
@@ -79,7 +79,7 @@ def test_drift_event_is_as_documented() -> None:
 
 def test_share_of_bad_lines_is_as_documented() -> None:
     """And an event of the input's lines."""
-    from flows.operators.shares import ShareWatch
+    from flows.operators.ingest.shares import ShareWatch
 
     watch, nothing = ShareWatch("plays/0"), np.zeros(0, np.int64)
     (event,) = watch.add(1000, {"late": np.arange(300)}, nothing, nothing, 10**15, np.zeros(0, np.uint64))
@@ -88,7 +88,7 @@ def test_share_of_bad_lines_is_as_documented() -> None:
 
 def test_column_without_values_is_as_documented() -> None:
     """And one of a column."""
-    from flows.operators.filled import FilledWatch
+    from flows.operators.ingest.filled import FilledWatch
     from state.batch import MicroBatch
     from state.schema import Column, Kind, Schema
 

@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.assemble import Opener
+from flows.drive.assembly import Opener
+from flows.drive.local import LocalDriver
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.local import LocalDriver
 from flows.sinks.specs import JsonlSink, open_sink
 from flows.sources.base import Source
 from flows.streams import Stream

@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from flows.assemble import Opener
+from flows.drive.assembly import Opener
+from flows.drive.local import LocalDriver
+from flows.drive.worker import JobStages
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
-from flows.local import LocalDriver
 from flows.sinks import ParquetSink, parts
 from flows.sources.base import Source
 from flows.streams import Stream
-from flows.worker import JobStages
 from tests.engine.interrupted import AtRead, die
 from tests.engine.scenarios import SCENARIOS, write_files
 

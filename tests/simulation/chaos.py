@@ -27,7 +27,7 @@ from typing import Final
 
 import orjson
 
-from flows.assemble import Opener
+from flows.drive.assembly import Opener
 from flows.engine.plan import Options
 from flows.engine.run import execute
 from flows.engine.supervise import Restarts

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.assemble import Opener
+from flows.drive.assembly import Opener
 from flows.engine.plan import Options
 from flows.engine.run import execute
 from flows.engine.supervise import Restarts

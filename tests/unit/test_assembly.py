@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from flows.assemble import Assembly
 from flows.config import loads
+from flows.drive.assembly import Assembly
 from flows.sinks import ConsoleSink, SinkSpec
 from flows.streams import Stream
 

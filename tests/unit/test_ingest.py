@@ -13,9 +13,9 @@ from xxhash import xxh3_64_intdigest
 from detectors.features.declare import Condition
 from flows.counters import Counts, unaccounted
 from flows.job import Job, TimeSpec
-from flows.operators.ingest import Emitted, Ingest
+from flows.operators.ingest.operator import Emitted, Ingest
+from flows.operators.ingest.told import forget_first
 from flows.operators.messages import GroupInput, Output
-from flows.operators.told import forget_first
 from flows.sources.base import Lines
 from flows.streams import Stream
 from flows.wire.reject import Reason

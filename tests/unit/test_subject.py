@@ -9,9 +9,9 @@ import pytest
 
 from flows.config import loads
 from flows.counters import Counts
-from flows.operators.ingest import Ingest
+from flows.operators.ingest.operator import Ingest
 from flows.operators.messages import GroupInput, Output
-from flows.operators.subject import SubjectOperator
+from flows.operators.subject.operator import SubjectOperator
 from flows.sinks import SqliteSink, open_sink
 from flows.sinks.sqlite import open_read_only
 from flows.sources.base import Lines

@@ -21,10 +21,10 @@ from bench.quality.replay import Found, alert, judge
 from bench.quality.scenarios import ATTACKS, TABLE, Scenario, chosen
 from bench.quality.smallest import DailySmallest, learned_weights
 from detectors.alerting.policy import combine_windows
-from flows.assemble import Assembly
-from flows.local import LocalDriver
+from flows.drive.assembly import Assembly
+from flows.drive.local import LocalDriver
+from flows.operators.population.verdict import Verdict
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict
 from flows.streams import Stream
 from state.types import DAY_US, HOUR_US, SECOND_US
 

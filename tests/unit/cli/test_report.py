@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from flows.counters import ALERTS, ROWS
-from flows.evaluation import evaluate
-from flows.report import Summary
+from flows.simulate.evaluation import evaluate
+from flows.summary import Summary
 
 _COUNTS = {
     "read": 100, "accepted": 90, "late": 4, "duplicate": 3, "rejected.nan": 2, "open": 1, "rows.w1h": 7, "rows.w5m": 9,

@@ -6,9 +6,9 @@ import pytest
 
 from detectors.features.declare import Condition
 from flows.config import load, loads
-from flows.fates import shape_of
+from flows.evolution.fates import shape_of
+from flows.evolution.renames import Renames
 from flows.job import CohortSpec
-from flows.renames import Renames
 from flows.streams import Stream
 from state.errors import ConfigError
 from state.schema import Kind

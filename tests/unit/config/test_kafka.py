@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flows.assemble import Assembly
 from flows.config import load, loads
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
+from flows.drive.assembly import Assembly
 from flows.kafka.connection import Connection, expanded
 from flows.sinks.specs import KafkaSink
 from flows.sources.kafka import KafkaSpec

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from flows.config import loads
 from flows.counters import REJECTED, ROWS
+from flows.drive.local import LocalDriver
 from flows.infer.proposal import infer
 from flows.job import Job
-from flows.local import LocalDriver
-from flows.report import Summary
 from flows.sources.files import FilesPartition
 from flows.streams import Stream
+from flows.summary import Summary
 from flows.wire.decode import Decoder
 from state.errors import SourceError
 from state.schema import Kind

@@ -7,9 +7,9 @@ import pytest
 from xxhash import xxh3_64_intdigest
 
 from flows.config import loads
-from flows.operators.ingest import Emitted
+from flows.operators.ingest.operator import Emitted
+from flows.operators.ingest.told import Told, forget_first
 from flows.operators.messages import Output
-from flows.operators.told import Told, forget_first
 from flows.sources.base import Lines
 from flows.streams import Stream
 from state.types import MINUTE_US

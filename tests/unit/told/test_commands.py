@@ -15,9 +15,9 @@ from detectors.base import FeatureInfo
 from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverModelSpec
 from flows.job import Job
-from flows.operators.command import CommandError
 from flows.operators.messages import CohortInput, Output
-from flows.operators.population import PopulationOperator
+from flows.operators.population.command import CommandError
+from flows.operators.population.operator import PopulationOperator
 from flows.operators.rows import FeatureRows
 from flows.streams import Stream
 from flows.wire.told import Command
@@ -209,7 +209,7 @@ WILD: Job = replace(JOB, detectors=(*JOB.detectors, replace(ECOD, spec=Wild(reme
 )
 def test_whatever_a_command_leads_to_it_is_refused(remember: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too much memory or time, anything that is raised, even a death: on record, and nothing has changed."""
-    monkeypatch.setattr("flows.operators.rehearsal.SECONDS", 0.5 if remember == 63 else 10.0)
+    monkeypatch.setattr("flows.operators.population.rehearsal.SECONDS", 0.5 if remember == 63 else 10.0)
     cohort = Cohort(WILD)
     cohort.play()
     (record,) = cohort.play(command("tune", remember=remember, weight=3))

@@ -15,10 +15,10 @@ import pytest
 
 import driftnet
 from flows.config import loads
-from flows.local import LocalDriver
-from flows.operators.models import WindowModels
+from flows.drive.local import LocalDriver
+from flows.operators.population.verdict import Verdict
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict
 from flows.sinks.parquet import ParquetWriter
 from flows.training import LABELS, Recipe, as_frame, feature_table, write_training_set
 from state.errors import SinkError, SourceError

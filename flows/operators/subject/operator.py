@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 
 from flows.counters import ACCEPTED, CAPPED, DUPLICATE, EVICTED, EXPIRED, LATE, ROWS, Counts
-from flows.evolution import Evolution, LayoutNote, Since, name_in_state, window_fits
+from flows.evolution.changes import Evolution, LayoutNote, Since, name_in_state, window_fits
+from flows.evolution.layout import Layout, layout_of
 from flows.job import Job
-from flows.layout import Layout, layout_of
-from flows.operators.closing import Closing
-from flows.operators.counting import Counting
 from flows.operators.messages import CohortInput, GroupInput, Leaving, Output
+from flows.operators.subject.closing import Closing
+from flows.operators.subject.counting import Counting
 from flows.steps import Step
 from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state

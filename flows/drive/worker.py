@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from flows.assemble import Assembly
+from flows.drive.assembly import Assembly
 from flows.engine.growth import Growth
 from flows.engine.monitor import OnProgress
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
+from flows.evolution.saved_job import CONFIG_NOTE, numbered_cohorts, unsaid_layout
 from flows.job_stages import JobStages
-from flows.report import Summary
-from flows.saved_job import CONFIG_NOTE, numbered_cohorts, unsaid_layout
+from flows.summary import Summary
 
 STARTS_NOTE: Final = "starts.json"
 """Where sources that others write to began, in the state directory."""

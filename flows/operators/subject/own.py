@@ -10,11 +10,11 @@ import numpy as np
 from detectors.base import Rows, Scope, SubjectDetector
 from detectors.guard import SAMPLED, Fault, Guard
 from detectors.saving import build, save
-from flows.evolution import WindowFit, learned_as, under_names
+from flows.evolution.changes import WindowFit, learned_as, under_names
+from flows.evolution.layout import detector_settings, settings_now
+from flows.evolution.renames import moved
 from flows.job import DetectorUse, Job
-from flows.layout import detector_settings, settings_now
 from flows.operators.rows import OwnVerdict
-from flows.renames import moved
 from state.chunks import Chunks, Saved
 from state.errors import DetectorError
 from state.snapshot import pack_frames, unpack_frames

@@ -6,10 +6,10 @@ from typing import Any
 
 from detectors.base import Rows
 from flows.job import Job
-from flows.operators.model import Model, build, saved_frames
+from flows.operators.population.model import Model, build, saved_frames
+from flows.operators.population.trial import Trial
+from flows.operators.population.verdict import Verdict
 from flows.operators.rows import OwnVerdict
-from flows.operators.trial import Trial
-from flows.operators.verdict import Verdict
 
 
 class Succession:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from flows.counters import FILLED, FILTERED, LATE, READ, REJECTED, Counts
 from flows.job import Job
-from flows.operators.aside import Line, dead_letter, late_records
-from flows.operators.filled import FilledWatch
+from flows.operators.ingest.aside import Line, dead_letter, late_records
+from flows.operators.ingest.filled import FilledWatch
+from flows.operators.ingest.shares import ShareWatch
 from flows.operators.messages import GroupInput, Leaving, Output
-from flows.operators.shares import ShareWatch
 from flows.sources.base import Lines
 from flows.steps import Step
 from flows.streams import Stream

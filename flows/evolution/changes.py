@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.base import FeatureInfo
+from flows.evolution.layout import Layout, WindowLayout, layout_of, renames_of
+from flows.evolution.renames import Names, moved
 from flows.job import DetectorUse, Job
-from flows.layout import Layout, WindowLayout, layout_of, renames_of
-from flows.renames import Names, moved
 from state.chunks import Chunks, Latest, Saved
 from state.refit import CellFit, ColumnFit, RowFit, table_map
 from state.snapshot import pack, unpack

@@ -12,13 +12,13 @@ from flows.counters import READ
 from flows.job import Job
 from flows.job_stages import CATALOGUE, Entry, JobStages
 from flows.operators.messages import Leaving
-from flows.operators.population import PopulationOperator, RoundObserver
-from flows.outputs import Outputs
-from flows.report import Summary
+from flows.operators.population.operator import PopulationOperator, RoundObserver
 from flows.sinks.base import Sink
+from flows.sinks.outputs import Outputs
 from flows.sources.base import Partition
 from flows.stages import Routed, Stage, addressed
 from flows.streams import Stream
+from flows.summary import Summary
 from state.types import END_OF_TIME_US
 
 

@@ -10,20 +10,20 @@ import numpy as np
 from detectors.alerting.alert import Candidate
 from detectors.subject_sample import SubjectSample
 from flows.counters import LABELLED, NOT_LEARNED, SCORED, Counts
-from flows.evolution import LayoutNote, name_in_state, window_fits
+from flows.evolution.changes import LayoutNote, name_in_state, window_fits
+from flows.evolution.layout import Layout
+from flows.evolution.renames import called, moved
 from flows.job import Job
-from flows.layout import Layout
-from flows.operators.candidates import candidates_of
-from flows.operators.command import CommandError, audit_record
 from flows.operators.faults import fault_outputs
-from flows.operators.join import LabelJoin, Lesson
-from flows.operators.lately import Lately
 from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
-from flows.operators.models import WindowModels
+from flows.operators.population.candidates import candidates_of
+from flows.operators.population.command import CommandError, audit_record
+from flows.operators.population.join import LabelJoin, Lesson
+from flows.operators.population.lately import Lately
+from flows.operators.population.verdict import Verdict, feature_records, score_records
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rounds import Rounds
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict, feature_records, score_records
-from flows.renames import called, moved
 from flows.steps import Step
 from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state

@@ -12,10 +12,10 @@ import numpy as np
 
 from flows.counters import CONTROL, LABELS, Counts
 from flows.job import Job
-from flows.operators.aside import Line, dead_letter
-from flows.operators.ingest import KIND as INGEST_KIND
-from flows.operators.ingest import SUBJECTS, Emitted, Ingest, Route
-from flows.operators.ingest import VERSIONS as INGEST_VERSIONS
+from flows.operators.ingest.aside import Line, dead_letter
+from flows.operators.ingest.operator import KIND as INGEST_KIND
+from flows.operators.ingest.operator import SUBJECTS, Emitted, Ingest, Route
+from flows.operators.ingest.operator import VERSIONS as INGEST_VERSIONS
 from flows.operators.messages import GroupInput, Output
 from flows.sources.base import Lines
 from flows.steps import Step

@@ -6,9 +6,9 @@ from typing import Any, Final
 from flows.config.models import Config
 from flows.config.saved import load_saved
 from flows.engine.shape import SHAPE, read_shape
-from flows.fates import MADE_OF, UNSAID, Fate, cohort_numbers, fates, shape_of
+from flows.evolution.fates import MADE_OF, UNSAID, Fate, cohort_numbers, fates, shape_of
+from flows.evolution.layout import Layout, layout_of, state_settings
 from flows.job import Job
-from flows.layout import Layout, layout_of, state_settings
 from flows.savepoint.manifest import is_savepoint, require_whole
 from state.errors import SnapshotError
 

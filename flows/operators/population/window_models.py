@@ -15,16 +15,16 @@ from detectors.drift.waves import Waves
 from detectors.guard import Fault, Guard
 from detectors.profile import PopulationProfile
 from detectors.weighing import Weighing
-from flows.evolution import WindowFit, learned_as, under_names
+from flows.evolution.changes import WindowFit, learned_as, under_names
+from flows.evolution.layout import detector_settings, settings_now, settings_of
+from flows.evolution.renames import called, moved
 from flows.job import DetectorUse, Job, WindowFeatures
-from flows.layout import detector_settings, settings_now, settings_of
-from flows.operators.command import CommandError, tuned
-from flows.operators.model import Change, Model, build, saved_frames
-from flows.operators.reactions import Reactions
+from flows.operators.population.command import CommandError, tuned
+from flows.operators.population.model import Change, Model, build, saved_frames
+from flows.operators.population.reactions import Reactions
+from flows.operators.population.succession import Succession
+from flows.operators.population.verdict import Verdict
 from flows.operators.rows import OwnVerdict
-from flows.operators.succession import Succession
-from flows.operators.verdict import Verdict
-from flows.renames import called, moved
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
 from state.types import F64, Bool

@@ -6,10 +6,10 @@ from typing import Final
 
 from flows.counters import DRIFT, OUT, REASON, SPARED_OTHERS, SPARED_SUBJECT, Counts
 from flows.operators.messages import Leaving, Output
-from flows.report import Summary
 from flows.sinks.base import Sink, each
 from flows.steps import Step
 from flows.streams import Stream
+from flows.summary import Summary
 
 _NAMED: Final = 100
 """Subjects that were spared an alert and are counted one by one."""

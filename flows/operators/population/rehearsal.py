@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
-from flows.operators.command import CommandError
+from flows.operators.population.command import CommandError
 
 SECONDS: Final = 10.0
 BYTES: Final = 1 << 29

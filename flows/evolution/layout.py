@@ -14,8 +14,8 @@ import msgspec
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.kinds import parts
 from detectors.features.parts import MARK_KINDS, Part, PartKind
+from flows.evolution.renames import Names, moved, told_in
 from flows.job import DetectorUse, Job
-from flows.renames import Names, moved, told_in
 from state.errors import SnapshotError
 from state.plain import not_by_default
 from state.schema import Kind

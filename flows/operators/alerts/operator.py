@@ -7,10 +7,10 @@ from typing import Any, Final
 from detectors.alerting.alert import Candidate
 from detectors.alerting.exempt import Exemption
 from flows.counters import Counts
-from flows.evolution import LayoutNote
+from flows.evolution.changes import LayoutNote
+from flows.evolution.layout import Layout, layout_of
 from flows.job import Job
-from flows.layout import Layout, layout_of
-from flows.operators import exempt
+from flows.operators.alerts import exempt
 from flows.operators.messages import Leaving, Output, PolicyInput
 from flows.operators.rounds import Rounds
 from flows.steps import Step

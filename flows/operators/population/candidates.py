@@ -7,9 +7,9 @@ import numpy as np
 from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.base import Rows
 from flows.job import Job
-from flows.operators.models import WindowModels
+from flows.operators.population.verdict import Verdict, known
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows, OwnVerdict
-from flows.operators.verdict import Verdict, known
 from state.keygroup import key_group
 from state.types import F64, I64
 

@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from flows.printing import shown
-from flows.report import two_columns
+from flows.summary import two_columns
 from state.times import from_iso
 
 if TYPE_CHECKING:

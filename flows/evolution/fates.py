@@ -6,9 +6,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
+from flows.evolution.layout import Layout, changes, layout_of, renames_of, replaceable, state_settings
+from flows.evolution.renames import renamed_shape
 from flows.job import Job
-from flows.layout import Layout, changes, layout_of, renames_of, replaceable, state_settings
-from flows.renames import renamed_shape
 
 MADE_OF: Final = "made_of"
 """In a shape: the layout of what the job saves."""

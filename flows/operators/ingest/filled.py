@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.drift.cause import Cause
 from detectors.drift.event import Reaction
-from flows.operators.shares import BLOCK
+from flows.operators.ingest.shares import BLOCK
 from state.batch import MicroBatch
 from state.ids import stable_id
 from state.schema import DTYPES, Kind, Schema

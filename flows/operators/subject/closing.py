@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 
 from flows.counters import Counts
-from flows.evolution import WindowFit, name_in_state
+from flows.evolution.changes import WindowFit, name_in_state
 from flows.job import Job
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import Leaving
-from flows.operators.own import OwnDetectors
 from flows.operators.rows import FeatureRows
+from flows.operators.subject.own import OwnDetectors
 from flows.steps import Step
 from state.cells import Cells
 from state.chunks import Chunks

@@ -12,8 +12,8 @@ from detectors.base import Detector, FeatureInfo, Rows, Scope, Wave
 from detectors.calibrate import Calibrator
 from detectors.guard import SAMPLED, Guard
 from flows.job import DetectorUse, Job
-from flows.operators.command import CommandError, tuned
-from flows.operators.rehearsal import rehearse
+from flows.operators.population.command import CommandError, tuned
+from flows.operators.population.rehearsal import rehearse
 from flows.operators.rows import OwnVerdict
 from flows.wire.told import Command
 from state.types import F64, I64

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from flows.drive.local import LocalDriver, Progress
 from flows.job import Job
-from flows.local import LocalDriver, Progress
-from flows.operators.candidates import typical_own
-from flows.operators.models import WindowModels
+from flows.operators.population.candidates import typical_own
+from flows.operators.population.verdict import Verdict, known
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict, known
 from flows.sources.base import Partition
 from state.errors import SourceError
 from state.times import from_iso, iso
