@@ -76,6 +76,10 @@ def test_round_trip_through_toml() -> None:
         ),
         ('[windows.x]\nkind = "session"\ngap = 60\nsize = 9\n', ["own.toml:4: windows.x.size: seen the key 'size'"]),
         ("[windows.x]\nsize = 60\n", ["own.toml:1: windows.x.kind: seen nothing, allowed: a value"]),
+        (
+            '[sequences.x]\nkind = "age"\nsign_up = {}\n',
+            ["own.toml:1: sequences.x.column: seen nothing, allowed: column, sign_up or several of them for kind age"],
+        ),
         ('[features.x]\nkind = "sum"\n', ["features.x.column", "exactly one of column and sequence"]),
         ('[features.x]\nkind = "count"\nwhere = { type = 3 }\n', ["own.toml:3: features.x.where.type: seen 3"]),
         ('[features.x]\nkind = "count"\nwhere = { ms_played = { mn = 3 } }\n', ["features.x.where.ms_played", "'min'"]),
