@@ -3,13 +3,11 @@
 Simulating, decoding and windows take most of a run, and are the same whatever detectors and policies are tried.
 """
 
-import pickle
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
@@ -20,9 +18,12 @@ from flows.evolution.layout import detector_settings, settings_of, state_setting
 from flows.job import Job
 from flows.operators.ingest.operator import Ingest
 from flows.operators.messages import CohortInput
+from flows.operators.rows import FeatureRows
 from flows.operators.subject.operator import SubjectOperator
 from flows.simulate.platform import Platform
 from flows.sources.base import Partition
+from flows.wire.told import told_from, told_state
+from state.snapshot import pack_frames, unpack_frames
 
 _ROOT: Final = Path(__file__).parents[2]
 _BEFORE: Final = (
@@ -30,19 +31,21 @@ _BEFORE: Final = (
     "flows/simulate",
     "flows/sources",
     "flows/wire",
-    "flows/operators/ingest/operator.py",
-    "flows/operators/subject/operator.py",
-    "flows/operators/subject/closing.py",
-    "flows/operators/subject/counting.py",
+    "flows/operators/ingest",
+    "flows/operators/subject",
     "flows/operators/messages.py",
+    "flows/operators/rows.py",
     "detectors/features",
     "detectors/base.py",
     "detectors/baseline.py",
     "detectors/rolling.py",
+    "detectors/rolling_base.py",
 )
 """The code that a recording depends on."""
-_FORMAT: Final = 1
-"""Of the file; another one is not read."""
+_FORMAT: Final = 2
+_MAGIC: Final = b"driftnet recording %d\n" % _FORMAT
+"""How a file begins; another one is not read."""
+_LENGTH_BYTES: Final = 8
 _BATCH_LINES: Final = 8192
 
 
@@ -62,10 +65,9 @@ class Recording:
     def messages(self) -> Iterator[tuple[str, CohortInput]]:
         """(cohort, message) in the order in which they were sent, one in memory at a time."""
         with self.path.open("rb") as file:
-            pickle.load(file)
-            with suppress(EOFError):
-                while True:
-                    yield pickle.load(file)
+            _head(file)
+            while (blob := _next(file)) is not None:
+                yield _unpacked(blob)
 
 
 def recorded(scenario: Scenario, path: Path) -> Recording:
@@ -73,8 +75,8 @@ def recorded(scenario: Scenario, path: Path) -> Recording:
     made_for = made_of(scenario)
     if path.exists():
         with path.open("rb") as file:
-            head = pickle.load(file)
-        if head["made_for"] == made_for:
+            head = _head(file)
+        if head.get("made_for") == made_for:
             return Recording(path, **head)
     return _record(scenario, path, made_for)
 
@@ -112,11 +114,41 @@ def _record(scenario: Scenario, path: Path, made_for: str) -> Recording:
     }
     unfinished = path.with_suffix(".unfinished")
     with unfinished.open("wb") as file:
-        pickle.dump(head, file, protocol=5)
-        for message in _messages(scenario.config.job(), Assembly(scenario.config).partitions()):
-            pickle.dump(message, file, protocol=5)
+        file.write(_MAGIC)
+        _put(file, orjson.dumps(head))
+        for cohort, message in _messages(scenario.config.job(), Assembly(scenario.config).partitions()):
+            _put(file, _packed(cohort, message))
     unfinished.rename(path)
     return Recording(path, **head)
+
+
+def _head(file: BinaryIO) -> dict[str, Any]:
+    """What comes before the messages; nothing in a file of another format."""
+    if file.read(len(_MAGIC)) != _MAGIC:
+        return {}
+    head: dict[str, Any] = orjson.loads(_next(file) or b"{}")
+    return head
+
+
+def _put(file: BinaryIO, blob: bytes) -> None:
+    file.write(len(blob).to_bytes(_LENGTH_BYTES, "little") + blob)
+
+
+def _next(file: BinaryIO) -> bytes | None:
+    """The next blob; None at the end."""
+    length = file.read(_LENGTH_BYTES)
+    return file.read(int.from_bytes(length, "little")) if length else None
+
+
+def _packed(cohort: str, message: CohortInput) -> bytes:
+    meta = {"cohort": cohort, "group": message.group, "watermark_us": message.watermark_us, **told_state(message.told)}
+    return pack_frames("message", _FORMAT, meta, {str(i): rows.pack() for i, rows in enumerate(message.rows)})
+
+
+def _unpacked(blob: bytes) -> tuple[str, CohortInput]:
+    meta, frames = unpack_frames(blob, "message", (_FORMAT,))
+    rows = [FeatureRows.unpack(frames[str(i)]) for i in range(len(frames))]
+    return meta["cohort"], CohortInput(meta["group"], meta["watermark_us"], rows, told_from(meta))
 
 
 def _messages(job: Job, partitions: Sequence[Partition]) -> Iterator[tuple[str, CohortInput]]:

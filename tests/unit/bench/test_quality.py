@@ -73,6 +73,10 @@ def test_a_recording_is_kept_as_long_as_it_fits(recording: Recording, monkeypatc
     recorded(_SMALL, path)
     assert len(made) == 4
     assert path.stat().st_mtime_ns == before
+    for text in (b"", b"\x80\x05\x95\xff\xff\xff\xff\xff\xff\xff\x7f}"):
+        (foreign := path.with_name("foreign.recording")).write_bytes(text)
+        recorded(_SMALL, foreign)
+    assert len(made) == 6
 
 
 def test_the_smallest_probability_is_the_policy_s() -> None:
