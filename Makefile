@@ -63,6 +63,7 @@ fmt: $(STAMP) ## Format, sort imports, wrap the prose of pages
 
 docs: $(STAMP) ## Write the generated pages of docs/
 	@$(BIN)/python -m flows.config.reference > docs/configuration.md
+	@$(BIN)/python -m flows.streams.reference docs
 	@$(BIN)/python -m flows.counters > docs/counters.md
 	@$(BIN)/python -m detectors.features.reference docs/features.md
 	@$(BIN)/python -m driftnet._reference api > docs/api.md

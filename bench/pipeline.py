@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 
+from flows.drive.local import LocalDriver
 from flows.job import Job
-from flows.local import LocalDriver
-from flows.operators.ingest import Ingest
-from flows.operators.messages import Stream
-from flows.operators.population import RoundObserver
-from flows.operators.subject import SubjectOperator
+from flows.operators.ingest.operator import Ingest
+from flows.operators.population.operator import RoundObserver
+from flows.operators.subject.operator import SubjectOperator
 from flows.sources.base import Lines, Partition, Unwatched
+from flows.streams import Stream
 
 BATCH_LINES = 8192
 

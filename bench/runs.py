@@ -18,16 +18,16 @@ import orjson
 
 from bench.pipeline import BATCH_LINES, Memory, Outcome, run
 from bench.scenarios import Scenario
-from flows.assemble import Assembly
 from flows.config.endpoints import FilesConfig
 from flows.counters import REJECTED
+from flows.drive.assembly import Assembly
+from flows.drive.local import LocalDriver
 from flows.job import Job
-from flows.local import LocalDriver
-from flows.operators.messages import Stream
-from flows.operators.models import WindowModels
+from flows.operators.population.verdict import Verdict
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict
 from flows.sinks import JsonlSink
+from flows.streams import Stream
 
 _FILES = 6
 

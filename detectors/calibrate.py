@@ -14,7 +14,7 @@ where what is odd comes in bunches, stretches of rows count (`detectors.stretche
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -28,6 +28,7 @@ from detectors.subject_sample import SubjectSample
 from detectors.tail import Tail, fit_tail, squeeze
 from state.errors import SnapshotError
 from state.order import stable_argsort
+from state.plain import LATER
 from state.snapshot import pack, unpack
 from state.types import DAY_US, F32, F64, I64, START_OF_TIME_US, U64
 
@@ -67,7 +68,7 @@ class CalibrationSpec:
     ready: int = 256
     tail_share: float = 0.25
     floor: float = 5e-5
-    stretch_rows: int = 100
+    stretch_rows: int = field(default=100, metadata=LATER)
 
     def __post_init__(self) -> None:
         least = 2 if self.per == "stretch" else 64

@@ -1,16 +1,20 @@
 """What a specification allows, checked where it is made."""
 
-from state.errors import ConfigError
+from state.errors import ConfigError, Mistake
 
 
 def require(spec: object, name: str, **allowed: tuple[bool, str]) -> None:
-    """Raises ConfigError for the first parameter that is not allowed.
+    """Raises ConfigError for the parameters that are not allowed.
 
     name: the specification's word in configuration.  allowed: parameter -> (whether its value is, what is).
     """
-    for key, (holds, text) in allowed.items():
-        if not holds:
-            raise ConfigError(f"{name}.{key}: seen {getattr(spec, key)!r}, allowed: {text}")
+    mistakes = [
+        Mistake((key,), f"seen {getattr(spec, key)!r}, allowed: {text}")
+        for key, (holds, text) in allowed.items()
+        if not holds
+    ]
+    if mistakes:
+        raise ConfigError.of(mistakes, name)
 
 
 def require_features(count: int, name: str) -> None:

@@ -15,11 +15,10 @@ import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Final, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, cast
 
 from detectors.base import DetectorSpec
 from detectors.baseline import HistoryBaselineSpec
@@ -33,7 +32,8 @@ from detectors.river_model import RiverModelSpec
 from detectors.rolling import RollingDeviationSpec
 from detectors.rules import RulesSpec
 from detectors.seasonal import SeasonalDeviationSpec
-from state.errors import ConfigError, DriftnetError, PluginError
+from detectors.settings import spec_of
+from state.errors import ConfigError, Mistake, PluginError
 
 GROUP: Final = "driftnet.detectors"
 _FILE: Final = ".py"
@@ -170,98 +170,14 @@ def _checked(spec: object) -> type[DetectorSpec]:
 def spec_from(type_: str, params: Mapping[str, Any], where: str = "detectors") -> DetectorSpec:
     """A specification from configuration values (numbers, texts, lists, tables).
 
-    where: the dotted path of the table, for messages.  Raises ConfigError naming what was seen and what is allowed.
+    where: the dotted path of the table, for the text of the error.  Raises ConfigError, whose mistakes have their
+    places below that path: what was seen and what is allowed.
     """
     try:
         spec = type_of(type_)
     except ConfigError as error:
-        raise type(error)(f"{where}.type: {error}") from error
-    return cast(DetectorSpec, _dataclass(spec, params, f"{where}.params"))
-
-
-def parameters(spec: type[Any]) -> dict[str, tuple[str, Any]]:
-    """Parameters of a specification: name -> (type as text, default; dataclasses.MISSING for none)."""
-    hints = get_type_hints(spec)
-    return {f.name: (_text(hints[f.name]), f.default) for f in dataclasses.fields(spec) if f.init}
-
-
-def _dataclass(kind: type[Any], params: Mapping[str, Any], where: str) -> object:
-    allowed = parameters(kind)
-    for name in params:
-        if name not in allowed:
-            raise ConfigError(f"{where}.{name}: no such parameter; allowed are {', '.join(allowed) or 'none'}")
-    missing = [n for n, (_, default) in allowed.items() if n not in params and default is dataclasses.MISSING]
-    if missing:
-        raise ConfigError(f"{where}: {', '.join(missing)} must be given")
-    hints = get_type_hints(kind)
-    values = {name: _value(hints[name], value, f"{where}.{name}") for name, value in params.items()}
+        raise type(error)(f"{where}.type: {error}", [Mistake(("type",), str(error))]) from error
     try:
-        return kind(**values)
-    except DriftnetError as error:
-        raise ConfigError(f"{where}: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}: {kind.__name__} does not accept {dict(params)}: {error}") from error
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """A configuration value as the type that a field declares."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return _first_fit(args, value, where, hint)
-    if origin is tuple:
-        return _tuple(args, value, where, hint)
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return _dataclass(cast(type[Any], hint), value, where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        words = [member.value for member in hint]
-        if value not in words:
-            raise ConfigError(f"{where}: {value!r}; allowed are {', '.join(map(str, words))}")
-        return hint(value)
-    # bool is an int to Python, but not to a person who writes n_trees = true
-    if isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
-        return value
-    raise ConfigError(f"{where}: {value!r} is not {_text(hint)}")
-
-
-def _first_fit(args: tuple[Any, ...], value: Any, where: str, hint: Any) -> Any:
-    # Exact types first: 1 stays an int where int | float is asked for, whatever their order.
-    for arg in sorted(args, key=lambda a: type(value) is not a):
-        try:
-            return _value(arg, value, where)
-        except ConfigError:
-            continue
-    raise ConfigError(f"{where}: {value!r} is not {_text(hint)}")
-
-
-def _tuple(args: tuple[Any, ...], value: Any, where: str, hint: Any) -> tuple[Any, ...]:
-    if isinstance(value, Mapping):
-        # A table stands for pairs, in the order of names, so that equal tables give equal specifications.
-        value = sorted(value.items())
-    if not isinstance(value, list | tuple):
-        raise ConfigError(f"{where}: {value!r} is not {_text(hint)}")
-    if len(args) == 2 and args[1] is Ellipsis:
-        return tuple(_value(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-    if len(args) != len(value):
-        raise ConfigError(f"{where}: {value!r} has {len(value)} items, {_text(hint)} has {len(args)}")
-    return tuple(_value(arg, v, f"{where}[{i}]") for i, (arg, v) in enumerate(zip(args, value, strict=True)))
-
-
-_WORDS: Final = {int: "an integer", float: "a number", str: "a text", bool: "true or false", type(None): "absent"}
-
-
-def _text(hint: Any) -> str:
-    origin, args = get_origin(hint), get_args(hint)
-    if hint in _WORDS:
-        return _WORDS[hint]
-    if origin in (Union, types.UnionType):
-        return " or ".join(_text(a) for a in args)
-    if origin is tuple:
-        if len(args) == 2 and args[1] is Ellipsis:
-            pair = get_origin(args[0]) is tuple
-            return "a table" if pair else f"a list, each item {_text(args[0])}"
-        return "a list of " + ", ".join(_text(a) for a in args)
-    if dataclasses.is_dataclass(hint):
-        return f"a table of {', '.join(parameters(cast(type[Any], hint)))}"
-    return getattr(hint, "__name__", str(hint))
+        return spec_of(spec, params)
+    except ConfigError as error:
+        raise ConfigError.of((Mistake(("params", *m.key), m.text) for m in error.mistakes), where) from None

@@ -42,11 +42,12 @@ check_own_names()
 
 from typing import TYPE_CHECKING, Any  # noqa: E402 - the names of what is imported from here on were just checked
 
+from driftnet._features import feature_table  # noqa: E402
 from driftnet._replay import Event, Replay, files, replay  # noqa: E402
 from driftnet._table import score_table  # noqa: E402
 from flows.config import load, loads  # noqa: E402
-from flows.report import Summary  # noqa: E402
 from flows.sinks.store import AlertStore, Run  # noqa: E402
+from flows.summary import Summary  # noqa: E402
 from flows.version import driftnet_version  # noqa: E402
 from state.errors import (  # noqa: E402
     CheckpointError,
@@ -80,6 +81,7 @@ __all__ = [
     "SourceError",
     "Summary",
     "__version__",
+    "feature_table",
     "files",
     "load",
     "loads",

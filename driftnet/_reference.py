@@ -39,6 +39,12 @@ API: Final = (
         ("score_table", "Scores"),
     ),
     _Part(
+        "A training set",
+        "Window rows with their features and labels, correct at each point in time: see"
+        " [training_sets.md](training_sets.md).",
+        ("feature_table",),
+    ),
+    _Part(
         "Reading a store",
         "What a run wrote to SQLite. Records are as [events.md](events.md) describes them.",
         ("AlertStore", "Run"),

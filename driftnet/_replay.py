@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from flows.config import load
-from flows.operators.messages import Stream
-from flows.report import Summary
 from flows.sinks.base import Record, Sink
 from flows.sources.base import Lines, Partition, Unwatched
+from flows.streams import STREAMS, Stream
+from flows.summary import Summary
 from state.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from flows.config.endpoints import FilesConfig
     from flows.config.models import Config
-    from flows.local import Progress
+    from flows.drive.local import Progress
 
 Event = Mapping[str, Any] | bytes | str
 """One input line: a mapping that orjson can write, or JSON text."""
@@ -77,9 +77,9 @@ def replay(
     events: lines in memory (mappings, or JSON as bytes or str), `files(...)`, or None for the sources of the
     configuration, as far as there is something now.  config: what `load` or `loads` gave, the path of a TOML file, or
     None for the shipped configuration.  labels: what was found out about subjects (docs/labels.md), beside `events`.
-    streams: whose records are kept in memory and given back: alerts, drift, late, rejects, scores, audit.  sinks:
-    stream -> sinks of your own, which are flushed at the end and closed by you.  progress: called after each batch with
-    how far it is: lines `read`, the `fraction` of the input's bytes or None, event time reached as `watermark_us`.
+    streams: whose records are kept in memory and given back: names of output streams (docs/streams.md).  sinks: stream
+    -> sinks of your own, which are flushed at the end and closed by you.  progress: called after each batch with how
+    far it is: lines `read`, the `fraction` of the input's bytes or None, event time reached as `watermark_us`.
 
     The configuration's own sinks are left alone: nothing is written but what `sinks` write.
     Raises ConfigError, SourceError, and what a sink raises.
@@ -89,13 +89,13 @@ def replay(
         >>> [(reject["offset"], reject["reason"]) for reject in found.records["rejects"]]
         [(0, 'not_json'), (1, 'missing_field')]
     """
-    from flows.assemble import Assembly
     from flows.config.endpoints import FilesConfig
-    from flows.local import LocalDriver
+    from flows.drive.assembly import Assembly
+    from flows.drive.local import LocalDriver
 
     for stream in (*streams, *(sinks or ())):
-        if stream not in _STREAMS:
-            raise ConfigError(f"streams: seen {stream!r}, allowed: {', '.join(_STREAMS)}")
+        if stream not in STREAMS:
+            raise ConfigError(f"streams: seen {stream!r}, allowed: {', '.join(STREAMS)}")
     if events is None and labels is not None:
         raise ConfigError("labels: seen labels without events; name them in the configuration, or give both")
     given = {name: lines for name, lines in ((_EVENTS, events), (_LABELS, labels)) if lines is not None}
@@ -116,13 +116,12 @@ def replay(
         partitions += opened.partitions
         reads |= opened.reads
     kept = {stream: _Kept() for stream in streams}
-    takers = {Stream(s): [*(sinks or {}).get(s, ()), *([kept[s]] if s in kept else [])] for s in _STREAMS}
-    job = changed(found.job(), emit_scores=bool(takers[Stream.SCORES]))
+    takers: dict[Stream, list[Sink]] = {
+        s: [*(sinks or {}).get(s, ()), *([kept[s]] if s in kept else [])] for s in STREAMS
+    }
+    job = changed(found.job(), asked=frozenset(stream for stream, taken in takers.items() if taken))
     summary = LocalDriver(job, partitions, takers, reads=reads).run(progress)
     return Replay(summary, {stream: sink.records for stream, sink in kept.items()})
-
-
-_STREAMS: Final = tuple(stream.value for stream in Stream)
 
 
 class _Kept:

@@ -33,14 +33,14 @@ import numpy as np
 import orjson
 
 from detectors.quality import Ranking, rank_quality
-from flows.assemble import Assembly
 from flows.config import load
 from flows.config.endpoints import FilesConfig
 from flows.convert import convert_table
-from flows.local import LocalDriver
-from flows.operators.models import WindowModels
+from flows.drive.assembly import Assembly
+from flows.drive.local import LocalDriver
+from flows.operators.population.verdict import Verdict
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict
 from flows.scoring.evaluate import ALL
 from state.types import F64
 

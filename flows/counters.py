@@ -107,6 +107,7 @@ REJECTED: Final = Counter(
     told="rejects",
     fate=True,
 )
+FILTERED: Final = Counter("filtered", "lines", "lines that `event.where` leaves out", (Step.INGEST,), fate=True)
 OPEN: Final = Counter(
     "open",
     "lines",
@@ -220,7 +221,7 @@ FATES: Final = tuple(counter for counter in CATALOGUE.values() if counter.fate)
 
 
 def unaccounted(totals: Mapping[str, int]) -> int:
-    """Lines that were read and have no fate, read - accepted - late - duplicate - rejected; below 0: some have two.
+    """Lines that were read and have no fate: `read` less all of FATES; below 0: some have two.
 
     While a run goes on these are its open rows; once it has stopped they are `open`, or lost.
     """

@@ -12,8 +12,10 @@ from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.parts import PartKind
 from detectors.features.plan import FeaturePlan
-from flows.renames import Renames
+from flows.evolution.renames import Renames
+from flows.streams import Stream
 from flows.wire.spec import WireSpec
+from state.plain import LATER
 from state.schema import Schema
 from state.types import DAY_US
 from state.windows import WindowSpec, pane_us
@@ -115,9 +117,9 @@ class LabelSpec:
 class Job:
     """Everything that alerts depend on, beside the events.
 
-    labels: None where no source has any.  exempt: the list of subjects that are not alerted.  renamed: what had other
-    names in state that was saved earlier.  left_out: detectors whose plug-ins cannot be loaded, each with the reason;
-    the others do their work.
+    asked: the streams that have a sink.  labels: None where no source has any.  exempt: the list of subjects that are
+    not alerted.  renamed: what had other names in state that was saved earlier.  left_out: detectors whose plug-ins
+    cannot be loaded, each with the reason; the others do their work.
     """
 
     name: str
@@ -138,8 +140,8 @@ class Job:
     policy: PolicySpec
     learning: LearningSpec = LearningSpec()
     combination: Combination = Combination.HARMONIC
-    emit_scores: bool = False
-    labels: LabelSpec | None = None
+    asked: frozenset[Stream] = frozenset()
+    labels: LabelSpec | None = field(default=None, metadata=LATER)
     exempt: tuple[Exemption, ...] = ()
     renamed: Renames = field(default_factory=Renames)
     left_out: tuple[tuple[str, str], ...] = ()
@@ -158,6 +160,12 @@ class Job:
     def tells_rejects(self) -> bool:
         """Whether a feature counts each subject's rejected lines."""
         return self.plan.marks(PartKind.REJECTS)
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """All "features" of its windows, in the order of their matrices, and all "detectors"."""
+        features = dict.fromkeys(feature.name for window in self.plan.windows for feature in window.features)
+        return {"features": tuple(features), "detectors": tuple(use.name for use in self.detectors)}
 
     @property
     def pane_us(self) -> int:

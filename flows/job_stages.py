@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from flows.fates import shape_of
+from flows.evolution.fates import shape_of
+from flows.evolution.layout import Layout
 from flows.job import Job
-from flows.layout import Layout
-from flows.operators.alerts import AlertOperator
-from flows.operators.ingest import Ingest
+from flows.operators.alerts.operator import AlertOperator
+from flows.operators.ingest.operator import Ingest
+from flows.operators.ingest.told import Told, first_stage
 from flows.operators.messages import CohortInput, PolicyInput
-from flows.operators.population import PopulationOperator
-from flows.operators.subject import SubjectOperator
-from flows.operators.told import Told, first_stage
+from flows.operators.population.operator import PopulationOperator
+from flows.operators.subject.operator import SubjectOperator
 from flows.stages import Operator, Stage, Stages
 from flows.steps import Step
 from state.chunks import Saved

@@ -1,14 +1,14 @@
 """A flow as data: what builds its operators, what their keys are, and what they send where.
 
-The drivers (flows.local, flows.engine) read it, and what looks into saved state; none of them knows which stages there
-are, or what they do.  The stages of a job: flows.job_stages.
+The drivers (flows.drive.local, flows.engine) read it, and what looks into saved state; none of them knows which stages
+there are, or what they do.  The stages of a job: flows.job_stages.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from flows.layout import Layout
+from flows.evolution.layout import Layout
 from flows.operators.messages import GroupInput, Leaving
 from flows.sources.base import Lines
 from state.chunks import Chunks, Saved
@@ -100,8 +100,8 @@ class Stages:
     ingest: builds the first operator of a source partition; its messages name their stage.  keyed: the others, each
     after those that send to it.  lead_us: how far one bounded partition may run ahead of the others in event time.
     out_of_orderness_us, idle_timeout_us: of live partitions that fall silent.  shape: what state is made of, as it is
-    noted beside it (flows.fates).  unsaid: the layout of state that does not say its own, None where there is none.
-    Raises DriftnetError for stages that do not fit together.
+    noted beside it (flows.evolution.fates).  unsaid: the layout of state that does not say its own, None where there is
+    none.  Raises DriftnetError for stages that do not fit together.
     """
 
     ingest: Builder[bytes, IngestOperator]

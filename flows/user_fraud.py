@@ -21,12 +21,12 @@ def flow() -> "Dataflow":
     from driftnet._own_names import check_own_names
 
     check_own_names()
-    from flows.assemble import Assembly
     from flows.config import load
+    from flows.drive.assembly import Assembly
+    from flows.drive.worker import plan
     from flows.engine.plan import Options
     from flows.engine.standalone import standalone
     from flows.private import make_files_private
-    from flows.worker import plan
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     make_files_private()

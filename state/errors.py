@@ -14,6 +14,9 @@ A bad input line is not an error: it is data, and goes to the dead-letter stream
 Messages say what was seen, what was expected and what to do.
 """
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 
 class DriftnetError(Exception):
     """Root of the tree; the command line prints its message without a traceback and exits with exit_code."""
@@ -21,8 +24,26 @@ class DriftnetError(Exception):
     exit_code = 2
 
 
+class Mistake(NamedTuple):
+    """One thing that is wrong.  key: its path below what was being made.  text: what was seen, what is allowed."""
+
+    key: tuple[str, ...]
+    text: str
+
+
 class ConfigError(DriftnetError):
-    """A configuration that cannot run."""
+    """A configuration that cannot run.  mistakes: all that is wrong with it, each with its place."""
+
+    def __init__(self, text: str, mistakes: Iterable[Mistake] = ()) -> None:
+        super().__init__(text)
+        self.mistakes = tuple(mistakes) or (Mistake((), text),)
+
+    @classmethod
+    def of(cls, mistakes: Iterable[Mistake], owner: str = "") -> "ConfigError":
+        """One error for at least one mistake, told a line each.  owner: the dotted name of what was being made."""
+        told = tuple(dict.fromkeys(mistakes))
+        lines = (f"{'.'.join(filter(None, (owner, *m.key)))}: {m.text}" for m in told)
+        return cls("\n".join(line.removeprefix(": ") for line in lines), told)
 
 
 class PluginError(ConfigError):

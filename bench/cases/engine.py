@@ -7,16 +7,16 @@ from pathlib import Path
 import orjson
 
 from bench.pipeline import Memory, Outcome
-from flows.assemble import Opener
 from flows.counters import FILLED
+from flows.drive.assembly import Opener
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.operators.messages import Stream
-from flows.report import Summary
 from flows.sinks.specs import JsonlSink
 from flows.sources.base import Partition, Source
+from flows.streams import Stream
+from flows.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def bytewax_plan(job: Job, source: Source, directory: Path, options: Options) ->
     """The job as `driftnet run` hands it to the engine.  directory: for alerts.jsonl and drift.jsonl, emptied first."""
     sources = partitions_of([source])
     sinks = {s: JsonlSink(str(directory / f"{s}.jsonl"), overwrite=True) for s in (Stream.ALERTS, Stream.DRIFT)}
-    openers = {s.value: (s, Opener(sink, s.value, "bench")) for s, sink in sinks.items()}
+    openers = {s.value: (s, Opener(sink, s, "bench")) for s, sink in sinks.items()}
     return Plan(JobStages(job, tuple(sources)).stages(), sources, openers, options)
 
 

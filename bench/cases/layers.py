@@ -13,7 +13,7 @@ from detectors.features.hashing import mix
 from flows.job import Job
 from flows.operators.messages import GroupInput
 from flows.operators.rows import FeatureRows
-from flows.operators.subject import SubjectOperator
+from flows.operators.subject.operator import SubjectOperator
 from flows.simulate.config import MONDAY_US
 from state.batch import MicroBatch
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME, Column, Kind, Schema

@@ -12,7 +12,7 @@ from bench.pipeline import BATCH_LINES, Memory, reference, run, windows_only
 from bench.scenarios import SCENARIOS
 from flows.engine.plan import Options
 from flows.job import Job
-from flows.operators.ingest import Ingest
+from flows.operators.ingest.operator import Ingest
 from flows.sources.base import Lines
 
 

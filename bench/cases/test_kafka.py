@@ -18,9 +18,10 @@ from bench.cases.test_sinks import _alert
 from bench.scenarios import SCENARIOS
 from detectors.base import Rows
 from flows.kafka.connection import Connection
-from flows.operators.join import LabelJoin
+from flows.operators.population.join import LabelJoin
 from flows.sinks.kafka import KafkaWriter
 from flows.sources.kafka import KafkaPartition, KafkaSpec
+from flows.streams import Stream
 from flows.wire.told import Label
 from state.types import DAY_US, MINUTE_US
 
@@ -116,7 +117,7 @@ def test_write(benchmark: BenchmarkFixture, brokers: str, size: Size) -> None:
 
     def opened() -> tuple[KafkaWriter, Any]:
         number = next(numbers)
-        warm = KafkaWriter(Connection(brokers), f"alerts-{number % _TOPICS}", "alerts")
+        warm = KafkaWriter(Connection(brokers), f"alerts-{number % _TOPICS}", Stream.ALERTS)
         warm.write(records[:1])
         warm.flush()  # the producer has its id
         return warm, dict(warm.flush())

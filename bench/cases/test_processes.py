@@ -13,8 +13,8 @@ from bench.pipeline import run
 from bench.scenarios import SCENARIOS
 from flows.engine.plan import Options, Plan
 from flows.job import Job
-from flows.report import Summary
 from flows.sources.files import FilesSpec
+from flows.summary import Summary
 
 _PARTS = 2
 

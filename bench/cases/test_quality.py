@@ -9,10 +9,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.measure.turns import Turns
 from bench.pipeline import Memory, reference, run
-from flows.assemble import Assembly
 from flows.config.endpoints import SimulatorConfig
 from flows.config.load import load
-from flows.evaluation import evaluate
+from flows.drive.assembly import Assembly
+from flows.simulate.evaluation import evaluate
 from flows.simulate.platform import Platform
 from flows.sources.base import Partition
 

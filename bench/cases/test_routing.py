@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.cases.layers import SENDER, Size, fingerprint, fresh, tell
 from bench.scenarios import SCENARIOS
 from flows.job import Job
-from flows.operators.ingest import Emitted, Ingest
+from flows.operators.ingest.operator import Emitted, Ingest
 from flows.sources.base import Lines
 from flows.wire.decode import Decoded, Decoder
 from flows.wire.spec import WireSpec
@@ -43,7 +43,7 @@ def test_split(benchmark: BenchmarkFixture, size: Size, job: Job, monkeypatch: p
     def prepared(_: WireSpec) -> _Prepared:
         return _Prepared(decoder, decoded)
 
-    monkeypatch.setattr("flows.operators.ingest.Decoder", prepared)
+    monkeypatch.setattr("flows.operators.ingest.operator.Decoder", prepared)
     routed = replace(job, key_groups=groups)
 
     def route(ingest: Ingest) -> list[Emitted]:

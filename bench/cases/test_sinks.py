@@ -19,6 +19,7 @@ from flows.sinks.base import Record, Sink
 from flows.sinks.console import ConsoleWriter
 from flows.sinks.specs import JsonlSink, SqliteSink, open_sink
 from flows.sinks.store import AlertStore
+from flows.streams import Stream
 from state.times import iso
 from state.types import MINUTE_US
 
@@ -67,7 +68,7 @@ def _jsonl(path: Path, stream: str) -> Open:
 
 def _console(_: Path, stream: str) -> Open:
     out = StringIO()
-    return ConsoleWriter("stdout", stream, out), lambda: out.getvalue().splitlines()
+    return ConsoleWriter("stdout", Stream(stream), out), lambda: out.getvalue().splitlines()
 
 
 _SINKS: dict[str, Callable[[Path, str], Open]] = {"sqlite": _sqlite, "jsonl": _jsonl, "console": _console}

@@ -8,8 +8,8 @@ from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.report import Summary
 from flows.sources.files import FilesSpec
+from flows.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from bench.growth.streams import Stream, steady
 from bench.measure.memory import Footprint, measure
 from bench.measure.turns import Turns
 from bench.pipeline import BATCH_LINES, Memory, decode_only, reference, total, windows_only
+from flows.drive.local import LocalDriver, Progress
 from flows.job import Job
-from flows.local import LocalDriver, Progress
 
 _SAMPLE: Final = 50_000
 """Lines that tell how fast the machine parses at the moment."""

@@ -7,10 +7,10 @@ from typing import Final
 
 from bench.measure.memory import live_users, operators, rebuilt, whole
 from bench.pipeline import Memory
+from flows.drive.local import LocalDriver, Progress
 from flows.job import Job
-from flows.local import LocalDriver, Progress
-from flows.operators.ingest import Ingest
-from flows.operators.told import Told
+from flows.operators.ingest.operator import Ingest
+from flows.operators.ingest.told import Told
 from state.chunks import Saved
 from state.segments import Segments
 

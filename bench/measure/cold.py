@@ -16,9 +16,9 @@ def main(job_file: str, file: str, *settings: str) -> None:
 
     from bench.pipeline import run
     from flows.config.load import load
-    from flows.operators.models import WindowModels
+    from flows.operators.population.verdict import Verdict
+    from flows.operators.population.window_models import WindowModels
     from flows.operators.rows import FeatureRows
-    from flows.operators.verdict import Verdict
     from flows.sources.files import FilesPartition
 
     marks = {"interpreter": _INTERPRETER_S, "imports": time.monotonic()}

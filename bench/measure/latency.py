@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from bench.pipeline import BATCH_LINES
+from flows.drive.local import LocalDriver, Progress
 from flows.job import Job
-from flows.local import LocalDriver, Progress
 from flows.sources.base import Lines, Unwatched
 from state.types import F64
 

@@ -19,12 +19,12 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from bench.pipeline import BATCH_LINES
+from flows.drive.local import LocalDriver
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.local import LocalDriver
-from flows.operators.ingest import Ingest
-from flows.operators.subject import SubjectOperator
-from flows.operators.told import Told
+from flows.operators.ingest.operator import Ingest
+from flows.operators.ingest.told import Told
+from flows.operators.subject.operator import SubjectOperator
 from flows.sources.base import Lines
 from flows.sources.files import FilesPartition
 from state.chunks import Bundle, Saved

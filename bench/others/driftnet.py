@@ -15,15 +15,15 @@ import orjson
 from bench.others.cli import JOBS
 from detectors.drift.spec import DriftSpec
 from flows.config.load import load
+from flows.drive.local import LocalDriver
 from flows.engine.plan import Options, Plan
 from flows.engine.run import execute
 from flows.job import Job
 from flows.job_stages import Entry, JobStages
-from flows.local import LocalDriver
-from flows.operators.models import WindowModels
-from flows.operators.population import PopulationOperator, RoundObserver
+from flows.operators.population.operator import PopulationOperator, RoundObserver
+from flows.operators.population.verdict import Verdict
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict
 from flows.sources.files import FilesSpec
 from flows.stages import Operator
 from state.chunks import Saved

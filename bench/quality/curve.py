@@ -7,9 +7,9 @@ from typing import Any, Final
 from bench.quality.record import Recording
 from bench.quality.replay import alert
 from detectors.alerting.policy import PolicySpec
-from flows.evaluation import evaluate
 from flows.job import Job
 from flows.operators.messages import Leaving, PolicyInput
+from flows.simulate.evaluation import evaluate
 
 LINES: Final = (1e-5, 5e-5, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3)
 """Fixed lines, without a line by false discovery."""

@@ -15,8 +15,8 @@ from bench.quality.replay import Found, alert, judge
 from bench.quality.scenarios import Scenario
 from bench.quality.smallest import DailySmallest
 from detectors.drift.event import Watch
-from flows.evaluation import evaluate
 from flows.job import Job
+from flows.simulate.evaluation import evaluate
 from state.times import from_iso
 from state.types import DAY_US, END_OF_TIME_US, F64, HOUR_US, I64, Bool
 
@@ -73,8 +73,8 @@ def figures(
 ) -> dict[str, Any]:
     """What the alerts are worth, in all and by day.
 
-    An alert is true when its account's attack had begun before its evidence ended, as for `flows.evaluation`; every
-    other one is false, repeats included.  An attacker is found by a day when a true alert was raised by its end.
+    An alert is true when its account's attack had begun before its evidence ended, as for `flows.simulate.evaluation`;
+    every other one is false, repeats included.  An attacker is found by a day when a true alert was raised by its end.
     """
     days = recording.days
     raised = Raised.of(found.alerts, accounts, recording.start_us, days)

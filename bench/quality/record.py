@@ -15,12 +15,12 @@ import orjson
 
 from bench.quality.scenarios import Scenario
 from detectors.base import Scope
-from flows.assemble import Assembly
+from flows.drive.assembly import Assembly
+from flows.evolution.layout import detector_settings, settings_of, state_settings
 from flows.job import Job
-from flows.layout import detector_settings, settings_of, state_settings
-from flows.operators.ingest import Ingest
+from flows.operators.ingest.operator import Ingest
 from flows.operators.messages import CohortInput
-from flows.operators.subject import SubjectOperator
+from flows.operators.subject.operator import SubjectOperator
 from flows.simulate.platform import Platform
 from flows.sources.base import Partition
 
@@ -30,10 +30,10 @@ _BEFORE: Final = (
     "flows/simulate",
     "flows/sources",
     "flows/wire",
-    "flows/operators/ingest.py",
-    "flows/operators/subject.py",
-    "flows/operators/closing.py",
-    "flows/operators/counting.py",
+    "flows/operators/ingest/operator.py",
+    "flows/operators/subject/operator.py",
+    "flows/operators/subject/closing.py",
+    "flows/operators/subject/counting.py",
     "flows/operators/messages.py",
     "detectors/features",
     "detectors/base.py",

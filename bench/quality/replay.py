@@ -11,9 +11,10 @@ import orjson
 from bench.quality.record import Recording
 from flows.counters import Counts
 from flows.job import Job
-from flows.operators.alerts import AlertOperator
-from flows.operators.messages import Leaving, Output, PolicyInput, Stream
-from flows.operators.population import PopulationOperator, RoundObserver
+from flows.operators.alerts.operator import AlertOperator
+from flows.operators.messages import Leaving, Output, PolicyInput
+from flows.operators.population.operator import PopulationOperator, RoundObserver
+from flows.streams import Stream
 
 
 @dataclass(slots=True)

@@ -6,9 +6,9 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from flows.job import Job
-from flows.operators.models import WindowModels
+from flows.operators.population.verdict import Verdict
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict
 from state.types import DAY_US, F64, I64, START_OF_TIME_US, U64, Bool
 
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from detectors.alerting.alert import Alert, Candidate, Evidence
 from detectors.alerting.exempt import Exemption, Exemptions, Origin
-from state.errors import ConfigError, DriftnetError
+from detectors.limits import require
+from state.errors import DriftnetError
 from state.snapshot import pack, unpack
 from state.types import DAY_US, HOUR_US
 
@@ -65,19 +66,24 @@ class PolicySpec:
 
     def __post_init__(self) -> None:
         bounds = [p for _, p in self.severities]
-        for key, ok, allowed in (
-            ("budget_per_day", self.budget_per_day >= 1, "at least 1"),
-            ("line", 0 < self.line <= 1, "above 0 and at most 1"),
-            ("false_discovery", 0 <= self.false_discovery < 1, "at least 0 and below 1"),
-            ("candidate_line", self.line <= self.candidate_line <= 1, f"between line ({self.line:g}) and 1"),
-            ("suppress_us", self.suppress_us >= 0, "at least 0"),
-            ("severities", bool(bounds) and bounds == sorted(set(bounds)) and bounds[-1] == 1.0,
-             "(name, bound) pairs with rising bounds that end with 1.0"),
-            ("critical_reserve", 0 <= self.critical_reserve <= 1, "between 0 and 1"),
-            ("capacity", self.capacity >= 1, "at least 1"),
-        ):  # fmt: skip
-            if not ok:
-                raise ConfigError(f"alerts.{key}: seen {getattr(self, key)!r}, allowed: {allowed}")
+        require(
+            self,
+            "alerts",
+            budget_per_day=(self.budget_per_day >= 1, "at least 1"),
+            line=(0 < self.line <= 1, "above 0 and at most 1"),
+            false_discovery=(0 <= self.false_discovery < 1, "at least 0 and below 1"),
+            candidate_line=(
+                self.line <= self.candidate_line <= 1 or not 0 < self.line <= 1,
+                f"between line ({self.line:g}) and 1",
+            ),
+            suppress_us=(self.suppress_us >= 0, "at least 0"),
+            severities=(
+                bool(bounds) and bounds == sorted(set(bounds)) and bounds[-1] == 1.0,
+                "(name, bound) pairs with rising bounds that end with 1.0",
+            ),
+            critical_reserve=(0 <= self.critical_reserve <= 1, "between 0 and 1"),
+            capacity=(self.capacity >= 1, "at least 1"),
+        )
 
     def rank(self, tail_probability: float) -> int:
         """Index into severities, 0 is the worst."""

@@ -5,6 +5,7 @@ from typing import Final
 
 from detectors.drift.cause import Cause
 from detectors.drift.event import Reaction, Watch
+from detectors.limits import require
 from state.errors import ConfigError
 from state.types import HOUR_US
 
@@ -69,22 +70,23 @@ class DriftSpec:
 
     def __post_init__(self) -> None:
         watches = [m.watch for m in self.monitors]
-        for key, ok, allowed in (
-            ("monitors", len(watches) == len(set(watches)), "each of feature, score, alert_rate, missing at most once"),
-            ("rhythm", self.rhythm in RHYTHMS, f"one of {', '.join(RHYTHMS)}"),
-            ("delta", 0 < self.delta < 1, "between 0 and 1"),
-            ("warmup_rounds", self.warmup_rounds >= 2, "at least 2"),
-            ("size_min", self.size_min >= 0, "at least 0"),
-            ("size_min_first", self.size_min_first >= self.size_min, f"at least size_min ({self.size_min:g})"),
-            ("rows_min", self.rows_min >= 1, "at least 1"),
-            ("rows_max", self.rows_max >= 2, "at least 2"),
-            ("freeze_us", self.freeze_us >= 0, "at least 0"),
-            ("mute_us", self.mute_us >= 0, "at least 0"),
-            *(
-                (key, getattr(self, key) in ("", *Reaction), f"one of {', '.join(Reaction)}")
+        reactions = ("", *Reaction)
+        require(
+            self,
+            "drift",
+            monitors=(len(watches) == len(set(watches)), "each of feature, score, alert_rate, missing at most once"),
+            rhythm=(self.rhythm in RHYTHMS, f"one of {', '.join(RHYTHMS)}"),
+            delta=(0 < self.delta < 1, "between 0 and 1"),
+            warmup_rounds=(self.warmup_rounds >= 2, "at least 2"),
+            size_min=(self.size_min >= 0, "at least 0"),
+            size_min_first=(self.size_min_first >= self.size_min, f"at least size_min ({self.size_min:g})"),
+            rows_min=(self.rows_min >= 1, "at least 1"),
+            rows_max=(self.rows_max >= 2, "at least 2"),
+            freeze_us=(self.freeze_us >= 0, "at least 0"),
+            mute_us=(self.mute_us >= 0, "at least 0"),
+            retrain_rounds=(self.retrain_rounds >= 1, "at least 1"),
+            **{
+                key: (getattr(self, key) in reactions, f"one of {', '.join(Reaction)}")
                 for key in map("on_{}".format, Cause)
-            ),
-            ("retrain_rounds", self.retrain_rounds >= 1, "at least 1"),
-        ):
-            if not ok:
-                raise ConfigError(f"drift.{key}: seen {getattr(self, key)!r}, allowed: {allowed}")
+            },
+        )

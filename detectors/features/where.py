@@ -7,9 +7,10 @@ import numpy as np
 
 from detectors.features.declare import Condition, Where
 from state.batch import MicroBatch
-from state.errors import ConfigError
+from state.errors import ConfigError, Mistake
 from state.schema import Kind, Schema
 from state.types import Bool, Values
+from state.words import one_of
 
 Masks = list[Bool]
 """The masks of one batch, (n,) bool each, by `Filters.number`."""
@@ -85,7 +86,7 @@ class Misfit:
     known: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        known = f": {', '.join(self.known) or 'nothing'}" if self.known else ""
+        known = f": {one_of(self.known)}" if self.known else ""
         return f"where.{self.column}: seen {self.seen!r}, allowed: {self.allowed}{known}"
 
 
@@ -109,6 +110,7 @@ def misfits(schema: Schema, where: Where) -> Iterator[Misfit]:
 
 
 def check(schema: Schema, where: Where, owner: str) -> None:
-    """Raises ConfigError when a condition does not fit its column.  owner: what the message starts with."""
-    for misfit in misfits(schema, where):
-        raise ConfigError(f"{owner}: {misfit}")
+    """Raises ConfigError with all conditions that do not fit their column.  owner: what each line starts with."""
+    mistakes = [Mistake((), str(misfit)) for misfit in misfits(schema, where)]
+    if mistakes:
+        raise ConfigError.of(mistakes, owner)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from flows.explain import Explanation
+    from flows.drive.explain import Explanation
     from flows.sinks.store import AlertStore
 
 _ID_WIDTH = 40
@@ -174,10 +174,10 @@ def explain(
 
       [bold]driftnet explain 3fa9 --input day1.jsonl.gz --input day2.jsonl.gz[/]
     """
-    from flows.assemble import Assembly
     from flows.cli.display import display, event_time
     from flows.config.saved import load_saved
-    from flows.explain import explain as rebuild
+    from flows.drive.assembly import Assembly
+    from flows.drive.explain import explain as rebuild
     from flows.sinks.store import AlertStore
     from state.errors import SourceError
 
@@ -236,7 +236,7 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
     """One alert record for people."""
     from rich.table import Table
 
-    from flows.report import two_columns
+    from flows.summary import two_columns
 
     head = two_columns(f"{shown(a['severity'])}: {shown(a['subject'])}")
     rows = {
@@ -278,7 +278,7 @@ def _rebuilt(found: "Explanation") -> list["RenderableType"]:
     """What only a replay can say: the whole round, and every feature."""
     from rich.table import Table
 
-    from flows.report import two_columns
+    from flows.summary import two_columns
 
     head = two_columns("Rebuilt from the run's input")
     same = (

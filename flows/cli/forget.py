@@ -14,7 +14,8 @@ def forget(
     places: Annotated[
         list[Path],
         typer.Argument(
-            help="State directories (with the savepoints in them), savepoints, SQLite stores, JSON Lines files.",
+            help="State directories (with the savepoints in them), savepoints, SQLite stores, JSON Lines files, folders"
+            " of Parquet files.",
             show_default=False,
         ),
     ],

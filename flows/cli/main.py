@@ -12,6 +12,7 @@ from flows.cli import (
     config,
     convert,
     detectors,
+    features,
     forget,
     load,
     replay,
@@ -44,6 +45,7 @@ app.command("explain")(alerts.explain)
 app.command("label")(tell.label)
 app.command("exempt")(tell.exempt)
 app.command("forget")(forget.forget)
+app.command("features")(features.features)
 app.command("score")(score.score)
 app.command("evaluate")(score.evaluate)
 app.command("bench", add_help_option=False, context_settings=bench.FORWARD)(bench.bench)

@@ -34,9 +34,6 @@ StorePath = Annotated[
 BatchLines = Annotated[int, typer.Option(min=1, help="Lines read at a time; changes speed and memory, never alerts.")]
 
 
-DEFAULT_STORE = "driftnet.db"
-
-
 def load_config(path: Path | None, settings: list[str] | None = None) -> "Config":
     """The effective configuration.  Raises ConfigError."""
     from flows.config import load
@@ -48,7 +45,7 @@ def store_path(db: Path | None, config: Path | None) -> Path:
     """The store that was asked for, or the first one that alerts go to.  Raises ConfigError when there is none."""
     import os
 
-    from flows.config.load import read
+    from flows.config.load import DEFAULT_STORE, read
     from state.errors import ConfigError
 
     if db is not None:
@@ -83,19 +80,23 @@ def text_console() -> "Console":
 
 
 def store_note(config: "Config") -> str:
-    """Where the alerts can be read afterwards, for the end of a run."""
+    """Where the alerts can be read afterwards, or that they cannot, for the end of a run."""
+    from flows.checked import nowhere
     from flows.config.endpoints import SqliteConfig
+    from flows.config.load import DEFAULT_STORE
+    from flows.streams import Stream
 
-    path = next((s.path for s in config.sinks.alerts if isinstance(s, SqliteConfig)), None)
+    path = next((s.path for s in config.sinks.of(Stream.ALERTS) if isinstance(s, SqliteConfig)), None)
     if path is None:
-        return ""
+        gone = nowhere(config)
+        return f"Alerts went {gone}" if gone else ""
     db = "" if path == DEFAULT_STORE else f" --db {path}"
     return f"Read the alerts: driftnet alerts list{shown(db)}, driftnet alerts show ID{shown(db)}"
 
 
 def moment_us(option: str, text: str | None) -> int | None:
     """Microseconds of an option such as "2026-03-02T06:00".  Raises typer.BadParameter."""
-    from flows.config.durations import parse_moment_us
+    from state.durations import parse_moment_us
 
     if text is None:
         return None
@@ -113,7 +114,7 @@ def moment_option(option: str, text: str | None) -> str | None:
 
 def duration_option(option: str, text: str) -> int:
     """Microseconds of an option such as "5s".  Raises typer.BadParameter."""
-    from flows.config.durations import parse_duration_us
+    from state.durations import parse_duration_us
 
     try:
         return parse_duration_us(text)

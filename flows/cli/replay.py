@@ -1,13 +1,20 @@
 """`driftnet replay`: recorded events through the whole pipeline, in this process."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.display import display, event_time
 from flows.cli.options import AsJson, BatchLines, ConfigFile, Settings, load_config, store_note
 from flows.cli.results import finish, read_records, scratch_file
+
+if TYPE_CHECKING:
+    from flows.config.endpoints import SourceConfig
+
+_log = logging.getLogger("driftnet")
 
 
 def replay(
@@ -27,13 +34,18 @@ def replay(
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="What was found out about subjects, and when: see docs/labels.md.", show_default=False),
+        typer.Option(
+            help="What was found out about subjects, and when (docs/labels.md); instead of the configuration's labels.",
+            show_default=False,
+        ),
     ] = None,
     batch_lines: BatchLines = 8192,
     show_alerts: Annotated[bool, typer.Option("--print/--no-print", help="Print each alert as it is found.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Replay recorded events to the end, and print a summary.  The same code as a live run, the same alerts.
+
+    Labels and commands are those of the configuration's sources, up to now; its sources of events are not read.
 
     Examples:
 
@@ -45,21 +57,15 @@ def replay(
 
     Exit code 1 when a line is unaccounted for.
     """
-    from flows.assemble import Assembly
-    from flows.config.endpoints import FilesConfig, StdinConfig
-    from flows.local import LocalDriver
-    from flows.operators.messages import Stream
+    from flows.config.endpoints import events_of
+    from flows.drive.assembly import Assembly
+    from flows.drive.local import LocalDriver
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.streams import Stream
 
-    source: FilesConfig | StdinConfig
-    if files == ["-"]:
-        source = StdinConfig(kind="stdin")
-    else:
-        source = FilesConfig(kind="files", paths=tuple(files), partitions="per_file" if per_file else "sequence")
-    sources: dict[str, FilesConfig | StdinConfig] = {"replay": source}
-    if labels is not None:
-        sources["labels"] = FilesConfig(kind="files", paths=(str(labels),), reads="labels")
-    found = load_config(config, settings).model_copy(update={"sources": sources})
+    configured = load_config(config, settings)
+    sources = {"replay": events_of(files, per_file=per_file), **_beside(configured.sources, labels)}
+    found = configured.model_copy(update={"sources": sources})
     known = read_truth(truth)
     with scratch_file("alerts.jsonl") as copy:
         extra: list[SinkSpec] = [JsonlSink(str(copy)), *([ConsoleSink()] if show_alerts and not as_json else [])]
@@ -75,6 +81,27 @@ def replay(
                 for sink in (s for of_stream in sinks.values() for s in of_stream):
                     sink.close()
         finish(summary, read_records(copy), known, as_json=as_json, where=store_note(found))
+
+
+def _beside(sources: "Mapping[str, SourceConfig]", labels: Path | None) -> "dict[str, SourceConfig]":
+    """The configuration's labels and commands, as far as there are any by now.  labels: a file to read instead."""
+    from flows.config.endpoints import FilesConfig, StdinConfig
+
+    found: dict[str, SourceConfig] = {}
+    for name, source in sources.items():
+        if source.reads == "events" or (source.reads == "labels" and labels is not None):
+            continue
+        if isinstance(source, StdinConfig):
+            _log.warning("sources.%s: %s from standard input are not replayed", name, source.reads)
+        elif isinstance(source, FilesConfig) and source.follow and not Path(source.paths[0]).exists():
+            _log.info("sources.%s: nothing there yet", name)
+        else:
+            found["beside_replay" if name == "replay" else name] = source
+    if labels is not None:
+        found["given_labels" if "labels" in found else "labels"] = FilesConfig(
+            kind="files", paths=(str(labels),), reads="labels"
+        )
+    return found
 
 
 def read_truth(path: Path | None) -> list[dict[str, object]] | None:

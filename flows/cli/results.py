@@ -14,7 +14,7 @@ from state.errors import SourceError
 
 if TYPE_CHECKING:
     from flows.config.models import Config
-    from flows.report import Summary
+    from flows.summary import Summary
 
 UNBALANCED = 1
 """Exit code of a run whose counts do not add up."""
@@ -65,7 +65,7 @@ def finish(
 
     where: a last line for people.
     """
-    from flows.evaluation import evaluate
+    from flows.simulate.evaluation import evaluate
 
     evaluation = evaluate(alerts, truth) if truth is not None else None
     sys.stdout.flush()
@@ -77,6 +77,11 @@ def finish(
             print_text("", evaluation.table())
         if where:
             print_text("", where)
+    end_well(summary)
+
+
+def end_well(summary: "Summary") -> None:
+    """Raises typer.Exit when lines are unaccounted for, or when most of them could not be read."""
     if not summary.balanced:
         raise typer.Exit(UNBALANCED)
     if summary.unreadable:

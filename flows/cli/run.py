@@ -14,9 +14,9 @@ from flows.cli.options import AsJson, BatchLines, Settings, duration_option, loa
 from flows.cli.results import finish, read_records, scratch_file, truth_of
 
 if TYPE_CHECKING:
-    from flows.assemble import Assembly
+    from flows.drive.assembly import Assembly
     from flows.engine.supervise import Restarts
-    from flows.report import Summary
+    from flows.summary import Summary
 
 _log = logging.getLogger("driftnet")
 
@@ -105,15 +105,18 @@ def run(
     had drained.
     """
     from flows import counters
-    from flows.assemble import Assembly
+    from flows.checked import nowhere
+    from flows.drive.assembly import Assembly
+    from flows.drive.worker import work
     from flows.engine.plan import Options
-    from flows.operators.messages import Stream
-    from flows.report import listing
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
-    from flows.worker import work
+    from flows.streams import Stream
+    from flows.summary import listing
 
     found = load_config(config, settings)
     live = found.is_live
+    if gone := nowhere(found):
+        _log.warning("alerts go %s", gone)
     truth = None if live else truth_of(found)
     hosts = tuple(filter(None, (addresses or "").split(",")))
     options = Options(

@@ -91,7 +91,8 @@ def evaluate(
     truth: Annotated[
         Path | None,
         typer.Option(
-            help="FILE is the scores of a run (JSON Lines); compare them with this CSV of subjects and labels."
+            help="FILE is the scores of a run (JSON Lines); compare them with this file: the simulator's truth.jsonl,"
+            " or a CSV or JSON Lines with the columns --subject and --label."
         ),
     ] = None,
     drifts: Annotated[
@@ -109,6 +110,8 @@ def evaluate(
       driftnet evaluate shuttle.npz --label y --shuffle 1
 
       driftnet evaluate scores.jsonl --truth users.csv --subject user --label is_bot
+
+      driftnet evaluate scores.jsonl --truth out/truth.jsonl
     """
     from flows.scoring.evaluate import evaluation, evaluation_of_stream
 

@@ -148,8 +148,9 @@ def exempt(
 
 def _known(db: Path | None, config: "Config") -> "KnownAlerts":
     from flows.sinks.known import known_alerts
+    from flows.streams import Stream
 
-    return known_alerts(db, config.sinks.alerts)
+    return known_alerts(db, config.sinks.of(Stream.ALERTS))
 
 
 def _alert_of(about: str, known: "KnownAlerts") -> dict[str, Any] | None:

@@ -1,20 +1,22 @@
 """The named things of a job: sequences, features, windows and detectors, as tables."""
 
-from collections.abc import Mapping
-from typing import Any, Final, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 from detectors.base import Direction
 from detectors.features.declare import FeatureKind, SequenceKind
 from detectors.features.derived import SEQUENCES
 from detectors.features.kinds import FEATURES
-from flows.config.durations import Duration
-from flows.config.section import Declaration, one_of, problem
+from flows.config.section import Declaration, problem
 from flows.config.where import WhereTable
+from flows.durations import Duration
 from state.kinds import Keys
 from state.types import DAY_US, MINUTE_US, MS_US, SECOND_US
 from state.windows import WINDOWS, WindowKind, WindowSpec
+from state.words import one_of
 
 _ALWAYS: Final = ("min_rows", "direction", "log", "low", "high", "renamed_from")
 """Keys that features of all kinds have."""
@@ -28,20 +30,27 @@ def _kinds(key: str, table: Mapping[Any, Any]) -> str:
 _RENAMED: Final = "its name in state that was saved earlier, which goes on under the new one (docs/state.md)"
 
 
-def _check(declared: Declaration, keys: Keys, always: tuple[str, ...], what: str) -> None:
-    """Raises an entry of pydantic's report for a key that this kind does not have, or lacks."""
-    given = declared.model_fields_set
+def _wrong_keys(
+    table: Mapping[str, Any], kinds: Mapping[Any, Any], always: tuple[str, ...] = ()
+) -> Iterator[PydanticCustomError]:
+    """Entries of pydantic's report for keys that a kind does not have, or lacks.  kinds: entries with `keys`."""
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in kinds:
+        return
+    keys: Keys = kinds[kind].keys
+    what = f"kind {kind}"
     allowed = ("kind", *keys.all, *always)
-    for key in sorted(given - set(allowed)):
-        raise problem(f"the key {key!r}", f"for {what}: {one_of(allowed)}", key)
+    elsewhere = {key for entry in kinds.values() for key in entry.keys.all}
+    for key in sorted(table.keys() & elsewhere - set(allowed)):
+        yield problem(f"the key {key!r}", f"for {what}: {one_of(allowed)}", key)
     for key in keys.needs:
-        if key not in given:
-            raise problem("nothing", f"a value; {what} needs this key", key)
-    if keys.one and len(given & set(keys.one)) != 1:
-        seen = f"the keys {one_of(sorted(given & set(keys.one)))}"
-        raise problem(seen, f"exactly one of {' and '.join(keys.one)} for {what}", keys.one[0])
-    if keys.some and not any(getattr(declared, key) for key in keys.some):
-        raise problem("nothing", f"{', '.join(keys.some)} or several of them for {what}", keys.some[0])
+        if key not in table:
+            yield problem("nothing", f"a value; {what} needs this key", key)
+    if keys.one and len(table.keys() & set(keys.one)) != 1:
+        seen = f"the keys {one_of(sorted(table.keys() & set(keys.one)))}"
+        yield problem(seen, f"exactly one of {' and '.join(keys.one)} for {what}", keys.one[0])
+    if keys.some and not any(table.get(key) for key in keys.some):
+        yield problem("nothing", f"{', '.join(keys.some)} or several of them for {what}", keys.some[0])
 
 
 class SequenceConfig(Declaration):
@@ -60,10 +69,9 @@ class SequenceConfig(Declaration):
         " value",
     )
 
-    @model_validator(mode="after")
-    def _keys(self) -> Self:
-        _check(self, SEQUENCES[self.kind].keys, (), f"kind {self.kind}")
-        return self
+    @classmethod
+    def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
+        return _wrong_keys(table, SEQUENCES)
 
 
 class FeatureConfig(Declaration):
@@ -90,10 +98,9 @@ class FeatureConfig(Declaration):
     high: float | None = Field(None, description="physical upper limit, if there is one")
     renamed_from: str = Field("", description=_RENAMED)
 
-    @model_validator(mode="after")
-    def _keys(self) -> Self:
-        _check(self, FEATURES[self.kind].keys, _ALWAYS, f"kind {self.kind}")
-        return self
+    @classmethod
+    def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
+        return _wrong_keys(table, FEATURES, _ALWAYS)
 
 
 class WindowConfig(Declaration):
@@ -109,14 +116,13 @@ class WindowConfig(Declaration):
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all")
     renamed_from: str = Field("", description=_RENAMED)
 
+    @classmethod
+    def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
+        return _wrong_keys(table, WINDOWS, ("features", "renamed_from"))
+
     def spec(self, name: str) -> WindowSpec:
         """Of the keys that its kind has.  Raises ConfigError."""
         return WindowSpec(name, self.kind, **{f"{key}_us": getattr(self, key) for key in WINDOWS[self.kind].keys.all})
-
-    @model_validator(mode="after")
-    def _keys(self) -> Self:
-        _check(self, WINDOWS[self.kind].keys, ("features", "renamed_from"), f"kind {self.kind}")
-        return self
 
 
 class DetectorConfig(Declaration):

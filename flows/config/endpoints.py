@@ -1,14 +1,21 @@
 """Where events come from and where records go: tables, and the specs they stand for."""
 
+from collections.abc import Iterator, Sequence
+from functools import partial
 from glob import has_magic
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, create_model
+from pydantic_core import PydanticCustomError
 
-from flows.config.durations import Duration, Moment, format_duration
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
-from flows.config.section import Section, SourceSection, did_you_mean, one_of, problem
+from flows.config.load import DEFAULT_STORE
+from flows.config.section import Section, SourceSection, problem, together
+from flows.durations import Duration, Moment
+from flows.streams import STREAMS, Stream
+from state.durations import format_duration
 from state.types import DAY_US, HOUR_US, SECOND_US
+from state.words import did_you_mean, one_of
 
 if TYPE_CHECKING:
     from flows.sinks.specs import SinkSpec
@@ -32,11 +39,9 @@ class FilesConfig(SourceSection):
         " yet",
     )
 
-    @model_validator(mode="after")
-    def _one_to_follow(self) -> Self:
+    def mistakes(self) -> Iterator[PydanticCustomError]:
         if self.follow and (len(self.paths) > 1 or self.paths[0].endswith(".gz") or has_magic(self.paths[0])):
-            raise problem(list(self.paths), "one file that is not packed, with follow", "paths")
-        return self
+            yield problem(list(self.paths), "one file that is not packed, with follow", "paths")
 
     @property
     def is_live(self) -> bool:
@@ -165,6 +170,13 @@ class SimulatorConfig(SourceSection):
         return SimulatorSpec(Platform(self.simulation()), self.speed, name)
 
 
+def events_of(files: Sequence[str], *, per_file: bool = False) -> FilesConfig | StdinConfig:
+    """Recorded events that a command names: files, directories, patterns, or "-" alone for standard input."""
+    if list(files) == ["-"]:
+        return StdinConfig(kind="stdin")
+    return FilesConfig(kind="files", paths=tuple(files), partitions="per_file" if per_file else "sequence")
+
+
 SourceConfig = Annotated[FilesConfig | StdinConfig | SimulatorConfig | KafkaConfig, Field(discriminator="kind")]
 
 
@@ -172,7 +184,7 @@ class SqliteConfig(Section):
     """The embedded store, which `driftnet alerts` reads; a record is kept once, however often it comes."""
 
     kind: Literal["sqlite"] = Field(description="sqlite")
-    path: str = Field("driftnet.db", min_length=1, description="the database file; several streams may share one")
+    path: str = Field(DEFAULT_STORE, min_length=1, description="the database file; several streams may share one")
     keep: Duration = Field(
         0,
         description="rows of this stream that are so much older than its newest one, in the time of the events, are"
@@ -200,6 +212,24 @@ class JsonlConfig(Section):
         return JsonlSink(self.path, self.overwrite)
 
 
+class ParquetConfig(Section):
+    """Parquet files for one stream, in a folder for each day of event time; needs `driftnet[parquet]`."""
+
+    kind: Literal["parquet"] = Field(description="parquet")
+    path: str = Field(min_length=1, description="the folder")
+    rows_max: int = Field(
+        250_000,
+        ge=1,
+        description="a file that has so many rows takes no more, and is followed by another one of its day",
+    )
+
+    def sink(self) -> "SinkSpec":
+        """What it stands for."""
+        from flows.sinks.specs import ParquetSink
+
+        return ParquetSink(self.path, self.rows_max)
+
+
 class ConsoleConfig(Section):
     """One short line per record."""
 
@@ -213,7 +243,9 @@ class ConsoleConfig(Section):
         return ConsoleSink(self.to)
 
 
-SinkConfig = Annotated[SqliteConfig | JsonlConfig | ConsoleConfig | KafkaSinkConfig, Field(discriminator="kind")]
+SinkConfig = Annotated[
+    SqliteConfig | JsonlConfig | ParquetConfig | ConsoleConfig | KafkaSinkConfig, Field(discriminator="kind")
+]
 
 
 def _as_list(value: object) -> object:
@@ -221,23 +253,38 @@ def _as_list(value: object) -> object:
     return (value,) if isinstance(value, dict) else value
 
 
-Sinks = Annotated[tuple[SinkConfig, ...], BeforeValidator(_as_list)]
+def _suits(stream: Stream, sinks: tuple[SinkConfig, ...]) -> tuple[SinkConfig, ...]:
+    """The sinks, where all of them can take the stream's records."""
+    problems = []
+    for i, sink in enumerate(sinks):
+        if why := stream.records.refuses.get(sink.kind):
+            allowed = f"another kind of sink for {stream}: {why}"
+            problems.append(problem(f"kind {sink.kind}", allowed, (str(i), "kind")))
+        if isinstance(sink, SqliteConfig) and sink.keep and not stream.records.time:
+            allowed = f"none: {stream} have no time; `driftnet alerts prune --run` deletes those of a run"
+            problems.append(problem(format_duration(sink.keep), allowed, (str(i), "keep")))
+    if problems:
+        raise together(stream, problems)
+    return sinks
 
 
-class SinksConfig(Section):
+class _Sinks(Section):
     """The sinks of each output stream, as lists; a stream without one is counted and dropped."""
 
-    alerts: Sinks = Field((), description="what analysts read")
-    drift: Sinks = Field((), description="changes of the world under the models")
-    late: Sinks = Field((), description="events that came after their windows had closed")
-    rejects: Sinks = Field((), description="lines that could not be read, with the reason and the raw text")
-    audit: Sinks = Field((), description="what was done at run time, to which detector, by whom, and what came of it")
-    scores: Sinks = Field((), description="every window row's score; large, so only computed into records if asked for")
+    def of(self, stream: Stream) -> tuple[SinkConfig, ...]:
+        """Those of one stream."""
+        found: tuple[SinkConfig, ...] = getattr(self, stream.value)
+        return found
 
-    @model_validator(mode="after")
-    def _rejects_have_no_time(self) -> Self:
-        for i, sink in enumerate(self.rejects):
-            if isinstance(sink, SqliteConfig) and sink.keep:
-                allowed = "none: rejects have no time; `driftnet alerts prune --run` deletes those of a run"
-                raise problem(format_duration(sink.keep), allowed, ("rejects", str(i), "keep"))
-        return self
+
+if TYPE_CHECKING:
+    SinksConfig = _Sinks
+else:
+    _sinks_of = {
+        s.value: (
+            Annotated[tuple[SinkConfig, ...], BeforeValidator(_as_list), AfterValidator(partial(_suits, s))],
+            Field((), description=s.records.about),
+        )
+        for s in STREAMS
+    }
+    SinksConfig = create_model("SinksConfig", __base__=_Sinks, __doc__=_Sinks.__doc__, **_sinks_of)

@@ -17,9 +17,7 @@ def read_list(file: str) -> tuple[Exemption, ...]:
     try:
         lines = Path(file).read_bytes().splitlines()
     except OSError as error:
-        raise ConfigError(
-            f"exempt.file: {file} cannot be read: {error.strerror}; an empty file is a list too"
-        ) from None
+        raise ConfigError(f"{file} cannot be read: {error.strerror}; an empty file is a list too") from None
     found: dict[int, tuple[int, Exemption]] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith(b"#"):

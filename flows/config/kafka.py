@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
 
-from flows.config.durations import Duration, parse_moment_us
 from flows.config.section import Section, SourceSection, problem
+from flows.durations import Duration
 from flows.kafka.connection import Connection, Value, redacted
 from flows.kafka.properties import CLIENT, REGISTRY, instead
+from state.durations import parse_moment_us
 from state.types import MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
@@ -148,19 +150,17 @@ class KafkaConfig(_Cluster, SourceSection):
     discover: Duration = Field(MINUTE_US, description="how often to look for new partitions; 0: never")
     buffer_bytes: int = Field(16 << 20, ge=1 << 16, description="of messages fetched ahead, per partition")
 
-    @model_validator(mode="after")
-    def _fits_format(self) -> Self:
+    def mistakes(self) -> Iterator[PydanticCustomError]:
         needed = {"avro": ("registry",), "protobuf": ("descriptor", "message")}
         for key in needed.get(self.format, ()):
             if not getattr(self, key):
-                raise problem("nothing", f'a value, for format "{self.format}"', key)
+                yield problem("nothing", f'a value, for format "{self.format}"', key)
         for format_, keys in (*needed.items(), ("protobuf", ("framed",))):
             for key in keys:
                 if getattr(self, key) and format_ != self.format:
-                    raise problem(f"{key} with format {self.format}", f"{key} with format {format_}", key)
-        if self.format == "avro" and not self.registry.get("url"):
-            raise problem("nothing", 'the registry\'s address, such as "http://localhost:8081"', ("registry", "url"))
-        return self
+                    yield problem(f"{key} with format {self.format}", f"{key} with format {format_}", key)
+        if self.format == "avro" and self.registry and not self.registry.get("url"):
+            yield problem("nothing", 'the registry\'s address, such as "http://localhost:8081"', ("registry", "url"))
 
     @property
     def is_live(self) -> bool:

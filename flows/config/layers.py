@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 Key = tuple[str, ...]
-_NAMED: Final = (("event", "columns"), ("sequences",), ("features",), ("windows",), ("detectors",))
+NAMED: Final = (("event", "columns"), ("sequences",), ("features",), ("windows",), ("detectors",))
 """Tables of named things: a later layer's entry changes single keys of the earlier one; `name = false` removes it."""
 _WHOLE: Final = (("sources",), ("job", "cohorts"), ("event", "time"))
 """Tables that a later file replaces as a whole."""
@@ -69,11 +69,11 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any], at: Key, single: bo
     for name, value in over.items():
         here = (*at, name)
         before = merged.get(name)
-        if at in _NAMED and value is False:
+        if at in NAMED and value is False:
             merged.pop(name, None)
         elif not (isinstance(value, Mapping) and isinstance(before, Mapping)) or (here in _WHOLE and not single):
             merged[name] = value
-        elif at in (*_NAMED, ("sources",)):
+        elif at in (*NAMED, ("sources",)):
             merged[name] = _merge_entry(before, value)
         else:
             merged[name] = _merge(before, value, here, single)

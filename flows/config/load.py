@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 DEFAULTS: Final = "defaults.toml"
 TABLE: Final = "table.toml"
 SERIES: Final = "series.toml"
+DEFAULT_STORE: Final = "driftnet.db"
+"""The SQLite store that a sink without a path means."""
 _ENVIRONMENT: Final = re.compile(r"DRIFTNET_([A-Za-z0-9]+(?:__.+)+)")
-_OWN_KEY: Final = re.compile(r"(?P<key>[a-z_]+(?:\.[\w-]+)+): ")
 
 
 def load(
@@ -76,26 +77,19 @@ def _with_keys(layers: Sequence[Layer], environ: Mapping[str, str], settings: Se
 
 
 def check(layers: Layers) -> "Config":
-    """The configuration that these layers make up.  Raises ConfigError."""
+    """The configuration that these layers make up.  Raises ConfigError, which tells all that is wrong with it."""
     from pydantic import ValidationError
 
     from flows.config.models import Config
-    from flows.config.problems import of_validation
 
     try:
         config = Config.model_validate(layers.merged())
     except ValidationError as error:
-        raise of_validation(error, layers) from None
-    except ConfigError as error:
-        raise placed(error, layers) from None
+        from flows.config.salvage import all_mistakes
+
+        raise all_mistakes(error, layers) from None
     config._layers = layers
     return config
-
-
-def placed(error: ConfigError, layers: Layers) -> ConfigError:
-    """The error of a spec, which starts with the key it is about, with the place of that key before it."""
-    found = _OWN_KEY.match(str(error))
-    return ConfigError(f"{layers.place(tuple(found['key'].split('.')))}: {error}") if found else error
 
 
 def _shipped(name: str = DEFAULTS) -> Layer:

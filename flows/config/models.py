@@ -1,25 +1,31 @@
 """Config: the whole configuration as frozen, checked tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr
+from pydantic_core import PydanticCustomError
 
 from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
 from detectors.drift.spec import DriftSpec
 from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceConfig, WindowConfig
-from flows.config.durations import Duration, Moment, parse_moment_us
 from flows.config.endpoints import SinksConfig, SourceConfig
 from flows.config.layers import Layers
-from flows.config.section import Declaration, Section, SpecTable, did_you_mean, problem
+from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
+from flows.config.where import WhereTable
+from flows.durations import Duration, Moment
 from flows.job import LabelSpec, LearningSpec
+from flows.wire.path_text import format_path, parse_path
+from flows.wire.spec import TIME_UNITS, Path
+from state.durations import format_moment, parse_moment_us
 from state.schema import Kind
 from state.types import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from state.words import did_you_mean, one_of
 
 if TYPE_CHECKING:
     from flows.job import Job
@@ -27,19 +33,14 @@ if TYPE_CHECKING:
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 
 
-def _parse_path(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(value.split(".")) if value else ()
-    if isinstance(value, (list, tuple)) and value and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise problem(value, 'a path such as "user.id", or ["user", "id"] where a key holds a dot')
+def _parse_path(value: object) -> Path:
+    try:
+        return parse_path(value)
+    except ValueError as error:
+        raise problem(value, str(error)) from None
 
 
-def _format_path(path: tuple[str, ...]) -> str | list[str]:
-    return list(path) if any("." in part for part in path) else ".".join(path)
-
-
-JsonPath = Annotated[tuple[str, ...], BeforeValidator(_parse_path), PlainSerializer(_format_path)]
+JsonPath = Annotated[Path, BeforeValidator(_parse_path), PlainSerializer(format_path)]
 
 
 def _parse_limit(value: object) -> float:
@@ -87,41 +88,60 @@ class EventTimeConfig(Section):
     unit: TimeUnit = Field("ms", description="of the number there, since 1970 UTC; or text")
 
 
+_OF_KINDS: Final = {
+    "values": (Kind.ENUM,), "map": (Kind.ENUM,), "strict": (Kind.ENUM,), "scale": (Kind.NUMBER,),
+    "min": (Kind.NUMBER, Kind.TIME), "max": (Kind.NUMBER, Kind.TIME),
+}  # fmt: skip
+"""Keys of a column -> the kinds that have them."""
+
+
 class ColumnConfig(Declaration):
     """One column that features can use."""
 
     path: JsonPath = Field((), description="JSON path; absent: the column's name")
     kind: Kind = Field(description="id (text or integer, kept as a hash), number, enum (one of a few words) or time")
     unit: str = Field("", description="time: s, ms, us, ns or iso8601; number: a word for people")
-    values: tuple[str, ...] = Field((), description="enum: the words")
+    values: tuple[str, ...] = Field((), description="enum: the words; absent: those of map")
+    map: dict[str, str] = Field(
+        {}, description='enum: values that stand for a word, such as { NextSong = "play" }; a word stands for itself'
+    )
     required: bool = Field(False, description="whether a line without it is rejected")
     strict: bool = Field(False, description="enum: whether another word rejects the line; else it counts as missing")
     scale: float = Field(1.0, description="number: the column holds value * scale")
     min: Limit | None = Field(None, description="number (after scaling) or time: a smaller value rejects the line")
     max: Limit | None = Field(None, description="number (after scaling) or time: a larger value rejects the line")
 
-    @model_validator(mode="after")
-    def _fits_kind(self) -> Self:
-        only = {"values": Kind.ENUM, "strict": Kind.ENUM, "scale": Kind.NUMBER}
-        for key, kind in only.items():
-            if key in self.model_fields_set and self.kind is not kind:
-                raise problem(f"{key} on a column of kind {self.kind}", f"{key} on columns of kind {kind}", key)
-        if self.kind is Kind.ENUM and (not self.values or len(set(self.values)) < len(self.values)):
-            raise problem(list(self.values), "a list of different words", "values")
-        if self.kind is Kind.TIME and self.unit not in ("s", "ms", "us", "ns", "iso8601"):
-            raise problem(self.unit, "s, ms, us, ns or iso8601", "unit")
-        if self.kind in (Kind.ID, Kind.ENUM):
-            for key in ("min", "max"):
-                if key in self.model_fields_set:
-                    raise problem(
-                        f"{key} on a column of kind {self.kind}", f"{key} on columns of kind number or time", key
-                    )
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of an enum column; where they are not listed, those that `map` knows."""
+        return self.values or tuple(dict.fromkeys(self.map.values()))
+
+    @classmethod
+    def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
+        kind = table.get("kind")
+        if not isinstance(kind, str) or kind not in set(Kind):
+            return
+        for key, kinds in _OF_KINDS.items():
+            if key in table and kind not in kinds:
+                yield problem(
+                    f"{key} on a column of kind {kind}", f"{key} on columns of kind {' or '.join(kinds)}", key
+                )
+
+    def mistakes(self) -> Iterator[PydanticCustomError]:
+        if self.kind is Kind.ENUM and (not self.words or len(set(self.words)) < len(self.words)):
+            yield problem(list(self.values), "a list of different words", "values")
+        for value, word in self.map.items():
+            if word not in self.words:
+                yield problem(
+                    word, f"words of values: {one_of(self.words)}", ("map", value), did_you_mean(word, self.words)
+                )
+        if self.kind is Kind.TIME and self.unit not in TIME_UNITS:
+            yield problem(self.unit, one_of(TIME_UNITS), "unit")
         if self.scale == 0:
-            raise problem(self.scale, "a number other than 0", "scale")
-        return self
+            yield problem(self.scale, "a number other than 0", "scale")
 
 
-def _check_zone(name: str) -> None:
+def _wrong_zone(name: str) -> Iterator[PydanticCustomError]:
     from zoneinfo import ZoneInfo, available_timezones
 
     try:
@@ -129,9 +149,10 @@ def _check_zone(name: str) -> None:
     except (ValueError, OSError, LookupError):  # also names that are no paths, and folders
         known = available_timezones()
         if not known:
-            raise problem(name, "a zone, where there are any: install the package tzdata", "time_zone") from None
+            yield problem(name, "a zone, where there are any: install the package tzdata", "time_zone")
+            return
         hint = did_you_mean(name, known)
-        raise problem(name, 'a zone of the IANA database, such as "Europe/Berlin"', "time_zone", hint) from None
+        yield problem(name, 'a zone of the IANA database, such as "Europe/Berlin"', "time_zone", hint)
 
 
 class EventConfig(Section):
@@ -149,22 +170,25 @@ class EventConfig(Section):
     time_zone: str = Field(
         "", description='of ISO 8601 texts without an offset, such as "Europe/Berlin"; absent: UTC (docs/events.md)'
     )
+    where: WhereTable = Field(
+        (),
+        description="the part of the stream that counts: a line that does not meet these conditions on columns is left"
+        " out, whatever else may be wrong with it",
+    )
     columns: dict[str, ColumnConfig] = Field({}, description="the columns, by name")
 
     @property
     def reads_metadata(self) -> bool:
         """Whether any path begins at what the source knows of a line beside its text, such as "@timestamp"."""
         paths = [self.id, self.time.path, self.subject, *(column.path for column in self.columns.values())]
-        return any(path and path[0].startswith("@") for path in paths)
+        return any(path and str(path[0]).startswith("@") for path in paths)
 
-    @model_validator(mode="after")
-    def _has_subject(self) -> Self:
+    def mistakes(self) -> Iterator[PydanticCustomError]:
         if not self.subject:
-            raise problem("", "a JSON path", "subject")
-        _check_zone(self.time_zone)
+            yield problem("", "a JSON path", "subject")
+        yield from _wrong_zone(self.time_zone)
         if self.time_min >= self.time_max:
-            raise problem(self.time_min, "a moment before time_max", "time_min")
-        return self
+            yield problem(format_moment(self.time_min), "a moment before time_max", "time_min")
 
 
 class TimeConfig(Section):
@@ -239,8 +263,9 @@ class Config(Section):
     @cached_property
     def _job(self) -> "Job":
         from flows.config.compile import Compiler
+        from flows.config.problems import Problems
 
-        return Compiler(self, self._layers).job()
+        return Compiler(self, Problems(self._layers)).job()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other sections, of which the job is compiled anew."""

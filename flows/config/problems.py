@@ -1,14 +1,18 @@
 """Configuration errors as people read them: place, key, what was seen, what is allowed."""
 
-from typing import Any, Final
-
-from pydantic import ValidationError
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flows.config.layers import Key, Layers
 from flows.config.removed import REMOVED
-from flows.config.section import did_you_mean
 from flows.redaction import hidden, shown
-from state.errors import ConfigError
+from state.errors import ConfigError, Mistake
+from state.words import did_you_mean, one_of
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+Built = TypeVar("Built")
 
 _SEEN_MAX: Final = 120
 _OF_CLIENTS: Final = frozenset({"client", "registry"})
@@ -16,7 +20,7 @@ _OF_CLIENTS: Final = frozenset({"client", "registry"})
 
 def message(layers: Layers, key: Key, seen: object, allowed: str, hint: str = "") -> str:
     """One line: `fraud.toml:12: windows.w1h.slide: seen '7m', allowed: ...; did you mean ...?`"""
-    words = isinstance(seen, str) and seen.startswith(("the key", "the property", "nothing", "a text with"))
+    words = isinstance(seen, str) and seen.startswith(("the key", "the property", "nothing", "a text with", "a path "))
     name = "" if not key or _OF_CLIENTS.intersection(key) else key[-1]  # what is said of clients are words of ours
     text = str(seen) if words else hidden(repr(shown(seen, name)))
     if len(text) > _SEEN_MAX:
@@ -27,19 +31,80 @@ def message(layers: Layers, key: Key, seen: object, allowed: str, hint: str = ""
     return f"{layers.place(key)}: {dotted}: seen {text}, allowed: {allowed}" + (f"; {hint}" if hint else "")
 
 
-def of_validation(error: ValidationError, layers: Layers) -> ConfigError:
-    """All entries of pydantic's report, one line each."""
-    lines = dict.fromkeys(_entry(dict(entry), layers) for entry in error.errors(include_url=False))
-    return ConfigError("\n".join(lines))
+def placed(mistake: Mistake, layers: Layers, key: Key = ()) -> str:
+    """What a specification says of itself, with the place before it.  key: of the table that it was made from."""
+    key = (*key, *mistake.key)
+    dotted = f"{'.'.join(key)}: " if key else ""
+    return f"{layers.place(key)}: {dotted}{mistake.text}"
 
 
-def _entry(entry: dict[str, Any], layers: Layers) -> str:
+class Problems:
+    """Mistakes, collected to be told together.
+
+    broken: keys that are known to be wrong, and what depends on them: nothing more is said of it.
+    """
+
+    def __init__(self, layers: Layers, broken: Iterable[Key] = ()) -> None:
+        self._layers = layers
+        self._broken = set(broken)
+        self.lines: list[str] = []
+
+    def is_broken(self, *key: str) -> bool:
+        """Whether something was wrong with the thing of this key."""
+        return key in self._broken
+
+    def are_broken(self, table: str) -> bool:
+        """Whether something was wrong with any of these named things."""
+        return any(key[0] == table for key in self._broken)
+
+    def breaks(self, *key: str) -> None:
+        """What depends on something broken is so itself."""
+        self._broken.add(key)
+
+    def add(self, key: Key, seen: object, allowed: str, hint: str = "") -> None:
+        """One more mistake."""
+        self.lines.append(message(self._layers, key, seen, allowed, hint))
+
+    def unknown(self, key: Key, seen: object, known: Iterable[str], what: str) -> None:
+        """A name that there is not."""
+        names = list(known)
+        self.add(key, seen, f"{what}: {one_of(names)}", did_you_mean(seen, names))
+
+    def guard(self, key: Key, build: Callable[[], Built]) -> Built | None:
+        """What it builds, or None with the mistakes of its ConfigError noted under the key."""
+        try:
+            return build()
+        except ConfigError as error:
+            self.lines += [placed(mistake, self._layers, key) for mistake in error.mistakes]
+            return None
+
+    def raise_all(self) -> None:
+        """Raises ConfigError where there are any."""
+        if self.lines:
+            raise together(self.lines)
+
+
+def together(lines: Iterable[str]) -> ConfigError:
+    """All of these in one error, each once."""
+    return ConfigError("\n".join(dict.fromkeys(lines)))
+
+
+def of_validation(error: "ValidationError", layers: Layers) -> list[tuple[Key, str]]:
+    """All entries of pydantic's report: the key that each is about, and its line."""
+    return [_entry(dict(entry), layers) for entry in error.errors(include_url=False)]
+
+
+def _entry(entry: dict[str, Any], layers: Layers) -> tuple[Key, str]:
     context = entry.get("ctx", {})
     key = _key(entry["loc"], layers)
+    if entry["type"] in ("driftnet", "driftnet_spec"):
+        key = (*key, *context["key"])
     if entry["type"] == "driftnet":
-        return message(layers, (*key, *context["key"]), context["seen"], context["allowed"], context["hint"])
+        return key, message(layers, key, context["seen"], context["allowed"], context["hint"])
+    if entry["type"] == "driftnet_spec":
+        return key, placed(Mistake((), context["text"]), layers, key)
     if entry["type"] == "missing":
-        return message(layers, key, "nothing", "a value; this key is needed")
+        return key, message(layers, key, "nothing", "a value; this key is needed")
     # Who mistypes a name or a quote among a client's properties has a secret there too.
     seen = f"a {type(entry['input']).__name__}" if _OF_CLIENTS.intersection(key) else entry["input"]
     words = [
@@ -48,14 +113,13 @@ def _entry(entry: dict[str, Any], layers: Layers) -> str:
     if entry["type"] in ("union_tag_invalid", "union_tag_not_found"):
         name = str(context["discriminator"]).strip("'")
         seen = seen.get(name, "nothing") if isinstance(seen, dict) else seen
-        return message(
-            layers, (*key, name), seen, " or ".join(words) or "a table with a kind", did_you_mean(seen, words)
-        )
+        key = (*key, name)
+        return key, message(layers, key, seen, " or ".join(words) or "a table with a kind", did_you_mean(seen, words))
     if words:
-        return message(layers, key, seen, ", ".join(words), did_you_mean(seen, words))
+        return key, message(layers, key, seen, ", ".join(words), did_you_mean(seen, words))
     if entry["type"] == "value_error":
-        return message(layers, key, seen, str(context["error"]))
-    return message(layers, key, seen, entry["msg"].removeprefix("Input should be ").removeprefix("String should "))
+        return key, message(layers, key, seen, str(context["error"]))
+    return key, message(layers, key, seen, entry["msg"].removeprefix("Input should be ").removeprefix("String should "))
 
 
 def _key(loc: tuple[int | str, ...], layers: Layers) -> Key:

@@ -5,34 +5,26 @@
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import Enum
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from detectors.features.derived import SEQUENCES
 from detectors.features.kinds import FEATURES
-from detectors.registry import detector_types, parameters
+from detectors.registry import detector_types
+from detectors.settings import keys_of, parameters
 from flows.config.declarations import (
     DetectorConfig,
     FeatureConfig,
     SequenceConfig,
     WindowConfig,
 )
-from flows.config.durations import format_duration, format_moment
-from flows.config.endpoints import (
-    ConsoleConfig,
-    FilesConfig,
-    JsonlConfig,
-    SimulatorConfig,
-    SinksConfig,
-    SqliteConfig,
-    StdinConfig,
-)
-from flows.config.kafka import KafkaConfig, KafkaSinkConfig
+from flows.config.endpoints import SinkConfig, SinksConfig, SourceConfig
+from flows.config.load import load
 from flows.config.models import (
     CohortsConfig,
     ColumnConfig,
@@ -44,8 +36,10 @@ from flows.config.models import (
     StateConfig,
     TimeConfig,
 )
-from flows.config.section import Section, SpecTable, describe, keys_of, table_of
+from flows.config.section import Section, SpecTable, describe
 from flows.config.toml import value_text
+from flows.wire.path_text import format_path
+from state.durations import format_duration, format_moment
 from state.kinds import Keys
 from state.windows import WINDOWS
 
@@ -59,11 +53,16 @@ differs; `driftnet config show --defaults` prints the shipped configuration, a m
 
 - **Layers.** The shipped defaults, then your file, then environment variables `DRIFTNET_<SECTION>__<KEY>`, then
   `--set section.key=value`. `driftnet config show` prints the result, `driftnet config check` says whether it can run.
+- **Defaults.** `default` is what holds where nothing is said, `shipped` what the shipped file says instead: yours
+  starts from the latter, unless it extends nothing.
 - **Named things** (`event.columns`, `sequences`, `features`, `windows`, `detectors`): your entry changes single keys of
   the shipped one of that name; another `kind` or `type` replaces it; `name = false` removes it. Your `sources` replace
   the shipped ones.
 - **Other streams.** `extends = "none"` under `[job]` starts from nothing instead of the shipped configuration.
 - **Durations** are texts such as "250ms", "30s", "5m", "1h30m", "30d", or numbers of seconds. **Moments** are ISO 8601.
+- **Paths** into a line are keys by dots and indices in brackets: `user.id`, `items[0].price`. A key that holds a dot, a
+  bracket or a quote stands in quotes: `'"odd.key".id'`; a list will do too: `["odd.key", "id"]`. Two paths that take
+  one value for different things, `user` and `user.id`, are refused: no line has both.
 - **`where`** tables hold conditions that must all be met: `type = "play"`, `type = ["play", "skip"]`,
   `type = { not = "skip" }`, `ms_played = { min = 30000, max = 45000 }` (min included, max not),
   `device = { present = true }`.
@@ -136,13 +135,20 @@ def _sections() -> Iterator[str]:
         if any(isinstance(m, SpecTable) for m in field.metadata):
             default = field.get_default()
             yield from (f"## `[{name}]`", "", summary(type(default)), "")
-            yield from _table(_spec_params(type(default), next(m for m in field.metadata if isinstance(m, SpecTable))))
+            spec_table = next(m for m in field.metadata if isinstance(m, SpecTable))
+            yield from _table(_spec_params(type(default), spec_table), _shipped(name))
     yield from _section("[exempt]", ExemptConfig)
-    for source in (FilesConfig, StdinConfig, SimulatorConfig, KafkaConfig):
+    for source in _members(SourceConfig):
         yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)
     yield from _section("[sinks]", SinksConfig)
-    for sink in (SqliteConfig, JsonlConfig, ConsoleConfig, KafkaSinkConfig):
+    for sink in _members(SinkConfig):
         yield from _section(f'A sink with kind = "{_word(sink)}"', sink, level="###")
+
+
+def _members(union: Any) -> tuple[type[Section], ...]:
+    """The models of an annotated union, such as SinkConfig."""
+    models: tuple[type[Section], ...] = get_args(get_args(union)[0])
+    return models
 
 
 def _word(model: type[Section]) -> str:
@@ -151,9 +157,18 @@ def _word(model: type[Section]) -> str:
 
 def _section(title: str, model: type[Section], level: str = "##") -> Iterator[str]:
     heading, _, rest = title.partition("]")
+    table = _shipped(heading.removeprefix("[")) if title.startswith("[") and not rest else {}
     heading = f"`{heading}]`{rest}" if title.startswith("[") else title
     yield from (f"{level} {heading}", "", summary(model), "")
-    yield from _table([_param(name, field) for name, field in model.model_fields.items()])
+    yield from _table([_param(name, field) for name, field in model.model_fields.items()], table)
+
+
+def _shipped(dotted: str) -> dict[str, str]:
+    """Key -> what the shipped configuration says, of a section; nothing of named things and of tables in a section."""
+    table: Any = load(None, environ={}).model_dump(exclude_none=True, by_alias=True)
+    for part in dotted.split("."):
+        table = table.get(part, {}) if isinstance(table, Mapping) else {}
+    return {} if dotted == "sinks" else {k: value_text(v) for k, v in table.items() if not isinstance(v, Mapping)}
 
 
 def _kinds(kinds: Mapping[Any, Keys], always: tuple[str, ...] = ()) -> Iterator[str]:
@@ -168,11 +183,16 @@ def _kinds(kinds: Mapping[Any, Keys], always: tuple[str, ...] = ()) -> Iterator[
     yield ""
 
 
-def _table(params: Any) -> Iterator[str]:
+def _table(params: Iterable[Param], shipped: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """shipped: key -> what the shipped configuration says, told where it is not the default."""
     rows = list(params)
+    told = {p.key: _cell(shipped[p.key]) for p in rows if shipped.get(p.key, p.default) != p.default}
     if rows:
-        yield from ("| key | default | meaning |", "|---|---|---|")
-        yield from (f"| {p.key} | {_cell(p.default)} | {p.about.replace('|', chr(92) + '|')} |" for p in rows)
+        head = ["key", "default", *(["shipped"] if told else []), "meaning"]
+        yield from (f"| {' | '.join(head)} |", "|---" * len(head) + "|")
+        for p in rows:
+            cells = [p.key, _cell(p.default), *([told.get(p.key, "")] if told else []), p.about.replace("|", "\\|")]
+            yield f"| {' | '.join(cells)} |"
         yield ""
 
 
@@ -198,7 +218,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if schema == "moment":
         return f'"{format_moment(value)}"'
     if name in ("subject", "id"):
-        value = ".".join(value)
+        value = format_path(value)
     return value_text(value)
 
 
@@ -207,7 +227,7 @@ def _spec_params(spec: type[Any], table: SpecTable | None = None) -> Iterator[Pa
     default = (
         spec() if all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(spec)) else None
     )
-    shown = {} if default is None else table_of(default, table.keys if table else {})
+    shown = {} if default is None else (table or SpecTable()).table_of(default)
     for key, name in keys_of(spec).items():
         text = value_text(_plain(shown[key])) if key in shown else "" if default is not None else "needed"
         said = re.sub(r"(\w+)_us\b", r"`\1`", about[name].rstrip(".; "))

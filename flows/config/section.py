@@ -1,10 +1,10 @@
 """Section: the base of all configuration tables.  SpecTable: a table that mirrors a frozen spec dataclass."""
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
-from typing import Any, Literal, get_type_hints
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from enum import Enum
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -12,14 +12,18 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
     ValidatorFunctionWrapHandler,
-    create_model,
     model_serializer,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from flows.config.durations import Duration
+from detectors.settings import keys_of, spec_of
+from state.durations import format_duration
+from state.errors import ConfigError, Mistake
+from state.words import did_you_mean, one_of
 
 
 def problem(seen: object, allowed: str, key: str | tuple[str, ...] = (), hint: str = "") -> PydanticCustomError:
@@ -28,34 +32,54 @@ def problem(seen: object, allowed: str, key: str | tuple[str, ...] = (), hint: s
     return PydanticCustomError("driftnet", "problem", {"seen": seen, "allowed": allowed, "key": path, "hint": hint})
 
 
-def did_you_mean(seen: object, known: Iterable[str]) -> str:
-    """A hint such as "did you mean 'plays'?", or nothing."""
-    close = difflib.get_close_matches(str(seen), [str(word) for word in known], n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""
-
-
-def one_of(known: Iterable[str]) -> str:
-    """What is allowed, as a list for people."""
-    return ", ".join(known) or "nothing"
-
-
 class Section(BaseModel):
-    """A table of the configuration: unknown keys are errors, values never change."""
+    """A table of the configuration: unknown keys are errors, values never change.  Its mistakes come all at once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
+        """What is wrong with which keys are there, whatever their values."""
+        del table
+        return iter(())
+
+    def mistakes(self) -> Iterator[PydanticCustomError]:
+        """What is wrong with values that are right one by one."""
+        return iter(())
+
     @model_validator(mode="wrap")
     @classmethod
-    def _check_keys(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    def _check_all(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
             raise problem(value, "a table")
         known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in value:
-            if key not in known:
-                raise problem(f"the key {key!r}", f"the keys {one_of(known)}", key, did_you_mean(key, known))
-        return handler(value)
+        found = [
+            problem(f"the key {key!r}", f"the keys {one_of(known)}", key, did_you_mean(key, known))
+            for key in value
+            if key not in known
+        ]
+        found += cls.mistakes_of_keys(value)
+        try:
+            built = handler({key: each for key, each in value.items() if key in known})
+        except ValidationError as error:
+            raise together(cls.__name__, found, error) from None
+        found += built.mistakes()
+        if found:
+            raise together(cls.__name__, found)
+        return built
+
+
+def together(
+    name: str, problems: Iterable[PydanticCustomError], error: ValidationError | None = None
+) -> ValidationError:
+    """One report of our entries, and of those of another one."""
+    details = [InitErrorDetails(type=entry, loc=(), input=None) for entry in problems]
+    for entry in error.errors(include_url=False) if error is not None else ():
+        kind = PydanticCustomError(entry["type"], entry["msg"], entry.get("ctx"))
+        details.append(InitErrorDetails(type=kind, loc=entry["loc"], input=entry["input"]))
+    return ValidationError.from_exception_data(name, details)
 
 
 class SourceSection(Section):
@@ -80,53 +104,61 @@ class Declaration(Section):
 
 
 class SpecTable:
-    """Annotated[Spec, SpecTable()]: a table with the spec's fields as keys; a field `x_us` is the duration `x`.
+    """Annotated[Spec, SpecTable()]: a table with the spec's fields as keys (detectors.settings).
 
     keys: annotations for fields that TOML writes differently.
     """
 
     def __init__(self, **keys: Any) -> None:
-        self.keys = keys
+        self._adapters = {name: TypeAdapter(annotation) for name, annotation in keys.items()}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """What pydantic validates this annotation by."""
-        model = table_model(source, tuple(self.keys.items()))
-        table = core_schema.no_info_after_validator_function(
-            lambda found: source(**{f: getattr(found, key) for key, f in keys_of(source).items()}),
-            model.__pydantic_core_schema__,
-        )
-        return core_schema.no_info_wrap_validator_function(
-            lambda value, table: value if isinstance(value, source) else table(value),
-            table,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda spec: table_of(spec, self.keys)),
+        return core_schema.no_info_plain_validator_function(
+            lambda value: self._read(source, value),
+            serialization=core_schema.plain_serializer_function_ser_schema(self.table_of),
         )
 
+    def _read(self, spec: type[Any], value: Any) -> Any:
+        if isinstance(value, spec):
+            return value
+        if not isinstance(value, Mapping):
+            raise problem(value, "a table")
+        problems, rest = [], dict(value)
+        for name, adapter in self._adapters.items():
+            if name in rest:
+                try:
+                    rest[name] = adapter.validate_python(rest[name])
+                except ValidationError as error:
+                    problems += [_below(name, entry) for entry in error.errors(include_url=False)]
+                    del rest[name]
+        try:
+            built = spec_of(spec, rest, dict.fromkeys(self._adapters, lambda read: read))
+        except ConfigError as error:
+            problems += [said(mistake) for mistake in error.mistakes]
+        if problems:
+            raise together(spec.__name__, problems)
+        return built
 
-def table_model(spec: type[Any], annotations: tuple[tuple[str, Any], ...] = ()) -> type[Section]:
-    """The configuration table of a spec dataclass."""
-    hints = get_type_hints(spec, include_extras=True)
-    chosen = dict(annotations)
-    columns: dict[str, Any] = {}
-    for f in fields(spec):
-        default = (
-            f.default if f.default is not MISSING else f.default_factory() if f.default_factory is not MISSING else ...
-        )
-        key = f.name.removesuffix("_us")
-        columns[key] = (chosen.get(f.name, Duration if key != f.name else hints[f.name]), default)
-    model: type[Section] = create_model(spec.__name__, __base__=Section, **columns)
-    return model
+    def table_of(self, spec: Any) -> dict[str, Any]:
+        """A spec as the table that gives it."""
+        table = {key: self._plain(name, getattr(spec, name)) for key, name in keys_of(type(spec)).items()}
+        return {key: value for key, value in table.items() if value is not None}
+
+    def _plain(self, name: str, value: Any) -> Any:
+        if name in self._adapters:
+            return self._adapters[name].dump_python(value)
+        return format_duration(value) if name.endswith("_us") else value.value if isinstance(value, Enum) else value
 
 
-def keys_of(spec: type[Any]) -> dict[str, str]:
-    """Key in the configuration -> field of the spec dataclass."""
-    return {f.name.removesuffix("_us"): f.name for f in fields(spec)}
+def said(mistake: Mistake) -> PydanticCustomError:
+    """An entry of pydantic's error report, of what a specification says itself."""
+    return PydanticCustomError("driftnet_spec", "problem", {"text": mistake.text, "key": mistake.key})
 
 
-def table_of(spec: Any, annotations: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A spec as the table that gives it."""
-    model = table_model(type(spec), tuple((annotations or {}).items()))
-    found = model.model_construct(**{key: getattr(spec, name) for key, name in keys_of(type(spec)).items()})
-    return found.model_dump(exclude_none=True)
+def _below(name: str, entry: Any) -> PydanticCustomError:
+    context = dict(entry["ctx"])
+    return PydanticCustomError(entry["type"], "problem", context | {"key": (name, *context["key"])})
 
 
 def describe(spec: type[Any]) -> dict[str, str]:

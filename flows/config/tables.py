@@ -7,7 +7,8 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from detectors.drift.event import Reaction, Watch
 from detectors.drift.spec import TESTS, MonitorSpec
-from flows.config.section import did_you_mean, one_of, problem
+from flows.config.section import problem
+from state.words import did_you_mean, one_of
 
 
 def _parse_monitors(value: object) -> tuple[MonitorSpec, ...]:

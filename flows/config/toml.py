@@ -21,9 +21,9 @@ def _table(table: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[str]:
     inner = {name: value for name, value in table.items() if isinstance(value, Mapping) and len(at) < _HEADERS}
     plain = {name: value for name, value in table.items() if name not in inner}
     if at and (plain or not inner):
-        yield f"\n[{'.'.join(_name(part) for part in at)}]"
+        yield f"\n[{'.'.join(name_text(part) for part in at)}]"
     for name, value in plain.items():
-        yield _wrapped(f"{_name(name)} = ", value)
+        yield _wrapped(f"{name_text(name)} = ", value)
     for name, value in inner.items():
         yield from _table(value, (*at, name))
 
@@ -47,10 +47,15 @@ def value_text(value: Any) -> str:
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case Mapping():
-            return "{ " + ", ".join(f"{_name(k)} = {value_text(v)}" for k, v in value.items()) + " }" if value else "{}"
+            return (
+                "{ " + ", ".join(f"{name_text(k)} = {value_text(v)}" for k, v in value.items()) + " }"
+                if value
+                else "{}"
+            )
         case _:
             return f"[{', '.join(value_text(item) for item in value)}]"
 
 
-def _name(name: str) -> str:
+def name_text(name: str) -> str:
+    """A key as TOML text."""
     return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, PlainSerializer
 
 from detectors.features.declare import Condition, Where
-from flows.config.durations import parse_moment_us
-from flows.config.section import did_you_mean, problem
+from flows.config.section import problem
+from state.durations import parse_moment_us
+from state.words import did_you_mean
 
 ALLOWED: Final = "a word, a list of words, true or false, {not=}, {min=, max=} or {present=true}"
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flows.counters import OPEN, unaccounted
-from flows.report import Summary
 from flows.sources.base import Partition
+from flows.summary import Summary
 from state.types import SECOND_US, START_OF_TIME_US
 
 OnProgress = Callable[[Summary, float | None], None]

@@ -21,7 +21,7 @@ from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
 from flows.engine.store import latest_execution, read_checkpoint, sink_state, totals_in
 from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
-from flows.report import Summary
+from flows.summary import Summary
 
 _log: Final = logging.getLogger("driftnet.engine")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from flows.fates import MADE_OF, UNSAID, FateKind, fates
-from flows.layout import Layout
+from flows.evolution.fates import MADE_OF, UNSAID, FateKind, fates
+from flows.evolution.layout import Layout
 from flows.stages import Stages
 from state.errors import SnapshotError
 

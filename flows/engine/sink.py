@@ -12,9 +12,10 @@ from flows.engine.context import Context
 from flows.engine.monitor import Monitor
 from flows.engine.store import totals_in
 from flows.engine.watch import Reporting
-from flows.operators.messages import Leaving, Stream
-from flows.outputs import Outputs
+from flows.operators.messages import Leaving
 from flows.sinks.base import Sink, each
+from flows.sinks.outputs import Outputs
+from flows.streams import Stream
 from state.snapshot import reading
 
 _PART: Final = "main"

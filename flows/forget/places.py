@@ -10,9 +10,10 @@ from typing import Any, Final
 import orjson
 
 from flows.config.models import Config
-from flows.forget.records import About, forget_in_lines, forget_in_store
+from flows.forget.records import About, forget_in_lines, forget_in_parquet, forget_in_store
 from flows.forget.state import forget_in_state
 from flows.savepoint.manifest import is_savepoint
+from flows.sinks import parts
 from state.errors import ConfigError
 from state.times import iso_now
 
@@ -45,6 +46,8 @@ def forget_everywhere(name: str, places: Sequence[Path], by: str, reason: str, o
             if not is_savepoint(place):
                 with (place / RECORD).open("ab") as file_:
                     file_.write(orjson.dumps(record | {"removed": +found}, option=orjson.OPT_APPEND_NEWLINE))
+        elif kind == "parquet":
+            found = Counter({"rows": forget_in_parquet(place, name)})
         elif kind == "store":
             found = forget_in_store(place, about, record)
         else:
@@ -58,10 +61,13 @@ def _inside(place: Path) -> Iterator[tuple[str, Path]]:
         yield "state", place
         yield from (("state", file.parent) for file in sorted(place.glob("savepoints/*/savepoint.json")))
         return
+    if place.is_dir() and (parts.finished(place) or parts.journals(place)):
+        yield "parquet", place
+        return
     if not place.is_file():
         raise ConfigError(
             f"{place}: seen neither a state directory nor a file, allowed: state directories, savepoints, SQLite"
-            " stores, JSON Lines files"
+            " stores, JSON Lines files, folders of Parquet files"
         )
     with place.open("rb") as file:
         head = file.read(len(_SQLITE))

@@ -1,18 +1,24 @@
-"""One subject out of the records that a run has written: stores, JSON Lines files, dead letters among them."""
+"""One subject out of the records that a run has written: stores, JSON Lines, Parquet; dead letters among them."""
 
 import base64
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from flows.sinks.sqlite import COLUMNS, check_schema
+from flows.sinks import parts
+from flows.sinks.sqlite import check_schema
+from flows.streams import TABLES, Stream
+from flows.wire.paths import walk
+from flows.wire.spec import Path as JsonPath
 from state.errors import SinkError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SHORT: Final = 4
 """An id of fewer characters is looked for between quotes only, in lines that have none where it belongs."""
@@ -25,9 +31,9 @@ class About:
     an id counts by that, in one that has none where it belongs the id's text is enough.
     """
 
-    def __init__(self, name: str, path: Sequence[str]) -> None:
+    def __init__(self, name: str, path: JsonPath) -> None:
         self._name = name
-        self._path = tuple(path)
+        self._path = path
         quoted = re.escape(orjson.dumps(name).decode())
         bare = rf"|(?<!\w){re.escape(name)}(?!\w)" if len(name) >= _SHORT else ""
         self._text = re.compile(quoted + bare)
@@ -43,9 +49,7 @@ class About:
         return False
 
     def _raw(self, line: str) -> bool:
-        value = _parsed(line)
-        for part in self._path:
-            value = value.get(part) if isinstance(value, dict) else None
+        value = walk(_parsed(line), self._path, None)
         if isinstance(value, str | int):
             return str(value) == self._name
         return self._text.search(line) is not None
@@ -63,14 +67,14 @@ def forget_in_store(path: Path, about: About, record: dict[str, Any]) -> Counter
             there = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
             db.execute("PRAGMA secure_delete=ON")
             db.execute("BEGIN IMMEDIATE")
-            for table in sorted(there & set(COLUMNS)):
-                rows = db.execute(f"SELECT rowid, record FROM {table}")  # noqa: S608 - a key of COLUMNS
+            for table in sorted(name for name in there if name in TABLES):
+                rows = db.execute(f"SELECT rowid, record FROM {table}")  # noqa: S608 - a key of TABLES
                 gone = [(row,) for row, text in rows if about(_parsed(text))]
-                db.executemany(f"DELETE FROM {table} WHERE rowid = ?", gone)  # noqa: S608 - a key of COLUMNS
+                db.executemany(f"DELETE FROM {table} WHERE rowid = ?", gone)  # noqa: S608 - a key of TABLES
                 found[table] += len(gone)
-            if "audit" in there:
+            if Stream.AUDIT in there:
                 told = orjson.dumps(record | {"removed": +found}).decode()
-                columns = [record.get(column, "") for column in COLUMNS["audit"]]
+                columns = [record.get(column, "") for column in TABLES[Stream.AUDIT].columns]
                 values = [record["audit_id"], "", *columns, told]
                 db.execute(f"INSERT INTO audit VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608
             db.execute("COMMIT")
@@ -100,6 +104,28 @@ def forget_in_lines(path: Path, about: About) -> int:
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
     return len(found)
+
+
+def forget_in_parquet(folder: Path, name: str) -> int:
+    """How many rows of a folder of Parquet files, and of what is to become one, were removed.
+
+    The files that had some are made anew.  Raises SinkError.
+    """
+    try:
+        rows = sum(parts.keep(found.file, lambda table: _is_of_others(table, name)) for found in parts.finished(folder))
+    except OSError as error:
+        raise SinkError(f"{folder}: cannot be written: {error}") from error
+    about = About(name, ())
+    return rows + sum(forget_in_lines(journal, about) for journal in parts.journals(folder).values())
+
+
+def _is_of_others(table: "pa.Table", name: str) -> Any:
+    """True for rows that are not the subject's; streams without subjects have no others."""
+    import pyarrow.compute as pc
+
+    if "subject" not in table.column_names:
+        return [True] * len(table)
+    return pc.fill_null(pc.not_equal(table["subject"], name), True)
 
 
 def _parsed(text: str | bytes) -> Any:

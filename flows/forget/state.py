@@ -11,11 +11,11 @@ from flows.counters import ACCEPTED, VERSION
 from flows.engine.lock import held_by_run
 from flows.engine.recovery import chunk_folder, chunks_beside
 from flows.engine.store import Checkpoint, discard_uncommitted, read_checkpoint, replace_states, sink_state, totals_in
-from flows.fates import unsaid_in
+from flows.evolution.fates import unsaid_in
+from flows.evolution.saved_job import saved_job
 from flows.forget.records import About, forget_in_lines
 from flows.job_stages import JobStages
-from flows.operators.told import forget_first
-from flows.saved_job import saved_job
+from flows.operators.ingest.told import forget_first
 from flows.savepoint.look import place_of
 from flows.savepoint.manifest import describe, is_savepoint, require_whole
 from flows.steps import Step

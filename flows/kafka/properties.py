@@ -5,6 +5,8 @@ secret under a name that nobody knows to be one.
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from state.words import did_you_mean
+
 CLIENT: Final = frozenset(
     """
     acks allow.auto.create.topics api.version.fallback.ms api.version.request api.version.request.timeout.ms
@@ -73,6 +75,4 @@ _INSTEAD: Final = {
 
 def instead(name: str, known: AbstractSet[str]) -> str:
     """What is meant by a property that is not known, as far as one can tell."""
-    from flows.config.section import did_you_mean
-
     return _INSTEAD.get(name) or did_you_mean(name, sorted(known))

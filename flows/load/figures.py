@@ -59,7 +59,7 @@ class Figures:
 
     def table(self) -> "RenderableType":
         """The same for people."""
-        from flows.report import two_columns
+        from flows.summary import two_columns
 
         grid = two_columns("Load")
         grid.add_row("events", f"{self.events:,} at {self.offered_per_s:,.0f} a second")

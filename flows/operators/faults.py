@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from detectors.guard import Fault
 from flows.counters import DETECTOR_FAULTS, DETECTOR_OFF, Counts
-from flows.operators.messages import Leaving, Output, Stream
+from flows.operators.messages import Leaving, Output
+from flows.streams import Stream
 from state.times import iso
 
 _log = logging.getLogger("driftnet.detectors")

@@ -1,12 +1,12 @@
 """What travels between the stages. Every message carries its sender's watermark, as in Flink."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from flows.counters import Counts
 from flows.operators.rows import FeatureRows
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.told import Command, Label
 from state.batch import MicroBatch
 from state.types import START_OF_TIME_US
@@ -59,17 +59,6 @@ class PolicyInput:
     candidates: list[Any] = field(default_factory=list)
     subjects: list[tuple[int, int]] = field(default_factory=list)
     told: list[Label | Command] = field(default_factory=list)
-
-
-class Stream(StrEnum):
-    """The output streams, each with the same sinks to choose from."""
-
-    ALERTS = "alerts"
-    DRIFT = "drift"
-    LATE = "late"
-    REJECTS = "rejects"
-    SCORES = "scores"
-    AUDIT = "audit"
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from detectors.base import Rows
-from flows.evolution import WindowFit
+from flows.evolution.changes import WindowFit
 from state.snapshot import pack, unpack
 from state.types import F64, I32, I64, U64, Names
 from state.windows import WindowSpec

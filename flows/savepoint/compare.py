@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flows.layout import changes
+from flows.evolution.layout import changes
 from flows.savepoint.look import Look
 
 

@@ -14,16 +14,16 @@ from flows.config.models import Config
 from flows.engine.lock import copying
 from flows.engine.recovery import chunks_beside, folder_name
 from flows.engine.store import Checkpoint, read_checkpoint, sink_state, totals_in
-from flows.fates import unsaid_in
+from flows.evolution.fates import unsaid_in
+from flows.evolution.saved_job import saved_job
 from flows.job import Job
 from flows.job_stages import Entry, JobStages
-from flows.operators.alerts import AlertOperator
-from flows.operators.subject import SubjectOperator
-from flows.operators.told import describe_first
-from flows.report import Summary
-from flows.saved_job import saved_job
+from flows.operators.alerts.operator import AlertOperator
+from flows.operators.ingest.told import describe_first
+from flows.operators.subject.operator import SubjectOperator
 from flows.savepoint.manifest import is_savepoint, require_whole
 from flows.steps import Step
+from flows.summary import Summary
 from state.chunks import Saved
 from state.errors import SnapshotError
 from state.keygroup import key_group

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from flows.report import Summary
+from flows.summary import Summary
 from flows.version import driftnet_version
 from state.errors import SnapshotError
 from state.times import iso_now

@@ -7,7 +7,7 @@ from typing import Any, Final
 from flows.engine.lock import held_by_run
 from flows.engine.store import Checkpoint, read_checkpoint, replace_states
 from flows.job_stages import CATALOGUE
-from flows.operators.told import describe_first, set_back
+from flows.operators.ingest.told import describe_first, set_back
 from flows.savepoint.manifest import is_savepoint
 from flows.steps import Step
 from state.errors import SnapshotError

@@ -1,7 +1,6 @@
 """Scores beside the truth: a table of detectors, a table of drift monitors."""
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from flows.convert.files import read_lines
 from flows.printing import shown
 from flows.scoring.prequential import Scores
 from flows.scoring.table import Table
+from flows.scoring.truth import read_truth
 from state.errors import SourceError
 from state.types import F64, Values
 
@@ -106,12 +106,11 @@ def _most(values: F64, who: Values) -> F64:
 
 
 def evaluation_of_stream(scores: Path, truth: Path, subject: str, label: str, positive: str = "") -> ScoreQuality:
-    """A run's scores (JSON Lines, as `sinks.scores` writes them) against a truth by subject.
+    """A run's scores (JSON Lines, as `sinks.scores` writes them) against a truth by subject, see `read_truth`.
 
-    truth: a CSV with the columns subject and label; without a header their numbers from 0.  Each subject counts with
-    its oddest window; subjects without truth are left out.  Raises SourceError.
+    Each subject counts with its oddest window; subjects without truth are left out.  Raises SourceError.
     """
-    known = _truth(truth, subject, label, positive)
+    known = read_truth(truth, subject, label, positive)
     best: dict[str, dict[str, float]] = {}
     for number, line in enumerate(read_lines(scores), 1):
         try:
@@ -131,25 +130,6 @@ def evaluation_of_stream(scores: Path, truth: Path, subject: str, label: str, po
     labels = np.array([known[who] for who in best])
     columns = {name: np.array([mine.get(name, np.nan) for mine in best.values()]) for name in names}
     return ScoreQuality({name: rank_quality(s, labels) for name, s in columns.items()}, {}, (), "subjects")
-
-
-def _truth(path: Path, subject: str, label: str, positive: str) -> dict[str, float]:
-    rows: Iterable[Mapping[str, str]]
-    if subject.isdigit() and label.isdigit():
-        rows = ({str(i): cell for i, cell in enumerate(row)} for row in csv.reader(read_lines(path)))
-    else:
-        rows = csv.DictReader(read_lines(path))
-    known = {}
-    for number, row in enumerate(rows, 1):
-        try:
-            word = row[label]
-            known[row[subject]] = float(word == positive) if positive else float(float(word) > 0)
-        except (KeyError, ValueError) as error:
-            raise SourceError(
-                f"{path}: row {number}: {error!r}; expected the columns {subject} and {label},"
-                f" the label {positive or 'a number'}"
-            ) from None
-    return known
 
 
 def _number(value: float | None) -> str:

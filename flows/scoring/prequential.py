@@ -15,14 +15,15 @@ from detectors.base import Scope
 from flows.counters import Counts
 from flows.job import Job
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput, Stream
-from flows.operators.models import WindowModels
-from flows.operators.own import OwnDetectors
-from flows.operators.population import PopulationOperator
+from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
+from flows.operators.population.operator import PopulationOperator
+from flows.operators.population.verdict import Verdict
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows, OwnVerdict
-from flows.operators.verdict import Verdict
+from flows.operators.subject.own import OwnDetectors
 from flows.scoring.table import Table, rounds_of
 from flows.steps import Step
+from flows.streams import Stream
 from state.errors import ConfigError
 from state.types import F64, I32, I64, SECOND_US, U64
 

@@ -15,23 +15,13 @@ from flows.kafka.connection import Connection
 from flows.kafka.errors import in_words, is_lasting
 from flows.kafka.topics import TIMEOUT_S, Heard, ask, partition_counts
 from flows.sinks.base import Patience, Record
+from flows.streams import Stream
 from state.errors import SinkError
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
 
 _log: Final = logging.getLogger("driftnet.kafka")
-KEYS: Final = {
-    "alerts": ("subject",),
-    "drift": ("cohort", "name"),
-    "late": ("subject",),
-    "rejects": ("source",),
-    "scores": ("subject",),
-    "audit": ("detector",),
-}
-"""stream -> the fields of its records that make up the message's key: records of one key keep their order."""
-IDS: Final = {"alerts": "alert_id", "drift": "event_id", "audit": "audit_id"}
-"""stream -> the field that says which record it is, whatever else changes; of others it is the whole record."""
 ID_HEADER: Final = "driftnet-id"
 _POLL_S: Final = 0.25
 _TRANSACTION_MS: Final = 300_000
@@ -66,7 +56,7 @@ class KafkaWriter:
         self,
         connection: Connection,
         topic: str,
-        stream: str,
+        stream: Stream,
         resume_position: Mapping[str, int] | None = None,
         transactional_id: str = "",
         delivery_s: float = 120.0,
@@ -172,8 +162,9 @@ class KafkaWriter:
 
     def _encode(self, record: Record) -> _Item:
         value = orjson.dumps(record)
-        key = "/".join(str(record.get(field, "")) for field in KEYS[self._stream]).encode()
-        name = record.get(IDS[self._stream]) if self._stream in IDS else None
+        told = self._stream.records
+        key = "/".join(str(record.get(field, "")) for field in told.key).encode()
+        name = record.get(told.id) if told.id else None
         return _Item(key, value, str(name or hashlib.blake2b(value, digest_size=16).hexdigest()).encode())
 
     def _connect(self) -> "Producer":

@@ -1,16 +1,13 @@
 """What leaves a store: rows of a run, and rows that are older than a moment, in event time."""
 
 import sqlite3
-from typing import Final
 
+from flows.streams import Stream
 from state.times import iso
-
-TIMES: Final = {"alerts": "raised", "drift": "at", "late": "event_time", "scores": "end", "audit": "at"}
-"""stream -> the column that says when a record is of, in event time; rejects have no time."""
 
 
 def delete(
-    db: sqlite3.Connection, stream: str, run_id: str | None = None, before_us: int | None = None, most: int = -1
+    db: sqlite3.Connection, stream: Stream, run_id: str | None = None, before_us: int | None = None, most: int = -1
 ) -> int:
     """Deletes rows of one stream, those of both kinds that are asked for; how many.
 
@@ -23,14 +20,14 @@ def delete(
         tests.append("run_id = ?")
         values.append(run_id)
     if before_us is not None:
-        if stream not in TIMES:
+        if not stream.records.time:
             return 0
-        tests.append(f'"{TIMES[stream]}" < ?')
+        tests.append(f'"{stream.records.time}" < ?')
         values.append(iso(before_us))
     rows = f"SELECT rowid FROM {stream} WHERE {' AND '.join(tests)} LIMIT ?"  # noqa: S608 - of the texts above
     return db.execute(f"DELETE FROM {stream} WHERE rowid IN ({rows})", [*values, most]).rowcount  # noqa: S608
 
 
-def index_times(db: sqlite3.Connection, stream: str) -> None:
+def index_times(db: sqlite3.Connection, stream: Stream) -> None:
     """Makes what is old quick to find."""
-    db.execute(f'CREATE INDEX IF NOT EXISTS {stream}_{TIMES[stream]} ON {stream} ("{TIMES[stream]}")')
+    db.execute(f'CREATE INDEX IF NOT EXISTS {stream}_{stream.records.time} ON {stream} ("{stream.records.time}")')

@@ -1,6 +1,7 @@
 """Sinks as configuration describes them."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from flows.kafka.connection import Connection
@@ -8,7 +9,9 @@ from flows.sinks.base import Patience, Sink
 from flows.sinks.console import ConsoleWriter
 from flows.sinks.jsonl import JsonlWriter
 from flows.sinks.kafka import KafkaWriter
+from flows.sinks.parquet import Names, ParquetWriter
 from flows.sinks.sqlite import SqliteWriter
+from flows.streams import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,19 @@ class JsonlSink:
 
 
 @dataclass(frozen=True, slots=True)
+class ParquetSink:
+    """A folder of typed columns, by day of event time, for one stream.  rows_max: of a file."""
+
+    path: str
+    rows_max: int = 250_000
+
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream."""
+        return f"parquet.{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleSink:
     """One short line per record.  to: "stdout" or "stderr"."""
 
@@ -67,7 +83,7 @@ class KafkaSink:
         return f"kafka.{self.topic}"
 
 
-SinkSpec = SqliteSink | JsonlSink | ConsoleSink | KafkaSink
+SinkSpec = SqliteSink | JsonlSink | ParquetSink | ConsoleSink | KafkaSink
 
 
 def open_sink(
@@ -76,19 +92,25 @@ def open_sink(
     resume_position: Any = None,
     run_id: str = "",
     patience: Patience = Patience(),  # noqa: B008 - frozen
+    names: Names = MappingProxyType({}),
 ) -> Sink:
     """The sink at work.
 
-    stream: alerts, drift, late, rejects or scores.  resume_position: what `flush` returned when the state to resume
-    from was saved; what was written since is taken back, or replaced.  run_id: stored beside SQLite's rows.
+    stream: the name of one with records.  resume_position: what `flush` returned when the state to resume from was
+    saved; what was written since is taken back, or replaced.  run_id: stored beside SQLite's rows.  names: the job's
+    "features" and "detectors", which are columns of Parquet files.
     Raises SinkError for a place that cannot be written.
     """
+    its = Stream(stream)
     match spec:
         case SqliteSink(path, keep_us):
-            return SqliteWriter(path, stream, run_id, patience, keep_us)
+            return SqliteWriter(path, its, run_id, patience, keep_us)
         case JsonlSink(path, overwrite):
             return JsonlWriter(path, resume_position, overwrite, patience)
+        case ParquetSink(path, rows_max):
+            told = its.records
+            return ParquetWriter(path, told.fields, names, told.time, rows_max, resume_position, patience)
         case ConsoleSink(to):
-            return ConsoleWriter(to, stream)
+            return ConsoleWriter(to, its)
         case KafkaSink(connection, topic, transactional_id, delivery_s):
-            return KafkaWriter(connection, topic, stream, resume_position, transactional_id, delivery_s, patience)
+            return KafkaWriter(connection, topic, its, resume_position, transactional_id, delivery_s, patience)

@@ -14,44 +14,34 @@ import orjson
 
 from flows.filesystem import network_type
 from flows.sinks.base import BufferedSink, Patience, Record
-from flows.sinks.retention import TIMES, delete, index_times
+from flows.sinks.retention import delete, index_times
+from flows.streams import TABLES, Stream
+from flows.streams.fields import affinity
 from state.errors import SinkError
 from state.times import iso
 
 _log = logging.getLogger("driftnet.output")
 SCHEMA_VERSION: Final = 2
 _APPLICATION_ID: Final = int.from_bytes(b"DRFT", "big")
-
-COLUMNS: Final = {
-    "alerts": ("raised", "severity", "subject", "cohort", "window", "tail_probability"),
-    "drift": ("at", "what", "name", "cohort", "window", "size"),
-    "late": ("source", "offset", "subject", "event_time"),
-    "rejects": ("source", "offset", "reason"),
-    "scores": ("end", "subject", "window", "tail_probability"),
-    "audit": ("at", "detector", "cohort", "command", "outcome"),
-}
-"""stream -> fields of its records that are columns of their own, beside id, run_id and record (the JSON text)."""
 _WRITING_MS: Final = 50
 _INSISTING_MS: Final = 1000
 """How long SQLite waits by itself for a lock."""
-_IDS: Final = {"alerts": "alert_id", "drift": "event_id", "audit": "audit_id"}
 _AT_ONCE: Final = 10_000
 """Rows that leave at a checkpoint."""
 _RUNS: Final = ("run_id", "started", "job", "digest", "version", "config", "sources")
 
 
-def _ddl(version: int) -> Iterator[str]:
-    """What a store of that schema lacks; 0 for one that is not made yet."""
-    for table, columns in COLUMNS.items():
-        if version and table != "audit":
-            continue
-        own = ", ".join(f'"{c}"' for c in columns)
-        yield f"CREATE TABLE {table} (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, {own}, record TEXT NOT NULL)"
-    if version:
-        return
-    yield f"CREATE TABLE runs ({', '.join(f'{c} TEXT NOT NULL' for c in _RUNS)}, PRIMARY KEY (run_id))"
-    for table, column in (("alerts", "raised"), ("alerts", "subject"), ("drift", "at"), ("scores", "subject")):
-        yield f'CREATE INDEX {table}_{column} ON {table} ("{column}")'
+def _ddl() -> Iterator[str]:
+    """All that a store has; what is there already stays."""
+    for name, table in TABLES.items():
+        types = {f.name: affinity(f.type) for f in name.records.fields}
+        own = ", ".join(f'"{c}" {types[c]}' for c in table.columns)
+        head = f"CREATE TABLE IF NOT EXISTS {name}"
+        yield f"{head} (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, {own}, record TEXT NOT NULL)"
+        for column in table.indexed:
+            yield f'CREATE INDEX IF NOT EXISTS {name}_{column} ON {name} ("{column}")'
+    runs = ", ".join(f"{c} TEXT NOT NULL" for c in _RUNS)
+    yield f"CREATE TABLE IF NOT EXISTS runs ({runs}, PRIMARY KEY (run_id))"
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -77,7 +67,7 @@ def connect(path: str) -> sqlite3.Connection:
         check_schema(db, path)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+        if not _is_whole(db):
             _create(db)
     except sqlite3.Error as error:
         db.close()
@@ -104,16 +94,20 @@ def check_schema(db: sqlite3.Connection, path: str) -> None:
         )
 
 
+def _is_whole(db: sqlite3.Connection) -> bool:
+    """Whether it is a store of now: one of before lacks the tables of streams that are new."""
+    there = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    return there >= set(TABLES) and db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+
+
 def _create(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
-        # Another worker may have been first while this one waited for the lock.
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version < SCHEMA_VERSION:
-            for statement in _ddl(version):
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        # Another worker may have been first while this one waited for the lock: nothing is made twice.
+        for statement in _ddl():
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         db.execute("COMMIT")
     except BaseException:
         db.execute("ROLLBACK")
@@ -124,8 +118,8 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
     """Upserts records of one stream: what is emitted twice (after a crash, in a second replay) is stored once, as of
     the run that was first.
 
-    The id is the record's own (alert_id, event_id); for late, rejects and scores a hash of the whole record.  A record
-    of another configuration about the same is another one: its id is followed by a dot and the configuration's digest.
+    The id is the record's own where its stream has one, else a hash of the whole record.  A record of another
+    configuration about the same is another one: its id is followed by a dot and the configuration's digest.
     So is a drift or audit record that says something else, in another run (a second one has a digest of that, too).
 
     keep_us: rows that are older than the newest one written, by so much event time, leave the stream's table from time
@@ -139,14 +133,14 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
     advice = "end the program that holds the file, or free space, then resume the run"
 
     def __init__(
-        self, path: str, stream: str, run_id: str = "", patience: Patience | None = None, keep_us: int = 0
+        self, path: str, stream: Stream, run_id: str = "", patience: Patience | None = None, keep_us: int = 0
     ) -> None:
         super().__init__(f"SQLite store {path}, table {stream}", patience or Patience())
-        if stream not in COLUMNS:
-            raise SinkError(f"SQLite store {path}: no table for stream {stream!r}; there are: {', '.join(COLUMNS)}")
+        if stream not in TABLES:
+            raise SinkError(f"SQLite store {path}: no table for the stream {stream}; there are: {', '.join(TABLES)}")
         self._stream = stream
-        self._columns = COLUMNS[stream]
-        self._id = _IDS.get(stream)
+        self._columns = TABLES[stream].columns
+        self._id = stream.records.id
         self._run_id = run_id
         self._sent = 0
         marks = ", ".join("?" * (len(self._columns) + 3))
@@ -222,7 +216,7 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
             raise
         self._sent += len(items)
         if self._keep_us:
-            at = 2 + self._columns.index(TIMES[self._stream])
+            at = 2 + self._columns.index(self._stream.records.time)
             self._newest = max(self._newest, *(item[at] or "" for item in items))
 
     def _apart(self, item: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -231,7 +225,7 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         digest = self._owner(run_id, text)
         said = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         for key in (plain, f"{plain}.{digest}", f"{plain}.{digest}.{said}"):
-            query = f"SELECT run_id, record FROM {self._stream} WHERE id = ?"  # noqa: S608 - a key of COLUMNS
+            query = f"SELECT run_id, record FROM {self._stream} WHERE id = ?"  # noqa: S608 - a key of TABLES
             there = self._db.execute(query, [key]).fetchone()
             if there is None:
                 break

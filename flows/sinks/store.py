@@ -10,7 +10,8 @@ import orjson
 
 from flows.sinks.base import Record
 from flows.sinks.retention import delete
-from flows.sinks.sqlite import COLUMNS, connect, open_read_only
+from flows.sinks.sqlite import connect, open_read_only
+from flows.streams import TABLES
 from state.errors import SinkError
 from state.times import from_iso, iso
 
@@ -94,14 +95,14 @@ def record_run(path: str, run: Run) -> None:
 def prune(path: str, run_id: str | None = None, before_us: int | None = None) -> dict[str, int]:
     """Deletes what a run stored first (and the run, without before_us), or all that is older; rows by table.
 
-    Of rejects, which have no time, only those of a run.  A job may write meanwhile.  Raises SinkError.
+    Of streams whose records have no event time, only those of a run.  A job may write meanwhile.  Raises SinkError.
     """
     with open_read_only(path):
         pass
     db = connect(path)
     try:
         db.execute("BEGIN IMMEDIATE")
-        deleted = {stream: delete(db, stream, run_id, before_us) for stream in COLUMNS}
+        deleted = {str(stream): delete(db, stream, run_id, before_us) for stream in TABLES}
         if run_id is not None and before_us is None:
             deleted["runs"] = db.execute("DELETE FROM runs WHERE run_id = ?", [run_id]).rowcount
         db.execute("COMMIT")
@@ -179,17 +180,17 @@ class AlertStore:
         return record | {"run_id": run_id}
 
     def records(self, stream: str, limit: int | None = 100) -> list[Record]:
-        """Records of a stream (a key of COLUMNS), last stored first."""
-        if stream not in COLUMNS:
-            raise SinkError(f"store {self._path}: no stream {stream!r}; there are: {', '.join(COLUMNS)}")
-        query = f"SELECT record FROM {stream} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - a key of COLUMNS
+        """Records of a stream that has a table, last stored first."""
+        if stream not in TABLES:
+            raise SinkError(f"store {self._path}: no stream {stream!r}; there are: {', '.join(TABLES)}")
+        query = f"SELECT record FROM {stream} ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - a key of TABLES
         return [orjson.loads(r) for (r,) in self._rows(query, [-1 if limit is None else limit])]
 
     def counts(self) -> dict[str, int]:
         """Rows by stream, and of alerts by severity: {"alerts": 3, "alerts.high": 2, ..., "runs": 1}."""
         there = {name for (name,) in self._rows("SELECT name FROM sqlite_master", [])}  # older stores have no audit
-        tables = [t for t in (*COLUMNS, "runs") if t in there]
-        out = {t: self._rows(f"SELECT count(*) FROM {t}", [])[0][0] for t in tables}  # noqa: S608 - keys of COLUMNS
+        tables = [t for t in (*TABLES, "runs") if t in there]
+        out = {str(t): self._rows(f"SELECT count(*) FROM {t}", [])[0][0] for t in tables}  # noqa: S608 - keys of TABLES
         by_severity = self._rows("SELECT severity, count(*) FROM alerts GROUP BY severity ORDER BY severity", [])
         return out | {f"alerts.{severity}": n for severity, n in by_severity}
 

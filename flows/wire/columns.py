@@ -4,7 +4,7 @@ import math
 import struct
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Annotated, Any, Final, Literal
 
@@ -12,7 +12,8 @@ import numpy as np
 from msgspec import Meta
 
 from flows.wire.hashing import IdPiece, hash_pieces, id_piece
-from flows.wire.paths import Cells, NotAnObject
+from flows.wire.path_text import format_path
+from flows.wire.paths import Cells, NotThere
 from flows.wire.reject import Reason, Why, describe
 from flows.wire.spec import ISO8601, FieldSpec, Path, WireSpec
 from flows.wire.times import iso_reader, numeric_us, unit_ratio
@@ -45,7 +46,7 @@ class Converter(ABC):
     def __init__(self, path: Path, required: bool) -> None:
         self.path = path
         self.required = required
-        self._where = ".".join(path)
+        self._where = format_path(path)
 
     @abstractmethod
     def piece(self, values: Cells) -> Any:
@@ -58,7 +59,7 @@ class Converter(ABC):
     def why(self, value: Any) -> Why | None:
         """The reason why this value does not fit, None if it does."""
         match value:
-            case NotAnObject():
+            case NotThere():
                 return Reason.WRONG_TYPE, value.found
             case None:
                 return (Reason.MISSING_FIELD, f"{self._where}: absent or null") if self.required else None
@@ -154,11 +155,12 @@ class EnumConverter(Converter):
 
     def __init__(self, spec: FieldSpec) -> None:
         super().__init__(spec.path, spec.required)
-        self._words = spec.column.values
+        known = {word: word for word in spec.column.values} | dict(spec.words)
+        self._words = tuple(known)
         self._strict = spec.strict
-        self._codes = _Codes(self._words)
+        self._codes = _Codes({value: spec.column.values.index(word) for value, word in known.items()})
         if spec.strict:
-            booleans = (bool,) if {"true", "false"} <= set(self._words) else ()
+            booleans = (bool,) if {"true", "false"} <= known.keys() else ()
             self.types = self._or_null(Literal[self._words], *booleans)
         else:
             self.types = self._or_null(str, bool)
@@ -179,10 +181,10 @@ class EnumConverter(Converter):
 
 
 class _Codes(dict[str | bool | None, bytes]):
-    """Word -> code, as int16.  Unknown words are not remembered: there may be any number of them."""
+    """Value -> code, as int16.  Unknown words are not remembered: there may be any number of them."""
 
-    def __init__(self, words: Sequence[str]) -> None:
-        super().__init__({word: np.int16(code).tobytes() for code, word in enumerate(words)})
+    def __init__(self, codes: Mapping[str, int]) -> None:
+        super().__init__({value: np.int16(code).tobytes() for value, code in codes.items()})
         for word, value in (("true", True), ("false", False)):
             if word in self:
                 self[value] = self[word]

@@ -17,6 +17,7 @@ from flows.wire.parse import Parser
 from flows.wire.paths import walk
 from flows.wire.reject import BadLineError, Reject, Why, read_document
 from flows.wire.spec import WireSpec
+from flows.wire.where import Where
 from state.batch import MicroBatch
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.types import I64, Values
@@ -28,14 +29,16 @@ _SUBJECT, _KEY = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What became of some lines: each is a row of `batch` or a reject, in the order of the lines.
+    """What became of some lines: each is a row of `batch`, a reject, both in the order of the lines, or left out.
 
-    row: (n,) int64, the positions of the batch's rows in the lines given.
+    row: (n,) int64, the positions of the batch's rows in the lines given.  filtered: how many were left out, because
+    they do not meet `WireSpec.where`.
     """
 
     batch: MicroBatch
     row: I64
     rejects: list[Reject]
+    filtered: int = 0
 
 
 class Decoder:
@@ -82,8 +85,11 @@ class _Plan:
     def __init__(self, spec: WireSpec, columns: frozenset[str] | None) -> None:
         for name in columns or ():
             spec.schema().column(name)
-        fields = [f for f in spec.fields if columns is None or f.column.name in columns]
+        conditions = {c.column for c in spec.where}
+        fields = [f for f in spec.fields if columns is None or f.column.name in columns | conditions]
         self._names = [f.column.name for f in fields]
+        self._unasked = [name for name in self._names if columns is not None and name not in columns]
+        self._where = Where(spec) if spec.where else None
         self._has_id = bool(spec.event_id)
         self._subject_chars_max = spec.subject_chars_max
         self._converters: list[Converter] = [
@@ -117,7 +123,13 @@ class _Plan:
         time, subject, key, *rest, name = arrays
         system = {EVENT_TIME: time, EVENT_KEY: pair(subject, key), SUBJECT: subject, SUBJECT_NAME: name}
         batch = MicroBatch(system | dict(zip(self._names, rest, strict=True)))
-        return Decoded(batch, rows, [Reject(row, *bad[row]) for row in sorted(bad)])
+        if self._where is not None:
+            kept = self._where.keeps(batch)
+            bad = {row: why for row, why in bad.items() if not self._where.leaves_out(lines[row])}
+            asked = {name: values for name, values in batch.columns.items() if name not in self._unasked}
+            batch, rows = MicroBatch(asked).take(kept), rows[kept]
+        filtered = len(lines) - len(rows) - len(bad)
+        return Decoded(batch, rows, [Reject(row, *bad[row]) for row in sorted(bad)], filtered)
 
     def _read(self, lines: Sequence[bytes], bad: dict[int, Why]) -> tuple[list[str], list[list[Any]]]:
         """The subjects' names, and each converter's pieces.  bad: gets the lines that are not in them."""

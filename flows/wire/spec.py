@@ -1,16 +1,18 @@
 """Which JSON path becomes which column: the frozen description that a Decoder is built from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from detectors.features.declare import Where
+from state.plain import LATER
 from state.schema import Column, Schema
 
 ISO8601: Final = "iso8601"
 """The time unit of texts such as "2024-05-01T12:00:00.250+02:00"."""
 TIME_UNITS: Final = ("s", "ms", "us", "ns", ISO8601)
 
-Path = tuple[str, ...]
-"""Keys to walk from the line's object inwards; ("user", "id") reads {"user": {"id": ...}}."""
+Path = tuple[str | int, ...]
+"""Keys and indices to walk from the line's object inwards; ("users", 0, "id") reads {"users": [{"id": ...}]}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class FieldSpec:
     unit: of a TIME column, one of TIME_UNITS.  scale: a NUMBER column holds value * scale.
     low, high: a NUMBER (after scaling) or TIME (in microseconds) outside low <= value <= high rejects the line.
     strict: a word that the ENUM column does not list rejects the line; else it becomes the missing value, -1.
+    words: (value, word of the ENUM column) for values that are written otherwise.
     """
 
     column: Column
@@ -31,6 +34,7 @@ class FieldSpec:
     low: float | None = None
     high: float | None = None
     strict: bool = False
+    words: tuple[tuple[str, str], ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class WireSpec:
     event_time: path of the event time in time_unit, at least time_min_us, below time_max_us.
     subject: path of the subject's id (text or integer), of at most subject_chars_max characters: its text is kept.
     line_bytes_max: a longer line is rejected unread.  time_zone: of all ISO 8601 texts without an offset, "" for UTC.
+    where: conditions on columns; a line that does not meet them is left out, whatever else may be wrong with it.
     """
 
     fields: tuple[FieldSpec, ...]
@@ -52,7 +57,8 @@ class WireSpec:
     time_min_us: int = 946_684_800_000_000
     time_max_us: int = 4_102_444_800_000_000
     subject_chars_max: int = 512
-    time_zone: str = ""
+    time_zone: str = field(default="", metadata=LATER)
+    where: Where = field(default=(), metadata=LATER)
 
     def schema(self) -> Schema:
         """The columns that a decoded batch has beside the system columns."""

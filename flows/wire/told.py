@@ -18,7 +18,7 @@ from state.times import from_iso
 from state.types import END_OF_TIME_US, START_OF_TIME_US
 
 Verb = Literal["pause", "resume", "disable", "tune", "exempt", "unexempt"]
-_OF_SUBJECTS: Final = ("exempt", "unexempt")
+OF_SUBJECTS: Final = ("exempt", "unexempt")
 """Commands that are about a subject; the others are about a detector."""
 Time = float | int | str
 """Milliseconds since 1970 UTC, or ISO 8601 text."""
@@ -68,7 +68,7 @@ class Command(NamedTuple):
     @property
     def is_of_subject(self) -> bool:
         """Whether it is about a subject, and no detector."""
-        return self.verb in _OF_SUBJECTS
+        return self.verb in OF_SUBJECTS
 
 
 def told_state(told: Iterable[Label | Command]) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def read_command(line: bytes, source: str, offset: int) -> tuple[int, Command]:
     """When the command was given, in microseconds, and the command, with no end yet.  Raises BadLineError."""
     found = _read(_read_command, line)
     at_us = _time_us("at", found.at)
-    of_subject = found.command in _OF_SUBJECTS
+    of_subject = found.command in OF_SUBJECTS
     for name, is_there, is_due in (
         ("settings", bool(found.settings), found.command == "tune"),
         ("detector", found.detector is not None, not of_subject),

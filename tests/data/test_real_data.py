@@ -10,21 +10,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from examples.evaluate_posts import Posts, across, read_posts, within
-from flows.assemble import Assembly
 from flows.config import load
 from flows.config.endpoints import FilesConfig
 from flows.config.models import Config
 from flows.convert import convert_cards, convert_eventsim, convert_lastfm, convert_spotify
 from flows.convert.listening import ALIGNED_DAY_MS
 from flows.counters import ACCEPTED, REJECTED, ROWS
-from flows.local import LocalDriver
-from flows.operators.messages import Stream
-from flows.report import Summary
+from flows.drive.assembly import Assembly
+from flows.drive.local import LocalDriver
 from flows.scoring.evaluate import evaluation
 from flows.scoring.job import table_job
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Columns, read_table
 from flows.sinks.specs import JsonlSink, open_sink
+from flows.streams import Stream
+from flows.summary import Summary
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("DRIFTNET_DATA", ROOT.parent / "shared" / "data"))

@@ -15,12 +15,13 @@ import yaml
 from packaging.utils import canonicalize_name
 from typer.main import get_command
 
-from flows.assemble import Assembly
 from flows.cli.main import app
 from flows.config import load, loads
-from flows.config.durations import parse_duration_us
+from flows.drive.assembly import Assembly
+from flows.drive.worker import work
 from flows.engine.plan import Options
-from flows.worker import work
+from flows.streams import STREAMS, Stream
+from state.durations import parse_duration_us
 from tests.property.test_strangers import JOB
 
 ROOT = Path(__file__).parents[2]
@@ -86,10 +87,7 @@ def test_every_topic_is_made() -> None:
     made = {name.partition(":")[0] for name in re.findall(r"[a-z]+:\d+", script.partition("in ")[2].partition(";")[0])}
     config = load(DEPLOY / "fraud.toml", environ={})
     read = {topic for source in config.sources.values() for topic in source.topics}  # type: ignore[union-attr]
-    sinks = config.sinks
-    written = [
-        s for of_stream in (sinks.alerts, sinks.drift, sinks.late, sinks.rejects, sinks.audit) for s in of_stream
-    ]
+    written = [sink for stream in STREAMS for sink in config.sinks.of(stream)]
     assert made == read | {sink.topic for sink in written if sink.kind == "kafka"}
     named = {text.rpartition("/")[2] for text in services["load"]["command"] if text.startswith("kafka://")}
     assert named <= made
@@ -136,7 +134,8 @@ def test_every_mount_has_a_volume() -> None:
     assert container()["securityContext"]["readOnlyRootFilesystem"] is True
     args = container()["args"]
     state = args[args.index("--state-dir") + 1]
-    written = [state, *(s.path for s in load(DEPLOY / "fraud.toml", environ={}).sinks.alerts if s.kind == "sqlite")]
+    sinks = load(DEPLOY / "fraud.toml", environ={}).sinks.of(Stream.ALERTS)
+    written = [state, *(s.path for s in sinks if s.kind == "sqlite")]
     assert all(any(path.startswith(f"{mount}/") for mount in mounts) for path in written)
     assert Path(args[1]).parent.as_posix() in mounts
 

@@ -18,6 +18,7 @@ from driftnet import _reference
 from flows.config import loads
 from flows.config.reference import configuration_markdown
 from flows.counters import markdown as counters_markdown
+from flows.streams.reference import schemas, streams_markdown
 from state.windows import WindowKind
 
 _ROOT = Path(__file__).parents[2]
@@ -56,11 +57,18 @@ def test_every_kind_is_documented() -> None:
         ("counters", counters_markdown),
         ("api", _reference.api_markdown),
         ("plug_ins", _reference.plug_ins_markdown),
+        ("streams", streams_markdown),
     ],
 )
 def test_reference_is_current(page: str, written: Callable[[], str]) -> None:
     """The generated pages are what `make docs` writes."""
     assert (_ROOT / "docs" / f"{page}.md").read_text() == written()
+
+
+def test_schemas_of_records_are_current() -> None:
+    """So are the schemas of all streams."""
+    for name, text in schemas().items():
+        assert (_ROOT / "docs" / "schemas" / name).read_text() == text
 
 
 @pytest.mark.parametrize("example", sorted(_ROOT.glob("examples/*.toml")), ids=lambda p: p.name)

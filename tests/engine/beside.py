@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.assemble import Opener
+from flows.drive.assembly import Opener
+from flows.drive.local import LocalDriver
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.local import LocalDriver
-from flows.operators.messages import Stream
 from flows.sinks.specs import JsonlSink, open_sink
 from flows.sources.base import Source
+from flows.streams import Stream
 from tests.engine.scenarios import STREAMS, Told, openers, same, told
 
 READS = {"labels": "labels", "control": "control"}

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from flows.drive.local import LocalDriver
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.local import LocalDriver
 from flows.sources.base import Source
 from flows.stages import Operator
 from flows.steps import Step

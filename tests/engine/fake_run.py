@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.engine.plan import Options
 from flows.engine.run import execute
 from flows.engine.supervise import Restarts
-from flows.report import Summary
+from flows.summary import Summary
 from state.errors import DriftnetError
 from tests.engine.fakes import Numbers, plan
 

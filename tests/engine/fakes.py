@@ -15,10 +15,11 @@ import numpy as np
 
 from flows.counters import ACCEPTED, READ, Counts
 from flows.engine.plan import Options, Plan
-from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, PolicyInput, Stream
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output, PolicyInput
 from flows.sources.base import Lines, Unwatched
 from flows.stages import Stage, Stages
 from flows.steps import Step
+from flows.streams import Stream
 from state.chunks import Chunks, Saved, table_of
 from state.errors import DetectorError
 from state.types import END_OF_TIME_US, START_OF_TIME_US

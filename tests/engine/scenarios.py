@@ -11,20 +11,20 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from flows.assemble import Opener
 from flows.config import loads
+from flows.drive.assembly import Opener
+from flows.drive.local import LocalDriver
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.local import LocalDriver
-from flows.operators.messages import Stream
-from flows.report import Summary
 from flows.simulate.config import MONDAY_US, SimulationSpec
 from flows.simulate.platform import Platform
 from flows.sinks.specs import JsonlSink
 from flows.sources.base import Source
 from flows.sources.files import FilesSpec
+from flows.streams import Stream
+from flows.summary import Summary
 from state.types import HOUR_US, SECOND_US
 
 STREAMS = (Stream.ALERTS, Stream.DRIFT, Stream.SCORES, Stream.LATE, Stream.REJECTS)
@@ -281,7 +281,7 @@ def bytewax_plan(job: Job, source: Source, directory: Path, options: Options) ->
 
 def openers(directory: Path) -> dict[str, tuple[Stream, Opener]]:
     directory.mkdir(exist_ok=True)
-    return {s.value: (s, Opener(JsonlSink(str(directory / f"{s}.jsonl")), s.value, "run")) for s in STREAMS}
+    return {s.value: (s, Opener(JsonlSink(str(directory / f"{s}.jsonl")), s, "run")) for s in STREAMS}
 
 
 def totals_of(summary: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from flows.engine.plan import Options
 from flows.engine.recovery import locked_state
 from flows.engine.run import execute
 from flows.engine.supervise import WorkerError
-from flows.report import Summary
+from flows.summary import Summary
 from state.errors import DetectorError, SnapshotError
 from tests.engine.fakes import COHORTS, Numbers, expected, found, plan
 

@@ -8,13 +8,13 @@ import pytest
 from xxhash import xxh3_64_intdigest
 
 from detectors.features.hashing import mix
+from flows.drive.worker import CONFIG_NOTE
 from flows.engine.lock import held_by_run
 from flows.forget.state import forget_in_state
 from flows.savepoint.copy import create
 from flows.savepoint.look import opened
 from flows.savepoint.manifest import damaged, read
 from flows.sources.files import FilesSpec
-from flows.worker import CONFIG_NOTE
 from state.errors import SnapshotError
 from tests.engine.interrupted import run_until
 from tests.engine.scenarios import Told, lines_of, run_bytewax, write_files

@@ -9,18 +9,18 @@ import pytest
 
 from flows.config import loads
 from flows.counters import ACCEPTED, FATES, ROWS, SCORED
+from flows.drive.local import LocalDriver
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
+from flows.evolution.saved_job import CONFIG_NOTE
 from flows.job_stages import CATALOGUE, Entry, JobStages
-from flows.local import LocalDriver
-from flows.operators.ingest import Ingest
+from flows.operators.ingest.operator import Ingest
 from flows.operators.messages import CohortInput, PolicyInput
-from flows.report import Summary
-from flows.saved_job import CONFIG_NOTE
 from flows.savepoint.look import opened
 from flows.sources.base import Source
 from flows.stages import Stage, Stages, addressed
 from flows.steps import Step
+from flows.summary import Summary
 from state.errors import ConfigError, DriftnetError
 from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, openers, write_files

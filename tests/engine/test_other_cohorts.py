@@ -12,9 +12,9 @@ from flows.config import loads
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.engine.store import read_checkpoint
+from flows.evolution.saved_job import numbered_cohorts
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.saved_job import numbered_cohorts
 from flows.sources.base import Source
 from flows.sources.files import FilesSpec
 from state.errors import SnapshotError

@@ -10,9 +10,9 @@ import pytest
 
 from flows.config import loads
 from flows.engine.plan import Options
-from flows.fates import FateKind
+from flows.evolution.fates import FateKind
+from flows.evolution.saved_job import fates_against
 from flows.job import Job
-from flows.saved_job import fates_against
 from flows.sources.base import Source
 from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, write_files

@@ -16,7 +16,7 @@ from flows.config import loads
 from flows.config.models import Config
 from flows.engine.plan import Options, Plan
 from flows.engine.run import execute
-from flows.saved_job import CONFIG_NOTE
+from flows.evolution.saved_job import CONFIG_NOTE
 from flows.savepoint.compare import compare
 from flows.savepoint.copy import create, start
 from flows.savepoint.look import opened

@@ -12,7 +12,7 @@ from typing import Final
 
 from flows.config import loads
 from flows.engine.plan import Options
-from flows.saved_job import CONFIG_NOTE
+from flows.evolution.saved_job import CONFIG_NOTE
 from flows.savepoint.copy import create
 from flows.sources.files import FilesSpec
 from tests.engine.interrupted import run_until

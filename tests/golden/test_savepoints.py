@@ -11,9 +11,9 @@ import pytest
 from flows.config import loads
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
-from flows.fates import FateKind
+from flows.evolution.fates import FateKind
+from flows.evolution.saved_job import CONFIG_NOTE, fates_against, unsaid_layout
 from flows.job_stages import JobStages
-from flows.saved_job import CONFIG_NOTE, fates_against, unsaid_layout
 from flows.savepoint.copy import start
 from flows.savepoint.look import opened
 from flows.sources.base import Source
@@ -115,7 +115,7 @@ def test_a_newer_frame_is_refused(savepoint: Path, tmp_path: Path, monkeypatch: 
     start(savepoint, tmp_path / "state", positions=lambda: dict.fromkeys(map(str, STREAMS)))
     options = Options(state_dir=tmp_path / "state")
     with monkeypatch.context() as build:
-        build.setattr("flows.operators.subject._VERSION", 0)  # one that knows less
+        build.setattr("flows.operators.subject.operator._VERSION", 0)  # one that knows less
         message = "subject: saved state is v1, this build reads v0; use a build that knows v1"
         with pytest.raises(SnapshotVersionError, match=message):
             run_bytewax(job, files, tmp_path / "out", options)

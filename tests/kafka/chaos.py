@@ -20,13 +20,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from flows.assemble import Assembly
 from flows.config import loads
-from flows.local import LocalDriver
-from flows.operators.messages import Stream
+from flows.drive.assembly import Assembly
+from flows.drive.local import LocalDriver
 from flows.simulate.config import SimulationSpec
 from flows.simulate.platform import Platform
 from flows.sinks.specs import JsonlSink, open_sink
+from flows.streams import Stream
 from tests.engine.scenarios import totals_of
 from tests.kafka.brokers import JARS, Broker, apache, tansu
 from tests.kafka.topics import Cluster

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from flows.sinks.kafka import KafkaWriter
 from flows.sources.kafka import KafkaPartition
+from flows.streams import Stream
 from state.errors import SinkError, SourceError
 from tests.kafka.brokers import Broker, apache, apaches, own_kafka, real_kafka
 from tests.kafka.test_sink import alerts, numbers, writer
@@ -219,7 +220,7 @@ def test_not_allowed(guarded: Cluster) -> None:
     with pytest.raises(SourceError, match=r"(?i)authorization failed; .*READ and DESCRIBE"):
         spec(bob, topic).partition_names()
     with pytest.raises(SinkError, match=r"(?i)authorization failed; .*WRITE"):
-        KafkaWriter(bob.connection, topic, "alerts")
+        KafkaWriter(bob.connection, topic, Stream.ALERTS)
 
 
 @own_kafka

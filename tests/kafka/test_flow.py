@@ -10,17 +10,17 @@ from typing import Any
 import orjson
 import pytest
 
-from flows.assemble import Opener
+from flows.drive.assembly import Opener
 from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.engine.supervise import WorkerError
 from flows.job import Job
 from flows.job_stages import JobStages
-from flows.operators.messages import Stream
-from flows.report import Summary
 from flows.sinks.specs import KafkaSink
 from flows.sources.base import Source
 from flows.sources.kafka import KafkaSpec
+from flows.streams import Stream
+from flows.summary import Summary
 from tests.engine.interrupted import AtRead, die
 from tests.engine.scenarios import SCENARIOS, STREAMS, Told, run_local, same, totals_of, write_files
 from tests.kafka.brokers import real_kafka

@@ -10,6 +10,7 @@ import pytest
 
 from flows.sinks.base import Patience
 from flows.sinks.kafka import KafkaWriter
+from flows.streams import Stream
 from state.errors import SinkError
 from tests.kafka.brokers import Broker, real_kafka, tansu
 from tests.kafka.topics import Cluster
@@ -22,7 +23,7 @@ def alerts(numbers: range) -> Records:
 
 
 def writer(cluster: Cluster, topic: str, position: Any = None, stream: str = "alerts", **settings: Any) -> KafkaWriter:
-    return KafkaWriter(cluster.connection, topic, stream, position, **settings)
+    return KafkaWriter(cluster.connection, topic, Stream(stream), position, **settings)
 
 
 def numbers(cluster: Cluster, topic: str, partitions: int = 1, isolation: str = "read_committed") -> list[int]:

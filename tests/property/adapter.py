@@ -16,7 +16,7 @@ from flows.counters import ACCEPTED, DUPLICATE, Counts
 from flows.job import CohortSpec, Job, StateSpec, TimeSpec, WindowFeatures
 from flows.operators.messages import CohortInput, GroupInput, Leaving
 from flows.operators.rows import FeatureRows
-from flows.operators.subject import SubjectOperator
+from flows.operators.subject.operator import SubjectOperator
 from flows.wire.spec import WireSpec
 from state.batch import MicroBatch
 from state.chunks import Saved

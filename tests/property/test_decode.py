@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
 import flows.wire.decode
+from detectors.features.declare import Condition
 from flows.wire.decode import Decoder
+from flows.wire.path_text import parse_path
 from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
 from state.schema import Column, Kind
@@ -21,15 +25,15 @@ from state.schema import Column, Kind
 NUMBER_MAX = 2**53 - 1
 
 
-def field(name: str, kind: Kind, path: str = "", words: tuple[str, ...] = (), **options: Any) -> FieldSpec:
-    return FieldSpec(Column(name, kind, values=words), tuple((path or name).split(".")), **options)
+def field(name: str, kind: Kind, path: str = "", values: tuple[str, ...] = (), **options: Any) -> FieldSpec:
+    return FieldSpec(Column(name, kind, values=values), parse_path(path or name), **options)
 
 
 SPEC = WireSpec(
     fields=(
-        field("type", Kind.ENUM, words=("play", "skip"), required=True, strict=True),
-        field("plan", Kind.ENUM, words=("free", "premium")),
-        field("offline", Kind.ENUM, words=("false", "true")),
+        field("type", Kind.ENUM, "", ("play", "skip"), required=True, strict=True, words=(("NextSong", "play"),)),
+        field("plan", Kind.ENUM, "plan", ("free", "premium"), words=(("gold", "premium"), ("true", "free"))),
+        field("offline", Kind.ENUM, values=("false", "true")),
         field("track", Kind.ID, "track.id"),
         field("artist", Kind.ID, "track.artist.id"),
         field("country", Kind.ID, required=True),
@@ -38,6 +42,9 @@ SPEC = WireSpec(
         field("created", Kind.TIME, unit="ms"),
         field("born", Kind.TIME, unit="iso8601", low=0.0),
         field("made", Kind.TIME, unit="ns"),
+        field("first", Kind.ID, "items[0].id"),
+        field("third", Kind.NUMBER, "items[2].price"),
+        field("corner", Kind.NUMBER, "grid[1][0]", required=True),
     ),
     event_id=("id",),
     event_time=("at",),
@@ -82,10 +89,15 @@ def parse(line: bytes) -> tuple[dict[str, Any], bool]:
     return value, bool(beyond)
 
 
-def walk(value: Any, path: tuple[str, ...]) -> Any:
+def walk(value: Any, path: tuple[str | int, ...]) -> Any:
     for key in path:
         if value is None:
             return None
+        if isinstance(key, int):
+            if not isinstance(value, list):
+                raise BadLineError(Reason.WRONG_TYPE)
+            value = value[key] if key < len(value) else None
+            continue
         if not isinstance(value, dict):
             raise BadLineError(Reason.WRONG_TYPE)
         value = value.get(key)
@@ -138,8 +150,7 @@ def expect(value: Any, spec: FieldSpec) -> float:
             if not isinstance(value, str | bool):
                 raise BadLineError(Reason.WRONG_TYPE)
             word = value if isinstance(value, str) else str(value).lower()
-            if isinstance(value, bool) and word not in spec.column.values:
-                word = ""
+            word = dict(spec.words).get(word, word)
             if word in spec.column.values:
                 return spec.column.values.index(word)
             if spec.strict:
@@ -203,6 +214,7 @@ INTEGERS = [0, 1, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**6
 NUMBERS = [*INTEGERS, 0.5, 864e5, 864e5 + 1e-8, 946_684_800_000.0, 946_684_799_999.9, 1e15, 9e18, 1e300, math.inf]
 TEXTS = [
     "play",
+    "NextSong",
     "x",
     "true",
     "12",
@@ -231,9 +243,10 @@ GOOD = st.fixed_dictionaries(
         "id": st.text(min_size=1, max_size=8) | st.integers(0, 2**64 - 1),
         "at": st.integers(1_500_000_000_000, 1_600_000_000_000) | st.floats(1.5e12, 1.6e12),
         "user": st.fixed_dictionaries({"id": st.sampled_from(["ann", "bob", "ü", "7"]) | st.integers(0, 9)}),
-        "type": st.sampled_from(["play", "skip"]),
+        "type": st.sampled_from(["play", "skip", "NextSong"]),
         "country": st.sampled_from(["SE", "DE"]),
         "amount": st.integers(-1000, 1000) | st.floats(-1e3, 1e3),
+        "grid": st.tuples(JSON, st.tuples(st.integers(0, 9)) | st.tuples(st.floats(0, 1), JSON)),
     },
     optional={
         "plan": st.sampled_from(["free", "premium", "gold", None]),
@@ -245,6 +258,10 @@ GOOD = st.fixed_dictionaries(
         "created": st.integers(0, 1_600_000_000_000) | st.floats(0, 1.6e12),
         "born": st.integers(0, 10**9).map(lambda s: datetime.fromtimestamp(s, UTC).isoformat()),
         "made": st.integers(0, 2**62) | st.floats(0, 4e18),
+        "items": st.lists(
+            st.fixed_dictionaries({}, optional={"id": st.text(max_size=3), "price": st.floats(0, 99)}) | st.none(),
+            max_size=4,
+        ),
     },
 )
 PATHS = [f.path for f in SPEC.fields] + [
@@ -254,6 +271,10 @@ PATHS = [f.path for f in SPEC.fields] + [
     ("track",),
     ("user",),
     ("extra",),
+    ("items",),
+    ("items", 0),
+    ("grid",),
+    ("grid", 1),
 ]
 DROPPED = object()
 
@@ -266,15 +287,24 @@ def dump(value: Any) -> bytes:
 def changed(draw: st.DrawFn) -> bytes:
     """A good line with one value replaced or dropped."""
     document = draw(GOOD)
-    place = document
-    *parents, key = draw(st.sampled_from(PATHS))
-    for parent in parents:
-        place = place.setdefault(parent, {})
+    path = draw(st.sampled_from(PATHS))
     value = draw(SCALARS | SCALARS | JSON | st.just(DROPPED))
-    place[key] = value
-    if value is DROPPED:
-        del place[key]
-    return dump(document)
+    return dump(put(document, path, value))
+
+
+def put(document: Any, path: Sequence[str | int], value: Any) -> Any:
+    """The document with a value at the end of a path, through objects and arrays that are made where there are none."""
+    if not path:
+        return value
+    key, *rest = path
+    if isinstance(key, int):
+        items = list(document) if isinstance(document, list | tuple) else []
+        items += [None] * (key + 1 - len(items))
+        items[key] = put(items[key], rest, value)
+        return items[:key] if items[key] is DROPPED else items
+    members = dict(document) if isinstance(document, dict) else {}
+    members[key] = put(members.get(key), rest, value)
+    return {name: member for name, member in members.items() if member is not DROPPED}
 
 
 @st.composite
@@ -317,16 +347,14 @@ def check(lines: list[bytes], chunk: int) -> None:
 @pytest.mark.parametrize("chunk", [1, 7, 512])
 def test_every_awkward_value_at_every_path_agrees_with_the_twin(chunk: int) -> None:
     """Values, reasons and positions are the twin's for each awkward value in each place, good lines in between."""
-    good = {"id": "e", "at": 1_500_000_000_000, "user": {"id": "u"}, "type": "play", "country": "SE", "amount": 1}
+    good = {
+        "id": "e", "at": 1_500_000_000_000, "user": {"id": "u"}, "type": "play", "country": "SE", "amount": 1,
+        "grid": [[], [3, {}]],
+    }  # fmt: skip
     lines = []
-    for *parents, key in PATHS:
+    for path in PATHS:
         for value in AWKWARD:
-            document = json.loads(json.dumps(good))
-            place = document
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[key] = value
-            lines += [dump(document), dump(good)]
+            lines += [dump(put(good, path, value)), dump(good)]
     check(lines, chunk)
 
 
@@ -361,3 +389,22 @@ def test_arbitrary_bytes_are_rejected_one_by_one_and_never_raise(lines: list[byt
     decoded = Decoder(SPEC).decode(lines)
     assert len(decoded.batch) + len(decoded.rejects) == len(lines)
     assert all(reject.detail for reject in decoded.rejects)
+
+
+PART = replace(SPEC, where=(Condition("type", words=("play",)), Condition("plan", excluded=("premium",))))
+
+
+@settings(max_examples=100, deadline=None)
+@given(LINES)
+def test_a_part_of_the_stream_is_the_whole_without_the_rest(lines: list[bytes]) -> None:
+    """Rows are those of the whole that meet the conditions; rejects are among those of the whole; nothing is lost."""
+    whole, part = Decoder(SPEC).decode(lines), Decoder(PART).decode(lines)
+    kept = (whole.batch["type"] == 0) & (whole.batch["plan"] != 1)
+    assert part.row.tolist() == whole.row[kept].tolist()
+    for name, values in part.batch.columns.items():
+        np.testing.assert_array_equal(values, whole.batch[name][kept], err_msg=name)
+    assert set(part.rejects) <= set(whole.rejects)
+    for reject in set(whole.rejects) - set(part.rejects):
+        document, _ = parse(lines[reject.row])
+        assert document["type"] == "skip" or document.get("plan") in ("premium", "gold")
+    assert len(part.row) + len(part.rejects) + part.filtered == len(lines)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flows.job import Job
 from flows.operators.messages import GroupInput, Output
-from flows.operators.subject import SubjectOperator
+from flows.operators.subject.operator import SubjectOperator
 from state.chunks import Bundle
 from state.keygroup import key_group
 from state.types import DAY_US, END_OF_TIME_US

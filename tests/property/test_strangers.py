@@ -16,20 +16,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import state.snapshot
-from flows.assemble import Assembly
 from flows.cli.alerts import alert_view, list_view
 from flows.cli.options import text_console
 from flows.config import loads
 from flows.config.saved import load_saved
+from flows.drive.assembly import Assembly
+from flows.drive.local import LocalDriver
+from flows.drive.worker import work
 from flows.engine.plan import Options
-from flows.local import LocalDriver
 from flows.savepoint.copy import create
 from flows.savepoint.look import opened
 from flows.savepoint.manifest import NAME, describe, read
 from flows.sinks.store import AlertStore
 from flows.wire.reject import BadLineError
 from flows.wire.told import read_command, read_label
-from flows.worker import work
 from state.errors import SnapshotError
 from state.snapshot import unpack
 from tests.property.edits import FEW, MANY, Edits, edited, edits, only_ours, values

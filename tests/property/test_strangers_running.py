@@ -11,17 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.assemble import Assembly
 from flows.config import loads
+from flows.drive.assembly import Assembly
+from flows.drive.worker import work
 from flows.engine.plan import Options
-from flows.operators import rehearsal
-from flows.operators.messages import CohortInput, Output, Stream
-from flows.operators.population import PopulationOperator
+from flows.operators.messages import CohortInput, Output
+from flows.operators.population import rehearsal
+from flows.operators.population.operator import PopulationOperator
 from flows.savepoint.copy import create, start
 from flows.savepoint.manifest import NAME, describe, read
 from flows.sources.files import FilesSpec
+from flows.streams import Stream
 from flows.wire.told import Command
-from flows.worker import work
 from state.chunks import Bundle
 from state.errors import ConfigError
 from tests.engine.beside import run_beside_local

@@ -27,13 +27,13 @@ from typing import Final
 
 import orjson
 
-from flows.assemble import Opener
+from flows.drive.assembly import Opener
 from flows.engine.plan import Options
 from flows.engine.run import execute
 from flows.engine.supervise import Restarts
-from flows.operators.messages import Stream
 from flows.sinks.specs import SqliteSink
 from flows.sources.base import Source
+from flows.streams import Stream
 from tests.engine.beside import ToldAll, audit_of, plan_beside, run_beside_local, same_all
 from tests.engine.scenarios import SCENARIOS, told
 from tests.simulation.fault_points import POINTS, arm

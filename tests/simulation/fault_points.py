@@ -11,8 +11,8 @@ from flows.engine import recovery
 from flows.engine.logics import StageLogic
 from flows.engine.sink import OutputPartition
 from flows.engine.source import LinePartition
-from flows.operators.population import PopulationOperator
-from flows.operators.subject import SubjectOperator
+from flows.operators.population.operator import PopulationOperator
+from flows.operators.subject.operator import SubjectOperator
 from flows.sinks.jsonl import JsonlWriter
 from flows.sinks.sqlite import SqliteWriter
 from state.segments import Segments

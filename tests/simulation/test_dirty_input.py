@@ -9,15 +9,15 @@ from typing import Any
 
 from flows.config import loads
 from flows.counters import ACCEPTED, DUPLICATE, LATE, REJECTED
-from flows.local import LocalDriver
-from flows.operators.aside import RAW_BYTES_MAX
-from flows.operators.messages import Stream
-from flows.report import Summary
+from flows.drive.local import LocalDriver
+from flows.operators.ingest.aside import RAW_BYTES_MAX
 from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
 from flows.simulate.config import SimulationSpec
 from flows.simulate.files import Written, write_files
 from flows.sinks import JsonlSink, open_sink
 from flows.sources.files import FilesSpec
+from flows.streams import Stream
+from flows.summary import Summary
 from state.types import HOUR_US
 
 STREAMS = (Stream.ALERTS, Stream.DRIFT, Stream.LATE, Stream.REJECTS)

@@ -9,13 +9,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flows.assemble import Opener
+from flows.drive.assembly import Opener
 from flows.engine.plan import Options
 from flows.engine.run import execute
 from flows.engine.supervise import Restarts
-from flows.operators.messages import Stream
 from flows.sinks.specs import SqliteSink
 from flows.sinks.sqlite import connect
+from flows.streams import Stream
 from tests.engine.scenarios import SCENARIOS, bytewax_plan, run_local, same, told, write_files
 
 DOWN_S = 60.0

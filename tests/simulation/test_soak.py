@@ -9,8 +9,8 @@ from bench.measure.memory import footprint, operators
 from bench.pipeline import Memory
 from flows.config import loads
 from flows.counters import EVICTED, EXPIRED
-from flows.local import LocalDriver, Progress
-from flows.operators.ingest import Ingest
+from flows.drive.local import LocalDriver, Progress
+from flows.operators.ingest.operator import Ingest
 from state.segments import Segments
 from tests.engine.scenarios import SCENARIOS
 

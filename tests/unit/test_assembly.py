@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from flows.assemble import Assembly
 from flows.config import loads
-from flows.operators.messages import Stream
+from flows.drive.assembly import Assembly
 from flows.sinks import ConsoleSink, SinkSpec
+from flows.streams import Stream
 
 
 def _assembly(sinks: str, extra: tuple[SinkSpec, ...] = ()) -> Assembly:

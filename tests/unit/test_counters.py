@@ -9,9 +9,9 @@ import pytest
 from detectors.alerting.policy import Counted
 from flows import counters
 from flows.counters import CATALOGUE, CounterError, Counts, Kind, parse, restored, unaccounted
-from flows.local import LocalDriver
-from flows.report import Summary
+from flows.drive.local import LocalDriver
 from flows.steps import Step
+from flows.summary import Summary
 from tests.engine.scenarios import SCENARIOS, write_files
 
 
@@ -98,7 +98,11 @@ def test_somebody_adds_to_each() -> None:
     """A counter that no operator uses would be told as zero for ever."""
     names = {name: counter for name, counter in vars(counters).items() if isinstance(counter, counters.Counter)}
     assert sorted(counter.name for counter in names.values()) == sorted(CATALOGUE)
-    files = [*Path("flows/operators").glob("*.py"), Path("flows/outputs.py"), Path("detectors/alerting/policy.py")]
+    files = [
+        *Path("flows/operators").glob("*.py"),
+        Path("flows/sinks/outputs.py"),
+        Path("detectors/alerting/policy.py"),
+    ]
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
     of_policy = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}

@@ -15,9 +15,9 @@ from detectors.drift.monitors import DriftMonitors
 from detectors.drift.spec import DriftSpec
 from detectors.profile import PopulationProfile
 from flows.config import loads
-from flows.operators.ingest import Ingest
-from flows.operators.join import LabelJoin
-from flows.operators.subject import SubjectOperator
+from flows.operators.ingest.operator import Ingest
+from flows.operators.population.join import LabelJoin
+from flows.operators.subject.operator import SubjectOperator
 from flows.sources.base import Lines
 from flows.wire.told import Label
 from state.chunks import Bundle, Saved

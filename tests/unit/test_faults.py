@@ -5,8 +5,9 @@ import pytest
 from detectors.guard import Fault
 from flows.counters import Counts
 from flows.operators.faults import fault_outputs
-from flows.operators.messages import Output, Stream
+from flows.operators.messages import Output
 from flows.steps import Step
+from flows.streams import Stream
 
 
 def test_a_detector_that_is_switched_off_is_logged(caplog: pytest.LogCaptureFixture) -> None:

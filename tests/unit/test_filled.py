@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.operators.filled import FilledWatch
+from flows.operators.ingest.filled import FilledWatch
 from state.batch import MicroBatch
 from state.schema import EVENT_TIME, Column, Kind, Schema
 

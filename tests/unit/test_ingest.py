@@ -10,12 +10,14 @@ import orjson
 import pytest
 from xxhash import xxh3_64_intdigest
 
-from flows.counters import Counts
+from detectors.features.declare import Condition
+from flows.counters import Counts, unaccounted
 from flows.job import Job, TimeSpec
-from flows.operators.ingest import Emitted, Ingest
-from flows.operators.messages import GroupInput, Output, Stream
-from flows.operators.told import forget_first
+from flows.operators.ingest.operator import Emitted, Ingest
+from flows.operators.ingest.told import forget_first
+from flows.operators.messages import GroupInput, Output
 from flows.sources.base import Lines
+from flows.streams import Stream
 from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
 from state.errors import SnapshotError
@@ -315,3 +317,27 @@ def test_a_short_input_of_nothing_but_bad_lines_is_told_at_its_end() -> None:
         ingest = Ingest(far(), "p")
         ingest.process(lines(*[b"\xff\xfe{"] * n))
         assert len(records(ingest.finish(), Stream.DRIFT)) == told
+
+
+def test_what_is_left_out_is_counted_and_moves_no_time() -> None:
+    """Beside rows, late and rejected lines; an event that waits keeps its place when the part becomes another one."""
+    part = job()
+    part.wire = replace(part.wire, where=(Condition("ms", low=1.0),))  # type: ignore[misc]
+    ingest = Ingest(part, "p")
+    emitted = ingest.process(lines(event(6, ms=3), event(900, ms=0), event(901), event(7, ms=2), event(950, ms="x")))
+    totals = counts(emitted)
+    assert {key: totals[key] for key in ("read", "filtered", "rejected.wrong_type")} == {
+        "read": 5, "filtered": 2, "rejected.wrong_type": 1,
+    }  # fmt: skip
+    assert unaccounted(totals) == 2, "the two that go on"
+    assert ingest.watermark_us == (T0 + 2) * SECOND_US
+    ahead = job()
+    ahead.time = replace(ahead.time, ahead_max_us=SECOND_US)  # type: ignore[misc]
+    before = Ingest(ahead, "p")
+    before.process(lines(event(6), event(6, "bob"), event(100, "eve", ms=0)))
+    assert before.rows_waiting == 1
+    ahead.wire = part.wire  # type: ignore[misc]
+    resumed = Ingest(ahead, "p", before.snapshot())
+    assert resumed.rows_waiting == 1
+    batches = [item[1].batch for item in resumed.finish() if isinstance(item, tuple)]
+    assert [batch.subject_name.tolist() for batch in batches if batch is not None] == [["eve"]]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flows.operators.lately import Lately
+from flows.operators.population.lately import Lately
 
 
 def subjects(*keys: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

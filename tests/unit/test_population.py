@@ -12,10 +12,11 @@ from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverDetector, RiverModelSpec
 from flows.config.load import loads
 from flows.job import Job
-from flows.operators.messages import CohortInput, Output, PolicyInput, Stream
-from flows.operators.models import WindowModels
-from flows.operators.population import PopulationOperator
+from flows.operators.messages import CohortInput, Output, PolicyInput
+from flows.operators.population.operator import PopulationOperator
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
+from flows.streams import Stream
 from state.chunks import Bundle
 from state.types import F64, MINUTE_US
 

@@ -5,7 +5,7 @@ import pytest
 
 from flows.config import loads
 from flows.job import Job
-from flows.operators.models import WindowModels
+from flows.operators.population.window_models import WindowModels
 from flows.reach import no_alerts, reach
 from state.types import HOUR_US
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from flows.operators.population.verdict import Verdict
 from flows.operators.rows import FeatureRows, OwnVerdict
-from flows.operators.verdict import Verdict
 from state.windows import WindowKind, WindowSpec
 
 SLIDING = WindowSpec("w", WindowKind.SLIDING, 40, 20)

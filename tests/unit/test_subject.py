@@ -9,12 +9,13 @@ import pytest
 
 from flows.config import loads
 from flows.counters import Counts
-from flows.operators.ingest import Ingest
-from flows.operators.messages import GroupInput, Output, Stream
-from flows.operators.subject import SubjectOperator
+from flows.operators.ingest.operator import Ingest
+from flows.operators.messages import GroupInput, Output
+from flows.operators.subject.operator import SubjectOperator
 from flows.sinks import SqliteSink, open_sink
 from flows.sinks.sqlite import open_read_only
 from flows.sources.base import Lines
+from flows.streams import Stream
 from state.chunks import Bundle
 from state.types import END_OF_TIME_US, HOUR_US, SECOND_US
 

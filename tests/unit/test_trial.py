@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flows.operators.trial import Trial
+from flows.operators.population.trial import Trial
 
 
 def test_with_labels_it_has_to_win() -> None:

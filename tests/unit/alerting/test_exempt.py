@@ -6,7 +6,7 @@ import pytest
 from detectors.alerting.alert import Alert
 from detectors.alerting.exempt import Exemption, Exemptions, Origin
 from detectors.alerting.policy import AlertPolicy
-from flows.operators.exempt import heed
+from flows.operators.alerts.exempt import heed
 from flows.wire.told import Label
 from state.types import DAY_US, HOUR_US, MINUTE_US
 from tests.unit.alerting.test_policy import T0, candidate, policy

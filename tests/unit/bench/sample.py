@@ -130,17 +130,17 @@ def _flame(share: Any) -> dict[str, Any]:
         leaf("xxhash.xxh3_64_intdigest", share[2]),
     )
     ingest = leaf(
-        "flows/operators/ingest.py:process", share[:4].sum(), decode, leaf("state/keygroup.py:split", share[3])
+        "flows/operators/ingest/operator.py:process", share[:4].sum(), decode, leaf("state/keygroup.py:split", share[3])
     )
     subject = leaf(
-        "flows/operators/subject.py:process",
+        "flows/operators/subject/operator.py:process",
         share[4:7].sum(),
         leaf("state/dedup.py:seen", share[4]),
         leaf("state/panes.py:add", share[5], leaf("numpy:argsort", 0.6 * share[5])),
         leaf("detectors/features/counts.py:compute", share[6]),
     )
     population = leaf(
-        "flows/operators/population.py:process",
+        "flows/operators/population/operator.py:process",
         share[7:].sum(),
         leaf("detectors/half_space/trees.py:score", share[7]),
         leaf("detectors/calibrate.py:tail", share[8]),

@@ -5,7 +5,7 @@ import pytest
 
 from bench.measure.latency import Timetable, latency
 from bench.scenarios import SCENARIOS
-from flows.local import Progress
+from flows.drive.local import Progress
 
 _DONE = Progress(0, None, 0)
 

@@ -20,12 +20,12 @@ from bench.quality.record import Recording, recorded
 from bench.quality.replay import Found, alert, judge
 from bench.quality.scenarios import ATTACKS, TABLE, Scenario, chosen
 from bench.quality.smallest import DailySmallest, learned_weights
-from detectors.alerting.policy import combine
-from flows.assemble import Assembly
-from flows.local import LocalDriver
-from flows.operators.messages import Stream
+from detectors.alerting.policy import combine_windows
+from flows.drive.assembly import Assembly
+from flows.drive.local import LocalDriver
+from flows.operators.population.verdict import Verdict
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict
+from flows.streams import Stream
 from state.types import DAY_US, HOUR_US, SECOND_US
 
 _SHIPPED = next(attack for attack in ATTACKS if attack.name == "shipped")
@@ -76,7 +76,7 @@ def test_a_recording_is_kept_as_long_as_it_fits(recording: Recording, monkeypatc
 
 
 def test_the_smallest_probability_is_the_policy_s() -> None:
-    """Random rounds of all windows, against the policy's own `combine` over what is still evidence of the day."""
+    """Random rounds of all windows, against the policy's own `combine_windows` over what is evidence of the day."""
     job = _SMALL.config.job()
     names = [f"u{i}" for i in range(7)]
     watch = DailySmallest(job, names, _START_US, 2)
@@ -104,7 +104,7 @@ def test_the_smallest_probability_is_the_policy_s() -> None:
                                        or value <= held[window.name][0]):  # fmt: skip
                     held[window.name] = (value, end_us + window.evidence_us)
                 live = {w: q for w, (q, until_us) in held.items() if until_us > end_us}
-                together = min(1.0, combine(live, weights)) if live else 1.0
+                together = min(1.0, combine_windows(live, weights)) if live else 1.0
                 expected[day, name] = min(expected.get((day, name), 1.0), together)
     for (day, name), p in expected.items():
         assert watch.smallest[day, names.index(name)] == pytest.approx(p, rel=1e-12), (day, name)

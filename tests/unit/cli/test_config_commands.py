@@ -1,6 +1,7 @@
 """`driftnet config`, `driftnet detectors`."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def test_check_as_json(cli: Cli, small: Path) -> None:
     found = json.loads(cli("config", "check", small, "--json").out)
     assert found["job"] == "small"
     assert found["windows"] == {"w5m": 2}
+
+
+def test_check_says_that_alerts_go_nowhere(cli: Cli, small: Path) -> None:
+    """A configuration from nothing has no sinks: that is said before a run, as it begins and at its end."""
+    assert "alerts to  sqlite" in cli("config", "check", small).out
+    bare = re.sub(r"\n\[sinks\]\n(?:.+\n)+", "\n", small.read_text())
+    small.write_text(bare)
+    done = cli("config", "check", small)
+    assert done.code == 0
+    assert "alerts to  nowhere: they are counted and not kept" in done.out
+    assert json.loads(cli("config", "check", small, "--json").out)["alerts_to"] == []
+    ran = cli("run", small, "--no-print")
+    assert "alerts go nowhere" in ran.err
+    assert "Alerts went nowhere" in ran.out
 
 
 def test_check_finds_what_only_shows_as_a_whole(cli: Cli, small: Path) -> None:
@@ -66,3 +81,19 @@ def test_detectors_list_names_all_types(cli: Cli) -> None:
         assert name in done.out
     trees = {p["key"]: p["default"] for p in found["half_space_trees"]["params"]}
     assert trees["n_trees"] == "25"
+
+
+def test_infer_writes_what_check_and_replay_take(cli: Cli, small: Path, tmp_path: Path) -> None:
+    """From events to a configuration and alerts' counts, without a word of configuration; nothing is written over."""
+    cli("simulate", "out", "--config", small)
+    events = tmp_path / "out" / "part-00.jsonl"
+    done = cli("config", "infer", events, "--out", "mine.toml")
+    assert (done.code, done.out) == (0, "mine.toml: read it, then driftnet config check mine.toml\n")
+    found = tomllib.loads(Path("mine.toml").read_text())
+    assert (found["event"]["subject"], found["event"]["time"]["path"]) == ("user_id", "event_time")
+    assert cli("config", "check", "mine.toml").out.startswith("mine.toml: fine.")
+    summary = json.loads(cli("replay", events, "-c", "mine.toml", "--json").out)["summary"]
+    assert (summary["read"], summary["rejected"]) == (len(events.read_bytes().splitlines()), 0)
+    again = cli("config", "infer", events, "--out", "mine.toml")
+    assert (again.code, "mine.toml: there is something already" in again.err) == (2, True)
+    assert cli("config", "infer", events).out == Path("mine.toml").read_text()

@@ -27,7 +27,10 @@ def test_what_is_not_there_is_told(cli: Cli) -> None:
     """A word nobody knows, a file that is not there, a parameter that it has not."""
     assert "unknown detector 'nobody'" in cli("detectors", "check", "nobody").err
     assert "no such file" in cli("detectors", "check", "nobody.py").err
-    assert "detectors.params.n_bees: no such parameter" in cli("detectors", "check", "ecod", "--set", "n_bees=3").err
+    assert (
+        "detectors.params.n_bees: seen the key 'n_bees', allowed: the keys remember"
+        in cli("detectors", "check", "ecod", "--set", "n_bees=3").err
+    )
 
 
 def test_a_new_package_is_written_once(cli: Cli, tmp_path: Path) -> None:

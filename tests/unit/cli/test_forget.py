@@ -5,9 +5,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from flows.forget.records import About, forget_in_lines
+from flows.forget.records import About, forget_in_lines, forget_in_parquet
+from flows.sinks import ParquetSink, open_sink, parts
 from tests.small import SMALL
 from tests.unit.cli.conftest import Cli
 
@@ -16,13 +18,19 @@ bad_line_share = 0.05"""
 SINKS = """[sinks]
 rejects = [{ kind = "jsonl", path = "rejects.jsonl" }, { kind = "sqlite", path = "driftnet.db" }]
 scores = { kind = "sqlite", path = "driftnet.db" }
-late = { kind = "jsonl", path = "late.jsonl" }"""
-EVERYWHERE = ("state", "driftnet.db", "rejects.jsonl", "late.jsonl")
+late = { kind = "jsonl", path = "late.jsonl" }
+features = { kind = "parquet", path = "features" }"""
+EVERYWHERE = ("state", "driftnet.db", "rejects.jsonl", "late.jsonl", "features")
 
 
 def holding(text: bytes) -> list[str]:
     """Files of the current directory that have these bytes."""
     return [str(file) for file in sorted(Path().rglob("*")) if file.is_file() and text in file.read_bytes()]
+
+
+def windows() -> list[str]:
+    """Whose rows are in the files of columns, which are packed."""
+    return [s for part in parts.finished(Path("features")) for s in pq.read_table(part.file)["subject"].to_pylist()]
 
 
 @pytest.fixture
@@ -39,10 +47,14 @@ def test_everywhere(cli: Cli, ran: str) -> None:
     """It is in no file afterwards, the others are in all of them, and it is on record by whom and why."""
     others = json.loads(cli("alerts", "list", "--limit", "0", "--json").out)
     assert {"driftnet.db", "state/alerts-seen.jsonl"} <= set(holding(ran.encode()))
+    subjects = windows()
+    assert ran in subjects
     done = cli("forget", ran, *EVERYWHERE, "--by", "ann", "--reason", "request 4711", "--json")
     assert done.code == 0, done.err
     record = json.loads(done.out)
     assert holding(ran.encode()) == []
+    assert windows() == [subject for subject in subjects if subject != ran]
+    assert record["removed"]["features"] == {"rows": subjects.count(ran)}
     assert record["removed"]["state"]["users"] == 1
     assert record["removed"]["state/savepoints/first"]["users"] == 1
     assert record["removed"]["driftnet.db"]["alerts"] >= 1
@@ -99,3 +111,18 @@ def test_other_places(cli: Cli, ran: str, place: str, said: str) -> None:
     assert done.code == 2
     assert said in done.err
     assert not Path("state/forgotten.jsonl").exists()
+
+
+def test_rows_that_are_no_file_yet_are_removed_too(tmp_path: Path) -> None:
+    """A folder of a run that was killed: what is finished and what waits; the day of nobody else is gone."""
+    sink = open_sink(ParquetSink(str(tmp_path), rows_max=1), "late")
+    for day, subject in enumerate(["ann", "bob"], 1):
+        sink.write([{"subject": subject, "event_time": f"2026-03-0{day}T00:00:00.000000Z", "lateness_s": 1.0}])
+    sink.flush()
+    sink.flush()
+    sink.write([{"subject": "ann", "event_time": "2026-03-03T00:00:00.000000Z", "lateness_s": 1.0}])
+    sink.flush()
+    assert forget_in_parquet(tmp_path, "ann") == 2
+    assert [part.day for part in parts.finished(tmp_path)] == ["2026-03-02"]
+    assert b"ann" not in parts.journal_of(tmp_path, 3).read_bytes()
+    assert forget_in_parquet(tmp_path, "ann") == 0

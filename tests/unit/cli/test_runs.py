@@ -235,3 +235,50 @@ def test_alerts_of_several_runs(cli: Cli, small: Path, simulated: Path) -> None:
     assert _alerts(cli("alerts", "list", "--limit", "0", "--json")) == before
     assert "seen neither --run nor --before" in cli("alerts", "prune").err
     assert json.loads(cli("alerts", "prune", "--before", "2099-01-01", "--json").out)["alerts"] == len(before)
+
+
+def test_a_part_of_the_stream_is_balanced_too(cli: Cli, small: Path, simulated: Path) -> None:
+    """Lines that event.where leaves out are counted as such, and none is unaccounted for."""
+    replay = "replay", simulated / "part-*.jsonl", "--per-file", "-c", small, "--no-print"
+    done = cli(*replay, "--set", 'event.where={ type = "play" }', "--json")
+    assert done.code == 0
+    summary = json.loads(done.out)["summary"]
+    ends = ("accepted", "late", "duplicate", "rejected", "filtered")
+    assert summary["read"] == sum(summary[end] for end in ends)
+    assert min(summary["filtered"], summary["accepted"]) > 100
+    nothing = cli(*replay, "--set", "event.where={ event_time = 1 }")
+    assert "event.where.event_time" in nothing.err
+
+
+def test_a_replay_reads_the_labels_and_commands_of_its_configuration(cli: Cli, small: Path, simulated: Path) -> None:
+    """As far as there are any by now; --labels stands in for the labels, and the sources of events are not read."""
+    labels, control = simulated / "labels.jsonl", simulated / "control.jsonl"
+    labels.write_text('{"subject": "u1", "label": "fraud", "at": "2026-03-02T01:00:00Z"}\n')
+    control.write_text('{"command": "pause", "detector": "extremes", "at": "2026-03-02T01:00:00Z"}\n')
+    (simulated / "others.jsonl").write_text(labels.read_text() * 3)
+    small.write_text(
+        small.read_text()
+        + f"""
+[sources.verdicts]
+kind = "files"
+paths = ["{labels}"]
+follow = true
+reads = "labels"
+[sources.desk]
+kind = "files"
+paths = ["{control}"]
+reads = "control"
+[sources.later]
+kind = "files"
+paths = ["{simulated / "not_yet.jsonl"}"]
+follow = true
+reads = "labels"
+"""
+    )
+    replay = "replay", simulated / "part-*.jsonl", "--per-file", "-c", small, "--json"
+    summary = json.loads(cli(*replay).out)["summary"]
+    assert (summary["labels"]["read"], summary["control"]["read"]) == (1, 1)
+    lines = sum(len(part.read_bytes().splitlines()) for part in simulated.glob("part-*.jsonl"))
+    assert summary["read"] == lines
+    given = json.loads(cli(*replay, "--labels", simulated / "others.jsonl").out)["summary"]
+    assert (given["labels"]["read"], given["control"]["read"]) == (3, 1)

@@ -1,6 +1,7 @@
 """driftnet score and evaluate: what is left out, what cannot be said, and which row is which."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,26 @@ def test_too_few_rows_are_told(cli: Cli, file: Path, tmp_path: Path) -> None:
     few.write_text("".join(lines[:801]))
     told = cli("score", str(few), "--label", "truth").out
     assert "of 800 rows were judged" in told
+
+
+def test_scores_of_a_run_beside_the_truth(cli: Cli, tmp_path: Path) -> None:
+    """The simulator's truth as it is written, other JSON Lines and CSV by their names; what is neither is refused."""
+    score = {"window": "w1h", "scores": {"ecod": 1.0}, "tail_probability": 0.5}
+    records = [score | {"subject": f"u{i}", "tail_probability": 0.01 if i == 3 else 0.5} for i in range(6)]
+    (tmp_path / "scores.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    who = [{"user_id": f"u{i}", "role": "person", "is_attacker": i == 3, "start_us": 0} for i in range(6)]
+    (tmp_path / "truth.jsonl").write_text("".join(json.dumps(w) + "\n" for w in who))
+    words = [{"who": w["user_id"], "is": "bot" if w["is_attacker"] else "human"} for w in who]
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps(w) + "\n" for w in words))
+    (tmp_path / "truth.csv").write_text("user,bad\n" + "".join(f"u{i},{int(i == 3)}\n" for i in range(6)))
+    for truth, *names in (
+        ("truth.jsonl",),
+        ("words.jsonl", "--subject", "who", "--label", "is", "--positive", "bot"),
+        ("truth.csv", "--subject", "user", "--label", "bad"),
+    ):
+        found = json.loads(cli("evaluate", "scores.jsonl", "--truth", truth, *names, "--json").out)
+        together = found["detectors"]["all together"]
+        assert (together["roc_auc"], together["positives"], together["rows"]) == (1.0, 1, 6)
+    wrong = cli("evaluate", "scores.jsonl", "--truth", "truth.csv")
+    assert wrong.code == 2
+    assert "truth.csv: row 1: KeyError('is_attacker'); expected user_id and is_attacker (--subject" in wrong.err

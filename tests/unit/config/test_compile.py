@@ -6,8 +6,10 @@ import pytest
 
 from detectors.features.declare import Condition
 from flows.config import load, loads
+from flows.evolution.fates import shape_of
+from flows.evolution.renames import Renames
 from flows.job import CohortSpec
-from flows.renames import Renames
+from flows.streams import Stream
 from state.errors import ConfigError
 from state.schema import Kind
 from state.types import DAY_US, HOUR_US
@@ -52,6 +54,18 @@ def test_another_stream_compiles() -> None:
     assert job.windows[0].features == ("count", "spent", "gap_cv")
     assert job.detectors[0].windows == ("day",)
     assert job.cohorts == CohortSpec()
+
+
+def test_values_stand_for_words() -> None:
+    """Where the words are not listed they are those that values stand for; one that is not listed is a mistake."""
+    column = '[event.columns.page]\nkind = "enum"\nmap = { NextSong = "play", Repeat = "play", Help = "other" }\n'
+    field = loads(_CARDS + column).job().wire.fields[-1]
+    assert field.column.values == ("play", "other")
+    assert field.words == (("Help", "other"), ("NextSong", "play"), ("Repeat", "play"))
+    with pytest.raises(
+        ConfigError, match=r"page.map.Help: seen 'other', allowed: words of values: play, others; did you"
+    ):
+        loads(_CARDS + column + 'values = ["play", "others"]\n')
 
 
 def test_shipped_job_compiles() -> None:
@@ -113,6 +127,26 @@ def test_cohorts_are_the_words_of_a_column() -> None:
         ('[detectors.x]\ntype = "ecod"\nparams = { redy = 3 }\n', ["x.toml:3: detectors.x.params.redy", "ready"]),
         ('[detectors.x]\ntype = "ecod"\nparams = { ready = 0 }\n', ["x.toml:3: detectors.x", "ready"]),
         (
+            '[event.columns.x]\nkind = "id"\npath = "a..b"\n',
+            ["x.toml:3: event.columns.x.path: seen 'a..b'", "a path such"],
+        ),
+        (
+            '[event.columns.x]\nkind = "id"\npath = [0, "b"]\n',
+            ["event.columns.x.path: seen [0, 'b']", "begins with a key"],
+        ),
+        (
+            '[event.columns.x]\nkind = "id"\npath = "card"\n',
+            [
+                "x.toml:1: event.columns.x: seen a path card, which takes card for a plain value",
+                "event.subject",
+                "an object",
+            ],
+        ),
+        (
+            '[event.columns.x]\nkind = "id"\npath = "at"\n[event.columns.y]\nkind = "number"\npath = "at"\n',
+            ["event.columns.y: seen a path at to a float or an integer, allowed", "beside event.time.path: a text"],
+        ),
+        (
             '[features.x]\nkind = "count"\nrenamed_from = "spent"\n',
             ["x.toml:3: features.x.renamed_from: seen 'spent', allowed: a name that nothing in [features] has now"],
         ),
@@ -162,6 +196,21 @@ def test_digest_is_what_alerts_depend_on() -> None:
         assert loads(_CARDS + change).job().digest != before
 
 
+def test_a_key_at_its_default_changes_neither_digest_nor_state() -> None:
+    """Whether it is said or not, and also where the build that saved did not know it yet."""
+    plain = loads(_CARDS).job()
+    assert plain.digest == "9c117bd097c052ec"
+    said = _CARDS.replace('kind = "id" }', 'kind = "id", required = false }').replace(
+        '"card.id"', '"card.id"\ntime_zone = "UTC"'
+    )
+    said = said.replace('"online"] }', '"online"], map = {}, strict = false }').replace('cap = "1d"', 'cap = "24h"')
+    again = loads(said + '[alerts]\nsuppress = "1d"\n[labels]\ntrust = "7d"\n').job()
+    assert again.digest == plain.digest
+    assert shape_of(again) == shape_of(plain)
+    changed = loads(_CARDS.replace('"online"] }', '"online"], map = { web = "online" } }')).job()
+    assert changed.digest != plain.digest
+
+
 def test_digest_does_not_move() -> None:
     """The digest is stable from process to process: it is stored with alerts."""
     job = loads(_CARDS).job()
@@ -171,5 +220,7 @@ def test_digest_does_not_move() -> None:
 
 def test_scores_are_only_made_where_a_sink_takes_them() -> None:
     """The expensive stream of all scores is off without a sink for it."""
-    assert not loads(_CARDS).job().emit_scores
-    assert loads(_CARDS + '[sinks]\nscores = { kind = "jsonl", path = "s.jsonl" }\n').job().emit_scores
+    none = loads(_CARDS).job()
+    told = loads(_CARDS + '[sinks]\nscores = { kind = "jsonl", path = "s.jsonl" }\n').job()
+    assert told.asked - none.asked == {Stream.SCORES}
+    assert told.digest == none.digest

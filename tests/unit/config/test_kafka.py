@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from flows.assemble import Assembly
 from flows.config import load, loads
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
+from flows.drive.assembly import Assembly
 from flows.kafka.connection import Connection, expanded
 from flows.sinks.specs import KafkaSink
 from flows.sources.kafka import KafkaSpec
+from flows.streams import Stream
 from state.errors import ConfigError
 
 SECURE = """
@@ -51,7 +52,7 @@ def test_source() -> None:
 
 def test_sink() -> None:
     """Every key reaches the spec."""
-    (sink,) = loads(SECURE, "test").sinks.alerts
+    (sink,) = loads(SECURE, "test").sinks.of(Stream.ALERTS)
     assert isinstance(sink, KafkaSinkConfig)
     spec = sink.sink()
     assert spec == KafkaSink(Connection("localhost:9092", (("sasl.password", "hunter3"),)), "alerts", "fraud", 120.0)

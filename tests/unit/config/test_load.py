@@ -76,6 +76,10 @@ def test_round_trip_through_toml() -> None:
         ),
         ('[windows.x]\nkind = "session"\ngap = 60\nsize = 9\n', ["own.toml:4: windows.x.size: seen the key 'size'"]),
         ("[windows.x]\nsize = 60\n", ["own.toml:1: windows.x.kind: seen nothing, allowed: a value"]),
+        (
+            '[sequences.x]\nkind = "age"\nsign_up = {}\n',
+            ["own.toml:1: sequences.x.column: seen nothing, allowed: column, sign_up or several of them for kind age"],
+        ),
         ('[features.x]\nkind = "sum"\n', ["features.x.column", "exactly one of column and sequence"]),
         ('[features.x]\nkind = "count"\nwhere = { type = 3 }\n', ["own.toml:3: features.x.where.type: seen 3"]),
         ('[features.x]\nkind = "count"\nwhere = { ms_played = { mn = 3 } }\n', ["features.x.where.ms_played", "'min'"]),
@@ -103,6 +107,10 @@ def test_round_trip_through_toml() -> None:
         (
             '[sinks]\nrejects = [{ kind = "sqlite", keep = "90d" }]\n',
             ["own.toml:2: sinks.rejects.0.keep: seen '90d', allowed: none: rejects have no time"],
+        ),
+        (
+            '[sinks]\nrejects = [{ kind = "sqlite", keep = "9d" }, { kind = "parquet", path = "x" }]\n',
+            ["sinks.rejects.0.keep: seen '9d'", "sinks.rejects.1.kind: seen 'kind parquet', allowed: another kind of"],
         ),
         ('[sinks]\nalerts = [{ kind = "jsonl" }]\n', ["own.toml:2: sinks.alerts.0.path: seen nothing"]),
         ("[alerts]\nline = 2.0\n", ["own.toml:2: alerts.line: seen 2.0, allowed: above 0 and at most 1"]),
@@ -135,6 +143,79 @@ def test_all_mistakes_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         loads("[job]\nseed = -1\n[time]\nidle_timeout = -1\n[state]\ncapacity = 0\n", "x.toml")
     assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == ["x.toml:2", "x.toml:4", "x.toml:6"]
+
+
+def test_mistakes_of_all_kinds_at_once() -> None:
+    """Keys, values, what a kind needs, a specification's own rules, names that there are not, a feature that cannot
+    read its column: one round tells all, and nothing that only follows from another mistake.
+    """
+    toml = """[jobb]
+seed = 1
+[job]
+sed = 2
+seed = "x"
+[event.columns.words]
+kind = "enum"
+values = []
+scale = 2
+[features.a]
+kind = "count"
+where = { words = "w", typ = "play" }
+[features.b]
+kind = "mean"
+column = "track"
+[features.c]
+kind = "sum"
+min_rows = "x"
+[windows.w]
+kind = "sliding"
+size = "1 hour"
+features = ["a", "b", "plais"]
+[windows.v]
+kind = "tumbling"
+size = "1h"
+features = ["b"]
+[detectors.d]
+type = "ecod"
+windows = ["w", "x"]
+params = { remember = "x", redy = 1 }
+[calibration]
+ready = 1
+tail_share = 7
+[alerts]
+line = 2.0
+capacity = 0
+budget = 3
+[drift.monitors]
+featur = {}
+"""
+    with pytest.raises(ConfigError) as caught:
+        loads(toml, "x.toml")
+    assert sorted(line.split(": seen")[0] for line in str(caught.value).splitlines()) == sorted(
+        [
+            "x.toml:1: jobb",
+            "x.toml:4: job.sed",
+            "x.toml:5: job.seed",
+            "x.toml:9: event.columns.words.scale",
+            "x.toml:8: event.columns.words.values",
+            "x.toml:16: features.c.column",
+            "x.toml:18: features.c.min_rows",
+            "x.toml:19: windows.w.slide",
+            "x.toml:21: windows.w.size",
+            "x.toml:22: windows.w.features",
+            "x.toml:32: calibration.ready",
+            "x.toml:33: calibration.tail_share",
+            "x.toml:39: drift.monitors.featur",
+            "x.toml:35: alerts.line",
+            "x.toml:36: alerts.capacity",
+            "x.toml:37: alerts.budget",
+            "x.toml:12: features.a.where.typ",
+            "x.toml:13: features.b: feature 'b': kind mean needs a number or time column; 'track' is of kind id",
+            "x.toml:29: detectors.d.windows",
+            "x.toml:30: detectors.d.params.remember",
+            "x.toml:30: detectors.d.params.redy",
+        ]
+    )
 
 
 def test_environment_and_settings_are_named_in_errors() -> None:

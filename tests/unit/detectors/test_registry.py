@@ -14,9 +14,10 @@ import pytest
 from detectors import registry as registry_module
 from detectors.base import Detector, DetectorSpec, FeatureInfo
 from detectors.half_space.trees import HalfSpaceTreesSpec
-from detectors.registry import BUILT_IN, GROUP, detector_types, load, parameters, spec_from, type_of
+from detectors.registry import BUILT_IN, GROUP, detector_types, load, spec_from, type_of
 from detectors.river_model import RiverModelSpec
 from detectors.rules import Bound, Rule, RulesSpec
+from detectors.settings import parameters
 from state.errors import ConfigError, PluginError
 
 
@@ -123,15 +124,23 @@ def test_tables_become_specifications() -> None:
     ("type_", "params", "says"),
     [
         ("nonsense", {}, r"d\.x\.type: unknown detector 'nonsense'; known are .*ecod"),
-        ("ecod", {"remembr": 1}, r"d\.x\.params\.remembr: no such parameter; allowed are remember, ready"),
-        ("ecod", {"remember": "many"}, r"d\.x\.params\.remember: 'many' is not an integer"),
-        ("ecod", {"remember": True}, r"remember: True is not an integer"),
-        ("ecod", {"remember": 1.5}, r"remember: 1\.5 is not an integer"),
-        ("ecod", {"ready": 9999}, r"d\.x\.params: ecod\.ready: seen 9999, allowed: 2 to remember \(2048\)"),
-        ("rules", {"rules": [{"feature": "a"}]}, r"d\.x\.params\.rules\[0\]: name must be given"),
-        ("rules", {"rules": [{"name": "r", "feature": "a"}]}, r"rules\[0\]: .*exactly one of above and below"),
-        ("rules", {"rules": 3}, r"rules: 3 is not a list, each item a table of name, feature"),
-        ("river", {"params": {"seed": [1]}}, r"params\[0\]\[1\]: \[1\] is not a text or an integer"),
+        (
+            "ecod",
+            {"remembr": 1},
+            r"remembr: seen the key 'remembr', allowed: the keys remember, ready, .*; did you mean 'remember'",
+        ),
+        ("ecod", {"remember": "many"}, r"d\.x\.params\.remember: seen 'many', allowed: an integer"),
+        ("ecod", {"remember": True}, r"remember: seen True, allowed: an integer"),
+        ("ecod", {"remember": 1.5}, r"remember: seen 1\.5, allowed: an integer"),
+        ("ecod", {"ready": 9999}, r"d\.x\.params\.ready: seen 9999, allowed: 2 to remember \(2048\)"),
+        (
+            "rules",
+            {"rules": [{"feature": "a"}]},
+            r"d\.x\.params\.rules\.0\.name: seen nothing, allowed: a value; this key is needed",
+        ),
+        ("rules", {"rules": [{"name": "r", "feature": "a"}]}, r"rules\.0: .*exactly one of above and below"),
+        ("rules", {"rules": 3}, r"rules: seen 3, allowed: a list, each item a table of name, feature"),
+        ("river", {"params": {"seed": [1]}}, r"params\.0\.1: seen \[1\], allowed: a text or an integer"),
     ],
 )
 def test_a_wrong_table_is_named_with_what_is_allowed(type_: str, params: dict[str, Any], says: str) -> None:

@@ -47,8 +47,18 @@ def test_every_misfit_is_told() -> None:
         (Condition("type", words=("ply",)), "where.type: seen 'ply', allowed: a word of 'type': play, skip"),
     ],
 )
-def test_a_plan_refuses_the_first(condition: Condition, told: str) -> None:
+def test_a_plan_refuses_them(condition: Condition, told: str) -> None:
     """With the name of whose condition it is."""
     with pytest.raises(ConfigError) as caught:
         check(SCHEMA, (condition,), "feature 'x'")
     assert str(caught.value).startswith(f"feature 'x': {told}")
+
+
+def test_a_plan_tells_all_of_them() -> None:
+    """A line each, with the name of whose conditions they are."""
+    with pytest.raises(ConfigError) as caught:
+        check(
+            SCHEMA, (Condition("typ", present=True), Condition("ms", low=1.0), Condition("ip", high=1.0)), "feature 'x'"
+        )
+    lines = str(caught.value).splitlines()
+    assert [line.split(" seen ")[0] for line in lines] == ["feature 'x': where.typ:", "feature 'x': where.ip:"]

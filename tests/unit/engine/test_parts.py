@@ -17,9 +17,10 @@ from flows.engine.shutdown import Stop
 from flows.engine.sink import OutputSink
 from flows.engine.source import LinePartition, LineSource
 from flows.engine.watch import FirstError, Reporting
-from flows.operators.messages import GroupInput, Output, Stream
+from flows.operators.messages import GroupInput, Output
 from flows.sources.base import Lines
 from flows.steps import Step
+from flows.streams import Stream
 from state.errors import SnapshotError, SourceError
 from state.types import END_OF_TIME_US, SECOND_US, START_OF_TIME_US
 from tests.engine.fakes import BEHIND, GROUPS, FileSink, Numbers, plan, stages

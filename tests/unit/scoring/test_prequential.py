@@ -116,7 +116,7 @@ def test_the_scores_of_a_run_against_a_truth_by_subject(tmp_path: Path) -> None:
     found = evaluation_of_stream(tmp_path / "scores.jsonl", tmp_path / "truth.csv", "0", "1", "-1")
     assert found.rankings["d on w"].roc_auc == 1.0
     assert found.rankings[ALL].rows == 1
-    with pytest.raises(SourceError, match="expected the columns who and 1"):
+    with pytest.raises(SourceError, match="expected who and 1"):
         evaluation_of_stream(tmp_path / "scores.jsonl", tmp_path / "truth.csv", "who", "1")
 
 

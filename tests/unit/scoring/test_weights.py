@@ -8,10 +8,10 @@ import pytest
 
 from flows.job import LabelSpec
 from flows.operators.messages import CohortInput
-from flows.operators.models import WindowModels
-from flows.operators.population import PopulationOperator
+from flows.operators.population.operator import PopulationOperator
+from flows.operators.population.verdict import Verdict
+from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from flows.operators.verdict import Verdict
 from flows.scoring.job import table_job
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Table

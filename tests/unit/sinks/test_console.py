@@ -7,6 +7,7 @@ import pytest
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from flows.sinks import ConsoleSink, open_sink
 from flows.sinks.console import ConsoleWriter
+from flows.streams import Stream
 from state.errors import SinkError
 
 T0 = 1_767_225_600_000_000
@@ -23,7 +24,7 @@ ALERT = {
 
 def lines(stream: str, *records: dict[str, object]) -> list[str]:
     out = io.StringIO()
-    ConsoleWriter("stdout", stream, out).write(list(records))
+    ConsoleWriter("stdout", Stream(stream), out).write(list(records))
     return out.getvalue().splitlines()
 
 
@@ -50,11 +51,12 @@ def test_a_drift_event_is_one_line_that_says_what_moved() -> None:
         ("rejects", {"source": "a", "offset": 3, "reason": "nan", "detail": "x"}, "reject  a:3  nan  x"),
         ("scores", {"end": "2026-01-01T10:05:00", "subject": "u", "window": "w", "tail_probability": None},
          "2026-01-01 10:05  score  u  w  p -"),
-        ("new", {"a": 1, "b": "x"}, "a=1  b=x"),
+        ("features", {"end": "2026-01-01T10:05:00", "subject": "u", "window": "w", "tail_probability": 0.5,
+                      "values": {"plays": 3.0, "gap": None}}, "2026-01-01 10:05  features  u  w  p 5.0e-01  plays 3"),
     ],
 )  # fmt: skip
 def test_every_stream_has_its_line(stream: str, record: dict[str, object], line: str) -> None:
-    """One short line per record; a stream without a form of its own shows its fields."""
+    """One short line per record."""
     assert lines(stream, record) == [line]
 
 
@@ -85,7 +87,7 @@ def test_a_closed_pipe_and_a_wrong_word_are_sink_errors() -> None:
         def flush(self) -> None:
             raise BrokenPipeError(32, "Broken pipe")
 
-    sink = ConsoleWriter("stdout", "late", Gone())
+    sink = ConsoleWriter("stdout", Stream.LATE, Gone())
     with pytest.raises(SinkError, match="stdout is gone: Broken pipe"):
         sink.write([{"subject": "u"}])
     with pytest.raises(SinkError, match="stdout is gone"):

@@ -7,10 +7,11 @@ import pytest
 from xxhash import xxh3_64_intdigest
 
 from flows.config import loads
-from flows.operators.ingest import Emitted
-from flows.operators.messages import Output, Stream
-from flows.operators.told import Told, forget_first
+from flows.operators.ingest.operator import Emitted
+from flows.operators.ingest.told import Told, forget_first
+from flows.operators.messages import Output
 from flows.sources.base import Lines
+from flows.streams import Stream
 from state.types import MINUTE_US
 
 NOON_US = 1_773_000_000 * 1_000_000

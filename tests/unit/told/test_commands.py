@@ -15,10 +15,11 @@ from detectors.base import FeatureInfo
 from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverModelSpec
 from flows.job import Job
-from flows.operators.command import CommandError
-from flows.operators.messages import CohortInput, Output, Stream
-from flows.operators.population import PopulationOperator
+from flows.operators.messages import CohortInput, Output
+from flows.operators.population.command import CommandError
+from flows.operators.population.operator import PopulationOperator
 from flows.operators.rows import FeatureRows
+from flows.streams import Stream
 from flows.wire.told import Command
 from state.chunks import Bundle
 from tests.unit.test_population import FIVE, JOB
@@ -141,13 +142,13 @@ def test_parameter_starts_cold() -> None:
         (command("pause", "nobody"), "no detector 'nobody' here; there are: impossible, ecod, model"),
         (command("tune", colour="red"), "no setting 'colour'; there are: weight, cost_us, memory_bytes, "),
         (command("tune", weight=0), "more than 0"),
-        (command("tune", weight="x"), "weight: seen 'x', allowed: a value like 1.0"),
+        (command("tune", weight="x"), "weight: seen 'x', allowed: a number"),
         (command("tune", remember=-5), "remember"),
         (command("tune", "model", path="os.system"), "path: which code runs is set in the configuration"),
         (command("tune", "model", target="count"), "seen a text, allowed: numbers, durations, true and false"),
         (command("tune", "model", params=3), "params"),
         (command("tune", "model", steps=True), "steps"),
-        (command("tune", remember=2.5), "a value like 64"),
+        (command("tune", remember=2.5), "remember: seen 2.5, allowed: an integer"),
     ],
 )
 def test_refused(given: Command, said: str) -> None:
@@ -208,7 +209,7 @@ WILD: Job = replace(JOB, detectors=(*JOB.detectors, replace(ECOD, spec=Wild(reme
 )
 def test_whatever_a_command_leads_to_it_is_refused(remember: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too much memory or time, anything that is raised, even a death: on record, and nothing has changed."""
-    monkeypatch.setattr("flows.operators.rehearsal.SECONDS", 0.5 if remember == 63 else 10.0)
+    monkeypatch.setattr("flows.operators.population.rehearsal.SECONDS", 0.5 if remember == 63 else 10.0)
     cohort = Cohort(WILD)
     cohort.play()
     (record,) = cohort.play(command("tune", remember=remember, weight=3))

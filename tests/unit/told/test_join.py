@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.base import Rows
-from flows.operators.join import LabelJoin
+from flows.operators.population.join import LabelJoin
 from flows.wire.told import Label
 from state.chunks import Bundle, Saved
 from state.snapshot import pack, unpack

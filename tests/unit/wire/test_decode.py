@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from xxhash import xxh3_64_intdigest
 
+from detectors.features.declare import Condition
 from flows.wire.decode import Decoded, Decoder
 from flows.wire.reject import Reason
 from flows.wire.spec import FieldSpec, WireSpec
@@ -265,3 +266,48 @@ def test_a_number_is_scaled_before_it_is_bounded() -> None:
 def test_the_last_of_duplicate_keys_counts() -> None:
     """As in most JSON readers; the line is good."""
     assert decode(line()[:-1] + b', "ms": 9}').batch["ms"].tolist() == [9.0]
+
+
+PART = replace(SPEC, where=(Condition("type", words=("play",)), Condition("ms", low=3.0)))
+
+
+def test_a_part_of_the_stream_is_kept() -> None:
+    """By conditions on columns, which need not be asked for beside; the rest is neither row nor reject, but counted."""
+    lines = [line(id="a"), line(id="b", type="skip"), line(id="c", ms=2), line(id="d", ms=None), line(id="e")]
+    decoded = decode(*lines, spec=PART, columns=frozenset({"track"}))
+    assert decoded.row.tolist() == [0, 4]
+    assert (decoded.rejects, decoded.filtered) == ([], 3)
+    assert [name for name in decoded.batch.columns if name in ("type", "track", "ms")] == ["track"]
+    both = decode(*lines, spec=PART)
+    assert both.batch["ms"].tolist() == [5.0, 5.0]
+
+
+def test_what_is_not_of_the_part_is_left_out_whatever_else_is_wrong() -> None:
+    """A line is rejected where it is of the part, or where that cannot be told."""
+    elsewhere = [line(type="skip", user=None), line(type="skip", created="x"), line(ms=0, track=[])]
+    of_it = [
+        line(user=None),
+        line(created="x"),
+        line(type="pause"),
+        line(type=..., user=5.5),
+        line(ms="x"),
+        b"{",
+        b"[]",
+    ]
+    decoded = decode(*elsewhere, *of_it, spec=PART)
+    assert decoded.filtered == len(elsewhere)
+    assert [reject.row for reject in decoded.rejects] == list(range(3, 10))
+    assert not len(decoded.batch)
+
+
+def test_keys_that_the_first_parser_cannot_name() -> None:
+    """Control characters, quotes and backslashes, several of them, alone and inside of objects that may be absent."""
+    paths = [("a\n",), ("a\t",), ('"',), ("in", "\\"), ("in", "\x1f"), ("a\ufffd",)]
+    fields = tuple(FieldSpec(Column(f"c{i}", Kind.NUMBER), path) for i, path in enumerate(paths))
+    spec = replace(SPEC, fields=fields)
+    full = line(**{"a\n": 1, "a\t": 2, '"': 3, "in": {"\\": 4, "\x1f": 5}, "a\ufffd": 6})
+    decoded = decode(full, line(), line(**{"in": None}), line(**{"in": {}, "a\n": 7}), spec=spec)
+    assert decoded.rejects == []
+    first, *others = zip(*(decoded.batch[f"c{i}"].tolist() for i in range(6)), strict=True)
+    assert first == (1, 2, 3, 4, 5, 6)
+    np.testing.assert_array_equal(others, [[np.nan] * 6, [np.nan] * 6, [7, *[np.nan] * 5]])

@@ -1,0 +1,40 @@
+"""A job on Bytewax: the engine's plan, made from a configuration."""
+
+from typing import Final
+
+from flows.drive.assembly import Assembly
+from flows.engine.growth import Growth
+from flows.engine.monitor import OnProgress
+from flows.engine.plan import Options, Plan, partitions_of
+from flows.engine.run import execute
+from flows.evolution.saved_job import CONFIG_NOTE, numbered_cohorts, unsaid_layout
+from flows.job_stages import JobStages
+from flows.summary import Summary
+
+STARTS_NOTE: Final = "starts.json"
+"""Where sources that others write to began, in the state directory."""
+
+
+def plan(assembly: Assembly, options: Options) -> Plan:
+    """What every process of a run must know.  Raises ConfigError, SourceError."""
+    sources = partitions_of(assembly.sources())
+    unsaid = unsaid_layout(options.state_dir, assembly.config)
+    job = assembly.config.job()
+    numbers = numbered_cohorts(options.state_dir, job)
+    stages = JobStages(job, tuple(sources), assembly.reads(sources), unsaid, numbers).stages()
+    return Plan(stages, sources, assembly.openers(), options, {CONFIG_NOTE: assembly.config.to_toml()})
+
+
+def work(assembly: Assembly, options: Options, progress: OnProgress | None = None) -> Summary:
+    """Runs to the end of the input, or until a signal, on Bytewax; see `flows.engine.run.execute`.
+
+    When others add partitions to the input of a run with saved state, it goes on with them.
+    """
+    assembly = assembly.pinned(options.state_dir and options.state_dir / STARTS_NOTE)
+    while True:
+        planned = plan(assembly, options)
+        assembly.record()
+        growth = Growth(planned.sources, assembly.discover_s)
+        summary = execute(planned, progress, growth)
+        if not growth.found:
+            return summary

@@ -1,0 +1,1 @@
+"""State evolution: what saved state fits which configuration, and what becomes of it."""

@@ -1,0 +1,1 @@
+"""The last stage: one operator, who is alerted."""

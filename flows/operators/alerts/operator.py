@@ -1,0 +1,151 @@
+"""The alert stage: all cohorts' candidates, round by round, through the one alert policy."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from detectors.alerting.alert import Candidate
+from detectors.alerting.exempt import Exemption
+from flows.counters import Counts
+from flows.evolution.changes import LayoutNote
+from flows.evolution.layout import Layout, layout_of
+from flows.job import Job
+from flows.operators.alerts import exempt
+from flows.operators.messages import Leaving, Output, PolicyInput
+from flows.operators.rounds import Rounds
+from flows.steps import Step
+from flows.streams import Stream
+from flows.wire.told import Command, Label, told_from, told_state
+from state.chunks import Chunks, Latest, Saved, table_of
+from state.snapshot import pack, unpack
+
+_VERSION: Final = 2
+
+
+class AlertOperator:
+    """Candidates, what people said of subjects, and watermarks in; alert records and the audit of exemptions out."""
+
+    def __init__(
+        self, job: Job, resume: Saved | None = None, unsaid: Layout | None = None, stage: str = Step.ALERTS
+    ) -> None:
+        """unsaid: the layout of state that does not say its own; None for the job's.  stage: the name under which it
+        counts.
+        """
+        self._job = job
+        self._stage = stage
+        self._rounds: Rounds[Candidate | Label | Command] = Rounds(job.cohorts.names)
+        self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in job.cohorts.names}
+        """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
+        self._saved = Latest()
+        self._layout = LayoutNote(job)
+        gone: frozenset[str] = frozenset()
+        renamed = dict(job.renamed.windows)
+        policy: bytes | None = None
+        if resume is not None:
+            version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
+            self._rounds.watermarks.restore(meta["watermarks"])
+            self._rounds.watermark_us = meta["watermark_us"]
+            told_of = meta.get("subjects", {})
+            for name in self._subjects.keys() & told_of.keys():
+                self._subjects[name] = [(end, n) for end, n in told_of[name]]
+            # Probabilities of version 1 meant something else: its evidence is not evidence here.
+            layout = self._layout.changed(resume, meta, unsaid)
+            if layout is not None:
+                gone = frozenset(layout.windows.keys() - layout.kept_windows(layout_of(job)).keys())
+            for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
+                window = renamed.get(candidate.window, candidate.window)
+                if window not in gone:
+                    self._rounds.add(candidate.end_us, replace(candidate, window=window))
+            for item in told_from(meta):
+                self._rounds.add(item.end_us, item)
+            refs = resume.chunks.refs(arrays["policy"])
+            policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]
+        weights = {w.window.name: 0.0 for w in job.windows}
+        for use in job.detectors:
+            for window in use.windows if not use.spec.declared else ():
+                weights[window] += use.weight
+        self._policy = job.policy.build(job.name, job.digest, weights, policy)
+        self._policy.rename_windows(renamed)
+        self._policy.forget_windows(gone)
+        self._listed: Sequence[Exemption] | None = job.exempt
+        """The list of who is exempt, until it is taken: what is only looked into stays as it was saved."""
+
+    def process(self, message: PolicyInput) -> list[Leaving]:
+        """Collects the candidates; judges the rounds that every cohort has finished."""
+        for item in (*message.candidates, *message.told):
+            self._rounds.add(item.end_us, item)
+        self._subjects[message.sender] += message.subjects
+        out: list[Leaving] = []
+        for end_us, items in self._rounds.advance(message.sender, message.watermark_us) or []:
+            before = dict(self._policy.counts)
+            candidates = [item for item in items if isinstance(item, Candidate)]
+            audit = self._exempt(end_us)
+            if candidates:
+                alerts = self._policy.round(end_us, candidates, sum(self._heard(c, end_us) for c in self._subjects))
+                told = [a.to_record() for a in alerts if a.spared_by is None]
+                out += [Output(Stream.ALERTS, told)] * bool(told)
+                audit += [exempt.spared(a) for a in alerts if a.spared_by is not None]
+            audit += exempt.heed(
+                self._policy,
+                (item for item in items if not isinstance(item, Candidate)),
+                self._job.labels.trust_us if self._job.labels is not None else 0,
+            )
+            out += [Output(Stream.AUDIT, audit)] * bool(audit)
+            counts = Counts(Step.ALERTS, self._stage)
+            now = self._policy.counts
+            counts.add_named({key: n - before.get(key, 0) for key, n in now.items() if n != before.get(key)})
+            out += [counts] * bool(counts)
+        for cohort in self._subjects:
+            self._heard(cohort, self._rounds.watermark_us)
+        return out
+
+    def _exempt(self, end_us: int) -> list[dict[str, Any]]:
+        """Takes the list if this is the first round of a run, and lets exemptions go that are over; the audit."""
+        exemptions = self._policy.exemptions
+        changes = exemptions.expire(end_us)
+        if self._listed is not None:
+            changes += exemptions.settle(self._listed, end_us)
+            self._listed = None
+        return [exempt.changed(change, end_us) for change in changes]
+
+    def _heard(self, cohort: str, end_us: int) -> int:
+        """How many subjects the cohort had by then."""
+        told = self._subjects[cohort]
+        while len(told) > 1 and told[1][0] <= end_us:
+            told.pop(0)
+        return told[0][1] if told and told[0][0] <= end_us else 0
+
+    def forget(self, subject: int) -> int:
+        """Drops all that is known of one subject; how many of its candidates waited."""
+        before = sum(map(len, self._rounds.waiting.values()))
+        self._rounds.filter(lambda item: None if item.subject == subject else item)
+        self._policy.forget(subject)
+        return before - sum(map(len, self._rounds.waiting.values()))
+
+    def describe(self) -> dict[str, Any]:
+        """What there is, as JSON values."""
+        held = self._policy.exemptions
+        return {
+            "watermark_us": self._rounds.watermark_us,
+            "policy_bytes": len(self._policy.snapshot()),
+            "exempt": exempt.describe(held, held.all()),
+        }
+
+    def exempt(self, subject: int) -> list[dict[str, Any]]:
+        """Why a subject is not alerted, as JSON values.  subject: the hash of its id."""
+        held = self._policy.exemptions
+        return exempt.describe(held, held.of_subject(subject))
+
+    def snapshot(self, chunks: Chunks) -> bytes:
+        """The root frame of the state."""
+        items = [item for end in sorted(self._rounds.waiting) for item in self._rounds.waiting[end]]
+        meta = {
+            "watermarks": self._rounds.watermarks.state(),
+            "watermark_us": self._rounds.watermark_us,
+            "waiting": [item.to_json() for item in items if isinstance(item, Candidate)],
+            "subjects": self._subjects,
+            "layout": self._layout.put(chunks),
+            **told_state(item for item in items if not isinstance(item, Candidate)),
+        }
+        refs = self._saved.put(chunks, {"policy": self._policy.snapshot()})
+        return pack("alerts", _VERSION, meta, {"policy": table_of(refs)})

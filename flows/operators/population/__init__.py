@@ -1,0 +1,1 @@
+"""The population stage: one operator per cohort."""

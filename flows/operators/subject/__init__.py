@@ -1,0 +1,1 @@
+"""The subject stage: one operator per key group."""

@@ -1,0 +1,153 @@
+"""What becomes of the windows that close: features, what own history says of them, one list of rows per cohort."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from flows.counters import Counts
+from flows.evolution.changes import WindowFit, name_in_state
+from flows.job import Job
+from flows.operators.faults import fault_outputs
+from flows.operators.messages import Leaving
+from flows.operators.rows import FeatureRows
+from flows.operators.subject.own import OwnDetectors
+from flows.steps import Step
+from state.cells import Cells
+from state.chunks import Chunks
+from state.order import stable_argsort
+from state.slots import SlotTable
+from state.types import F64, I16, I64, U64, Names
+
+_TOGETHER: Final = 2_048
+"""So many rows of small windows are worked out at once: what a window costs, few rows or many, is shared."""
+_WAITING: Final = 32_768
+"""Rows that wait at most."""
+
+
+@dataclass(slots=True)
+class _Due:
+    """A window that closed.  order: of the cells by subject.  The rest is in this order, and as it was then."""
+
+    index: int
+    end_us: int
+    cells: Cells
+    order: I64
+    slot: I64
+    key: U64
+    name: Names
+    cohort: I16
+
+
+class Closing:
+    """The windows of one key group that have closed.
+
+    They wait until `take` asks for them, or until subjects leave, so that a stretch of quiet time with a few rows at
+    each boundary is worked out in few steps.
+    """
+
+    def __init__(self, job: Job, group: int, stage: str) -> None:
+        """stage: whose detectors are counted."""
+        self._group = group
+        self._stage = stage
+        self._windows = job.plan.windows
+        self._cohorts = job.cohorts.names
+        self._own = [OwnDetectors(job, w.spec.name) for w in self._windows]
+        self._due: list[_Due] = []
+        self._waiting = 0
+        self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
+        self._faults: list[Leaving] = []
+        self.since: Mapping[str, I64] = {}
+        """Window -> (F,) since when each of its features counts, of windows where some have not always done so."""
+
+    def add(self, index: int, end_us: int, cells: Cells, slots: SlotTable, cohort: I16) -> None:
+        """A window of one kind that closed.  cohort: code by slot."""
+        key = slots.key(cells.slot)
+        order = stable_argsort(key)
+        slot = cells.slot[order]
+        self._due.append(_Due(index, end_us, cells, order, slot, key[order], slots.name(slot), cohort[slot]))
+        self._waiting += len(cells)
+        if self._waiting >= _WAITING:
+            self._work()
+
+    def take(self) -> dict[str, list[FeatureRows]]:
+        """The rows of all windows that closed since, by cohort, in the order in which they closed."""
+        self._work()
+        rows, self._rows = self._rows, {name: [] for name in self._cohorts}
+        return rows
+
+    def faults(self) -> list[Leaving]:
+        """What own-history detectors did wrong since the last call."""
+        told, self._faults = self._faults, []
+        return told
+
+    def row(self, slot: int) -> dict[str, Any]:
+        """Window -> own-history detector -> feature -> what it knows of one subject."""
+        told = {w.spec.name: own.row(slot) for w, own in zip(self._windows, self._own, strict=True)}
+        return {window: found for window, found in told.items() if found}
+
+    def forget(self, slots: I64) -> None:
+        """These slots' subjects leave."""
+        self._work()
+        for own in self._own:
+            own.forget(slots)
+
+    def _work(self) -> None:
+        matrices: dict[int, F64] = {}
+        for index, window in enumerate(self._windows):
+            for batch in _batches([due for due in self._due if due.index == index]):
+                found = window.matrices([due.end_us for due in batch], [due.cells for due in batch])
+                matrices |= zip(map(id, batch), found, strict=True)
+        for due in self._due:
+            self._emit(due, matrices[id(due)])
+        self._due, self._waiting = [], 0
+
+    def _emit(self, due: _Due, matrix: F64) -> None:
+        spec = self._windows[due.index].spec
+        since = self.since.get(spec.name)
+        if since is not None:
+            matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
+        x = matrix[:, due.order].T
+        start_us, stop_us = spec.bounds(due.end_us, due.cells.first_us[due.order], due.cells.last_us[due.order])
+        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x)
+        rows.own = self._own[due.index].judge(rows.view(spec, due.slot.astype(np.int32)))
+        where = f"{spec.name} of key group {self._group}"
+        counts = Counts(Step.SUBJECT, self._stage)
+        self._faults += fault_outputs(self._own[due.index].faults(), where, due.end_us, counts)
+        if len(self._cohorts) == 1:
+            self._rows[self._cohorts[0]].append(rows)
+            return
+        code = np.where(due.cohort < 0, len(self._cohorts) - 1, due.cohort)
+        for cohort in np.unique(code).tolist():
+            self._rows[self._cohorts[cohort]].append(rows.take(np.flatnonzero(code == cohort)))
+
+    def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
+        """The root frames of the own-history detectors' state, by window and detector."""
+        return {
+            f"{window.spec.name}.{name}": root
+            for window, own in zip(self._windows, self._own, strict=True)
+            for name, root in own.snapshots(chunks).items()
+        }
+
+    def restore(self, frames: Mapping[str, bytes], chunks: Chunks, fits: Mapping[str, WindowFit | None]) -> None:
+        """Takes what `snapshots` gave.  fits: of the saved windows that go on."""
+        for window, own in zip(self._windows, self._own, strict=True):
+            if window.spec.name in fits:
+                fit = fits[window.spec.name]
+                prefix = f"{name_in_state(window.spec.name, fit)}."
+                mine = {n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}
+                own.restore(mine, chunks, fit)
+
+
+def _batches(due: list[_Due]) -> list[list[_Due]]:
+    """Cut where enough rows have come together."""
+    batches: list[list[_Due]] = []
+    rows = _TOGETHER
+    for window in due:
+        if rows >= _TOGETHER:
+            batches.append([])
+            rows = 0
+        batches[-1].append(window)
+        rows += len(window.cells)
+    return batches

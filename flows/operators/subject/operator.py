@@ -1,0 +1,288 @@
+"""The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from flows.counters import ACCEPTED, CAPPED, DUPLICATE, EVICTED, EXPIRED, LATE, ROWS, Counts
+from flows.evolution.changes import Evolution, LayoutNote, Since, name_in_state, window_fits
+from flows.evolution.layout import Layout, layout_of
+from flows.job import Job
+from flows.operators.messages import CohortInput, GroupInput, Leaving, Output
+from flows.operators.subject.closing import Closing
+from flows.operators.subject.counting import Counting
+from flows.steps import Step
+from flows.streams import Stream
+from flows.wire.told import Command, Label, told_from, told_state
+from state.batch import MicroBatch
+from state.cells import Cells
+from state.chunks import Chunks, Saved
+from state.dedup import Dedup
+from state.panes import PaneFit, PaneLog
+from state.snapshot import pack_frames, unpack_frames
+from state.times import iso
+from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
+from state.watermark import WatermarkMerger
+from state.window_builders import WindowBuilder
+from state.windows import WindowSpec
+
+_VERSION: Final = 1
+
+
+class SubjectOperator:
+    """One key group at work: rows and watermarks in, feature rows of closed windows out.
+
+    Whatever closes, closes when the minimum watermark of all source partitions has passed a pane boundary, boundary by
+    boundary, so that results do not depend on how the input was cut.
+
+    The end of the input closes every session, and of the windows on the grid those that had begun to tell: up to the
+    first end after the last event of all partitions. Later ones would take the end of a file for the silence of
+    everybody.
+
+    partitions: all that send.  Those that bring labels or commands, and no events, may end before the events or go on
+    after them.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        group: int,
+        partitions: tuple[str, ...],
+        resume: Saved | None = None,
+        reads: Mapping[str, str] = MappingProxyType({}),
+        unsaid: Layout | None = None,
+        stage: str = Step.SUBJECT,
+    ) -> None:
+        """reads: of partitions that are not events', what they are.  unsaid: the layout of state that does not say its
+        own; None for the job's.  stage: the name under which it counts.
+        """
+        self._job = job
+        self._stage = stage
+        self._group = group
+        self._pane_us = job.pane_us
+        self._watermarks = WatermarkMerger(partitions)
+        self._of_events = [name for name in partitions if name not in reads]
+        dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
+        rows_max, marks = job.state.rows_per_pane_max, job.tells_duplicates
+        self._log = PaneLog(self._pane_us, dedup, rows_max, job.plan.tally, marks=marks)
+        self._counting = Counting(job, self._log, self._forget)
+        self._windows = job.plan.windows
+        self._building: dict[str, WindowBuilder] = {w.spec.name: w.spec.build(self._pane_us) for w in self._windows}
+        self._closing = Closing(job, group, stage)
+        self._closed_us = START_OF_TIME_US
+        self._boundary_us = START_OF_TIME_US
+        """Where something closed last: unlike `_closed_us` a function of the rows alone."""
+        self._last_us = START_OF_TIME_US
+        self._told: list[Label | Command] = []
+        """What takes effect at boundaries to come."""
+        self._counted = self._totals()
+        """Totals as they were told; a pane may fold rows, and find duplicates, long before it closes."""
+        self._layout = LayoutNote(job)
+        self._since = Since()
+        if resume is not None:
+            self._restore(resume, unsaid)
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows in panes that are still open, with those of them that were folded or dropped and are not counted yet."""
+        totals = self._totals()
+        return self._log.rows + sum(
+            totals[counter.name] - self._counted[counter.name] for counter in (CAPPED, DUPLICATE)
+        )
+
+    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Leaving]:
+        """Files the rows; when the watermark lets panes close, emits one message to every cohort."""
+        out: list[tuple[str, CohortInput] | Leaving] = []
+        if message.batch is not None:
+            out += self._file(message.batch)
+        if message.rejected is not None:
+            marks = message.rejected
+            # In a live run the clock may have closed the pane in which it came.
+            time_us = np.maximum(marks.event_time_us, self._closed_us)
+            self._log.reject(marks.subject, marks.subject_name, time_us)
+        self._told += message.told
+        self._last_us = max(self._last_us, message.last_us)
+        watermark_us = self._watermarks.update(message.sender, message.watermark_us, at_rest=message.at_rest)
+        limit_us = watermark_us - self._job.time.allowed_lateness_us
+        limit_us = END_OF_TIME_US if watermark_us >= END_OF_TIME_US else limit_us // self._pane_us * self._pane_us
+        return out + self._advance(limit_us) if limit_us > self._closed_us else out
+
+    def _file(self, batch: MicroBatch) -> list[Leaving]:
+        """Source partitions keep late rows to themselves; only a partition whose idle clock ran ahead can still bring
+        one.  event_key, 16 hex digits, tells the records of different events apart.
+        """
+        if not len(batch) or int(batch.event_time_us.min()) >= self._closed_us:
+            self._log.add(batch)
+            return []
+        late = batch.event_time_us < self._closed_us
+        self._log.add(batch.take(~late))
+        rows = batch.take(late)
+        records = [
+            {
+                "event_key": f"{key:016x}",
+                "subject": name,
+                "event_time": iso(time_us),
+                "lateness_s": (self._closed_us - time_us) / 1e6,
+            }
+            for key, name, time_us in zip(
+                rows.event_key.tolist(), rows.subject_name.tolist(), rows.event_time_us.tolist(), strict=True
+            )
+        ]
+        counts = Counts(Step.SUBJECT, self._stage)
+        counts.add(LATE, len(records))
+        return [Output(Stream.LATE, records), counts]
+
+    def _advance(self, limit_us: int) -> list[tuple[str, CohortInput] | Leaving]:
+        accepted = 0
+        while (boundary_us := self._next_boundary()) is not None and boundary_us <= limit_us:
+            accepted += self._close(boundary_us, limit_us)
+        self._closed_us = limit_us
+        rows = self._closing.take()
+        counts, totals = Counts(Step.SUBJECT, self._stage), self._totals()
+        # Rows beyond the budget were taken from the log before their pane closed.
+        counts.add(ACCEPTED, accepted + totals[CAPPED.name] - self._counted[CAPPED.name])
+        for counter in (DUPLICATE, CAPPED, EVICTED, EXPIRED):
+            counts.add(counter, totals[counter.name] - self._counted[counter.name])
+        self._counted = totals
+        for closed in (r for of_cohort in rows.values() for r in of_cohort):
+            counts.add(ROWS, len(closed), closed.window)
+        told = [item for item in self._told if item.end_us <= limit_us]
+        self._told = [item for item in self._told if item.end_us > limit_us]
+        out: list[tuple[str, CohortInput] | Leaving] = [
+            (name, CohortInput(self._group, limit_us, of_cohort, told)) for name, of_cohort in rows.items()
+        ]
+        out += self._closing.faults()
+        return [*out, counts] if counts else out
+
+    def _totals(self) -> dict[str, int]:
+        """Of counters that the parts of this operator keep; by name, as they are saved."""
+        slots = self._counting.slots
+        return {
+            DUPLICATE.name: self._log.duplicates,
+            CAPPED.name: self._log.capped,
+            EVICTED.name: slots.evicted,
+            EXPIRED.name: slots.expired,
+        }
+
+    def _next_boundary(self) -> int | None:
+        """The next boundary at which something closes: quiet stretches of time cost nothing."""
+        due = [self._counting.first_end_us(), *(a.due_us(self._closed_us) for a in self._building.values())]
+        return min((d for d in due if d is not None), default=None)
+
+    def _close(self, boundary_us: int, limit_us: int) -> int:
+        cells, marks, accepted = self._counting.close(boundary_us, limit_us)
+        for i, planned in enumerate(self._windows):
+            spec, pane = planned.spec, None if cells is None else planned.wanted(cells)
+            window = self._building[spec.name].step(boundary_us, planned.with_marks(pane, marks))
+            if window is not None and spec.name in self._since.windows:
+                window = self._whole(spec, boundary_us, window)
+            if window is not None and self._tells(boundary_us, spec):
+                self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
+        if boundary_us // HOUR_US != self._boundary_us // HOUR_US:
+            self._counting.expire(boundary_us)
+        self._boundary_us = self._closed_us = boundary_us
+        return accepted
+
+    def _whole(self, spec: WindowSpec, boundary_us: int, cells: Cells) -> Cells | None:
+        """The window's cells, without those that might have begun before there was such a window; None for none."""
+        whole = spec.whole(self._since.windows[spec.name], boundary_us, cells.first_us)
+        return cells.where(whole) if whole.any() else None
+
+    def _tells(self, boundary_us: int, spec: WindowSpec) -> bool:
+        """Whether events go on, or a window that ends there had begun to tell when they ended."""
+        go_on = self._watermarks.least_of(self._of_events) < END_OF_TIME_US
+        return go_on or boundary_us <= spec.last_end_us(self._last_us)
+
+    def _forget(self, slots: I64) -> None:
+        for building in self._building.values():
+            building.drop(slots)
+        self._closing.forget(slots)
+
+    @property
+    def users(self) -> int:
+        """Subjects that have a slot."""
+        return len(self._counting.slots)
+
+    def describe(self) -> dict[str, Any]:
+        """What there is, as JSON values.  windows: open cells, one per subject and slide (or session)."""
+        return {
+            "users": self.users,
+            "rows_waiting": self._log.rows,
+            "open_panes": len(self._log.panes()),
+            "watermark_us": self._watermarks.watermark_us,
+            "windows": {name: sum(map(len, a.cells())) for name, a in self._building.items()},
+        }
+
+    def look_up(self, subject: int) -> dict[str, Any] | None:
+        """What is known of one subject, as JSON values; None when nothing is.  subject: the hash of its id."""
+        waiting, slot = self._log.rows_of(subject), self._counting.slots.find(subject)
+        if slot is None:
+            return {"rows_waiting": waiting} if waiting else None
+        return {
+            "name": str(self._counting.slots.name(np.array([slot]))[0]),
+            "slot": slot,
+            "last_seen": iso(self._counting.slots.last_seen_us(slot)),
+            "rows_waiting": waiting,
+            "windows": {name: sum(int(slot in c.slot) for c in a.cells()) for name, a in self._building.items()},
+            "remembered": self._counting.row(slot),
+            "own_history": self._closing.row(slot),
+        }
+
+    def forget(self, subject: int) -> int:
+        """Drops all that is known of one subject, and returns how many rows of it were waiting.
+
+        What stays are event ids for deduplication, which are hashes of their own.
+        """
+        waiting = self._log.forget(subject)
+        self._counting.forget(subject)
+        for building in self._building.values():
+            building.condense()
+        self._told = [item for item in self._told if item.subject != subject]
+        return waiting
+
+    def snapshot(self, chunks: Chunks) -> bytes:
+        """The root frame of the state."""
+        self._since.forget(self._job, self._closed_us)
+        frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
+        frames |= {f"window.{name}": a.snapshot(chunks) for name, a in self._building.items()}
+        frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
+        meta = {
+            "closed_us": self._closed_us,
+            "boundary_us": self._boundary_us,
+            "last_us": self._last_us,
+            "watermarks": self._watermarks.state(),
+            "counted": self._counted,
+            "layout": self._layout.put(chunks),
+            "since": self._since.state(),
+            **told_state(self._told),
+        }
+        return pack_frames("subject", _VERSION, meta, frames)
+
+    def _restore(self, saved: Saved, unsaid: Layout | None) -> None:
+        meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))
+        self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
+        self._boundary_us = meta.get("boundary_us", self._closed_us)
+        self._watermarks.restore(meta["watermarks"])
+        self._told = told_from(meta)
+        self._since = Since(**meta.get("since", {}))
+        layout = self._layout.changed(saved, meta, unsaid)
+        fits = window_fits(self._job, layout)
+        own = {n.removeprefix("own."): root for n, root in frames.items() if n.startswith("own.")}
+        cells = None
+        if layout is None:
+            self._log.restore(frames["log"], saved.chunks)
+            self._counting.restore(frames, saved.chunks)
+        else:
+            evolution = Evolution(self._job, layout)
+            cells = evolution.cells
+            self._log.restore(frames["log"], saved.chunks, PaneFit(evolution.rows, cells, layout.pane_us))
+            self._counting.restore(frames, saved.chunks, evolution.cold_sequences, evolution.cohort_codes)
+            waiting = [end for end, _ in self._log.panes()]
+            self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))
+        for name, fit in fits.items():
+            self._building[name].restore(frames[f"window.{name_in_state(name, fit)}"], saved.chunks, cells)
+        self._counted = meta.get("counted", self._totals())
+        self._closing.since = self._since.features(layout_of(self._job))
+        self._closing.restore(own, saved.chunks, fits)

@@ -1,0 +1,151 @@
+"""The subject-scope detectors of one window: each subject against its own past."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from detectors.base import Rows, Scope, SubjectDetector
+from detectors.guard import SAMPLED, Fault, Guard
+from detectors.saving import build, save
+from flows.evolution.changes import WindowFit, learned_as, under_names
+from flows.evolution.layout import detector_settings, settings_now
+from flows.evolution.renames import moved
+from flows.job import DetectorUse, Job
+from flows.operators.rows import OwnVerdict
+from state.chunks import Chunks, Saved
+from state.errors import DetectorError
+from state.snapshot import pack_frames, unpack_frames
+from state.types import F64, I64
+
+_VERSION: Final = 1
+
+
+class OwnDetectors:
+    """The subject-scope detectors of one window."""
+
+    def __init__(self, job: Job, window: str) -> None:
+        plan = next(w for w in job.plan.windows if w.spec.name == window)
+        self._window = plan.spec
+        self._uses: list[tuple[DetectorUse, I64, int]] = []
+        self._learned_as: dict[str, dict[str, str]] = {}
+        """Detector -> feature -> its name when the detector began, of those that are called otherwise now."""
+        self._detectors: dict[str, SubjectDetector] = {}
+        self._guards: dict[str, Guard] = {}
+        self._faults: list[tuple[str, Fault]] = []
+        for use in job.detectors:
+            if use.spec.scope is Scope.SUBJECT and window in use.windows:
+                chosen = np.array(
+                    [i for i, f in enumerate(plan.features) if not use.features or f.name in use.features]
+                )
+                self._uses.append((use, chosen, len(plan.features)))
+        self._infos = plan.features
+        self._job = job
+        self._build({}, {})
+
+    def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
+        """Each detector's verdict on the rows, which it learns from afterwards."""
+        verdicts: dict[str, OwnVerdict] = {}
+        n, new = len(rows), self._is_new(rows.end_us)
+        for use, chosen, width in self._uses:
+            detector, guard = self._detectors[use.name], self._guards[use.name]
+            at = np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0) if guard.sampled else None
+            seen = rows if at is None else rows.pick(at)
+            view = seen if len(chosen) == width else replace(seen, x=seen.x[:, chosen])
+            k, f = view.x.shape
+            score, typical, share = guard.arrays(
+                ("score", partial(detector.score, view), (k,), np.nan),
+                ("typical", partial(detector.typical, view), (k, f), np.nan),
+                ("explain", partial(detector.explain, view), (k, f), 0.0),
+                then=("learn", partial(detector.learn, view)) if new else None,
+            )
+            if (k, f) != (n, width):
+                at = np.arange(n) if at is None else at
+                cells = np.ix_(at, chosen)
+                score = _spread(score, at, (n,), np.nan)
+                typical, share = _spread(typical, cells, (n, width), np.nan), _spread(share, cells, (n, width), 0.0)
+            verdicts[use.name] = OwnVerdict(score, typical, share)
+            self._faults += [(use.name, fault) for fault in guard.faults(n, whole=new)]
+        return verdicts
+
+    def _is_new(self, end_us: int) -> bool:
+        """Whether a window shares no event with the one that was learned before.  Of sliding windows one per size is
+        learned, so that what is usual for a subject does not contain what it is judged for.
+        """
+        return self._window.is_fresh(end_us)
+
+    def faults(self) -> list[tuple[str, Fault]]:
+        """What detectors did wrong since the last call, by name."""
+        told, self._faults = self._faults, []
+        return told
+
+    def row(self, slot: int) -> dict[str, Any]:
+        """Detector -> feature -> what it knows of one subject."""
+        told: dict[str, Any] = {}
+        for use, chosen, _ in self._uses:
+            columns = self._detectors[use.name].columns
+            if slot < columns.size:
+                row = columns.row(slot)
+                names = [self._infos[i].name for i in chosen.tolist()]
+                told[use.name] = {
+                    name: {c: v[i] for c, v in row.items() if isinstance(v, list)} for i, name in enumerate(names)
+                }
+        return told
+
+    def spent_s(self) -> dict[str, float]:
+        """Detector -> CPU seconds, since the start of this process."""
+        return {name: guard.spent_s for name, guard in self._guards.items()}
+
+    def forget(self, slots: I64) -> None:
+        for detector in self._detectors.values():
+            detector.forget(slots)
+
+    def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
+        """The root frames of the state, by detector."""
+        frames = {}
+        for use, _, _ in self._uses:
+            meta = {"settings": detector_settings(use), "guard": self._guards[use.name].state()}
+            if names := self._learned_as.get(use.name):
+                meta["learned_as"] = names
+            root = self._guards[use.name].saved(partial(save, self._detectors[use.name], chunks))
+            frames[use.name] = pack_frames("own", _VERSION, meta, {} if root is None else {"root": root})
+        return frames
+
+    def restore(self, frames: Mapping[str, bytes], chunks: Chunks, fit: WindowFit | None) -> None:
+        """Takes what `snapshots` gave.  A detector that is new, or has other settings than were saved, or sees other
+        features, or could not be saved, starts cold.  fit: what became of the window's features, None if nothing did.
+        """
+        saved: dict[str, Saved] = {}
+        guards: dict[str, list[int]] = {}
+        frames = moved(frames, dict(self._job.renamed.detectors))
+        for use, chosen, _ in self._uses:
+            if use.name in frames:
+                meta, inner = unpack_frames(frames[use.name], "own", (_VERSION,))
+                settings = settings_now(meta["settings"], self._job)
+                if settings == detector_settings(use) and (fit is None or fit.same_for(use)):
+                    names = [self._infos[i].name for i in chosen.tolist()]
+                    self._learned_as[use.name] = learned_as(names, fit, meta.get("learned_as", {}))
+                    if "root" in inner:
+                        saved[use.name] = Saved(inner["root"], chunks)
+                    guards[use.name] = meta["guard"]
+        self._build(saved, guards)
+
+    def _build(self, saved: Mapping[str, Saved], guards: Mapping[str, list[int]]) -> None:
+        for use, chosen, _ in self._uses:
+            infos = under_names(tuple(self._infos[i] for i in chosen.tolist()), self._learned_as.get(use.name, {}))
+            detector = build(use.spec, infos, saved.get(use.name))
+            if not isinstance(detector, SubjectDetector):
+                raise DetectorError(
+                    f"detector {use.name!r} declares scope subject, but is no SubjectDetector: {type(detector)}"
+                )
+            self._detectors[use.name] = detector
+            self._guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)
+
+
+def _spread(values: F64, at: Any, shape: tuple[int, ...], otherwise: float) -> F64:
+    """An array of this shape that holds values at these places."""
+    out = np.full(shape, otherwise)
+    out[at] = values
+    return out

@@ -1,0 +1,401 @@
+"""The output streams: the one place that says which there are, and what their records look like.
+
+Sinks, command line, configuration, documentation and schemas read it: a further stream is one more member here, and an
+operator that emits it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self, get_args
+
+from detectors.alerting.exempt import Origin
+from detectors.drift.event import Watch
+from flows.streams import lines
+from flows.streams.fields import Field, Form, Free, ListOf, Moment, Named, Number, Table, Text
+from flows.wire.reject import Reason
+from flows.wire.told import OF_SUBJECTS, Verb
+
+_ID: Final = Text(pattern="^[0-9a-f]{16}$")
+_SHARE: Final = Number(low=0, high=1)
+_COUNT: Final = Number(low=0, whole=True)
+_MAYBE: Final = Number(unknown=True)
+
+_EVIDENCE: Final = Table(
+    (
+        Field("window", Text(), "the window kind"),
+        Field("tail_probability", _SHARE, "of that window"),
+        Field("end", Moment(), "when it closed"),
+    )
+)
+_REASON: Final = Table(
+    (
+        Field("feature", Text(), "its name"),
+        Field("seen", Number(), "its value"),
+        Field("typical_own", _MAYBE, "the subject's usual value"),
+        Field("typical_cohort", _MAYBE, "the cohort's usual value"),
+        Field("share", _SHARE, "of the evidence"),
+        Field("detector", Text(), "that weighs it most"),
+    )
+)
+_SAID: Final = Table(
+    (
+        Field("detector", Text(), "its name"),
+        Field("version", Number(whole=True), "of its kind"),
+        Field("score", Number(), "raw, higher is odder"),
+        Field("tail_probability", _SHARE, "of the score"),
+    )
+)
+_ALERT: Final = Form(
+    (
+        Field("alert_id", _ID, "of what the alert is about: the same in every replay"),
+        Field("severity", Text(), "a name of the configured severities"),
+        Field("subject", Text(), "the subject's id, as in the events"),
+        Field("cohort", Text(), "the population that it was compared with"),
+        Field("window", Text(), "the window kind"),
+        Field("start", Moment(), "the window's first bound; for a session, its first row"),
+        Field("stop", Moment(), "the window's last bound; for a session, its last row"),
+        Field("end", Moment(), "the round in which the window closed"),
+        Field("raised", Moment(), "the round in which the alert found room in the budget"),
+        Field("tail_probability", _SHARE, "of all evidence of the last day together"),
+        Field("window_tail_probability", _SHARE, "of this window alone"),
+        Field("evidence", ListOf(_EVIDENCE), "the strongest window of each kind"),
+        Field("reasons", ListOf(_REASON), "the most telling first"),
+        Field("rules", ListOf(Text()), "names of hard rules broken"),
+        Field("detectors", ListOf(_SAID), "what each said"),
+        Field("suppressed_repeats", _COUNT, "candidates folded away since the subject's previous alert"),
+        Field("first", Moment(), "since when windows of the subject were suspicious, since its previous alert"),
+        Field("last", Moment(), "until when"),
+        Field("group", _COUNT, "key group of the subject, for explain"),
+        Field("job", Text(), "name of the job"),
+        Field("config_digest", _ID, "of the configuration that raised it"),
+    )
+)
+_DRIFT: Final = Form(
+    (
+        Field("event_id", _ID, "of what changed, where and when it was seen: the same in every replay"),
+        Field("what", Text(words=(*Watch, "lines")), "what was watched"),
+        Field(
+            "name", Text(), "a feature, a detector, alert_rate; of lines, how they ended and in which source partition"
+        ),
+        Field("cohort", Text(), "the population; empty for lines"),
+        Field("window", Text(), "the window kind; empty for lines"),
+        Field("monitor", Text(), "the test that fired"),
+        Field("at", Moment(), "the round that gave it away"),
+        Field("since", Moment(), "the round in which the change most likely began"),
+        Field("before", Number(), "the value expected since then"),
+        Field("after", Number(), "the value seen"),
+        Field("size", Number(), "the change in standard deviations of the population"),
+        Field("reaction", Text(), "what was done about it"),
+        Field("cause", Text(), "what it is put down to"),
+        Field("evidence", Text(), "why"),
+    )
+)
+_RAW: Final = (
+    Field("raw", Text(), "the beginning of the line, as text or as raw_encoding says", optional=True),
+    Field("raw_encoding", Text(words=("base64",)), "where the line is not UTF-8", optional=True),
+)
+_LATE: Final = Form(
+    (
+        Field("source", Text(), "file, or topic/partition", optional=True),
+        Field("offset", _COUNT, "where it stands there", optional=True),
+        Field(
+            "event_key",
+            _ID,
+            "in place of source, offset and raw, of an event that only its key group found late",
+            optional=True,
+        ),
+        Field("subject", Text(), "its subject"),
+        Field("event_time", Moment(), "when it happened"),
+        Field("lateness_s", Number(), "seconds that the watermark was past it"),
+        *_RAW,
+    ),
+    also={"anyOf": [{"required": ["source", "offset", "raw"]}, {"required": ["event_key"]}]},
+)
+_REJECT: Final = Form(
+    (
+        Field("source", Text(), 'file, or topic/partition; "detector NAME" for a detector'),
+        Field("offset", _COUNT, "where it stands there; of a detector, the end of the round in microseconds"),
+        Field("reason", Text(words=(*Reason, "detector_fault", "detector_off")), "the kind of fault"),
+        Field("detail", Text(), "what was seen, and what was expected"),
+        *_RAW,
+        Field("raw_bytes", _COUNT, "length of the whole line", optional=True),
+    )
+)
+_COMMANDED: Final = Form(
+    (
+        Field("audit_id", _ID, "of the command and the cohort: the same in every replay"),
+        Field("at", Moment(), "when the command was given"),
+        Field("effective", Moment(), "the end of the last round that it did not affect"),
+        Field("command", Text(words=tuple(verb for verb in get_args(Verb) if verb not in OF_SUBJECTS))),
+        Field("detector", Text(), "its name"),
+        Field("cohort", Text(), "the population"),
+        Field("windows", ListOf(Text()), "the window kinds that have the detector"),
+        Field("outcome", Text(words=("applied", "refused"))),
+        Field("detail", Text(), "why it was refused"),
+        Field("before", Free(), "settings before"),
+        Field("after", Free(), "settings after"),
+        Field("by", Text(), "who gave it"),
+        Field("reason", Text(), "why"),
+        Field("source", Text(), "file, or topic/partition"),
+        Field("offset", _COUNT, "where the command stands there"),
+    ),
+    title="Command to a detector",
+)
+_HOLDS: Final = Table(
+    (
+        Field("since", Moment(), "when it begins", optional=True),
+        Field("until", Moment(), "when it ends", optional=True),
+    )
+)
+_EXEMPTED: Final = Form(
+    (
+        Field("audit_id", _ID, "of what it is about: the same in every replay"),
+        Field(
+            "at",
+            Moment(),
+            "when the command was given, the alert would have been raised, or the exemption began or ended",
+        ),
+        Field("effective", Moment(), "the end of the round in which it counted"),
+        Field("command", Text(words=OF_SUBJECTS)),
+        Field("detector", Text(words=("",)), "none"),
+        Field("subject", Text(filled=True), "the subject's id"),
+        Field("cohort", Text(), "of an alert that was kept back, the population; else empty: exemptions hold in all"),
+        Field(
+            "outcome",
+            Text(words=("applied", "refused", "spared", "ended")),
+            "applied: it holds, or is over, from then on; refused: nothing has changed; spared: an alert was kept back;"
+            " ended: its time is over, or its line is no longer in the list",
+        ),
+        Field("detail", Text(), "why it was refused, or has ended"),
+        Field("origin", Text(words=tuple(Origin)), "who vouches: the list, a command, a label genuine"),
+        Field("before", _HOLDS, "the exemption before; empty for none"),
+        Field("after", _HOLDS, "and after"),
+        Field("by", Text(), "who vouches, or gave the command"),
+        Field("reason", Text(), "why"),
+        Field("source", Text(), "of a command: file, or topic/partition", optional=True),
+        Field("offset", _COUNT, "where the command stands there", optional=True),
+        Field("alert", Free(like="alert.json"), "of spared: the alert that was kept back", optional=True),
+    ),
+    title="Exemption of a subject from alerts",
+    also={
+        "if": {"properties": {"outcome": {"const": "spared"}}},
+        "then": {"required": ["alert"]},
+        "else": {"not": {"required": ["alert"]}},
+    },
+)
+_SCORE: Final = Form(
+    (
+        Field("subject", Text(), "its id"),
+        Field("window", Text(), "the window kind"),
+        Field("start", Moment(), "the window's first bound"),
+        Field("stop", Moment(), "its last bound"),
+        Field("end", Moment(), "the round in which it closed"),
+        Field("cohort", Text(), "the population"),
+        Field(
+            "tail_probability",
+            Number(0, 1, unknown=True),
+            "how often a genuine subject shows as much in a day, all detectors together",
+        ),
+        Field("scores", Named("detectors", "score."), "detector -> raw score"),
+        Field("tails", Named("detectors", "tail."), "detector -> the same by this detector alone"),
+    )
+)
+_FEATURES: Final = Form((*_SCORE.fields, Field("values", Named("features"), "feature -> its value in this window")))
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A stream's table in the SQLite store.
+
+    columns: fields of its records that are columns of their own, beside id, run_id and record (the JSON text).
+    indexed: some of them.
+    """
+
+    columns: tuple[str, ...]
+    indexed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What a stream's records are.
+
+    about: what they are for, in a few words.  schema: the name of the file in docs/schemas.  title, description: of
+    that schema.  forms: what a record may look like.  id: the field that says which record it is, whatever else
+    changes; "" where that is the whole record.  key: the fields that make up the key of a Kafka message: records of one
+    key keep their order.  time: the field that says when, in event time; "" where there is none.  store: its table, or
+    why it has none.  line: the record for people.
+    """
+
+    about: str
+    schema: str
+    title: str
+    description: str
+    forms: tuple[Form, ...]
+    id: str
+    key: tuple[str, ...]
+    time: str
+    store: Store | str
+    line: Callable[[lines.Record], str]
+
+    @property
+    def refuses(self) -> dict[str, str]:
+        """The kinds of sink that cannot take such records, each with the reason."""
+        no_table = {"sqlite": self.store} if isinstance(self.store, str) else {}
+        return no_table | ({} if self.time else {"parquet": "its records have no event time, and so no day"})
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """All that a record may have, each name once."""
+        return tuple({f.name: f for form in reversed(self.forms) for f in form.fields}.values())
+
+
+class Stream(StrEnum):
+    """The output streams, each with the same sinks to choose from."""
+
+    ALERTS = (
+        "alerts",
+        Records(
+            about="what analysts read",
+            schema="alert",
+            title="Alert",
+            description="One record of the alerts stream.",
+            forms=(_ALERT,),
+            id="alert_id",
+            key=("subject",),
+            time="raised",
+            store=Store(
+                ("raised", "severity", "subject", "cohort", "window", "tail_probability"), indexed=("raised", "subject")
+            ),
+            line=lines.alert_line,
+        ),
+    )
+    DRIFT = (
+        "drift",
+        Records(
+            about="changes of the world under the models",
+            schema="drift",
+            title="Drift event",
+            description="One record of the drift stream: a change that a monitor is sure of.",
+            forms=(_DRIFT,),
+            id="event_id",
+            key=("cohort", "name"),
+            time="at",
+            store=Store(("at", "what", "name", "cohort", "window", "size"), indexed=("at",)),
+            line=lines.drift_line,
+        ),
+    )
+    LATE = (
+        "late",
+        Records(
+            about="events that came after their windows had closed",
+            schema="late",
+            title="Late event",
+            description="One record of the late stream: an event that came after its windows had closed.",
+            forms=(_LATE,),
+            id="",
+            key=("subject",),
+            time="event_time",
+            store=Store(("source", "offset", "subject", "event_time")),
+            line=lines.late_line,
+        ),
+    )
+    REJECTS = (
+        "rejects",
+        Records(
+            about="lines that could not be read, with the reason and the raw text",
+            schema="reject",
+            title="Rejected line",
+            description="One record of the rejects stream: a line that could not be read, or a detector that failed"
+            " in a round.",
+            forms=(_REJECT,),
+            id="",
+            key=("source",),
+            time="",
+            store=Store(("source", "offset", "reason")),
+            line=lines.reject_line,
+        ),
+    )
+    AUDIT = (
+        "audit",
+        Records(
+            about="what was done at run time, to which detector, by whom, and what came of it",
+            schema="audit",
+            title="Audit record",
+            description="One record of the audit stream: a command to a detector, and what came of it in one cohort; or"
+            " what became of an exemption from alerts.",
+            forms=(_COMMANDED, _EXEMPTED),
+            id="audit_id",
+            key=("detector",),
+            time="at",
+            store=Store(("at", "detector", "cohort", "command", "outcome")),
+            line=lines.audit_line,
+        ),
+    )
+    SCORES = (
+        "scores",
+        Records(
+            about="every window row's score; large, so only computed into records if asked for",
+            schema="score",
+            title="Score",
+            description="One record of the scores stream: a subject's window, scored; null stands for not yet.",
+            forms=(_SCORE,),
+            id="",
+            key=("subject",),
+            time="end",
+            store=Store(("end", "subject", "window", "tail_probability"), indexed=("subject",)),
+            line=lines.score_line,
+        ),
+    )
+    FEATURES = (
+        "features",
+        Records(
+            about="every window row with the values of all its features, and its scores; larger still, and made only if"
+            " asked for",
+            schema="features",
+            title="Features",
+            description="One record of the features stream: a subject's window with the values of its features, and"
+            " what was said of it before anything was learned from it; null stands for no value, or not yet.",
+            forms=(_FEATURES,),
+            id="",
+            key=("subject",),
+            time="end",
+            store="a row per subject and window, as wide as the job has features, is for files of columns",
+            line=lines.features_line,
+        ),
+    )
+    records: Records
+    """What its records are."""
+
+    def __new__(cls, name: str, records: Records | None = None) -> Self:
+        """A member by its name."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        if records is not None:
+            member.records = records
+        return member
+
+    @property
+    def stored(self) -> Store | None:
+        """Its table in the SQLite store, if it has one."""
+        return self.records.store if isinstance(self.records.store, Store) else None
+
+
+STREAMS: Final = tuple(Stream)
+"""All of them, in the order in which they are listed."""
+TABLES: Final[Mapping[Stream, Store]] = {s: table for s in STREAMS if (table := s.stored) is not None}
+"""Those with a table in the SQLite store."""
+
+
+def json_schema(stream: Stream) -> dict[str, Any]:
+    """The JSON Schema of a stream's records."""
+    told = stream.records
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": told.title,
+        "description": told.description,
+        "type": "object",
+    }
+    if len(told.forms) == 1:
+        return head | told.forms[0].schema()
+    return head | {"oneOf": [form.schema() for form in told.forms]}

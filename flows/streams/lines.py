@@ -1,0 +1,70 @@
+"""One short line per record, for people who watch a run."""
+
+from typing import Any, Final
+
+from state.times import minute
+
+Record = dict[str, Any]
+_REASONS: Final = 3
+
+
+def alert_line(record: Record) -> str:
+    """Time, severity, subject, window, tail probability, and what tells most."""
+    reasons = [
+        f"{r['feature']} {_number(r['seen'])} ({_typical(r)})"
+        if _typical(r)
+        else f"{r['feature']} {_number(r['seen'])}"
+        for r in record["reasons"][:_REASONS]
+    ]
+    why = ", ".join([*record["rules"], *reasons]) or "no reasons"
+    head = f"{minute(record['raised'])}  {record['severity']:<8}  {record['subject']}"
+    return f"{head}  {record['window']}  p {record['tail_probability']:.1e}  {why}"
+
+
+def drift_line(r: Record) -> str:
+    """What moved, where, from what to what, since when."""
+    change = f"{_number(r['before'])} -> {_number(r['after'])} ({r['size']:+.2g} sd)"
+    where = f"{r['cohort']}/{r['window']}"
+    return f"{minute(r['at'])}  drift  {r['what']} {r['name']}  {where}  {change} since {minute(r['since'])}"
+
+
+def late_line(r: Record) -> str:
+    """Where it stands, whose it is, how late."""
+    return f"late  {r.get('source', '')}:{r.get('offset', '')}  {r.get('subject', '')}  {r.get('lateness_s', 0):.0f} s"
+
+
+def reject_line(r: Record) -> str:
+    """Where it stands, and why."""
+    return f"reject  {r.get('source', '')}:{r.get('offset', '')}  {r.get('reason', '')}  {r.get('detail', '')}"
+
+
+def audit_line(r: Record) -> str:
+    """What was commanded, and what came of it."""
+    why = f"  {r['detail']}" if r["detail"] else ""
+    by = f"  by {r['by']}" if r["by"] else ""
+    return f"{minute(r['at'])}  {r['command']} {r['detector'] or r['subject']}  {r['cohort']}  {r['outcome']}{by}{why}"
+
+
+def score_line(r: Record) -> str:
+    """Whose window it is, and how odd."""
+    return f"{minute(r['end'])}  score  {r['subject']}  {r['window']}  p {_probability(r)}"
+
+
+def features_line(r: Record) -> str:
+    """Whose window it is, how odd, and the values that there are."""
+    values = ", ".join(f"{name} {_number(value)}" for name, value in r["values"].items() if value is not None)
+    return f"{minute(r['end'])}  features  {r['subject']}  {r['window']}  p {_probability(r)}  {values}"
+
+
+def _probability(r: Record) -> str:
+    p = r["tail_probability"]
+    return "-" if p is None else format(p, ".1e")
+
+
+def _typical(reason: Record) -> str:
+    known = (("own", reason["typical_own"]), ("cohort", reason["typical_cohort"]))
+    return ", ".join(f"{who} {_number(value)}" for who, value in known if value is not None)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
