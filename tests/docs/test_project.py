@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable
@@ -35,6 +36,19 @@ def test_readme_names_two_commands_that_exist() -> None:
         assert f"$ make {target}" in readme
         assert re.search(rf"^{target}: .*## ", makefile, re.MULTILINE)
     assert "make test" in (_ROOT / ".ci" / "run").read_text()
+
+
+def test_what_is_run_quickly_is_there() -> None:
+    """Each path of `make quick`'s part of the tests holds some, and each step of CI is a file that can be run."""
+    makefile = (_ROOT / "Makefile").read_text()
+    paths = re.search(r"^QUICK := ((?:.*\\\n)*.*)\n", makefile, re.MULTILINE)
+    assert paths is not None
+    for path in paths[1].replace("\\\n", " ").split():
+        place = _ROOT / path
+        assert list(place.rglob("test_*.py")) if place.is_dir() else place.is_file(), path
+    steps = re.findall(r"^step (\.ci/\w+)$", (_ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert len(steps) == 3
+    assert all(os.access(_ROOT / step, os.X_OK) for step in steps)
 
 
 def test_tables_of_kinds_are_current() -> None:

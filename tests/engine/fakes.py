@@ -38,7 +38,10 @@ SHAPE: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Numbers:
-    """A source of `partitions` partitions of `count` numbers each; with live, silent and never ending after them."""
+    """A source of `partitions` partitions of `count` numbers each; with live, silent and never ending after them.
+
+    With `pause_s` each read takes as long, and says so on the standard output of its process.
+    """
 
     partitions: int = 1
     count: int = 100
@@ -68,7 +71,9 @@ class NumbersPartition(Unwatched):
         return self.at
 
     def read(self, max_lines: int) -> Lines | None:
-        time.sleep(self.spec.pause_s)
+        if self.spec.pause_s:
+            print("asleep", flush=True)
+            time.sleep(self.spec.pause_s)
         if self.at == self.spec.count:
             return Lines([], [], self.name) if self.spec.live else None
         numbers = range(self.at, min(self.at + max_lines, self.spec.count))

@@ -143,11 +143,14 @@ def test_hanging_up_after_a_first_signal_kills_nothing(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("options", ['{"workers": 1}', '{"processes": 2}'])
-def test_second_signal_ends_at_once(tmp_path: Path, options: str) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_second_signal_ends_at_once(tmp_path: Path, processes: int) -> None:
     """A second signal does not wait for a source that is stuck; nothing of the cluster is left."""
-    process = start(tmp_path / "out", '{"partitions": 2, "count": 1000, "pause_s": 20}', options)
-    time.sleep(2.5)
+    process = start(
+        tmp_path / "out", '{"partitions": 2, "count": 1000, "pause_s": 20}', f'{{"processes": {processes}}}'
+    )
+    for _ in range(processes):
+        wait_for(process, "asleep")
     process.terminate()
     time.sleep(0.3)
     assert process.poll() is None

@@ -202,8 +202,8 @@ def test_draining_has_a_bound(tmp_path: Path, processes: int) -> None:
     """A run that does not stop in time is ended, and says what to do; nothing of it is left."""
     options = {"processes": processes, "drain_s": 0.5, "state_dir": str(tmp_path / "state")}
     process = start(tmp_path / "out", '{"partitions": 2, "count": 1000, "pause_s": 20}', json.dumps(options))
-    wait_for(process, "read")
-    time.sleep(2)  # until every process sits in a read that does not end
+    for _ in range(processes):
+        wait_for(process, "asleep")
     process.terminate()
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 3
