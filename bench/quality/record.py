@@ -141,14 +141,14 @@ def _next(file: BinaryIO) -> bytes | None:
 
 
 def _packed(cohort: str, message: CohortInput) -> bytes:
-    meta = {"cohort": cohort, "group": message.group, "watermark_us": message.watermark_us, **told_state(message.told)}
+    meta = {"cohort": cohort, "sender": message.sender, "watermark_us": message.watermark_us, **told_state(message.told)}
     return pack_frames("message", _FORMAT, meta, {str(i): rows.pack() for i, rows in enumerate(message.rows)})
 
 
 def _unpacked(blob: bytes) -> tuple[str, CohortInput]:
     meta, frames = unpack_frames(blob, "message", (_FORMAT,))
     rows = [FeatureRows.unpack(frames[str(i)]) for i in range(len(frames))]
-    return meta["cohort"], CohortInput(meta["group"], meta["watermark_us"], rows, told_from(meta))
+    return meta["cohort"], CohortInput(meta["sender"], meta["watermark_us"], rows, told_from(meta))
 
 
 def _messages(job: Job, partitions: Sequence[Partition]) -> Iterator[tuple[str, CohortInput]]:
