@@ -141,7 +141,12 @@ def _next(file: BinaryIO) -> bytes | None:
 
 
 def _packed(cohort: str, message: CohortInput) -> bytes:
-    meta = {"cohort": cohort, "sender": message.sender, "watermark_us": message.watermark_us, **told_state(message.told)}
+    meta = {
+        "cohort": cohort,
+        "sender": message.sender,
+        "watermark_us": message.watermark_us,
+        **told_state(message.told),
+    }
     return pack_frames("message", _FORMAT, meta, {str(i): rows.pack() for i, rows in enumerate(message.rows)})
 
 
