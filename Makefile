@@ -38,7 +38,7 @@ run: $(STAMP) ## Simulate a day of a streaming platform and find the fraud in it
 	@$(BIN)/driftnet run $(ARGS)
 
 test: check ## Format, lint, types, import rules, tests (ARGS="-k windows" narrows the tests)
-	@$(BIN)/python -m pytest -q -n 3 $(ARGS)
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 quick: $(STAMP) ## Format, lint, a chosen part of the tests: under a minute on two cores
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run 'make fmt'."; exit 1; }
