@@ -99,7 +99,7 @@ def test_somebody_adds_to_each() -> None:
     names = {name: counter for name, counter in vars(counters).items() if isinstance(counter, counters.Counter)}
     assert sorted(counter.name for counter in names.values()) == sorted(CATALOGUE)
     files = [
-        *Path("flows/operators").glob("*.py"),
+        *Path("flows/operators").rglob("*.py"),
         Path("flows/sinks/outputs.py"),
         Path("detectors/alerting/policy.py"),
     ]
