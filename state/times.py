@@ -16,9 +16,14 @@ def iso(us: int, to: Literal["microseconds", "seconds", "auto"] = "microseconds"
     """Microseconds since 1970 as ISO 8601 text in UTC.
 
     to: the last digit; all of one width, so that text order is time order, but for "auto", which leaves out a fraction
-    of 0.
+    of 0.  Beyond the year 9999 it is that of numpy, always with microseconds.
     """
-    return _written(_EPOCH + timedelta(microseconds=us), to)
+    try:
+        return _written(_EPOCH + timedelta(microseconds=us), to)
+    except OverflowError:
+        import numpy as np  # the command line writes times, and is there before numpy is
+
+        return f"{np.datetime64(us, 'us')}Z"
 
 
 def iso_now(to: Literal["microseconds", "seconds"] = "microseconds") -> str:

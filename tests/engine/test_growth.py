@@ -26,7 +26,7 @@ class Growing(Numbers):
     def partition_names(self) -> list[str]:
         try:
             return [f"p{i}" for i in range(int(self.file.read_text()))]
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:  # not there, or being written
             raise SourceError("no answer") from error
 
     def open(self, name: str) -> NumbersPartition:

@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.counters import Counts
 from flows.job import Job
-from flows.operators.messages import GroupInput, Output
+from flows.operators.messages import GroupInput
 from flows.operators.subject.operator import SubjectOperator
 from state.chunks import Bundle
 from state.keygroup import key_group
@@ -111,8 +112,8 @@ class Stage:
     def _take(self, emitted: list[Any]) -> None:
         names = {w.window.name: w.features for w in self._job.windows}
         for item in emitted:
-            if isinstance(item, Output):
-                self.accepted += sum(r.get("accepted", 0) for r in item.records)
+            if isinstance(item, Counts):
+                self.accepted += item.added.get("accepted", 0)
                 continue
             for rows in item[1].rows:
                 for i, subject in enumerate(rows.subject.tolist()):

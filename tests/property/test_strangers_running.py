@@ -121,7 +121,7 @@ def test_damaged_savepoints(cli: Cli, savepoint: Path, which: float, changes: Ed
     whole = all((savepoint / n).read_bytes() == (Path("copy") / n).read_bytes() for n in names)
     verified = cli("savepoint", "verify", "copy")
     assert (verified.code == 0) == whole
-    Path("job.toml").write_text(JOB)
+    Path("job.toml").write_text(JOB + '[sinks]\nalerts = [{ kind = "jsonl", path = "alerts.jsonl" }]\n')
     shutil.rmtree("state", ignore_errors=True)
     for command in (
         ("savepoint", "inspect", "copy"),
