@@ -28,6 +28,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.ingest.operator",
         "flows.operators.ingest.aside",
         "flows.operators.ingest.shares",
+        "flows.operators.ingest.data_fault",
         "flows.operators.ingest.filled",
         "state.ahead",
         "state.watermark",

@@ -6,13 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.drift.cause import Cause
-from detectors.drift.event import Reaction
+from flows.operators.ingest.data_fault import data_fault
 from flows.operators.ingest.shares import BLOCK
 from state.batch import MicroBatch
-from state.ids import stable_id
 from state.schema import DTYPES, Kind, Schema
-from state.times import iso
 from state.types import START_OF_TIME_US, Values
 
 _log: Final = logging.getLogger("driftnet.input")
@@ -91,27 +88,11 @@ class FilledWatch:
         return events
 
     def _record(self, name: str, share: float, at_us: int) -> dict[str, Any]:
-        """As `detectors.drift.event.DriftEvent.to_record`."""
         usual = f"{share:.0%} of those before had one" if share else "nor had any before"
         evidence = f"none of {BLOCK:,} events of {self._partition} had a value of {name}, {usual}"
         _log.warning("%s: is event.columns.%s.path still right?", evidence, name)
         about = f"empty {name} in {self._partition}"
-        return {
-            "event_id": stable_id("lines", about, "", "", at_us),
-            "what": "lines",
-            "name": about,
-            "cohort": "",
-            "window": "",
-            "monitor": "share",
-            "at": iso(at_us),
-            "since": iso(max(self._since_us, 0)),
-            "before": 1.0 - share,
-            "after": 1.0,
-            "size": share / 0.1,
-            "reaction": str(Reaction.NOTIFY),
-            "cause": str(Cause.DATA_FAULT),
-            "evidence": evidence,
-        }
+        return data_fault(about, at_us, self._since_us, 1.0 - share, 1.0, share / 0.1, evidence)
 
 
 def _values(column: Values, kind: Kind, starts: list[int]) -> list[int]:

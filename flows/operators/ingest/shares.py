@@ -7,10 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.drift.cause import Cause
-from detectors.drift.event import Reaction
-from state.ids import stable_id
-from state.times import iso
+from flows.operators.ingest.data_fault import data_fault
 from state.types import I64, START_OF_TIME_US, U64
 
 _log: Final = logging.getLogger("driftnet.input")
@@ -121,28 +118,13 @@ class ShareWatch:
         return LINE / 2 if name in self._reported else LINE
 
     def _record(self, name: str, share: float, at_us: int) -> dict[str, Any]:
-        """As `detectors.drift.event.DriftEvent.to_record`; 1970 where no event had been read yet."""
         about = "about " * (name == "duplicate")
         evidence = f"{about}{self._counts[name]:,} of {self._lines:,} lines of {self._partition} were {name}"
         where = {"late": "see the late stream", "duplicate": "somebody sends them again"}
         _log.warning("%s: %s", evidence, where.get(name, "see the rejects stream"))
-        before, about = self._shares.get(name, 0.0), f"{name} in {self._partition}"
-        return {
-            "event_id": stable_id("lines", about, "", "", at_us),
-            "what": "lines",
-            "name": about,
-            "cohort": "",
-            "window": "",
-            "monitor": "share",
-            "at": iso(max(at_us, 0)),
-            "since": iso(max(self._since_us, 0)),
-            "before": before,
-            "after": share,
-            "size": (share - before) / _SPREAD,
-            "reaction": str(Reaction.NOTIFY),
-            "cause": str(Cause.DATA_FAULT),
-            "evidence": evidence,
-        }
+        before = self._shares.get(name, 0.0)
+        size = (share - before) / _SPREAD
+        return data_fault(f"{name} in {self._partition}", at_us, self._since_us, before, share, size, evidence)
 
 
 def _packed(ids: list[int]) -> str:
