@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows, Wave
-from detectors.groups import GROUPS_MAX, SETTLED_US, second_group
+from detectors.groups import SETTLED_US, second_group, set_apart
 from detectors.limits import require, require_features
 from detectors.sample import evenly
 from detectors.scaling import log_columns, natural
@@ -275,19 +275,13 @@ class _Fit:
         self._tail = fit_tail(self._ordered, spec.tail_share, weight, self._usual[-1])
 
     def _set_apart(self) -> None:
-        """Group after group, as long as most are people."""
-        for i in range(GROUPS_MAX):
-            mine = np.flatnonzero(self.people >= 0.5)
-            totals = self.total(self.parts(self.values[mine]))
-            order = np.argsort(totals, kind="stable")
-            further = self.large or i > 0
-            group = second_group(
-                totals[order].astype(np.float32), self._spec.tail_share, self._usual[-1], further=further
-            )
-            if group is None or len(mine) * (1 - group.share) < 0.5 * len(self.people):
-                return
-            self.people[mine[order]] = _sure(1.0 - group.belongs)
+        """Group after group, the tails of the people fitted again after each."""
+        for mine in set_apart(self.people, self._totals_at, self._spec.tail_share, self._usual[-1]):
+            self.people[mine] = _sure(self.people[mine])
             self._refit()
+
+    def _totals_at(self, mine: I64) -> F64:
+        return self.total(self.parts(self.values[mine]))
 
     def _refit(self) -> None:
         usual = iter(self._usual)

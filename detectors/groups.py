@@ -8,13 +8,14 @@ and there is a margin), where hardly any people are in its middle, and while it 
 quarter of the sample, all alike, is taken for people: the body of the sample is then its own.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from detectors.tail import Tail, fit_tail
-from state.types import F32, F64, HOUR_US
+from state.types import F32, F64, HOUR_US, I64
 
 SETTLED_US: Final = 16 * HOUR_US
 """How old a stream is before small groups are believed: who is there in the first hours is no sample of a day."""
@@ -55,17 +56,30 @@ class Group:
 
 
 def people_among(ordered: F32, tail_share: float) -> F64:
-    """(n,) float64, P(person) of each score of a sample, (n,) ascending: groups are set apart one after another, the
-    plainest first, as long as most are people.
-    """
+    """(n,) float64, P(person) of each score of a sample, (n,) ascending."""
     people = np.ones(len(ordered))
+    for _ in set_apart(people, lambda mine: ordered[mine], tail_share):
+        pass
+    return people
+
+
+def set_apart(
+    people: F64, scores: Callable[[I64], F32 | F64], tail_share: float, usual: float | None = None
+) -> Iterator[I64]:
+    """Sets groups apart one after another, the plainest first, as long as most are people; yields whom each time asked.
+
+    people: (n,) float64, P(person), which is written to.  scores: of those at some positions; asked anew for each
+    group, because what is left may have been judged anew.  tail_share, usual: as in `second_group`.
+    """
     for i in range(GROUPS_MAX):
         mine = np.flatnonzero(people >= 0.5)
-        group = second_group(ordered[mine], tail_share, further=i > 0)
+        found = scores(mine)
+        order = np.argsort(found, kind="stable")
+        group = second_group(found[order].astype(np.float32), tail_share, usual, further=i > 0)
         if group is None or len(mine) * (1 - group.share) < _SHARE_MAX * len(people):
-            break
-        people[mine] = 1.0 - group.belongs
-    return people
+            return
+        people[mine[order]] = 1.0 - group.belongs
+        yield mine
 
 
 def second_group(

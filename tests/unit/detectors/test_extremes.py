@@ -89,13 +89,30 @@ def test_who_looked_odd_once_is_not_odd_for_ever() -> None:
 
 
 def test_a_small_group_waits_for_a_settled_stream_and_a_large_one_does_not() -> None:
-    """The first hours are no sample of a day; but an attack of a quarter is one."""
+    """The first hours are no sample of a day; but an attack of a quarter is one, and so is one in thirty.  It
+    is told as a wave from one in twenty on.
+    """
     spec = ExtremesSpec(ready_hours=0, settle_hours=5)
-    for attackers, found in ((60, False), (1000, True)):
+    for attackers, found, told in ((60, False, False), (130, True, False), (1000, True, True)):
         x, odd = crowd(3000, attackers, seed=4)
         p, detector = p_of(x, spec)
         assert bool((p[odd] <= 1e-3).mean() > 0.9) is found
-        assert (detector.wave(rows_of(x, 2 * HOUR_US)) is not None) is found
+        assert (detector.wave(rows_of(x, 2 * HOUR_US)) is not None) is told
+
+
+def test_behind_the_plain_ones_others_are_found() -> None:
+    """Of 14 % attackers a third is plain, and hides the rest, who play twelve times as much as people."""
+    rng = np.random.default_rng(1)
+    x, odd = crowd(1250, 202, seed=1)
+    rest = np.arange(len(x)) >= 1250 + 62
+    x[odd & ~rest, :2] = rng.integers(2000, 3000, (62, 2))
+    x[odd & ~rest, 3] = 0.99
+    x[rest, 0] = np.floor(np.exp(rng.normal(5.0, 0.3, 140)))
+    x[rest, 1] = np.floor(np.exp(rng.normal(4.5, 0.3, 140)))
+    x[rest, 2] = rng.gamma(2.0, 0.02, 140)
+    p, _ = p_of(x)
+    assert (p[odd] <= 1e-3).mean() > 0.9
+    assert (p[~odd] <= 1e-2).mean() < 0.03
 
 
 def test_nothing_is_said_before_the_stream_is_ready() -> None:
