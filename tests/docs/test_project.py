@@ -89,7 +89,7 @@ def test_schemas_of_records_are_current() -> None:
 @pytest.mark.parametrize("example", sorted(_ROOT.glob("examples/*.toml")), ids=lambda p: p.name)
 def test_examples_can_run(example: Path) -> None:
     """Every example configuration is a job."""
-    assert loads(example.read_text(), example.name).job().windows
+    assert loads(example.read_text(), example.name).job().stream.windows
 
 
 def test_changes_begin_with_this_version() -> None:
