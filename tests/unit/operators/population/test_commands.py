@@ -23,7 +23,7 @@ from flows.operators.rows import FeatureRows
 from flows.streams import Stream
 from flows.wire.told import Command
 from state.chunks import Bundle
-from tests.unit.test_population import FIVE, JOB
+from tests.unit.operators.population.test_population import FIVE, JOB
 
 ECOD = replace(JOB.judgement.detectors[0], name="ecod", spec=EcodSpec(remember=64, ready=4))
 MODEL = replace(JOB.judgement.detectors[0], name="model", spec=RiverModelSpec())
