@@ -21,6 +21,7 @@ from flows.judgement import CohortSpec, DetectorUse, Judgement
 from state.errors import SnapshotError
 from state.plain import not_by_default
 from state.schema import Kind
+from state.windows import Fire, WindowSpec
 
 Settings = Mapping[str, str]
 """Field -> value, without those that are as by default: a field that a newer build adds changes nothing."""
@@ -42,8 +43,14 @@ def state_settings(job: Job) -> dict[str, Settings]:
     for kind, things in (("column", columns), ("sequence", stream.sequences), ("feature", stream.features)):
         found |= {f"{kind} {thing.name}": settings_of(thing) for thing in things}
     for window in stream.windows:
-        found[f"window {window.window.name}"] = settings_of(window.window) | {"features": ", ".join(window.features)}
+        of_window = settings_of(kept_of(window.window)) | {"features": ", ".join(window.features)}
+        found[f"window {window.window.name}"] = of_window
     return found
+
+
+def kept_of(window: WindowSpec) -> WindowSpec:
+    """A window as its state knows it: whom it tells of makes no difference to that."""
+    return replace(window, fire=Fire.ALL)
 
 
 def replaceable(judgement: Judgement) -> dict[str, Settings]:
@@ -172,7 +179,7 @@ def _layout(stream: EventStream, cohorts: CohortSpec, decoded: frozenset[str]) -
         tuple(tuple(map(meanings.part, group)) for group in plan.kernel.rows),
         {
             w.window.name: WindowLayout(
-                _digest(_plain(w.window)),
+                _digest(_plain(kept_of(w.window))),
                 tuple((f, features[f]) for f in w.features),
                 tuple(sorted(planned.held)),
                 planned.marks,
@@ -207,7 +214,7 @@ class StateForm:
 def form_of(job: Job, unsaid: Layout | None = None) -> StateForm:
     """The form of the state that a job saves."""
     windows = {w.window.name: w.window for w in job.stream.windows}
-    specs = {old: _digest(_plain(replace(windows[new], name=old))) for old, new in job.renamed.windows}
+    specs = {old: _digest(_plain(replace(kept_of(windows[new]), name=old))) for old, new in job.renamed.windows}
     return StateForm(layout_of(job), job.renamed, specs, unsaid)
 
 
