@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import ADWIN, PageHinkley
 
 from detectors.drift.cause import Causes, Look, in_order
+from detectors.drift.change_tests import adwin, fires, page_hinkley, read
 from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.moments import Moments, Single, singles, summarise
@@ -235,20 +235,19 @@ class DriftMonitors:
             self._tests[i] = [self._new_test(name) for name in names]
         fired = ""
         for at, test in enumerate(self._tests[i]):
-            test.update(value)
-            if test.drift_detected:
+            if fires(test, value):
                 fired = fired or names[at]
                 self._tests[i][at] = self._new_test(names[at])
         return fired
 
     def _new_test(self, name: str) -> Any:
         if name == "adwin":
-            return ADWIN(delta=self.spec.delta / len(self._series), clock=4)  # type: ignore[no-untyped-call]
+            return adwin(self.spec.delta / len(self._series), 4)
         # Changes below half an sd of the rounds are tolerated; for white noise the odds of a false alarm then
         # fall with exp(-2 * 0.5 * threshold) per sample (Siegmund 1985, Sequential Analysis, ch. 2).
-        test = PageHinkley(min_instances=4, delta=0.5, threshold=30.0, alpha=1.0)
+        test = page_hinkley(min_instances=4, delta=0.5, threshold=30.0, alpha=1.0)
         for _ in range(_PRIOR):
-            test.update(0.0)  # type: ignore[no-untyped-call]
+            test.update(0.0)
         return test
 
     def _change(self, i: int) -> tuple[int, float, float]:
@@ -303,7 +302,7 @@ class DriftMonitors:
         }  # fmt: skip
         pickled = {"tests": self._tests, "windows": {name: window for name, (window, _) in errors.items()}}
         objects = {name: np.frombuffer(to_bytes(what), np.uint8) for name, what in pickled.items()}
-        return pack("drift", 2, meta, self._arrays() | objects)
+        return pack("drift", 3, meta, self._arrays() | objects)
 
     def restore(
         self,
@@ -317,7 +316,7 @@ class DriftMonitors:
 
         was, detector_was: name now -> name then, of features and of detectors that are called otherwise now.
         """
-        version, meta, saved = unpack(blob, "drift", reads=(1, 2))
+        version, meta, saved = unpack(blob, "drift", reads=(1, 2, 3))
         at = {key: i for i, key in enumerate(meta["series"])}
         new = {Watch.SCORE: new_detectors, Watch.FEATURE: new_features, Watch.MISSING: new_features}
         then_called = {Watch.SCORE: detector_was, Watch.FEATURE: was, Watch.MISSING: was}
@@ -335,7 +334,7 @@ class DriftMonitors:
         if meta["river"] == _RIVER:
             tests = from_bytes(saved["tests"].tobytes(), "drift tests")
             for i, j in same:
-                self._tests[i] = tests[j]
+                self._tests[i] = tests[j] and [read(test) for test in tests[j]]
         if version > 1:  # v1 knew no errors and no causes
             self._causes.restore(meta["causes"])
             self._restore_errors(meta, saved, new_detectors, detector_was)
