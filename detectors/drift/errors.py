@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.drift.change_tests import adwin, fires, read
+from detectors.drift.change_tests import adwin, read
 from state.types import F64
 
 _CLOCK: Final = 8
@@ -51,7 +51,7 @@ class ErrorMonitor:
         self._rounds.append([end_us, len(known), int(known.sum())])
         cut = False
         for value in known.tolist():
-            if fires(self._window, value):
+            if self._window.update(value):
                 self._window, cut = self._new(), True
         return self._split() if cut else None
 

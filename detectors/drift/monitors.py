@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.drift.cause import Causes, Look, in_order
-from detectors.drift.change_tests import adwin, fires, page_hinkley, read
+from detectors.drift.change_tests import ChangeTest, PageHinkley, adwin, read, written
 from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.moments import Moments, Single, singles, summarise
@@ -27,8 +27,6 @@ _RIVER: Final = version("river")
 _RING: Final = 32
 _SIZE_MAX: Final = 1e3
 _NOBODY: Final[Mapping[str, F64]] = MappingProxyType({})
-_PRIOR: Final = 24
-"""z-values have mean 0: PageHinkley starts as if it had seen so many, or it would take what comes first for normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class DriftMonitors:
 
     Each round becomes one sample per series (small rounds are added up first; of overlapping sliding windows only those
     that share no event are used, so a 24-hour window gives one sample a day). `Reference` turns a sample into a
-    z-value; River's ADWIN (or PageHinkley) watches these; an alarm becomes an event if the change is large enough
+    z-value; ADWIN (or Page and Hinkley's test) watches these; an alarm becomes an event if the change is large enough
     for the population, not only for the test. After an alarm a series starts over.
     """
 
@@ -91,7 +89,7 @@ class DriftMonitors:
         self._counted_most = 0.0
         self._held: list[Single] = []
         """Rounds of one row that are not added up yet: so few that no series is ready."""
-        self._tests: list[Any] = [None] * len(self._series)
+        self._tests: list[list[ChangeTest] | None] = [None] * len(self._series)
         self._hourly: Bool = np.zeros(len(self._series), np.bool_)
         # The latest samples of each series, to say when a change began and how large it is.
         self._ring_n: I64 = np.zeros(len(self._series), np.int64)
@@ -231,24 +229,18 @@ class DriftMonitors:
     def _update_tests(self, i: int, value: float) -> str:
         """Name of the first test that fires, "" for none."""
         names = self._series[i].tests
-        if self._tests[i] is None:
-            self._tests[i] = [self._new_test(name) for name in names]
+        tests = self._tests[i]
+        if tests is None:
+            tests = self._tests[i] = [self._new_test(name) for name in names]
         fired = ""
-        for at, test in enumerate(self._tests[i]):
-            if fires(test, value):
+        for at, test in enumerate(tests):
+            if test.update(value):
                 fired = fired or names[at]
-                self._tests[i][at] = self._new_test(names[at])
+                tests[at] = self._new_test(names[at])
         return fired
 
-    def _new_test(self, name: str) -> Any:
-        if name == "adwin":
-            return adwin(self.spec.delta / len(self._series), 4)
-        # Changes below half an sd of the rounds are tolerated; for white noise the odds of a false alarm then
-        # fall with exp(-2 * 0.5 * threshold) per sample (Siegmund 1985, Sequential Analysis, ch. 2).
-        test = page_hinkley(min_instances=4, delta=0.5, threshold=30.0, alpha=1.0)
-        for _ in range(_PRIOR):
-            test.update(0.0)
-        return test
+    def _new_test(self, name: str) -> ChangeTest:
+        return adwin(self.spec.delta / len(self._series), 4) if name == "adwin" else PageHinkley()
 
     def _change(self, i: int) -> tuple[int, float, float]:
         """Start of the change, value expected since, value seen since: the split of the ring that explains most."""
@@ -300,7 +292,8 @@ class DriftMonitors:
         meta = {
             "river": _RIVER, "series": [s.key for s in self._series], "errors": rest, "causes": self._causes.state(),
         }  # fmt: skip
-        pickled = {"tests": self._tests, "windows": {name: window for name, (window, _) in errors.items()}}
+        tests = [of and [written(test) for test in of] for of in self._tests]
+        pickled = {"tests": tests, "windows": {name: window for name, (window, _) in errors.items()}}
         objects = {name: np.frombuffer(to_bytes(what), np.uint8) for name, what in pickled.items()}
         return pack("drift", 3, meta, self._arrays() | objects)
 
