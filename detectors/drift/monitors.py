@@ -87,6 +87,8 @@ class DriftMonitors:
         self._causes = Causes(_RING * max(cadence_us, MINUTE_US))
         self._sums = Moments.empty(len(self._series))
         self._counted_most = 0.0
+        self._cuts: tuple[F64, F64] | None = None
+        """What values are cut to, until the reference changes."""
         self._held: list[Single] = []
         """Rounds of one row that are not added up yet: so few that no series is ready."""
         self._tests: list[list[ChangeTest] | None] = [None] * len(self._series)
@@ -147,10 +149,8 @@ class DriftMonitors:
             if self._counted_most + len(self._held) < self.spec.rows_min:
                 return []
         self._add_held()
-        sd = self._reference.sd()
-        unit = self._reference.unit(sd)
         if len(x) > 1:
-            low, high = self._bounds(sd)
+            low, high = self._bounds()
             round_ = summarise(x, columns, candidates, self._logged, low, high, self.spec.rows_max)
             self._sums = self._sums.plus(round_.take(self._watched))
             self._counted_most = float(self._sums.count.max(initial=0.0))
@@ -158,6 +158,9 @@ class DriftMonitors:
         if not ready.any():
             return []
         sample = self._sums
+        sd = self._reference.sd()
+        unit = self._reference.unit(sd)
+        self._cuts = None
         z, expected, hourly = self._reference.step(end_us, ready, sample.mean, sample.count, sample.variance(), sd)
         self._sums = sample.without(ready)
         self._counted_most = float(self._sums.count.max(initial=0.0))
@@ -167,19 +170,22 @@ class DriftMonitors:
     def _add_held(self) -> None:
         """Adds the rounds that are held to the sums."""
         if self._held:
-            known, mean = singles(self._held, self._logged, *self._bounds(self._reference.sd()))
+            known, mean = singles(self._held, self._logged, *self._bounds())
             self._sums = self._sums.plus_singly(known[self._watched], mean[self._watched])
             self._held = []
             self._counted_most = float(self._sums.count.max(initial=0.0))
 
-    def _bounds(self, sd: F64) -> tuple[F64, F64]:
+    def _bounds(self) -> tuple[F64, F64]:
         """Values are cut at 8 sd from the level, once it is known: one absurd row must not move a mean."""
-        means = len(self._features) + len(self._detectors)
-        low, high = np.full(means, -1e15), np.full(means, 1e15)
-        known = self._reference.warm() & (self._watched < means)
-        at, level, reach = self._watched[known], self._reference.level[known], 8 * sd[known]
-        low[at], high[at] = level - reach, level + reach
-        return low, high
+        if self._cuts is None:
+            means = len(self._features) + len(self._detectors)
+            low, high = np.full(means, -1e15), np.full(means, 1e15)
+            known = self._reference.warm() & (self._watched < means)
+            reach = 8 * self._reference.sd()[known]
+            at, level = self._watched[known], self._reference.level[known]
+            low[at], high[at] = level - reach, level + reach
+            self._cuts = low, high
+        return self._cuts
 
     def _remember(self, end_us: int, ready: Bool, value: F64, expected: F64, hourly: Bool) -> None:
         for i in np.flatnonzero(hourly & ~self._hourly):
@@ -323,6 +329,7 @@ class DriftMonitors:
         for name, array in self._arrays().items():
             array[..., now] = saved[name][..., then]
         self._counted_most = float(self._sums.count.max(initial=0.0))
+        self._cuts = None
         # Another River may misread the pickles silently: the tests then start empty, the references stay.
         if meta["river"] == _RIVER:
             tests = from_bytes(saved["tests"].tobytes(), "drift tests")
