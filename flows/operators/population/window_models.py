@@ -128,7 +128,7 @@ class WindowModels:
         """
         if len(rows) < _COMPARABLE_ROWS:
             return self.profile.typical()
-        return np.array([_median(column) for column in rows.x.T])
+        return np.array([median(column) for column in rows.x.T])
 
     def has(self, detector: str) -> bool:
         """Whether this window has a detector of this name."""
@@ -335,11 +335,12 @@ class WindowModels:
                 m.guard = Guard(m.use.budget_s, meta["guards"][m.use.name], m.use.cost_us)
 
 
-def _median(values: F64) -> float:
+def median(values: F64) -> float:
     """numpy.nanmedian, to the bit, without what it costs to call it; nan where there is no value."""
     known = values[~np.isnan(values)]
     if not len(known):
         return np.nan
     low, high = (len(known) - 1) // 2, len(known) // 2
     known.partition((low, high) if low < high else low)
-    return known.item(low) + 0.0 if low == high else (known.item(low) + known.item(high)) / 2
+    middle = known.item(low) if low == high else (known.item(low) + known.item(high)) / 2
+    return middle + 0.0  # of zeros numpy gives the positive one
