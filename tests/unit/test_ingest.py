@@ -247,6 +247,45 @@ def test_events_that_wait_survive_a_restart(stop: int) -> None:
     assert (ingest.read, ingest.late, ingest.rejected) == (81, 0, 1)
 
 
+def narrow() -> Job:
+    """`far()` with a bound of event time that excludes the liar."""
+    other = far()
+    other.wire = replace(other.wire, time_max_us=(T0 + 10_000) * SECOND_US)  # type: ignore[misc]
+    return other
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_events_that_wait_and_cannot_be_read_any_more_are_rejected(restarts: int) -> None:
+    """A bound of time that somebody lowered, because of the liar: its line is rejected once, the others' wait on."""
+    before = Ingest(far(), "p")
+    totals = counts(before.process(lines(*people(0, 40), event(86_400, "liar"), event(7_000, "ann"))))
+    saved = before.snapshot()
+    for _ in range(restarts):
+        saved = Ingest(narrow(), "p", saved).snapshot()
+    after = Ingest(narrow(), "p", saved)
+    assert after.rows_waiting == before.rows_waiting == 2
+    emitted = after.process(lines(*people(7_000, 40), start=42))
+    (record,) = records(emitted, Stream.REJECTS)
+    assert (record["offset"], record["reason"]) == (40, "time_out_of_range")
+    assert (after.read, after.rejected, after.rows_waiting) == (82, 1, 0)
+    assert rows_of(emitted) == 41
+    totals |= {key: totals.get(key, 0) + n for key, n in counts(emitted).items()}
+    assert (totals["read"], totals["rejected.time_out_of_range"]) == (82, 1)
+    assert Ingest(narrow(), "p", after.snapshot()).rows_waiting == 0
+
+
+def test_nothing_follows_what_cannot_be_read_any_more() -> None:
+    """It is rejected at the end of the input, and forgotten with its subject."""
+    before = Ingest(far(), "p")
+    before.process(lines(*people(0, 40), event(86_400, "liar")))
+    saved = Ingest(narrow(), "p", before.snapshot()).snapshot()
+    assert [r["offset"] for r in records(Ingest(narrow(), "p", saved).finish(), Stream.REJECTS)] == [40]
+    forgotten, events = forget_first(narrow(), "p", saved, xxh3_64_intdigest(b"liar"))
+    assert (events, b"liar" in saved, b"liar" in forgotten) == (1, True, False)
+    kept, events = forget_first(narrow(), "p", saved, xxh3_64_intdigest(b"ann"))
+    assert (events, b"liar" in kept) == (0, True)
+
+
 def test_a_subject_is_forgotten_among_those_that_wait() -> None:
     """Its lines and the hash of its id are gone; the others' wait on, and come out as if it had never been there."""
     day = 86_400
