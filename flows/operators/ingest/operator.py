@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.counters import FILLED, FILTERED, LATE, READ, REJECTED, Counts
-from flows.job import Job
+from flows.event_stream import EventStream
 from flows.operators.ingest.aside import Line, dead_letter, late_records
 from flows.operators.ingest.filled import FilledWatch
 from flows.operators.ingest.shares import ShareWatch
@@ -64,33 +64,38 @@ class Ingest:
     awaited: ClassVar[bool] = True
 
     def __init__(
-        self, job: Job, partition: str, resume: bytes | None = None, routes: Sequence[Route] = SUBJECTS
+        self,
+        stream: EventStream,
+        columns: frozenset[str],
+        partition: str,
+        resume: bytes | None = None,
+        routes: Sequence[Route] = SUBJECTS,
     ) -> None:
-        """partition: the name under which messages are sent.  resume: a `snapshot()`; raises SnapshotError.  routes: of
-        the stages that are sent to; raises ConfigError for a column that holds no ids.
+        """columns: that are read.  partition: the name under which messages are sent.  resume: a `snapshot()`; raises
+        SnapshotError.  routes: of the stages that are sent to; raises ConfigError for a column that holds no ids.
         """
         self._partition = partition
-        self._groups = job.key_groups
+        self._groups = stream.key_groups
         self._routes = routes
         keys = [column for _, column in routes if column != SUBJECT]
         for column in keys:
-            kind = job.schema.column(column).kind
+            kind = stream.schema.column(column).kind
             if kind is not Kind.ID:
                 raise ConfigError(f"event.columns.{column}.kind: seen {kind.value!r}, allowed: 'id', for a stage's key")
-        self._columns = job.columns.union(keys)
-        self._tells_rejects = job.tells_rejects
-        self._decoder = Decoder(job.wire)
-        self._whole = Decoder(replace(job.wire, where=()))
+        self._columns = columns.union(keys)
+        self._tells_rejects = stream.tells_rejects
+        self._decoder = Decoder(stream.wire)
+        self._whole = Decoder(replace(stream.wire, where=()))
         """For what had its place in the stream before."""
-        self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
-        self._ahead_us = job.time.ahead_max_us
-        self._ahead = AheadBound(self._ahead_us, job.time.out_of_orderness_us)
+        self._clock = PartitionClock(stream.time.out_of_orderness_us, stream.pane_us, stream.time.allowed_lateness_us)
+        self._ahead_us = stream.time.ahead_max_us
+        self._ahead = AheadBound(self._ahead_us, stream.time.out_of_orderness_us)
         self._waiting = Waiting([], self._decoder.decode([], self._columns).batch)
         self._unfit: list[tuple[Line, Reason, str]] = []
         """Lines that waited when the job was another one, and that this one cannot read."""
         self._shares = ShareWatch(partition)
-        self._schema = job.wire.schema()
-        self._filled = FilledWatch(partition, self._schema, sorted(job.columns))
+        self._schema = stream.wire.schema()
+        self._filled = FilledWatch(partition, self._schema, sorted(columns))
         self._told_us = self._clock.closed_us
         self.read = self.late = self.rejected = 0
         self.accepted = 0

@@ -44,7 +44,7 @@ def job(tmp_path: Path) -> Path:
 
 def run(job: Path, shell: str) -> "subprocess.CompletedProcess[bytes]":
     """shell: a script in which $DRIFTNET is the program."""
-    here = str(Path(__file__).parents[2])
+    here = str(Path(__file__).parents[3])
     environment = {"DRIFTNET": " ".join(PROGRAM), "PATH": "/usr/bin:/bin", "PYTHONPATH": here}
     return subprocess.run(["bash", "-c", shell], cwd=job, env=environment, capture_output=True, check=False)
 
