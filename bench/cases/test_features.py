@@ -106,7 +106,8 @@ def _alone(feature: FeatureDecl) -> Job:
     """The events of the shipped configuration, and one feature."""
     job = load(None, environ={}).job()
     windows = (WindowFeatures(_WINDOW, (feature.name,)),)
-    return job.with_stream(sequences=_SEQUENCES, features=(feature,), windows=windows, detectors=())
+    alone = job.with_stream(sequences=_SEQUENCES, features=(feature,), windows=windows)
+    return alone.with_judgement(detectors=())
 
 
 def _measure(benchmark: BenchmarkFixture, job: Job, rows: int, smoke: bool, **params: str) -> None:

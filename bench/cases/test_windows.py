@@ -50,7 +50,7 @@ def _recorded(rows: int, users: int) -> tuple[MicroBatch, Steps]:
 
     job = SCENARIOS["uniform"].job()
     names = job.stream.windows[0].features
-    job = job.with_stream(windows=tuple(WindowFeatures(spec, names) for spec in _SPECS), detectors=())
+    job = job.with_stream(windows=tuple(WindowFeatures(spec, names) for spec in _SPECS)).with_judgement(detectors=())
     batch = stream(job.stream.schema, rows, users, 30 * HOUR_US)
     with patch.object(WindowSpec, "build", recording):
         feature_rows(subject_stage(job), messages(batch))
