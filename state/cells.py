@@ -14,6 +14,7 @@ TABLE_BITS: Final = 5
 """At most 32 tables of distinct values."""
 VALUE_BITS: Final = 64 - SLOT_BITS - TABLE_BITS
 """Two values of one subject share a key with a chance of about n**2 / 2**(VALUE_BITS + 1) among n distinct ones."""
+VALUE_MASK: Final = np.uint64((1 << VALUE_BITS) - 1)
 _VALUE_SHIFT: Final = np.uint64(64 - VALUE_BITS)
 SLOT_SHIFT: Final = np.uint64(VALUE_BITS)
 _TABLE_SHIFT: Final = np.uint64(64 - TABLE_BITS)
@@ -41,9 +42,19 @@ class Tables:
         """(m,) the slot of each entry."""
         return ((self.key >> SLOT_SHIFT) & SLOT_MASK).view(np.int64)
 
+    def __len__(self) -> int:
+        return len(self.key)
+
     def where(self, mask: Bool) -> "Tables":
         """The entries under this mask (m,)."""
         return Tables(self.key[mask], self.count[mask])
+
+    def of(self, slots: I64) -> "Tables":
+        """The entries of some subjects.  slots: (k,) any order."""
+        mine = self.slot
+        wanted = np.zeros(max(mine.max(initial=0), slots.max(initial=0)) + 1, np.bool_)
+        wanted[slots] = True
+        return self.where(wanted[mine])
 
 
 NO_TABLES: Final = Tables(np.zeros(0, np.uint64), np.zeros(0))
@@ -82,20 +93,18 @@ class Cells:
 
     def where(self, mask: Bool) -> "Cells":
         """The subjects under this mask (n,)."""
-        kept = mask[np.searchsorted(self.slot, self.tables.slot)]
-        return Cells(
-            self.slot[mask],
-            self.sums[:, mask],
-            self.mins[:, mask],
-            self.maxs[:, mask],
-            self.bits[:, mask],
-            self.tables.where(kept),
-        )
+        slot = self.slot[mask]
+        tables = self.tables.of(slot) if len(self.tables) else NO_TABLES
+        return Cells(slot, self.sums[:, mask], self.mins[:, mask], self.maxs[:, mask], self.bits[:, mask], tables)
+
+    def with_only(self, tables: Tables) -> "Cells":
+        """The same cells with these tables."""
+        return Cells(self.slot, self.sums, self.mins, self.maxs, self.bits, tables)
 
     def with_tables(self, wanted: Bool) -> "Cells":
         """The same cells without the tables that nobody wants.  wanted: (32,) by table."""
         kept = wanted[(self.tables.key >> _TABLE_SHIFT).view(np.int64)]
-        return Cells(self.slot, self.sums, self.mins, self.maxs, self.bits, self.tables.where(kept))
+        return self.with_only(self.tables.where(kept))
 
     def without(self, slots: I64) -> "Cells":
         """All subjects but these; the same cells when none of them is there."""
@@ -137,6 +146,13 @@ def merge(parts: Sequence[Cells]) -> Cells:
     """
     if len(parts) == 1:
         return parts[0]
+    return merge_columns(parts).with_only(merge_tables([p.tables for p in parts]))
+
+
+def merge_columns(parts: Sequence[Cells]) -> Cells:
+    """The same without tables."""
+    if len(parts) == 1:
+        return parts[0].with_only(NO_TABLES)
     slot = np.concatenate([p.slot for p in parts])
     order = np.argsort(slot, kind="stable")
     slot = slot[order]
@@ -151,7 +167,7 @@ def merge(parts: Sequence[Cells]) -> Cells:
         np.fmin.reduceat(columns("mins"), starts, axis=1),
         np.fmax.reduceat(columns("maxs"), starts, axis=1),
         np.bitwise_or.reduceat(columns("bits"), starts, axis=1),
-        _merge_tables([p.tables for p in parts]),
+        NO_TABLES,
     )
 
 
@@ -191,11 +207,18 @@ def tables_of(keys: list[U64]) -> Tables:
     return Tables(key[starts], run_lengths(starts, len(key)).astype(np.float64))
 
 
-def _merge_tables(parts: list[Tables]) -> Tables:
-    key = np.concatenate([t.key for t in parts])
+def merge_tables(parts: Sequence[Tables]) -> Tables:
+    """The tables of all parts together.  parts: at least one, in any order."""
+    if len(parts) == 1:
+        return parts[0]
+    return summed(np.concatenate([t.key for t in parts]), np.concatenate([t.count for t in parts]))
+
+
+def summed(key: U64, count: F64) -> Tables:
+    """Entries in any order, repeats added up.  key, count: (m,)."""
     if not len(key):
         return NO_TABLES
     order = np.argsort(key, kind="stable")
     key = key[order]
     starts = run_starts(key)
-    return Tables(key[starts], np.add.reduceat(np.concatenate([t.count for t in parts])[order], starts))
+    return Tables(key[starts], np.add.reduceat(count[order], starts))
