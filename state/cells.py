@@ -20,17 +20,19 @@ SLOT_SHIFT: Final = np.uint64(VALUE_BITS)
 _TABLE_SHIFT: Final = np.uint64(64 - TABLE_BITS)
 SLOT_MASK: Final = np.uint64((1 << SLOT_BITS) - 1)
 
+Counts = NDArray[np.integer[Any]]
+
 
 @dataclass(slots=True)
 class Tables:
     """How often each value occurs for each subject, of several columns at once: one sort and one merge serve them all.
 
     key: (m,) uint64, sorted, without repeats: table << 59 | slot << 39 | upper 39 bits of the value's 64-bit hash.
-    count: (m,) float64 > 0.
+    count: (m,) whole numbers > 0, in what is kept of the narrowest unsigned type: most values occur once.
     """
 
     key: U64
-    count: F64
+    count: Counts
 
     @property
     def owner(self) -> I64:
@@ -57,7 +59,7 @@ class Tables:
         return self.where(wanted[mine])
 
 
-NO_TABLES: Final = Tables(np.zeros(0, np.uint64), np.zeros(0))
+NO_TABLES: Final = Tables(np.zeros(0, np.uint64), np.zeros(0, np.uint8))
 
 
 @dataclass(slots=True)
@@ -134,7 +136,8 @@ class Cells:
     def of_arrays(prefix: str, arrays: dict[str, NDArray[Any]]) -> "Cells":
         """Takes what `arrays` gave."""
         slot, sums, mins, maxs, bits, key, count = (arrays[f"{prefix}.{name}"] for name in _ARRAYS)
-        return Cells(slot, sums, mins, maxs, bits, Tables(key, count))
+        # Counts were saved as float64 once.
+        return Cells(slot, sums, mins, maxs, bits, Tables(key, count if count.dtype.kind == "u" else narrow(count)))
 
 
 _ARRAYS: Final = ("slot", "sums", "mins", "maxs", "bits", "key", "count")
@@ -157,16 +160,12 @@ def merge_columns(parts: Sequence[Cells]) -> Cells:
     order = np.argsort(slot, kind="stable")
     slot = slot[order]
     starts = run_starts(slot)
-
-    def columns(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(p, name) for p in parts], axis=1)[:, order]
-
     return Cells(
         slot[starts],
-        np.add.reduceat(columns("sums"), starts, axis=1),
-        np.fmin.reduceat(columns("mins"), starts, axis=1),
-        np.fmax.reduceat(columns("maxs"), starts, axis=1),
-        np.bitwise_or.reduceat(columns("bits"), starts, axis=1),
+        np.add.reduceat(np.concatenate([p.sums for p in parts], axis=1)[:, order], starts, axis=1),
+        np.fmin.reduceat(np.concatenate([p.mins for p in parts], axis=1)[:, order], starts, axis=1),
+        np.fmax.reduceat(np.concatenate([p.maxs for p in parts], axis=1)[:, order], starts, axis=1),
+        np.bitwise_or.reduceat(np.concatenate([p.bits for p in parts], axis=1)[:, order], starts, axis=1),
         NO_TABLES,
     )
 
@@ -204,21 +203,27 @@ def tables_of(keys: list[U64]) -> Tables:
     key = np.concatenate(keys)
     key.sort()
     starts = run_starts(key)
-    return Tables(key[starts], run_lengths(starts, len(key)).astype(np.float64))
+    return Tables(key[starts], narrow(run_lengths(starts, len(key))))
+
+
+def narrow(count: NDArray[Any]) -> Counts:
+    """Whole numbers >= 0 in the narrowest unsigned type that holds them all."""
+    return count.astype(np.min_scalar_type(int(count.max(initial=0))))
 
 
 def merge_tables(parts: Sequence[Tables]) -> Tables:
     """The tables of all parts together.  parts: at least one, in any order."""
     if len(parts) == 1:
         return parts[0]
-    return summed(np.concatenate([t.key for t in parts]), np.concatenate([t.count for t in parts]))
+    whole = summed(np.concatenate([t.key for t in parts]), np.concatenate([t.count for t in parts]))
+    return Tables(whole.key, narrow(whole.count))
 
 
-def summed(key: U64, count: F64) -> Tables:
-    """Entries in any order, repeats added up.  key, count: (m,)."""
+def summed(key: U64, count: Counts) -> Tables:
+    """Entries in any order, repeats added up, as int64.  key, count: (m,)."""
     if not len(key):
         return NO_TABLES
     order = np.argsort(key, kind="stable")
     key = key[order]
     starts = run_starts(key)
-    return Tables(key[starts], np.add.reduceat(count[order], starts))
+    return Tables(key[starts], np.add.reduceat(count[order], starts, dtype=np.int64))

@@ -4,12 +4,14 @@ from typing import Final
 
 import numpy as np
 
-from state.cells import NO_TABLES, SLOT_SHIFT, VALUE_MASK, Tables, merge_tables
+from state.cells import NO_TABLES, SLOT_SHIFT, VALUE_MASK, Tables, merge_tables, narrow
 from state.slots import SLOT_BITS
-from state.types import F64, I64, U64, Bool
+from state.types import I64, U64, Bool
 
 _FEW: Final = 4
 """What is apart is at most this part of the rest."""
+_WIDE: Final = np.int32
+"""A count that changes may become as large as this."""
 _MANY: Final = 16
 """What is more than this part of the table is put in its place at once."""
 
@@ -36,20 +38,20 @@ class Counted:
 
     def put(self, tables: Tables) -> None:
         """Holds these from now on, and nothing else."""
-        self._main, self._apart, self._empty = Tables(tables.key, tables.count.copy()), NO_TABLES, 0
+        self._main, self._apart, self._empty = Tables(tables.key, tables.count.astype(_WIDE)), NO_TABLES, 0
 
     def whole(self) -> Tables:
         """All that there is."""
         self._unite()
-        return Tables(self._main.key, self._main.count.copy())
+        return Tables(self._main.key, narrow(self._main.count))
 
-    def change(self, by: Tables) -> F64:
+    def change(self, by: Tables) -> I64:
         """by: entries to add; counts below 0 take away.  Returns (m,) how often each was there before."""
         if _MANY * len(by) >= len(self._main):
             self._unite()
             before, self._main = added(self._main, by)
             return before
-        before = np.zeros(len(by))
+        before = np.zeros(len(by), np.int64)
         at, found = _places(self._main.key, by.key)
         at = at[found]
         before[found] = self._main.count[at]
@@ -69,8 +71,8 @@ class Counted:
         at = _of_slots(self._main.key, slots)
         main = self._main.count[at]
         there = main > 0
-        taken = Tables(self._main.key[at[there]], main[there])
-        self._main.count[at] = 0.0
+        taken = Tables(self._main.key[at[there]], narrow(main[there]))
+        self._main.count[at] = 0
         self._empty += len(taken)
         late = _of_slots(self._apart.key, slots)
         if len(late):
@@ -89,16 +91,16 @@ class Counted:
             self._apart = NO_TABLES
 
 
-def added(tables: Tables, by: Tables) -> tuple[F64, Tables]:
+def added(tables: Tables, by: Tables) -> tuple[I64, Tables]:
     """A table with entries added, or taken away with counts below 0; what comes to 0 is gone.
 
     Returns (m,) how often each was there before, and the new table.
     """
-    before = np.zeros(len(by))
+    before = np.zeros(len(by), np.int64)
     at, found = _places(tables.key, by.key)
     before[found] = tables.count[at[found]]
-    counts = tables.count.copy()
-    counts[at[found]] += by.count[found]
+    counts = tables.count.astype(_WIDE)
+    counts[at[found]] = before[found] + by.count[found]
     out = Tables(tables.key, counts)
     if not found.all():
         out = inserted(out, at[~found], by.where(~found))
@@ -110,7 +112,7 @@ def inserted(tables: Tables, at: I64, new: Tables) -> Tables:
     places = at + np.arange(len(at))
     old = np.ones(len(tables) + len(new), np.bool_)
     old[places] = False
-    key, count = np.empty(len(old), np.uint64), np.empty(len(old))
+    key, count = np.empty(len(old), np.uint64), np.empty(len(old), _WIDE)
     key[places], count[places] = new.key, new.count
     key[old], count[old] = tables.key, tables.count
     return Tables(key, count)

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from state.cells import NO_TABLES, VALUE_MASK, Cells, Tables, merge_tables, run_lengths, run_starts, summed
+from state.cells import NO_TABLES, VALUE_MASK, Cells, Counts, Tables, merge_tables, run_lengths, run_starts, summed
 from state.counted import Counted, added
-from state.types import F64, I64, U64
+from state.types import I64, U64
 
 _ONE: Final = np.uint64(1)
 _FACTOR: Final = 3
@@ -28,7 +28,7 @@ def frequencies(tables: Tables) -> Tables:
     key = _keys(tables.key, tables.count)
     key.sort()
     starts = run_starts(key)
-    return Tables(key[starts], run_lengths(starts, len(key)).astype(np.float64))
+    return Tables(key[starts], run_lengths(starts, len(key)))
 
 
 class Running:
@@ -77,7 +77,7 @@ class Running:
         _, self._found = added(self._found, change)
 
 
-def _keys(key: U64, count: F64) -> U64:
+def _keys(key: U64, count: Counts) -> U64:
     return (key & ~VALUE_MASK) | count.astype(np.uint64)
 
 
@@ -94,13 +94,13 @@ def _net(minus: U64, plus: U64) -> Tables:
     net = run_lengths(starts, len(sign)) - 2 * np.add.reduceat((sign & _ONE).view(np.int64), starts)
     changed = net != 0
     key = sign[starts[changed]]
-    return Tables((key & ~VALUE_MASK) | ((key & VALUE_MASK) >> _ONE), net[changed].astype(np.float64))
+    return Tables((key & ~VALUE_MASK) | ((key & VALUE_MASK) >> _ONE), net[changed])
 
 
 def _difference(plus: Sequence[Tables], minus: Sequence[Tables]) -> Tables:
     """What is to be added, below 0 what is to be taken away; nothing is at 0."""
     both = summed(
         np.concatenate([t.key for t in (*plus, *minus)]),
-        np.concatenate([*(t.count for t in plus), *(-t.count for t in minus)]),
+        np.concatenate([*(t.count for t in plus), *(-t.count.astype(np.int64) for t in minus)]),
     )
     return both.where(both.count != 0)

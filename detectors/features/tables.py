@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from state.cells import VALUE_MASK, Cells, run_starts
+from state.cells import VALUE_MASK, Cells, Counts, run_starts
 from state.slots import SLOT_BITS
 from state.types import F64, I64
 
@@ -67,7 +67,7 @@ class TableStats:
             flat[at] = values
 
 
-def _values(stat: Stat, occurs: F64, values: F64, starts: I64) -> F64:
+def _values(stat: Stat, occurs: F64, values: Counts, starts: I64) -> F64:
     """(m,) the statistic of each run.  values: (k,) > 0, how many values occur how often: occurs, (k,) ascending in
     each run.  starts: (m,) as of `run_starts`.
     """
@@ -75,7 +75,7 @@ def _values(stat: Stat, occurs: F64, values: F64, starts: I64) -> F64:
         case Stat.TOTAL:
             return np.add.reduceat(occurs * values, starts)
         case Stat.DISTINCT:
-            return np.add.reduceat(values, starts)
+            return np.add.reduceat(values, starts, dtype=np.float64)
         case Stat.TOP:
             return np.maximum.reduceat(occurs, starts)
         case Stat.CLOGC:
