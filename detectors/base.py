@@ -29,7 +29,7 @@ class Rows:
     x: (n, F) float64, nan where a feature has no value.  subject: (n,) uint64.  start_us, stop_us: (n,) int64.
     slot: (n,) int32 without repeats for scope SUBJECT, None for scope COHORT.  end_us: when the round closed.
     label: (n,) float64, 1 for fraud, 0 for genuine, nan for unknown; None where there are no labels.
-    slides: whether the window slides, so that a row replaces its subject's row of the round before.
+    slides: whether these rows take the place of all of the round before: the window slides, and tells of everybody.
     """
 
     window: str

@@ -7,7 +7,8 @@ nobody is left out of the sample: a tail that is cut off makes the next rows imp
 The body is the conformal rank; beyond it a detector of the whole cohort gets a fitted tail (`detectors.tail`), which
 tells far from very far.  Where a window holds a day, that is the tail of the people: attackers who are a group of their
 own beyond them (`detectors.groups`) are no part of it.  Scores against one's own past keep the rank alone: their tails
-are heavier than any fit.
+are heavier than any fit.  Where these are all the same (nobody ever failed to log in), a rank cannot tell one from five
+hundred; beyond them a Pareto tail of index 1 does, the heaviest that is in use: ten times as far is a tenth as likely.
 
 Tables have no subjects to count: there each row counts as one, among a sample of all rows before it.  In a series,
 where what is odd comes in bunches, stretches of rows count (`detectors.stretches`).
@@ -25,7 +26,7 @@ from detectors.limits import require
 from detectors.sample import Sample
 from detectors.stretches import Stretches
 from detectors.subject_sample import SubjectSample
-from detectors.tail import Tail, fit_tail, squeeze
+from detectors.tail import Tail, fit_tail, is_flat, squeeze
 from state.errors import SnapshotError
 from state.order import stable_argsort
 from state.plain import LATER
@@ -47,6 +48,8 @@ _BEYOND: Final = 0.1
 """Of the probability of what no stretch has shown, the part by which it falls as the score goes on to rise: an order,
 and no evidence.
 """
+_UNIT: Final = 0.5
+"""Nats of a score against one's own past: somewhat less than what an ordinary feature counts."""
 PER: Final = ("subject", "row", "stretch")
 
 
@@ -109,13 +112,21 @@ class CalibrationSpec:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
     """ordered: (n,) ascending.  above: (n + 1,) how many people are at or above each.  tail: theirs.  reach: from the
-    median to the largest.
+    median to the largest.  flat: whether there is nothing but equal scores where a tail would be.
     """
 
     ordered: F32
     above: F64
     tail: Tail | None
     reach: float
+    flat: bool
+
+    def beyond(self, score: F64) -> F64:
+        """(n,) of the probability of what nobody has shown, what is left that far out: an unknown tail's.  score: (n,);
+        nan counts as nothing.
+        """
+        unit = max(self.reach, _UNIT)
+        return unit / (unit + np.fmax(score - self.ordered.item(-1), 0.0))
 
 
 class _Rows:
@@ -240,6 +251,7 @@ class Calibrator:
         self._scores = scores
         self._of_stretches = isinstance(scores, _Stretches)
         self._fitted = fitted and not self._of_stretches
+        self._of_own_past = not fitted and isinstance(scores, _Newest | _Largest)
         self._tells_groups = fitted and one_mode and isinstance(scores, _Newest)
         self._since_us = START_OF_TIME_US
         self._now_us = START_OF_TIME_US
@@ -268,6 +280,8 @@ class Calibrator:
         if fit.tail is not None:
             far = score > fit.tail.start
             p[far] = fit.tail.survival(score[far])
+        if fit.flat:
+            p *= fit.beyond(score)
         if self._of_stretches:
             beyond = np.fmax(score - fit.ordered.item(-1), 0.0)
             p *= (1.0 - _BEYOND * (1.0 - fit.reach / (fit.reach + beyond))) / self.spec.stretch_rows
@@ -284,6 +298,8 @@ class Calibrator:
         else:
             rounded = np.float32(score if abs(score) < _INFINITE32 else math.copysign(math.inf, score))
             p = (1.0 + fit.above.item(fit.ordered.searchsorted(rounded))) / (1.0 + fit.above.item(0))
+        if fit.flat:
+            p *= fit.beyond(np.array([score])).item()
         if self._of_stretches:
             beyond = max(score - fit.ordered.item(-1), 0.0)
             p *= (1.0 - _BEYOND * (1.0 - fit.reach / (fit.reach + beyond))) / self.spec.stretch_rows
@@ -314,7 +330,9 @@ class Calibrator:
                 above = np.append(np.cumsum(people[::-1])[::-1], 0.0)
             tail = fit_tail(ordered, share, people) if self._fitted else None
             largest, median = ordered.item(-1), ordered.item(len(ordered) // 2)
-            self._known = _Fit(ordered, above, tail, max(largest - median, 1e-9 * (1.0 + abs(largest))))
+            reach = max(largest - median, 1e-9 * (1.0 + abs(largest)))
+            flat = self._of_own_past and is_flat(ordered, share)
+            self._known = _Fit(ordered, above, tail, reach, flat)
             self._known_version = version
         return self._known
 

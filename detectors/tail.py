@@ -103,6 +103,12 @@ def fit_tail(ordered: F32, share: float, weight: F64 | None = None, usual: float
     return Tail(float(quantile[0]), share, shape, float(np.interp(shape, _SHAPES, scale)))
 
 
+def is_flat(ordered: F32, share: float) -> bool:
+    """Whether a sample has no spread where `fit_tail` would fit its upper `share`.  ordered: (n,) ascending, n > 0."""
+    last = len(ordered) - 1
+    return ordered.item(math.floor(last * (1.0 - share))) == ordered.item(math.floor(last * (1.0 - share * _LAST)))
+
+
 @cache
 def _slopes() -> tuple[F64, F64]:
     """Unit quantile function: rise over each block, (shapes, blocks); blocks' ends as shares, (blocks + 1,)."""

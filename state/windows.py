@@ -5,7 +5,7 @@ A new kind is a word in `WindowKind` and a class here.
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from state.errors import ConfigError
 from state.kinds import Keys, each
+from state.plain import LATER
 from state.types import DAY_US, END_OF_TIME_US, F64, I64, MINUTE_US, SECOND_US, Bool
 from state.window_builders import GridWindows, SessionWindows, WindowBuilder
 
@@ -32,6 +33,17 @@ class WindowKind(StrEnum):
     SESSION = "session"
 
 
+class Fire(StrEnum):
+    """Whom a sliding window tells of at its ends.
+
+    ALL: everybody with an event in it.  ACTIVE: those with an event since its last slide, and everybody once per size,
+    where it shares no event with what everybody was told of before: who is silent has nothing new to show.
+    """
+
+    ALL = "all"
+    ACTIVE = "active"
+
+
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
     """One window over each subject's events; all fields are microseconds.
@@ -41,6 +53,7 @@ class WindowSpec:
 
     slide_us: windows end at its multiples; 0 for those that close at any pane boundary.
     gap_us: no pane is wider, for those that it ends; 0 for others.
+    fire: of sliding windows, see `Fire`; it changes what is told, and nothing of what is kept.
     """
 
     name: str
@@ -49,6 +62,7 @@ class WindowSpec:
     slide_us: int = 0
     gap_us: int = 0
     max_us: int = 0
+    fire: Fire = field(default=Fire.ALL, metadata=LATER)
 
     def __post_init__(self) -> None:
         wrong = self._assigner.mistake(self)
@@ -90,8 +104,16 @@ class WindowSpec:
 
     @property
     def overlaps(self) -> bool:
-        """Whether a subject's row replaces its row of the round before, of which it holds a part."""
+        """Whether a window holds a part of the one before."""
         return self._assigner.overlaps
+
+    def tells_all(self, end_us: int) -> bool:
+        """Whether whoever has an event in a window that ends there is told of."""
+        return self.fire is Fire.ALL or self.is_fresh(end_us)
+
+    def replaces(self, end_us: int) -> bool:
+        """Whether the rows that end there take the place of all rows of the round before, of which they hold a part."""
+        return self.overlaps and self.tells_all(end_us)
 
     def is_fresh(self, end_us: int) -> bool:
         """Whether windows that end there share no row with the fresh ones before."""
@@ -131,7 +153,7 @@ class WindowSpec:
     @property
     def evidence_us(self) -> int:
         """How long a row stays evidence: a day, or until the next one that says all that this one said."""
-        return self.slide_us if self.holds_day else DAY_US
+        return self.slide_us if self.holds_day and self.fire is Fire.ALL else DAY_US
 
 
 class Assigner(ABC):
@@ -208,7 +230,7 @@ class Sliding(Assigner):
     """[k * slide, k * slide + size)."""
 
     kind = WindowKind.SLIDING
-    keys = Keys(needs=("size", "slide"))
+    keys = Keys(needs=("size", "slide"), may=("fire",))
     about = "overlapping"
     overlaps = True
 

@@ -15,7 +15,7 @@ from flows.config.where import WhereTable
 from flows.durations import Duration
 from state.kinds import Keys
 from state.types import DAY_US, MINUTE_US, MS_US, SECOND_US
-from state.windows import WINDOWS, WindowKind, WindowSpec
+from state.windows import WINDOWS, Fire, WindowKind, WindowSpec
 from state.words import one_of
 
 _ALWAYS: Final = ("min_rows", "direction", "log", "low", "high", "renamed_from")
@@ -111,6 +111,11 @@ class WindowConfig(Declaration):
     slide: Duration = Field(
         0, description=f"{_kinds('slide', WINDOWS)}: a new window begins every slide; the size is a multiple of it"
     )
+    fire: Fire = Field(
+        Fire.ALL,
+        description=f"{_kinds('fire', WINDOWS)}: whom a slide tells of, `all` with an event in the window or those that"
+        " were `active` since the last slide (and all once per size)",
+    )
     gap: Duration = Field(0, description=f"{_kinds('gap', WINDOWS)}: a longer silence ends it")
     max: Duration = Field(DAY_US, description=f"{_kinds('max', WINDOWS)}: the longest one")
     features: tuple[str, ...] | None = Field(None, description="names of features; absent: all")
@@ -122,7 +127,9 @@ class WindowConfig(Declaration):
 
     def spec(self, name: str) -> WindowSpec:
         """Of the keys that its kind has.  Raises ConfigError."""
-        return WindowSpec(name, self.kind, **{f"{key}_us": getattr(self, key) for key in WINDOWS[self.kind].keys.all})
+        keys = WINDOWS[self.kind].keys.all
+        times = {f"{key}_us": getattr(self, key) for key in keys if key != "fire"}
+        return WindowSpec(name, self.kind, **times, fire=self.fire)
 
 
 class DetectorConfig(Declaration):

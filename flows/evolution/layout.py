@@ -19,6 +19,7 @@ from flows.job import DetectorUse, Job
 from state.errors import SnapshotError
 from state.plain import not_by_default
 from state.schema import Kind
+from state.windows import Fire, WindowSpec
 
 Settings = Mapping[str, str]
 """Field -> value, without those that are as by default: a field that a newer build adds changes nothing."""
@@ -39,8 +40,14 @@ def state_settings(job: Job) -> dict[str, Settings]:
     for kind, things in (("column", columns), ("sequence", job.sequences), ("feature", job.features)):
         found |= {f"{kind} {thing.name}": settings_of(thing) for thing in things}
     for window in job.windows:
-        found[f"window {window.window.name}"] = settings_of(window.window) | {"features": ", ".join(window.features)}
+        of_window = settings_of(kept_of(window.window)) | {"features": ", ".join(window.features)}
+        found[f"window {window.window.name}"] = of_window
     return found
+
+
+def kept_of(window: WindowSpec) -> WindowSpec:
+    """A window as its state knows it: whom it tells of makes no difference to that."""
+    return replace(window, fire=Fire.ALL)
 
 
 def replaceable(job: Job) -> dict[str, Settings]:
@@ -165,7 +172,7 @@ def layout_of(job: Job) -> Layout:
         tuple(tuple(map(meanings.part, group)) for group in job.plan.kernel.rows),
         {
             w.window.name: WindowLayout(
-                _digest(_plain(w.window)),
+                _digest(_plain(kept_of(w.window))),
                 tuple((f, features[f]) for f in w.features),
                 tuple(sorted(plan.held)),
                 plan.marks,
@@ -181,7 +188,7 @@ def renames_of(job: Job) -> dict[str, dict[str, str]]:
     """Name before -> name now of what a job has renamed, by kind; specs: what its windows mean under the old names."""
     specs = {w.window.name: w.window for w in job.windows}
     told = job.renamed.to_plain()
-    digests = {old: _digest(_plain(replace(specs[new], name=old))) for old, new in job.renamed.windows}
+    digests = {old: _digest(_plain(replace(kept_of(specs[new]), name=old))) for old, new in job.renamed.windows}
     return told | ({"specs": digests} if digests else {})
 
 

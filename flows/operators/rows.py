@@ -64,7 +64,7 @@ class FeatureRows:
         """The rows as detectors see them.  slot: as in detectors.base.Rows."""
         return Rows(
             self.window, self.end_us, self.x, self.subject, self.start_us, self.stop_us, slot, self.label,
-            window.overlaps,
+            window.replaces(self.end_us),
         )  # fmt: skip
 
     def take(self, at: I64) -> "FeatureRows":

@@ -211,6 +211,7 @@ kind = "rejects"
 kind = "sliding"
 size = "10m"
 slide = "5m"
+fire = "active"
 features = ["count", "total"]
 [windows.quiet]
 kind = "session"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from detectors.features.declare import Condition, FeatureDecl, FeatureKind, SequenceDecl, SequenceKind
-from state.windows import WindowKind, WindowSpec
+from state.windows import Fire, WindowKind, WindowSpec
 from tests.oracle.features import feature
 from tests.oracle.sequences import Row, derive
 from tests.oracle.stream import Declared, run
@@ -57,6 +57,23 @@ def test_sliding() -> None:
     """
     spec = WindowSpec("w", WindowKind.SLIDING, size_us=10 * MINUTE, slide_us=5 * MINUTE)
     assert minutes(spec, 5, 3, 10) == [(5, -5, 5, 1), (10, 0, 10, 1), (15, 5, 15, 1), (20, 10, 20, 1)]
+
+
+def test_sliding_for_the_active() -> None:
+    """A slide without a row of its own is not told, unless it ends at a multiple of the size.
+
+    minute  0    5    10   15   20   25   30
+    rows       x
+       [-- 1 ---)
+            [--- 1 --)                     ends at 10 without a row after 5: told, for 10 is a multiple of the size
+    rows                        x
+                           [-- 1 ---)      ends at 25 and has it in its last slide
+                                [- 1 ----) ends at 30: a multiple
+    """
+    spec = WindowSpec("w", WindowKind.SLIDING, size_us=10 * MINUTE, slide_us=5 * MINUTE, fire=Fire.ACTIVE)
+    assert minutes(spec, 5, 3, 21) == [(5, -5, 5, 1), (10, 0, 10, 1), (25, 15, 25, 1), (30, 20, 30, 1)]
+    wide = WindowSpec("w", WindowKind.SLIDING, size_us=20 * MINUTE, slide_us=5 * MINUTE, fire=Fire.ACTIVE)
+    assert minutes(wide, 5, 3) == [(5, -15, 5, 1), (20, 0, 20, 1)]
 
 
 def test_session_closes_at_the_first_boundary_after_the_gap() -> None:

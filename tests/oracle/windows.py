@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from state.windows import WindowKind, WindowSpec
+from state.windows import Fire, WindowKind, WindowSpec
 from tests.oracle.sequences import Row
 
 
@@ -53,9 +53,18 @@ def _grid(spec: WindowSpec, rows: list[Row]) -> Iterator[Span]:
     while start_us <= last_us:
         stop_us = start_us + spec.size_us
         inside = [row for row in rows if start_us <= row["event_time_us"] < stop_us]
-        if inside:
+        if inside and _is_told(spec, stop_us, inside):
             yield Span(stop_us, start_us, stop_us, spec.size_us, inside)
         start_us += spec.slide_us
+
+
+def _is_told(spec: WindowSpec, stop_us: int, inside: list[Row]) -> bool:
+    """Whether a window that fires for the active only is told: its last slide has a row, or it shares none with others
+    that are told whoever is active.
+    """
+    if spec.fire is Fire.ALL or stop_us % spec.size_us == 0:
+        return True
+    return any(row["event_time_us"] >= stop_us - spec.slide_us for row in inside)
 
 
 def _sessions(spec: WindowSpec, pane_us: int, rows: list[Row]) -> Iterator[Span]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from detectors.features.declare import Condition, FeatureDecl, FeatureKind, SequenceDecl, SequenceKind
 from state.schema import Column, Kind, Schema
-from state.windows import WindowKind, WindowSpec
+from state.windows import Fire, WindowKind, WindowSpec
 from tests.oracle.stream import Declared, Event
 
 SECOND = 1_000_000
@@ -101,7 +101,8 @@ def window(draw: st.DrawFn, name: str, kind: WindowKind) -> WindowSpec:
             return WindowSpec(name, kind, draw(st.sampled_from([2, 5, 6, 60])) * MINUTE)
         case WindowKind.SLIDING:
             slide_us = draw(st.sampled_from([2, 3, 10, 60])) * MINUTE
-            return WindowSpec(name, kind, slide_us * draw(st.integers(1, 4)), slide_us)
+            fire = draw(st.sampled_from(Fire))
+            return WindowSpec(name, kind, slide_us * draw(st.integers(1, 4)), slide_us, fire=fire)
         case WindowKind.SESSION:
             gap_us = draw(st.sampled_from([4, 7, 30])) * MINUTE
             max_us = gap_us * draw(st.sampled_from([3, 4, 9])) // 2

@@ -15,6 +15,7 @@ from detectors.drift.monitors import DriftMonitors
 from detectors.drift.spec import DriftSpec
 from detectors.profile import PopulationProfile
 from flows.config import loads
+from flows.evolution.fates import FateKind, fates, shape_of
 from flows.operators.ingest.operator import Ingest
 from flows.operators.population.join import LabelJoin
 from flows.operators.subject.operator import SubjectOperator
@@ -129,6 +130,17 @@ def test_values_that_nobody_counted(change: tuple[str, str], name: str) -> None:
     found, truth = evolved(after), quiet(after)
     assert all(math.isnan(t[name]) for t in found)
     same([t["events"] for t in found], [t["events"] for t in truth])
+
+
+def test_whom_a_window_tells_of_is_no_part_of_state() -> None:
+    """State goes on where that changes, in the middle of a window; whoever is silent is then told of once per size."""
+    active = BASE.replace('slide = "10m"', 'slide = "10m", fire = "active"')
+    before, now = (shape_of(loads(config).job()) for config in (BASE, active))
+    assert {fate.kind for fate in fates(before, now)} == {FateKind.KEPT}
+    _, saved = told_by(BASE, [*buys(0, 25), *buys(25, 26, "ben")])
+    told, _ = told_by(active, buys(31, 75, "ben"), saved, end=True)
+    of_ann = [row["events"] for row in told if row["subject"] != told[-1]["subject"]]
+    assert of_ann == [25.0, 25.0]
 
 
 def test_it_counts_as_soon_as_it_can() -> None:

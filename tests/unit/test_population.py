@@ -19,6 +19,7 @@ from flows.operators.rows import FeatureRows
 from flows.streams import Stream
 from state.chunks import Bundle
 from state.types import F64, MINUTE_US
+from state.windows import Fire, WindowKind, WindowSpec
 
 FIVE = 5 * MINUTE_US
 JOB = loads(
@@ -309,6 +310,22 @@ def test_a_rule_that_many_break_stays_on_and_is_told_as_an_attack_wave() -> None
         (4, "attack_wave", f"50.0% {share}"),
         (5, "attack_wave", f"100.0% {share}"),
     ]
+
+
+def test_of_a_round_of_the_active_no_share_of_all_follows() -> None:
+    """At night bots are most of those who are active: rules tell of waves where the window tells of everybody."""
+    window = WindowSpec("w5m", WindowKind.SLIDING, 2 * FIVE, FIVE, fire=Fire.ACTIVE)
+    job = replace(JOB, windows=tuple(replace(w, window=window) for w in JOB.windows))
+    operator = PopulationOperator(job, "all")
+    waves = []
+    for turn in range(4):
+        end_us, subject = (turn + 1) * FIVE, np.arange(1, 61, dtype=np.uint64)
+        at, x = np.full(60, end_us), np.full((60, 1), 500.0)
+        rows = FeatureRows("w5m", end_us, 0, subject, subject.astype(object), at - 2 * FIVE, at, x)
+        for message in operator.process(CohortInput(0, end_us, [rows])):
+            if isinstance(message, Output) and message.stream is Stream.DRIFT:
+                waves += [turn for r in message.records if r["what"] == "wave"]
+    assert waves == [1]
 
 
 class Accuser(Detector):

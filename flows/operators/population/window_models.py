@@ -116,6 +116,9 @@ class WindowModels:
         return events
 
     def _wave(self, model: Model, rows: Rows) -> Wave | None:
+        """What it sees.  Rules remember nobody: of a round of the active alone, no share of all subjects follows."""
+        if model.use.spec.declared and not self.window.tells_all(rows.end_us):
+            return None
         wave, names = model.wave(rows), self._learned_as.get(model.use.name)
         if wave is None or not names:
             return wave

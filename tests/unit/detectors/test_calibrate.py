@@ -148,6 +148,28 @@ def test_a_sample_that_is_mostly_zero_has_no_invented_tail() -> None:
     assert made.tail(np.array([0.5]))[0] == pytest.approx(11 / 1001)
 
 
+def test_beyond_a_flat_sample_of_own_pasts_far_is_less_likely_than_near() -> None:
+    """A Pareto tail of index 1, in units of half a nat; the same for few scores and for many, and none for a cohort's,
+    which have no unit.
+    """
+    far = np.array([0.0, 0.5, 4.5, np.nan])
+    for whole_day in (True, False):
+        own, cohort = (CalibrationSpec().build(whole_day=whole_day, fitted=fitted) for fitted in (False, True))
+        for made in (own, cohort):
+            made.learn(who(999), np.zeros(999), 0)
+        expected = np.array([1.0, 1 / 2000, 1 / 10000, np.nan])
+        assert own.tail(far) == pytest.approx(expected, nan_ok=True)
+        assert own.tail(np.tile(far, 3)) == pytest.approx(np.tile(expected, 3), nan_ok=True)
+        assert cohort.tail(far)[2] == pytest.approx(1 / 1000)
+
+
+def test_a_sample_of_own_pasts_that_is_not_flat_keeps_the_rank() -> None:
+    """Where people differ, their own scores say what is far."""
+    made = CalibrationSpec().build(fitted=False)
+    made.learn(who(999), np.linspace(0, 9, 999), 0)
+    assert made.tail(np.array([10.0, 100.0])) == pytest.approx([1 / 1000, 1 / 1000])
+
+
 @pytest.mark.parametrize("per", ["subject", "row"])
 def test_it_follows_a_population_that_moves(per: str) -> None:
     """After some rounds on a new level, a score of the new level is ordinary."""

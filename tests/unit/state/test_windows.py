@@ -5,7 +5,7 @@ import pytest
 
 from state.errors import ConfigError
 from state.types import DAY_US, END_OF_TIME_US, HOUR_US, MINUTE_US
-from state.windows import WindowKind, WindowSpec, pane_us
+from state.windows import Fire, WindowKind, WindowSpec, pane_us
 
 FIVE = WindowSpec("w5m", WindowKind.TUMBLING, 5 * MINUTE_US)
 HOUR = WindowSpec("w1h", WindowKind.SLIDING, HOUR_US, 5 * MINUTE_US)
@@ -56,6 +56,23 @@ def test_fresh_windows_share_no_row() -> None:
     assert [us for us in range(0, 61 * MINUTE_US, 5 * MINUTE_US) if HOUR.is_fresh(us)] == [0, HOUR_US]
     assert all(w.is_fresh(us) for w in (FIVE, session(30)) for us in (1, 5 * MINUTE_US))
     assert [w.cadence_us for w in (FIVE, HOUR, session(30))] == [5 * MINUTE_US, HOUR_US, 5 * MINUTE_US]
+
+
+def test_whom_a_window_tells_of() -> None:
+    """For the active only, all are told of once per size; only rows of everybody take the place of those before."""
+    active = WindowSpec("w1h", WindowKind.SLIDING, HOUR_US, 5 * MINUTE_US, fire=Fire.ACTIVE)
+    ends = range(5 * MINUTE_US, 125 * MINUTE_US, 5 * MINUTE_US)
+    assert [us for us in ends if active.tells_all(us)] == [us for us in ends if active.replaces(us)] == [
+        HOUR_US, 2 * HOUR_US,
+    ]  # fmt: skip
+    assert all(w.tells_all(us) for w in (FIVE, HOUR, session(30)) for us in ends)
+    assert all(HOUR.replaces(us) and not FIVE.replaces(us) for us in ends)
+
+
+def test_how_long_a_row_is_evidence() -> None:
+    """Of a window that holds a day until the next one, or for a day where there may be none."""
+    active = WindowSpec("w24h", WindowKind.SLIDING, DAY_US, HOUR_US, fire=Fire.ACTIVE)
+    assert [w.evidence_us for w in (DAY, active, HOUR)] == [HOUR_US, DAY_US, DAY_US]
 
 
 def test_last_end() -> None:
