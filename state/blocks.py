@@ -56,10 +56,6 @@ class Blocks:
                 left = cells.without(slots)
                 self._built[block] = left if len(left) else None
 
-    def forget(self) -> None:
-        """The slides are others now."""
-        self._built.clear()
-
     def _block(self, start: int, size: int, slides: Mapping[int, Cells]) -> Cells | None:
         if size == 1:
             return slides.get(start)

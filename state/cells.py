@@ -99,6 +99,14 @@ class Cells:
         tables = self.tables.of(slot) if len(self.tables) else NO_TABLES
         return Cells(slot, self.sums[:, mask], self.mins[:, mask], self.maxs[:, mask], self.bits[:, mask], tables)
 
+    def of(self, slots: I64) -> "Cells":
+        """Those of some subjects that are there, without tables.  slots: (k,) sorted."""
+        if not len(self):
+            return self.with_only(NO_TABLES)
+        at = np.minimum(np.searchsorted(self.slot, slots), len(self) - 1)
+        at = at[self.slot[at] == slots]
+        return Cells(self.slot[at], self.sums[:, at], self.mins[:, at], self.maxs[:, at], self.bits[:, at], NO_TABLES)
+
     def with_only(self, tables: Tables) -> "Cells":
         """The same cells with these tables."""
         return Cells(self.slot, self.sums, self.mins, self.maxs, self.bits, tables)
@@ -212,18 +220,18 @@ def narrow(count: NDArray[Any]) -> Counts:
 
 
 def merge_tables(parts: Sequence[Tables]) -> Tables:
-    """The tables of all parts together.  parts: at least one, in any order."""
-    if len(parts) == 1:
-        return parts[0]
-    whole = summed(np.concatenate([t.key for t in parts]), np.concatenate([t.count for t in parts]))
+    """The tables of all parts together, in any order."""
+    if len(parts) <= 1:
+        return parts[0] if parts else NO_TABLES
+    whole = summed(Tables(np.concatenate([t.key for t in parts]), np.concatenate([t.count for t in parts])))
     return Tables(whole.key, narrow(whole.count))
 
 
-def summed(key: U64, count: Counts) -> Tables:
-    """Entries in any order, repeats added up, as int64.  key, count: (m,)."""
-    if not len(key):
+def summed(entries: Tables) -> Tables:
+    """Entries that are not sorted, with repeats: these are added up, as int64."""
+    if not len(entries):
         return NO_TABLES
-    order = np.argsort(key, kind="stable")
-    key = key[order]
+    order = np.argsort(entries.key, kind="stable")
+    key = entries.key[order]
     starts = run_starts(key)
-    return Tables(key[starts], np.add.reduceat(count[order], starts, dtype=np.int64))
+    return Tables(key[starts], np.add.reduceat(entries.count[order], starts, dtype=np.int64))

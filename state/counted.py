@@ -27,18 +27,14 @@ class Counted:
     copied a few times while it is there, however large the table is.
     """
 
-    def __init__(self) -> None:
-        self._main, self._apart = NO_TABLES, NO_TABLES
+    def __init__(self, tables: Tables = NO_TABLES) -> None:
+        self._main, self._apart = Tables(tables.key, tables.count.astype(_WIDE)), NO_TABLES
         self._empty = 0
         """Entries of main at 0."""
 
     def __len__(self) -> int:
         """Entries; some may be at 0."""
         return len(self._main) + len(self._apart)
-
-    def put(self, tables: Tables) -> None:
-        """Holds these from now on, and nothing else."""
-        self._main, self._apart, self._empty = Tables(tables.key, tables.count.astype(_WIDE)), NO_TABLES, 0
 
     def whole(self) -> Tables:
         """All that there is."""

@@ -41,19 +41,28 @@ class Running:
         self._counted: Counted | None = None
         """All that the window holds; None where that is made anew each time."""
         self._found = NO_TABLES
+        """The frequencies of that."""
+        self._changes = 0
+        """Entries that came and left last."""
 
-    def step(self, came: Sequence[Tables], left: Sequence[Tables], slides: Mapping[int, Cells]) -> Tables:
-        """The frequencies, after what came and what left.  slides: the window's now."""
-        changes = sum(map(len, (*came, *left)))
-        if self._counted is None or len(self._counted) < _FACTOR * changes + _LITTLE:
-            self._begin([cells.tables for cells in slides.values()], changes)
-        elif changes:
+    def move(self, came: Sequence[Tables], left: Sequence[Tables]) -> None:
+        """From one window to the next."""
+        self._changes = sum(map(len, (*came, *left)))
+        if self._counted is None or len(self._counted) < self._much:
+            self._counted, self._found = None, NO_TABLES
+        elif self._changes:
             self._change(_difference(came, left))
-        return self._found
 
-    def forget(self) -> None:
-        """The window holds something else now."""
-        self._counted, self._found = None, NO_TABLES
+    def tell(self, slides: Mapping[int, Cells]) -> Tables:
+        """The frequencies.  slides: the window's now."""
+        if self._counted is not None:
+            return self._found
+        held = [cells.tables for cells in slides.values() if len(cells.tables)]
+        whole = merge_tables(held)
+        found = frequencies(whole)
+        if sum(map(len, held)) >= 2 * self._much:
+            self._counted, self._found = Counted(whole), found
+        return found
 
     def drop(self, slots: I64) -> None:
         """Takes subjects out."""
@@ -61,12 +70,10 @@ class Running:
             self._counted.take(slots)
             self._found = self._found.where(~np.isin(self._found.slot, slots))
 
-    def _begin(self, held: Sequence[Tables], changes: int) -> None:
-        whole = merge_tables(held) if held else NO_TABLES
-        self._counted, self._found = None, frequencies(whole)
-        if len(whole) >= _FACTOR * changes + _LITTLE:
-            self._counted = Counted()
-            self._counted.put(whole)
+    @property
+    def _much(self) -> int:
+        """So many entries are worth changing and not making anew."""
+        return _FACTOR * self._changes + _LITTLE
 
     def _change(self, by: Tables) -> None:
         assert self._counted is not None
@@ -99,8 +106,6 @@ def _net(minus: U64, plus: U64) -> Tables:
 
 def _difference(plus: Sequence[Tables], minus: Sequence[Tables]) -> Tables:
     """What is to be added, below 0 what is to be taken away; nothing is at 0."""
-    both = summed(
-        np.concatenate([t.key for t in (*plus, *minus)]),
-        np.concatenate([*(t.count for t in plus), *(-t.count.astype(np.int64) for t in minus)]),
-    )
+    count = [*(t.count for t in plus), *(-t.count.astype(np.int64) for t in minus)]
+    both = summed(Tables(np.concatenate([t.key for t in (*plus, *minus)]), np.concatenate(count)))
     return both.where(both.count != 0)

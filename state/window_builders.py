@@ -1,6 +1,6 @@
 """From panes to windows: rings of slide-wide cells for tumbling and sliding windows, open cells for sessions."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Protocol
@@ -17,6 +17,8 @@ from state.snapshot import pack, unpack
 from state.types import I64, Bool
 
 _VERSION: Final = 1
+_MANY: Final = 4
+"""A block with so many times the subjects that a window tells of is cut down to these before it is merged."""
 
 
 class WindowBuilder(Protocol):
@@ -25,7 +27,9 @@ class WindowBuilder(Protocol):
     """
 
     def step(self, boundary_us: int, pane: Cells | None) -> Cells | None:
-        """The pane that ends at this boundary goes in, the window that closes there comes out."""
+        """The pane that ends at this boundary goes in, the window that closes there comes out, with frequencies for
+        tables.
+        """
 
     def due_us(self, after_us: int) -> int | None:
         """The next boundary at which something closes without further rows; None when nothing is open."""
@@ -43,7 +47,7 @@ class WindowBuilder(Protocol):
         """The root frame; cells are written once."""
 
     def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
-        """Takes what `snapshot` gave.  fit: for cells that were saved with other parts."""
+        """For a new one: takes what `snapshot` gave.  fit: for cells that were saved with other parts."""
 
 
 class GridWindows:
@@ -57,8 +61,12 @@ class GridWindows:
     away from is merged from blocks of slides. Slides alone are saved.
     """
 
-    def __init__(self, size_us: int, slide_us: int) -> None:
+    def __init__(self, size_us: int, slide_us: int, tells_all: Callable[[int], bool]) -> None:
+        """tells_all: of the end of a window, whether it tells of everybody in it, or of those with an event in its last
+        slide.
+        """
         self._slide_us = slide_us
+        self._tells_all = tells_all
         self._slides = size_us // slide_us
         self._filling: list[Cells] = []
         self._ring: dict[int, Cells] = {}
@@ -74,13 +82,27 @@ class GridWindows:
         stop = boundary_us // self._slide_us
         start = stop - self._slides
         left = [self._ring.pop(number).tables for number in list(takewhile(lambda n: n < start, self._ring))]
-        came = []
-        if self._filling:
-            self._ring[stop - 1] = slide = merge(self._filling)
-            self._filling, came = [], [slide.tables]
-        tables = self._tables.step(came, left, self._ring)
+        newest = merge(self._filling) if self._filling else None
+        if newest is not None:
+            self._ring[stop - 1], self._filling = newest, []
+        self._tables.move([] if newest is None else [newest.tables], left)
+        return self._window(start, stop, newest)
+
+    def _window(self, start: int, stop: int, newest: Cells | None) -> Cells | None:
+        """The window of slides [start, stop)."""
+        only = None
+        if not self._tells_all(stop * self._slide_us):
+            if newest is None:
+                return None
+            only = newest.slot[newest.last_us >= (stop - 1) * self._slide_us]
         parts = self._blocks.parts(start, stop, self._ring)
-        return merge_columns(parts).with_only(tables) if parts else None
+        if not parts or (only is not None and not len(only)):
+            return None
+        tables = self._tables.tell(self._ring)
+        if only is None:
+            return merge_columns(parts).with_only(tables)
+        parts = [part.of(only) if len(part) > _MANY * len(only) else part for part in parts]
+        return merge_columns(parts).of(only).with_only(tables.of(only))
 
     def due_us(self, after_us: int) -> int | None:
         if not self._filling and not self._ring:
@@ -106,12 +128,10 @@ class GridWindows:
 
     def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
         _, meta, arrays = unpack(root, "window", (_VERSION,))
-        ends, cells = meta["ends"], _read(arrays["cells"], chunks, self._saved, fit)
-        numbers = (end // self._slide_us - 1 for end in ends)
-        self._ring = dict(zip(numbers, cells[: len(ends)], strict=True))
-        self._filling = cells[len(ends) :]
-        self._blocks.forget()
-        self._tables.forget()
+        cells = _read(arrays["cells"], chunks, self._saved, fit)
+        numbers = [end // self._slide_us - 1 for end in meta["ends"]]
+        self._ring = dict(zip(numbers, cells, strict=False))
+        self._filling = cells[len(numbers) :]
 
 
 @dataclass(slots=True)
@@ -218,7 +238,7 @@ class SessionWindows:
         following = iter(cells)
         self._base = next(following) if meta["base"] else None
         self._open = None if self._base is None else self._base.with_only(NO_TABLES)
-        self._tables.put(NO_TABLES if self._base is None else self._base.tables)
+        self._tables = Counted(NO_TABLES if self._base is None else self._base.tables)
         self._steps = []
         for i, (boundary_us, has_pane) in enumerate(meta["steps"]):
             dropped = arrays.get(f"dropped{i}")
