@@ -90,17 +90,14 @@ class GridWindows:
 
     def _window(self, start: int, stop: int, newest: Cells | None) -> Cells | None:
         """The window of slides [start, stop)."""
-        only = None
-        if not self._tells_all(stop * self._slide_us):
-            if newest is None:
-                return None
-            only = newest.slot[newest.last_us >= (stop - 1) * self._slide_us]
-        parts = self._blocks.parts(start, stop, self._ring)
-        if not parts or (only is not None and not len(only)):
+        everybody = self._tells_all(stop * self._slide_us)
+        if not self._ring or not (everybody or newest):
             return None
+        parts = self._blocks.parts(start, stop, self._ring)
         tables = self._tables.tell(self._ring)
-        if only is None:
+        if everybody or newest is None:
             return merge_columns(parts).with_only(tables)
+        only = newest.slot
         parts = [part.of(only) if len(part) > _MANY * len(only) else part for part in parts]
         return merge_columns(parts).of(only).with_only(tables.of(only))
 
