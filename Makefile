@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 LOCK := requirements.lock
 # Windows, state, wire, features, configuration, what was saved long ago, and one job in all ways of running it.
 QUICK := tests/golden tests/engine/test_same_alerts.py tests/oracle tests/unit/state tests/unit/wire tests/unit/api \
-	tests/unit/config tests/unit/alerting tests/unit/told
+	tests/unit/config tests/unit/alerting tests/unit/operators
 KAFKA_JARS := $(VENV)/kafka
 SITE := $(VENV)/site
 ZENSICAL := zensical==0.0.73 # in an environment of its own: 90 MB that nothing else needs

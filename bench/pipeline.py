@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from flows.drive.local import LocalDriver
+from flows.evolution.layout import form_of
 from flows.job import Job
 from flows.operators.ingest.operator import Ingest
 from flows.operators.population.operator import RoundObserver
@@ -97,7 +98,7 @@ def reference(lines: Sequence[bytes]) -> None:
 
 def decode_only(job: Job, lines: list[bytes]) -> None:
     """Decoding, lateness and routing."""
-    ingest = Ingest(job, "memory")
+    ingest = Ingest(job.stream, job.columns, "memory")
     for start in range(0, len(lines), BATCH_LINES):
         part = lines[start : start + BATCH_LINES]
         ingest.process(Lines(part, range(start, start + len(part)), "memory"))
@@ -105,8 +106,11 @@ def decode_only(job: Job, lines: list[bytes]) -> None:
 
 def windows_only(job: Job, lines: list[bytes]) -> int:
     """Decoding, windows and features; returns the number of window rows."""
-    ingest = Ingest(job, "memory")
-    subjects = [SubjectOperator(job, group, ("memory",)) for group in range(job.key_groups)]
+    ingest = Ingest(job.stream, job.columns, "memory")
+    subjects = [
+        SubjectOperator(job.stream, job.judgement.audience, form_of(job), group, ("memory",))
+        for group in range(job.stream.key_groups)
+    ]
     rows = 0
     for start in range(0, len(lines) + BATCH_LINES, BATCH_LINES):
         part = lines[start : start + BATCH_LINES]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from dataclasses import replace as changed
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -119,7 +118,7 @@ def replay(
     takers: dict[Stream, list[Sink]] = {
         s: [*(sinks or {}).get(s, ()), *([kept[s]] if s in kept else [])] for s in STREAMS
     }
-    job = changed(found.job(), asked=frozenset(stream for stream, taken in takers.items() if taken))
+    job = found.job().with_judgement(asked=frozenset(stream for stream, taken in takers.items() if taken))
     summary = LocalDriver(job, partitions, takers, reads=reads).run(progress)
     return Replay(summary, {stream: sink.records for stream, sink in kept.items()})
 

@@ -58,7 +58,7 @@ def score_table(
         1990
     """
     from flows.scoring.identifiers import left_out
-    from flows.scoring.job import table_job
+    from flows.scoring.judgement import table_judgement
     from flows.scoring.prequential import score_table as scored
     from flows.scoring.table import Columns, read_table, table_of
 
@@ -71,8 +71,8 @@ def score_table(
         found = found.without(left_out(found))
     if series:
         found = found.as_series()
-    job = table_job(found.features, config, settings, series=series)
-    return _as_given(scored(job, found, 1 if series else round_rows), found.number)
+    judgement, rows = table_judgement(found.features, config, settings, series=series)
+    return _as_given(scored(judgement, rows, found, 1 if series else round_rows), found.number)
 
 
 def _as_given(scores: "Scores", number: I64) -> "Scores":

@@ -18,7 +18,7 @@ from river.preprocessing import MinMaxScaler
 
 from detectors.quality import Ranking, rank_quality
 from flows.scoring.evaluate import ALL, evaluation
-from flows.scoring.job import table_job
+from flows.scoring.judgement import table_judgement
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Columns, Table, read_table
 from state.types import F64
@@ -44,7 +44,7 @@ def compare(path: Path, seed: int, rows: int | None) -> dict[str, Ranking]:
     """Quality by detector; River's last."""
     table = read_table(path, Columns(label="y")).shuffled(seed).first(rows)
     assert table.label is not None
-    found = evaluation(table, score_table(table_job(table.features), table))
+    found = evaluation(table, score_table(*table_judgement(table.features), table))
     return {**found.rankings, "River": rank_quality(river_scores(table), table.label)}
 
 

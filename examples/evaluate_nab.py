@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from flows.convert.files import read_lines
-from flows.scoring.job import table_job
+from flows.scoring.judgement import table_judgement
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Table
 from state.types import F64, I64
@@ -143,7 +143,7 @@ def alarms(tail: F64, line: float, hold: int) -> F64:
 def scored(series: Series, line: float, hold: int, config: Path | None = None) -> F64:
     """(n,) a series through the flow's models, row by row.  config: what differs from flows/series.toml."""
     table = Table(series.value[:, None], ("value",), None, None, series.time_us).as_series()
-    scores = score_table(table_job(table.features, config, environ={}, series=True), table, 1)
+    scores = score_table(*table_judgement(table.features, config, environ={}, series=True), table, 1)
     return alarms(scores.tail_probability, line, hold)
 
 

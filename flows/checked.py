@@ -55,14 +55,14 @@ class Checked:
     def code(self) -> int:
         """The exit code."""
         refused = FateKind.REFUSED in (self.fates or {})
-        return CANNOT_RUN if self.job.left_out or self.no_alerts or refused else 0
+        return CANNOT_RUN if self.job.judgement.left_out or self.no_alerts or refused else 0
 
     @property
     def verdict(self) -> str:
         """In a few words."""
         if self.no_alerts:
             return "can run, but nobody can be alerted"
-        return "can run, but detectors are left out" if self.job.left_out else "fine"
+        return "can run, but detectors are left out" if self.job.judgement.left_out else "fine"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -70,9 +70,9 @@ class Checked:
         told = {
             "job": job.name,
             "digest": job.digest,
-            "windows": {w.window.name: len(w.features) for w in job.windows},
-            "detectors": [d.name for d in job.detectors],
-            "left_out": dict(job.left_out),
+            "windows": {w.window.name: len(w.features) for w in job.stream.windows},
+            "detectors": [d.name for d in job.judgement.detectors],
+            "left_out": dict(job.judgement.left_out),
             "reach": asdict(self.reach),
             "no_alerts": self.no_alerts,
             "alerts_to": [sink.kind for sink in self.config.sinks.of(Stream.ALERTS)],
@@ -84,13 +84,13 @@ class Checked:
     def lines(self) -> list[str]:
         """For people."""
         job, config = self.job, self.config
-        windows = [f"{w.window.name} ({len(w.features)} features)" for w in job.windows]
-        detectors = [f"{d.name} ({d.spec.type}) on {' '.join(d.windows)}" for d in job.detectors]
+        windows = [f"{w.window.name} ({len(w.features)} features)" for w in job.stream.windows]
+        detectors = [f"{d.name} ({d.spec.type}) on {' '.join(d.windows)}" for d in job.judgement.detectors]
         lines = [
             f"{self.name}: {self.verdict}.  Job {job.name!r}, digest {job.digest}",
             f"  windows    {', '.join(windows)}",
             f"  detectors  {', '.join(detectors) or 'none'}",
-            f"  cohorts    {', '.join(job.cohorts.names)}",
+            f"  cohorts    {', '.join(job.judgement.cohorts.names)}",
             f"  sources    {', '.join(f'{name} ({s.kind})' for name, s in config.sources.items()) or 'none'}",
             f"  alerts to  {', '.join(sink.kind for sink in config.sinks.of(Stream.ALERTS)) or nowhere(config)}",
             *_reach_lines(job, self.reach),
@@ -115,7 +115,7 @@ def _reach_lines(job: Job, reached: Reach) -> list[str]:
     """What evidence can amount to, and what that means for populations of different sizes."""
     if not reached.windows:
         return []
-    policy, sample = job.policy, job.calibration
+    policy, sample = job.judgement.policy, job.judgement.calibration
     alone = ", ".join(f"{window} {p:.1e}" for window, p in reached.windows.items())
     reach_line = f"  reach      {alone}, together {reached.together:.1e}; at {policy.line:g} a subject is alerted"
     weak = [window for window, p in reached.windows.items() if p > policy.line]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flows.evolution.fates import shape_of
-from flows.evolution.layout import Layout
+from flows.evolution.layout import Layout, form_of
 from flows.job import Job
 from flows.operators.alerts.operator import AlertOperator
 from flows.operators.ingest.operator import Ingest
@@ -70,7 +70,9 @@ class JobStages:
         """The first operator of one source partition."""
         routes = tuple((entry.name, entry.column) for entry in self.entries if entry.column)
         with reading(f"partition {partition}"):
-            return first_stage(self.job, partition, self.reads.get(partition, "events"), resume, routes)
+            return first_stage(
+                self.job.stream, self.job.columns, partition, self.reads.get(partition, "events"), resume, routes
+            )
 
     def operator(self, entry: Entry, who: Any, resume: Saved | None) -> Operator:
         """The operator of one key of a stage.  who: a key group, a cohort, or None where there is one key."""
@@ -78,7 +80,7 @@ class JobStages:
 
     def stages(self) -> Stages:
         """All of them, as the drivers take them."""
-        time = self.job.time
+        time = self.job.stream.time
         return Stages(
             ingest=self.ingest,
             keyed=tuple(
@@ -86,7 +88,7 @@ class JobStages:
                 for entry in self.entries
             ),
             # One pane ahead keeps all partitions busy; more would only pile up rows in open panes.
-            lead_us=self.job.pane_us + time.out_of_orderness_us,
+            lead_us=self.job.stream.pane_us + time.out_of_orderness_us,
             out_of_orderness_us=time.out_of_orderness_us,
             idle_timeout_us=time.idle_timeout_us,
             shape=shape_of(self.job, self.cohort_numbers),
@@ -111,11 +113,12 @@ class _Build:
 
 
 def _groups(stages: JobStages) -> dict[Any, int]:
-    return {group: group for group in range(stages.job.key_groups)}
+    return {group: group for group in range(stages.job.stream.key_groups)}
 
 
 def _cohorts(stages: JobStages) -> dict[Any, int]:
-    return {name: stages.cohort_numbers.get(name, position) for position, name in enumerate(stages.job.cohorts.names)}
+    names = stages.job.judgement.cohorts.names
+    return {name: stages.cohort_numbers.get(name, position) for position, name in enumerate(names)}
 
 
 def _one(stages: JobStages) -> dict[Any, int]:  # noqa: ARG001
@@ -126,18 +129,23 @@ def _subject(stages: JobStages, entry: Entry, who: int, resume: Saved | None) ->
     # What people tell is about subjects: other stages do not hear it, and must not wait for it.
     of_subjects = entry.column == SUBJECT
     partitions = tuple(name for name in stages.partitions if of_subjects or name not in stages.reads)
+    job, form = stages.job, form_of(stages.job, stages.unsaid)
     with reading(f"{entry.called} {who}" if not of_subjects else f"key group {who}"):
-        return SubjectOperator(stages.job, who, partitions, resume, stages.reads, stages.unsaid, entry.name)
+        return SubjectOperator(
+            job.stream, job.judgement.audience, form, who, partitions, resume, stages.reads, entry.name
+        )
 
 
 def _population(stages: JobStages, entry: Entry, who: str, resume: Saved | None) -> PopulationOperator:
+    job, form = stages.job, form_of(stages.job, stages.unsaid)
     with reading(f"cohort {who}"):
-        return PopulationOperator(stages.job, who, resume, stages.unsaid, entry.name)
+        return PopulationOperator(job.judgement, job.stream.rows, who, resume, form, entry.name)
 
 
 def _alerts(stages: JobStages, entry: Entry, who: None, resume: Saved | None) -> AlertOperator:  # noqa: ARG001
+    job, form = stages.job, form_of(stages.job, stages.unsaid)
     with reading("alert policy"):
-        return AlertOperator(stages.job, resume, stages.unsaid, entry.name)
+        return AlertOperator(job.judgement, (w.name for w in job.stream.rows.windows), resume, form, entry.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 Ids, names and paths come from senders. They must reach a terminal as they are, but for what would steer it, and must
 not be taken for markup. And whoever reads the output, or nobody, decides nothing about a run: what the encoding does
-not have is replaced, and what nobody reads any more is dropped.
+not have is replaced, and what nobody reads any more is dropped. A full disk behind it is an error, as of any output.
 """
 
 import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
+
+from state.errors import SinkError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -30,14 +32,18 @@ def shown(text: object) -> str:
 
 
 def forgive_output() -> None:
-    """From now on standard output and error of this process take everything, also when nobody reads them."""
+    """From now on standard output and error of this process take everything, also when nobody reads them.
+
+    Writing to a standard output that fails otherwise (a full disk) raises SinkError, once; to standard error, nothing,
+    as there is nowhere left to say it.
+    """
     for name in ("stdout", "stderr"):
         stream: TextIO | None = getattr(sys, name)
         if stream is None:  # it was closed before the program began; the number must not go to another file
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         elif stream is getattr(sys, f"__{name}__"):  # no one has put another in its place
             stream.flush()
-            raw: Any = _Forgiving(stream.fileno())
+            raw: Any = _Forgiving(stream.fileno(), silent=name == "stderr")
             setattr(
                 sys,
                 name,
@@ -51,10 +57,11 @@ def forgive_output() -> None:
 
 
 class _Forgiving(io.RawIOBase):
-    """A file descriptor to which writing never fails because its reader is gone."""
+    """A file descriptor to which writing never fails because its reader is gone.  silent: nor for any other reason."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, silent: bool) -> None:
         self._number = number
+        self._silent = silent
         self._gone = False
 
     def writable(self) -> bool:
@@ -71,6 +78,8 @@ class _Forgiving(io.RawIOBase):
         if not self._gone:
             try:
                 return os.write(self._number, data)
-            except BrokenPipeError:
-                self._gone = True
+            except OSError as error:
+                self._gone = True  # what is still buffered would fail again, where nobody can catch it
+                if not self._silent and not isinstance(error, BrokenPipeError):
+                    raise SinkError(f"standard output: cannot write: {error.strerror}; send it elsewhere") from error
         return size

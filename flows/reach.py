@@ -12,7 +12,8 @@ import numpy as np
 from detectors.alerting.policy import combine_windows
 from detectors.combine import combine
 from detectors.tail import least_after
-from flows.job import DetectorUse, Job
+from flows.job import Job
+from flows.judgement import DetectorUse, Judgement
 from state.windows import WindowSpec
 
 _SMALLEST: Final = 1e-300
@@ -34,15 +35,15 @@ class Reach:
 
 def reach(job: Job) -> Reach:
     """What this job can tell.  Weights that detectors earn (`combination`) are not known yet, and left out."""
-    least, weights, declared = {}, {}, 1.0
-    for w in job.windows:
-        uses = [use for use in job.detectors if w.window.name in use.windows]
+    least, weights, declared, judgement = {}, {}, 1.0, job.judgement
+    for w in job.stream.windows:
+        uses = [use for use in judgement.detectors if w.window.name in use.windows]
         learned = [use for use in uses if not use.spec.declared]
-        told = {use: _of_day(job, w.window, use) for use in uses}
+        told = {use: _of_day(judgement, w.window, use) for use in uses}
         declared = min([declared, *(told[use] for use in uses if use.spec.declared)])
         if learned:
             of_each, weight = np.array([[told[use]] for use in learned]), np.array([use.weight for use in learned])
-            least[w.window.name] = float(combine(of_each, weight, job.combination)[0])
+            least[w.window.name] = float(combine(of_each, weight, judgement.combination)[0])
             weights[w.window.name] = float(weight.sum())
     return Reach(
         {window: combine_windows({window: p}, weights) for window, p in least.items()},
@@ -53,12 +54,12 @@ def reach(job: Job) -> Reach:
 
 def no_alerts(job: Job) -> str:
     """Why no subject can ever be alerted, in words for people, with the keys; "" where some can."""
-    found, policy = reach(job), job.policy
-    if not job.detectors or min(found.together, found.declared) <= policy.line:
+    found, judgement = reach(job), job.judgement
+    policy = judgement.policy
+    if not judgement.detectors or min(found.together, found.declared) <= policy.line:
         return ""
-    least = (
-        f"{found.together:.2g} is the least that its detectors can tell (calibration.floor = {job.calibration.floor:g})"
-    )
+    floor = judgement.calibration.floor
+    least = f"{found.together:.2g} is the least that its detectors can tell (calibration.floor = {floor:g})"
     if found.together > policy.candidate_line:
         return f"alerts.candidate_line = {policy.candidate_line:g}: {least}. Raise the line or lower the floor"
     if not policy.false_discovery:
@@ -69,7 +70,7 @@ def no_alerts(job: Job) -> str:
     return ""
 
 
-def _of_day(job: Job, window: WindowSpec, use: DetectorUse) -> float:
+def _of_day(judgement: Judgement, window: WindowSpec, use: DetectorUse) -> float:
     """The smallest tail probability of a day that a detector tells."""
-    p = least_after(job.calibration.floor) if use.spec.calibrated else use.spec.least
+    p = least_after(judgement.calibration.floor) if use.spec.calibrated else use.spec.least
     return max(float(window.of_day(np.array([p]), of_window=not use.spec.calibrated)[0]), _SMALLEST)

@@ -16,6 +16,8 @@ _NAME: Final = re.compile(
 _SHAPES: Final = (
     # scheme://user:password@host
     (re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://)[^\s/@'\"]*@", re.IGNORECASE), rf"\g<before>{REDACTED}@"),
+    # user:password@host, where the scheme is missing or mistyped, or a / is in the password; not host:port/...@...
+    (re.compile(r"[^\s/@:'\"\[\]{}=,]+:(?!//|\d+[/?#])[^\s@'\"]+@(?=[\w.\[])"), f"{REDACTED}@"),
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), REDACTED),
     (re.compile(r"(?P<before>\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE), rf"\g<before>{REDACTED}"),
     # password = ..., 'sasl.password': ..., as in TOML, JSON, Python and Java's JAAS

@@ -71,8 +71,8 @@ class Summary:
 
     @property
     def events_per_s(self) -> float:
-        """Input lines per second of wall-clock time; 0 for a run that took none."""
-        return self.read / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        """Lines that this run has read, per second of wall-clock time; 0 for a run that took none."""
+        return (self.read - self.resumed) / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     @property
     def balanced(self) -> bool:

@@ -10,6 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.features.hashing import mix
+from flows.evolution.layout import form_of
 from flows.job import Job
 from flows.operators.messages import GroupInput
 from flows.operators.rows import FeatureRows
@@ -133,7 +134,7 @@ def messages(batch: MicroBatch, rows: int = MESSAGE_ROWS) -> list[MicroBatch]:
 
 def subject_stage(job: Job) -> SubjectOperator:
     """One key group of the job, for `feature_rows`."""
-    return SubjectOperator(job, 0, (SENDER,))
+    return SubjectOperator(job.stream, job.judgement.audience, form_of(job), 0, (SENDER,))
 
 
 def feature_rows(operator: SubjectOperator, parts: Sequence[MicroBatch]) -> list[FeatureRows]:

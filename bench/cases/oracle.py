@@ -35,20 +35,20 @@ def _chosen(batch: MicroBatch, subjects: int) -> list[int]:
 def _expected(job: Job, batch: MicroBatch, subjects: list[int]) -> dict[Key, dict[str, float]]:
     rows = batch.take(np.isin(batch.subject, np.array(subjects, np.uint64)))
     declared = Declared(
-        job.sequences,
-        job.features,
-        tuple((w.window, w.features) for w in job.windows),
-        dedup_horizon_us=job.time.dedup_horizon_us,
-        rows_per_pane_max=job.state.rows_per_pane_max,
+        job.stream.sequences,
+        job.stream.features,
+        tuple((w.window, w.features) for w in job.stream.windows),
+        dedup_horizon_us=job.stream.time.dedup_horizon_us,
+        rows_per_pane_max=job.stream.state.rows_per_pane_max,
     )
     outcome = run(declared, [_events(job, rows)])
-    names = {w.window.name: w.features for w in job.windows}
+    names = {w.window.name: w.features for w in job.stream.windows}
     return {key: {name: values[name] for name in names[key[0]]} for key, values in outcome.rows.items()}
 
 
 def _events(job: Job, rows: MicroBatch) -> list[Event]:
     system = {name: rows[name].tolist() for name in ("event_time_us", "event_key", "subject")}
-    own = {c.name: [_plain(c, value) for value in rows[c.name].tolist()] for c in job.schema.columns}
+    own = {c.name: [_plain(c, value) for value in rows[c.name].tolist()] for c in job.stream.schema.columns}
     columns: dict[str, list[Any]] = system | own
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
@@ -64,7 +64,7 @@ def _plain(column: Column, value: Any) -> Any:
 
 
 def _seen(job: Job, found: Sequence[FeatureRows], subjects: set[int]) -> dict[Key, dict[str, float]]:
-    names = {w.window.name: w.features for w in job.windows}
+    names = {w.window.name: w.features for w in job.stream.windows}
     return {
         (rows.window, rows.end_us, subject): dict(zip(names[rows.window], rows.x[i].tolist(), strict=True))
         for rows in found

@@ -5,7 +5,6 @@ share is shared there: what a kind costs by itself is its case less that of `cou
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ from bench.cases.layers import Size, feature_rows, fingerprint, fresh, messages,
 from bench.scenarios import SCENARIOS
 from detectors.features.declare import Condition, FeatureDecl, FeatureKind, SequenceDecl, SequenceKind
 from flows.config.load import load
-from flows.job import Job, WindowFeatures
+from flows.event_stream import WindowFeatures
+from flows.job import Job
 from flows.operators.rows import FeatureRows
 from state.batch import MicroBatch
 from state.types import MINUTE_US
@@ -98,20 +98,22 @@ def test_sequence(benchmark: BenchmarkFixture, size: Size, smoke: bool, sequence
 def test_together(benchmark: BenchmarkFixture, size: Size, smoke: bool, scenario: str) -> None:
     """All features of a scenario's job: the 12 of the canonical one, and 40."""
     job = SCENARIOS[scenario].job()
-    together = len(job.windows[0].features)
-    _measure(benchmark, replace(job, detectors=()), size(2_000, 65_536), smoke, kind=f"{together} together")
+    together = len(job.stream.windows[0].features)
+    _measure(benchmark, job.with_judgement(detectors=()), size(2_000, 65_536), smoke, kind=f"{together} together")
 
 
 def _alone(feature: FeatureDecl) -> Job:
     """The events of the shipped configuration, and one feature."""
     job = load(None, environ={}).job()
     windows = (WindowFeatures(_WINDOW, (feature.name,)),)
-    return replace(job, sequences=_SEQUENCES, features=(feature,), windows=windows, detectors=())
+    return job.with_stream(sequences=_SEQUENCES, features=(feature,), windows=windows, detectors=())
 
 
 def _measure(benchmark: BenchmarkFixture, job: Job, rows: int, smoke: bool, **params: str) -> None:
-    batch = stream(job.schema, rows, rows // 20)
-    wanted = MicroBatch({name: v for name, v in batch.columns.items() if name not in job.schema or name in job.columns})
+    batch = stream(job.stream.schema, rows, rows // 20)
+    wanted = MicroBatch(
+        {name: v for name, v in batch.columns.items() if name not in job.stream.schema or name in job.columns}
+    )
     parts = messages(wanted)
     found = fresh(benchmark, lambda: subject_stage(job), lambda stage: feature_rows(stage, parts))
     _has_every_window(found, job, batch)
@@ -132,8 +134,8 @@ def _measure(benchmark: BenchmarkFixture, job: Job, rows: int, smoke: bool, **pa
 
 def _has_every_window(found: Sequence[FeatureRows], job: Job, batch: MicroBatch) -> None:
     """One row per subject and window in which it has an event."""
-    size_us = job.windows[0].window.size_us
-    assert job.windows[0].window.kind is WindowKind.TUMBLING
+    size_us = job.stream.windows[0].window.size_us
+    assert job.stream.windows[0].window.kind is WindowKind.TUMBLING
     pairs = np.stack([batch.subject, (batch.event_time_us // size_us).view(np.uint64)])
     assert sum(map(len, found)) == np.unique(pairs, axis=1).shape[1]
-    assert all(rows.x.shape == (len(rows), len(job.windows[0].features)) for rows in found)
+    assert all(rows.x.shape == (len(rows), len(job.stream.windows[0].features)) for rows in found)

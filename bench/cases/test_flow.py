@@ -1,6 +1,5 @@
 """The flow stage by stage, in one group with `orjson.loads`, whose CPU time is the yardstick."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ def lines(size: Size) -> list[bytes]:
 
 def _routed(job: Job, lines: list[bytes]) -> dict[int, int]:
     """Decoding, lateness, routing: rows by key group."""
-    ingest = Ingest(job, SENDER)
+    ingest = Ingest(job.stream, job.columns, SENDER)
     rows: dict[int, int] = {}
     for at in range(0, len(lines), BATCH_LINES):
         part = lines[at : at + BATCH_LINES]
@@ -46,14 +45,14 @@ def test_decode(benchmark: BenchmarkFixture, job: Job, lines: list[bytes]) -> No
     """Lines to columns, lateness, routing."""
     rows = benchmark(_routed, job, lines)
     assert sum(rows.values()) == len(lines)
-    assert len(rows) == job.key_groups
+    assert len(rows) == job.stream.key_groups
     tell(benchmark, per="event", n=len(lines), result=fingerprint(sorted(rows.items())), stage="decode")
 
 
 @pytest.mark.benchmark(group="flow")
 def test_windows(benchmark: BenchmarkFixture, job: Job, lines: list[bytes]) -> None:
     """Decoding, windows and 12 features."""
-    rows = benchmark(windows_only, replace(job, detectors=()), lines)
+    rows = benchmark(windows_only, job.with_judgement(detectors=()), lines)
     # 20 events a user over 6 windows: a user is in a window with a chance of 1 - exp(-20 / 6).
     assert rows == pytest.approx(0.9643 * 6 * len(lines) / 20, rel=0.05)
     tell(benchmark, per="event", n=len(lines), result=str(rows), stage="windows", rows=rows)

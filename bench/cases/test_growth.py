@@ -40,8 +40,10 @@ def point(benchmark: BenchmarkFixture, smoke: bool) -> Point:
 def job(smoke: bool) -> Job:
     """The canonical job; its 16 key groups cost too much for the smoke size."""
     job = SCENARIOS["uniform"].job()
-    job = replace(job, time=replace(job.time, ahead_max_us=0))  # at the smallest sizes nobody bears out a first event
-    return replace(job, key_groups=2) if smoke else job
+    job = job.with_stream(
+        time=replace(job.stream.time, ahead_max_us=0)
+    )  # at the smallest sizes nobody bears out a first event
+    return job.with_stream(key_groups=2) if smoke else job
 
 
 @pytest.mark.parametrize("events", [125_000, 250_000, 500_000, 1_000_000])
@@ -65,7 +67,7 @@ def test_density(point: Point, job: Job, events: int) -> None:
 @pytest.mark.parametrize("events", [250_000, 500_000, 1_000_000, 2_000_000])
 def test_pane(point: Point, job: Job, events: int) -> None:
     """More events in one pane of one key group: a long window, a busy stream."""
-    job = replace(with_windows(job, tumbling(HOUR_US)), key_groups=1)
+    job = with_windows(job, tumbling(HOUR_US)).with_stream(key_groups=1)
     n = point.size(events)
     stream, lines = steady_lines(n, point.size(20_000), 59 * MINUTE_US)
     run = point.run(job, lines, stream)
@@ -146,7 +148,7 @@ def test_sliding(point: Point, job: Job, busy: bool, ratio: int) -> None:
     window = sliding(ratio * _PANE_US, _PANE_US)
     users = point.size(200 if busy else 2_000)
     stream, lines = steady_lines(point.size(86_400), users, point.size(36 * HOUR_US, HOUR_US))
-    run = point.run(replace(with_windows(job, window), key_groups=1), lines, stream, rounds=1)
+    run = point.run(with_windows(job, window).with_stream(key_groups=1), lines, stream, rounds=1)
     curve = "slides per window" if busy else "slides per window, sparse users"
     point.tell(curve, "size / slide", ratio, run.result, run.metrics)
 
@@ -180,7 +182,7 @@ def test_detectors(point: Point, job: Job, detectors: int) -> None:
 def test_key_groups(point: Point, job: Job, groups: int) -> None:
     """More key groups for the same users: smaller messages, more operators that close each pane."""
     stream, lines = steady_lines(point.size(500_000), point.size(25_000), point.size(30 * MINUTE_US, _PANE_US))
-    run = point.run(replace(job, key_groups=groups), lines, stream)
+    run = point.run(job.with_stream(key_groups=groups), lines, stream)
     point.tell("key groups", "key groups", groups, run.result, run.metrics, expect=0.1)
 
 
@@ -189,7 +191,7 @@ def test_boundaries(point: Point, job: Job, boundaries: int) -> None:
     """64 users over a longer time: hardly an event in a pane, what is left is the cost of closing it."""
     b, groups = point.size(boundaries, factor=100), 4
     stream, lines = steady_lines(64 * b, 64, b * _PANE_US)
-    run = point.run(replace(job, key_groups=groups), lines, stream, rounds=1)
+    run = point.run(job.with_stream(key_groups=groups), lines, stream, rounds=1)
     per_pane = {"cpu_us_per_boundary_and_group": run.cpu_s / (b * groups) * 1e6}
     point.tell("pane boundaries", "boundaries", b, run.result, run.metrics | per_pane)
 
@@ -212,7 +214,7 @@ def test_processes(point: Point, job: Job, tmp_path: Path, processes: int) -> No
 
     start = fastest(nothing)
     ran = point.once(fastest, source)
-    window = job.windows[0].window
+    window = job.stream.windows[0].window
     assert ran.summary.total(ACCEPTED) == n
     assert ran.summary.by_label(ROWS) == {window.name: stream.rows(window.size_us, window.slide_us)}
     wall_s, tree_s = ran.wall_s - start.wall_s, ran.cpu_s - start.cpu_s
@@ -286,7 +288,7 @@ def test_shipped_idle_memory(point: Point, tmp_path: Path, known: int) -> None:
 def _shipped(point: Point) -> Job:
     """At the smallest size nobody bears out the first event of a stream: no bound on events ahead."""
     job = load(None, environ={}).job()
-    return replace(job, key_groups=1, time=replace(job.time, ahead_max_us=0)) if point.smoke else job
+    return job.with_stream(key_groups=1, time=replace(job.stream.time, ahead_max_us=0)) if point.smoke else job
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.cases.layers import Size, feature_rows, fingerprint, fresh, messages, stream, subject_stage, tell
 from detectors.features.declare import FeatureDecl, FeatureKind
-from flows.job import Job, WindowFeatures
+from flows.event_stream import WindowFeatures
+from flows.job import Job
 from state.batch import MicroBatch
 from state.dedup import Dedup
 from state.panes import Closed, PaneLog
@@ -52,7 +53,7 @@ def _is_everything_in_order(closed: Sequence[Closed], batch: MicroBatch) -> None
 @pytest.mark.parametrize("disorder_s", [0, 30])
 def test_append(benchmark: BenchmarkFixture, size: Size, job: Job, disorder_s: int) -> None:
     """Messages of 512 rows filed under their panes; with disorder most messages touch two of them near a boundary."""
-    batch = stream(job.schema, size(4_000, 65_536), size(200, 3_200))
+    batch = stream(job.stream.schema, size(4_000, 65_536), size(200, 3_200))
     late_us = np.random.default_rng(2).integers(0, disorder_s * SECOND_US + 1, len(batch))
     arriving = batch.take(np.argsort(batch.event_time_us + late_us, kind="stable"))
     parts = messages(arriving)
@@ -79,7 +80,7 @@ def test_append(benchmark: BenchmarkFixture, size: Size, job: Job, disorder_s: i
 @pytest.mark.benchmark(group="panes")
 def test_close(benchmark: BenchmarkFixture, size: Size, job: Job) -> None:
     """Panes taken out, sorted by subject and time, and looked through for duplicates."""
-    batch = stream(job.schema, size(4_000, 65_536), size(200, 3_200))
+    batch = stream(job.stream.schema, size(4_000, 65_536), size(200, 3_200))
     parts = messages(batch)
 
     def filled() -> PaneLog:
@@ -138,15 +139,13 @@ def _first_seen(panes: list[list[int]]) -> list[int]:
 @pytest.mark.parametrize("flood", [False, True])
 def test_budget(benchmark: BenchmarkFixture, size: Size, job: Job, flood: bool) -> None:
     """The subject stage with two features and a budget of 64 rows; flood: one subject makes half of all rows."""
-    counting = replace(
-        job,
-        state=replace(job.state, rows_per_pane_max=_BUDGET),
+    counting = job.with_judgement(detectors=()).with_stream(
+        state=replace(job.stream.state, rows_per_pane_max=_BUDGET),
         sequences=(),
         features=(FeatureDecl("events", FeatureKind.COUNT), FeatureDecl("capped", FeatureKind.CAPPED)),
-        windows=(WindowFeatures(job.windows[0].window, ("events", "capped")),),
-        detectors=(),
+        windows=(WindowFeatures(job.stream.windows[0].window, ("events", "capped")),),
     )
-    batch = stream(job.schema, size(4_000, 65_536), size(200, 3_200))
+    batch = stream(job.stream.schema, size(4_000, 65_536), size(200, 3_200))
     if flood:
         hot = np.arange(len(batch)) % 2 == 0
         one = {SUBJECT: batch.subject[0], SUBJECT_NAME: batch.subject_name[0]}

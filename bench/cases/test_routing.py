@@ -1,7 +1,6 @@
 """Routing: decoded rows through lateness to their key groups, everything that ingest does beside decoding."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,19 +36,19 @@ def test_split(benchmark: BenchmarkFixture, size: Size, job: Job, monkeypatch: p
     """Batches of 8,192 rows, each split into so many key groups."""
     lines = SCENARIOS["uniform"].lines(size(16_384, 131_072))
     inputs = [Lines(lines[at : at + _BATCH], range(at, at + _BATCH), SENDER) for at in range(0, len(lines), _BATCH)]
-    decoder = Decoder(job.wire)
+    decoder = Decoder(job.stream.wire)
     decoded = [decoder.decode(part.lines, job.columns) for part in inputs]
 
     def prepared(_: WireSpec) -> _Prepared:
         return _Prepared(decoder, decoded)
 
     monkeypatch.setattr("flows.operators.ingest.operator.Decoder", prepared)
-    routed = replace(job, key_groups=groups)
+    routed = job.with_stream(key_groups=groups)
 
     def route(ingest: Ingest) -> list[Emitted]:
         return [emitted for part in inputs for emitted in ingest.process(part)]
 
-    emitted = fresh(benchmark, lambda: Ingest(routed, SENDER), route)
+    emitted = fresh(benchmark, lambda: Ingest(routed.stream, routed.columns, SENDER), route)
     parts: dict[int, list[MicroBatch]] = {}
     for item in emitted:
         if isinstance(item, tuple) and item[1].batch is not None:

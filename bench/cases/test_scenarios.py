@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -44,7 +43,7 @@ def test_scenario(
     lines, job = scenario.lines(events), scenario.job()
     body = prepared(scenario, lines, scratch)
     rows: set[int] = set()
-    plain = replace(job, detectors=())
+    plain = job.with_judgement(detectors=())
     turns = Turns(
         {
             "orjson.loads": lambda: reference(lines),

@@ -42,7 +42,7 @@ def _built(name: str, blob: bytes | None = None) -> Any:
 def _job() -> Job:
     """The canonical job with one key group, which then holds every user, and lines that are easily crossed."""
     job = SCENARIOS["uniform"].job()
-    return replace(job, key_groups=1, policy=replace(job.policy, line=0.5, candidate_line=1.0))
+    return job.with_stream(key_groups=1, policy=replace(job.judgement.policy, line=0.5, candidate_line=1.0))
 
 
 @cache

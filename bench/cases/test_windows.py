@@ -1,6 +1,5 @@
 """Windows: panes to windows, for each type, over the panes of one and the same run."""
 
-from dataclasses import replace
 from functools import cache
 from unittest.mock import patch
 
@@ -10,7 +9,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.cases.layers import Size, feature_rows, fingerprint, fresh, messages, stream, subject_stage, tell
 from bench.scenarios import SCENARIOS
-from flows.job import WindowFeatures
+from flows.event_stream import WindowFeatures
 from state.batch import MicroBatch
 from state.cells import Cells
 from state.types import DAY_US, HOUR_US, MINUTE_US
@@ -50,9 +49,9 @@ def _recorded(rows: int, users: int) -> tuple[MicroBatch, Steps]:
         return building
 
     job = SCENARIOS["uniform"].job()
-    names = job.windows[0].features
-    job = replace(job, windows=tuple(WindowFeatures(spec, names) for spec in _SPECS), detectors=())
-    batch = stream(job.schema, rows, users, 30 * HOUR_US)
+    names = job.stream.windows[0].features
+    job = job.with_stream(windows=tuple(WindowFeatures(spec, names) for spec in _SPECS), detectors=())
+    batch = stream(job.stream.schema, rows, users, 30 * HOUR_US)
     with patch.object(WindowSpec, "build", recording):
         feature_rows(subject_stage(job), messages(batch))
     return batch, steps

@@ -39,7 +39,7 @@ def test_decode(benchmark: BenchmarkFixture, size: Size, job: Job, columns: str,
     bad = dict(zip(range(50, len(good), round(1 / bad_share)), cycle(_BAD), strict=False)) if bad_share else {}
     lines = [BAD_KINDS[bad[i]](line) if i in bad else line for i, line in enumerate(good)]
     owner, wanted = _COLUMNS[columns](job)
-    decoder = Decoder(owner.wire)
+    decoder = Decoder(owner.stream.wire)
 
     def decode() -> list[Decoded]:
         return [decoder.decode(lines[at : at + _BATCH], wanted) for at in range(0, len(lines), _BATCH)]

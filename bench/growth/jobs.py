@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from detectors.features.declare import Condition, FeatureDecl, FeatureKind
-from flows.job import DetectorUse, Job, WindowFeatures
+from flows.event_stream import WindowFeatures
+from flows.job import Job
+from flows.judgement import DetectorUse
 from state.windows import WindowKind, WindowSpec
 
 _KINDS = (
@@ -21,12 +23,10 @@ _KINDS = (
 def with_windows(job: Job, *specs: WindowSpec) -> Job:
     """These windows, each with all features and all detectors."""
     names = tuple(spec.name for spec in specs)
-    features = job.windows[0].features
-    return replace(
-        job,
-        windows=tuple(WindowFeatures(spec, features) for spec in specs),
-        detectors=tuple(replace(use, windows=names, features=()) for use in job.detectors),
-    )
+    features = job.stream.windows[0].features
+    uses = tuple(replace(use, windows=names, features=()) for use in job.judgement.detectors)
+    windows = tuple(WindowFeatures(spec, features) for spec in specs)
+    return job.with_stream(windows=windows).with_judgement(detectors=uses)
 
 
 def tumbling(size_us: int) -> WindowSpec:
@@ -46,12 +46,11 @@ def with_features(job: Job, count: int) -> Job:
         for i, (kind, column) in ((i, _KINDS[i % len(_KINDS)]) for i in range(count))
     )
     names = tuple(f.name for f in features)
-    return replace(
-        job, sequences=(), features=features, windows=tuple(WindowFeatures(w.window, names) for w in job.windows)
-    )
+    windows = tuple(WindowFeatures(w.window, names) for w in job.stream.windows)
+    return job.with_stream(sequences=(), features=features, windows=windows)
 
 
 def with_detectors(job: Job, count: int) -> Job:
     """The job's first detector, so many times."""
-    (use, *_) = job.detectors
-    return replace(job, detectors=tuple(DetectorUse(f"d{i}", use.spec, use.windows) for i in range(count)))
+    (use, *_) = job.judgement.detectors
+    return job.with_judgement(detectors=tuple(DetectorUse(f"d{i}", use.spec, use.windows) for i in range(count)))

@@ -173,7 +173,7 @@ def _check(counts: Mapping[str, int], results: Sequence[object], stream: Stream 
     if stream is None:
         return
     assert counts["accepted"] == len(stream)
-    for window in (w.window for w in job.windows if w.window.slide_us):
+    for window in (w.window for w in job.stream.windows if w.window.slide_us):
         assert counts[f"rows.{window.name}"] == stream.rows(window.size_us, window.slide_us)
 
 

@@ -86,7 +86,7 @@ def measure(job: Job, file: Path) -> Footprint:
 
 def _look(job: Job, driver: LocalDriver, baseline: int, peak: int) -> Footprint:
     parts = operators(driver)
-    state_bytes, array_bytes = footprint(parts.values(), shared=(job, job.plan))
+    state_bytes, array_bytes = footprint(parts.values(), shared=(job, job.stream.plan))
     saved = {name: _timed(partial(whole, part)) for name, part in parts.items()}
     blobs = {name: blob for name, (blob, _) in saved.items()}
     restored = {name: _timed(partial(_rebuilt_whole, job, name, blob)) for name, blob in blobs.items()}
@@ -121,7 +121,7 @@ def rebuilt(job: Job, name: str, saved: Saved) -> Operator:
     """A stage from its snapshot."""
     name, _, key = name.partition("/")
     if name == "ingest":
-        return Ingest(job, key, saved.root)
+        return Ingest(job.stream, job.columns, key, saved.root)
     stage = JobStages(job, (_NAME,)).stages().stage(name)
     who = next(who for who in stage.keys if key == ("" if who is None else str(who)))
     return stage.build(who, resume=saved)

@@ -5,7 +5,7 @@ It does more than the specification asks: deduplication, dead letters, calibrati
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,7 +37,7 @@ def job_of(name: str) -> Job:
     """windows: no detector, hence nothing to watch for drift."""
     job = load(JOB, environ={}).job()
     if name == "windows":
-        return replace(job, detectors=(), drift=DriftSpec(monitors=()))
+        return job.with_judgement(detectors=(), drift=DriftSpec(monitors=()))
     return job
 
 

@@ -22,10 +22,10 @@ def curve(
 ) -> list[dict[str, Any]]:
     """One point per setting: false alerts per 1,000 genuine subject-days, recall, medians by kind of campaign."""
     told = [message for message in judged if isinstance(message, PolicyInput)]
-    settings = [(0.0, line) for line in LINES if line <= job.policy.candidate_line]
-    settings += [(share, job.policy.line) for share in SHARES]
+    settings = [(0.0, line) for line in LINES if line <= job.judgement.policy.candidate_line]
+    settings += [(share, job.judgement.policy.line) for share in SHARES]
     return [
-        _point(told, job, replace(job.policy, false_discovery=q, line=line), recording, genuine_days)
+        _point(told, job, replace(job.judgement.policy, false_discovery=q, line=line), recording, genuine_days)
         for q, line in settings
     ]
 
@@ -33,7 +33,7 @@ def curve(
 def _point(
     told: Sequence[PolicyInput], job: Job, policy: PolicySpec, recording: Recording, genuine_days: int
 ) -> dict[str, Any]:
-    whole = evaluate(alert(told, replace(job, policy=policy)).alerts, recording.truth)
+    whole = evaluate(alert(told, job.with_judgement(policy=policy)).alerts, recording.truth)
     times = {c.name: c.detection_s for c in whole.campaigns}
     return {
         "false_discovery": policy.false_discovery,

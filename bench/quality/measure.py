@@ -59,8 +59,8 @@ def measure(scenario: Scenario, path: Path) -> dict[str, Any]:
         "seed": scenario.seed,
         "tuned": scenario.tuned,
         "budget": scenario.budget,
-        "false_discovery": job.policy.false_discovery,
-        "line": job.policy.line,
+        "false_discovery": job.judgement.policy.false_discovery,
+        "line": job.judgement.policy.line,
         "cpu_s": cpu_s,
         "result": found.digest,
         **measured,
@@ -78,7 +78,9 @@ def figures(
     """
     days = recording.days
     raised = Raised.of(found.alerts, accounts, recording.start_us, days)
-    by_day = [_day(day, raised, accounts, smallest, recording.start_us, job.policy.line) for day in range(days)]
+    by_day = [
+        _day(day, raised, accounts, smallest, recording.start_us, job.judgement.policy.line) for day in range(days)
+    ]
     whole = evaluate(found.alerts, recording.truth)
     genuine = sum(day["genuine"] for day in by_day)
     mistaken = int((~raised.true).sum())

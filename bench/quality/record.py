@@ -14,7 +14,7 @@ import orjson
 from bench.quality.scenarios import Scenario
 from detectors.base import Scope
 from flows.drive.assembly import Assembly
-from flows.evolution.layout import detector_settings, settings_of, state_settings
+from flows.evolution.layout import detector_settings, form_of, settings_of, state_settings
 from flows.job import Job
 from flows.operators.ingest.operator import Ingest
 from flows.operators.messages import CohortInput
@@ -84,10 +84,10 @@ def recorded(scenario: Scenario, path: Path) -> Recording:
 def made_of(scenario: Scenario) -> str:
     """A digest of the simulation, of the settings of all that is before the population stage, and of its code."""
     job = scenario.config.job()
-    uses = [use for use in job.detectors if use.spec.scope is Scope.SUBJECT]
+    uses = [use for use in job.judgement.detectors if use.spec.scope is Scope.SUBJECT]
     own = [[use.windows, detector_settings(use)] for use in uses]
-    whole = [settings_of(part) for part in (scenario.simulation, job.wire, job.time, job.state)]
-    parts = [*whole, job.key_groups, state_settings(job), own]
+    whole = [settings_of(part) for part in (scenario.simulation, job.stream.wire, job.stream.time, job.stream.state)]
+    parts = [*whole, job.stream.key_groups, state_settings(job), own]
     return blake2b(orjson.dumps([_FORMAT, *parts, code_digest(*_BEFORE)]), digest_size=8).hexdigest()
 
 
@@ -158,8 +158,11 @@ def _unpacked(blob: bytes) -> tuple[str, CohortInput]:
 
 def _messages(job: Job, partitions: Sequence[Partition]) -> Iterator[tuple[str, CohortInput]]:
     """Of all key groups, the partition that is furthest behind in event time read first, as by the local driver."""
-    readers = {p.name: (p, Ingest(job, p.name)) for p in partitions}
-    subjects = [SubjectOperator(job, group, tuple(readers)) for group in range(job.key_groups)]
+    readers = {p.name: (p, Ingest(job.stream, job.columns, p.name)) for p in partitions}
+    subjects = [
+        SubjectOperator(job.stream, job.judgement.audience, form_of(job), group, tuple(readers))
+        for group in range(job.stream.key_groups)
+    ]
     while readers:
         name = min(readers, key=lambda n: readers[n][1].watermark_us)
         partition, ingest = readers[name]

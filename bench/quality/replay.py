@@ -45,7 +45,7 @@ def judge(recording: Recording, job: Job, observer: RoundObserver | None = None)
     """The population stage: what it sends and tells, in its order.  job: may differ from the recorded one in whatever
     comes after the subject stage.
     """
-    cohorts = {name: PopulationOperator(job, name) for name in job.cohorts.names}
+    cohorts = {name: PopulationOperator(job.judgement, job.stream.rows, name) for name in job.judgement.cohorts.names}
     for operator in cohorts.values():
         operator.observer = observer
     for cohort, message in recording.messages():
@@ -54,7 +54,7 @@ def judge(recording: Recording, job: Job, observer: RoundObserver | None = None)
 
 def alert(judged: Iterable[PolicyInput | Leaving], job: Job) -> Found:
     """The alert stage, and all that was told before it."""
-    policy = AlertOperator(job)
+    policy = AlertOperator(job.judgement, (w.name for w in job.stream.rows.windows))
     found = Found()
     for message in judged:
         for output in policy.process(message) if isinstance(message, PolicyInput) else [message]:

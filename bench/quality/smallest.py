@@ -30,12 +30,12 @@ class DailySmallest:
         self.busiest: F64 = np.full((days, len(subjects)), np.nan)
         """(days, n): most plays in 24 hours, on the scale of the feature."""
         self._weights = learned_weights(job)
-        self._evidence_us = {w.window.name: w.window.evidence_us for w in job.windows}
+        self._evidence_us = {w.window.name: w.window.evidence_us for w in job.stream.windows}
         self._strongest = {name: np.ones(len(subjects)) for name in self._weights}
         self._until_us = {name: np.full(len(subjects), START_OF_TIME_US) for name in self._weights}
         self._plays = {
             w.window.name: w.features.index("plays")
-            for w in job.windows
+            for w in job.stream.windows
             if w.window.holds_day and "plays" in w.features
         }
 
@@ -73,8 +73,8 @@ class DailySmallest:
 
 def learned_weights(job: Job) -> Mapping[str, float]:
     """Window -> how much what its detectors learned weighs, as the alert stage adds it up."""
-    weights = {w.window.name: 0.0 for w in job.windows}
-    for use in job.detectors:
+    weights = {w.window.name: 0.0 for w in job.stream.windows}
+    for use in job.judgement.detectors:
         for window in use.windows if not use.spec.declared else ():
             weights[window] += use.weight
     return weights

@@ -84,8 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script.  Always ends in SystemExit; an error of ours is its message, without a traceback."""
     forgive_output()
     try:
-        app(args=arguments)
+        try:
+            app(args=arguments)
+        except (DriftnetError, SystemExit):
+            sys.stdout.flush()
+            raise
     except DriftnetError as error:
-        sys.stdout.flush()
         sys.stderr.write(f"driftnet: {hidden(str(error))}\n")
         raise SystemExit(error.exit_code) from None

@@ -178,18 +178,18 @@ def _about(table: "Table", scores: "Scores", dropped: dict[str, str]) -> list[st
 def _scored(
     table: "Table", config: Path | None, settings: list[str] | None, round_rows: int, *, series: bool
 ) -> "Scores":
-    from flows.scoring.job import table_job
+    from flows.scoring.judgement import table_judgement
     from flows.scoring.prequential import score_table
 
-    job = table_job(table.features, config, settings or (), series=series)
+    judgement, rows = table_judgement(table.features, config, settings or (), series=series)
     if not sys.stderr.isatty():
-        return score_table(job, table, round_rows)
+        return score_table(judgement, rows, table, round_rows)
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("rows", total=len(table))
-        return score_table(job, table, round_rows, lambda rows: progress.update(task, completed=rows))
+        return score_table(judgement, rows, table, round_rows, lambda done: progress.update(task, completed=done))
 
 
 def _oddest(table: "Table", scores: "Scores", rows: list[int]) -> Any:

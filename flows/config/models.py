@@ -19,7 +19,7 @@ from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
 from flows.config.where import WhereTable
 from flows.durations import Duration, Moment
-from flows.job import LabelSpec, LearningSpec
+from flows.judgement import LabelSpec, LearningSpec
 from flows.wire.path_text import format_path, parse_path
 from flows.wire.spec import TIME_UNITS, Path
 from state.durations import format_moment, parse_moment_us
@@ -29,6 +29,8 @@ from state.words import did_you_mean, one_of
 
 if TYPE_CHECKING:
     from flows.job import Job
+    from flows.judgement import Judgement
+    from flows.rows_spec import RowsSpec
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 
@@ -262,10 +264,17 @@ class Config(Section):
 
     @cached_property
     def _job(self) -> "Job":
-        from flows.config.compile import Compiler
+        from flows.config.compile import compile_job
         from flows.config.problems import Problems
 
-        return Compiler(self, Problems(self._layers)).job()
+        return compile_job(self, Problems(self._layers))
+
+    def table_judgement(self, columns: tuple[str, ...]) -> "tuple[Judgement, RowsSpec]":
+        """What judges the rows of a table, and what it is told of them: there is no stream.  Raises ConfigError."""
+        from flows.config.compile import compile_table
+        from flows.config.problems import Problems
+
+        return compile_table(self, columns, Problems(self._layers))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other sections, of which the job is compiled anew."""

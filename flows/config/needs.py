@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from detectors.base import DetectorSpec
 from detectors.features.declare import FeatureDecl
-from flows.job import DetectorUse, WindowFeatures
+from flows.event_stream import WindowFeatures
+from flows.judgement import DetectorUse
 from state.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from flows.config.compile import Compiler
+from flows.config.compile import mistakes
 from flows.config.layers import NAMED, Key, Layers
 from flows.config.models import Config
 from flows.config.problems import Problems, of_validation, together
@@ -39,7 +39,7 @@ def all_mistakes(error: ValidationError, layers: Layers) -> ConfigError:
             continue
         problems = Problems(layers, broken)
         _check_names(layers.merged(), table, broken, problems)
-        return together([*lines, *Compiler(rest, problems).problems()])
+        return together([*lines, *mistakes(rest, problems)])
     return together(lines)
 
 

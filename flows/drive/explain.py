@@ -85,7 +85,7 @@ def explain(
             at = np.flatnonzero(rows.name == alert["subject"])
             found.extend(_look(rows, verdict, models, int(i), alert) for i in at)
 
-    until_us = end_us + job.time.allowed_lateness_us + SECOND_US
+    until_us = end_us + job.stream.time.allowed_lateness_us + SECOND_US
     LocalDriver(job, partitions, {}, observer=observe, until_us=until_us, reads=reads).run(progress)
     if not found:
         raise SourceError(

@@ -1,6 +1,8 @@
 """The state directory: ours to lock, and to check that what is saved there belongs to this job."""
 
+import errno
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -122,6 +124,11 @@ def _store(directory: Path) -> Path:
             for part in fresh.iterdir():
                 part.unlink()
         fresh.mkdir(exist_ok=True)
-        init_db_dir(fresh, PARTS)  # type: ignore[no-untyped-call]
+        try:
+            init_db_dir(fresh, PARTS)  # type: ignore[no-untyped-call]
+        except BaseException as error:  # a panic of Rust is no Exception
+            if "disk is full" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+            raise
         fresh.rename(store)
     return store

@@ -22,6 +22,7 @@ from flows.engine.store import latest_execution, read_checkpoint, sink_state, to
 from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
 from flows.summary import Summary
+from state.errors import CheckpointError
 
 _log: Final = logging.getLogger("driftnet.engine")
 
@@ -47,8 +48,7 @@ def execute(plan: Plan, progress: OnProgress | None = None, growth: Growth | Non
         if options.state_dir is not None:
             host = options.index if options.addresses else None
             store = stack.enter_context(locked_state(options.state_dir, plan.stages, tuple(plan.sources), host))
-            for name, text in plan.notes.items():
-                (options.state_dir / name).write_text(text)
+            _write_notes(options.state_dir, plan)
             _log.info("%s", _whence(store))
         stop = Stop()
         if growth is not None:
@@ -69,6 +69,16 @@ def execute(plan: Plan, progress: OnProgress | None = None, growth: Growth | Non
         if growth is not None and stop.signalled:
             growth.found = ()
     return summary(statuses, time.monotonic() - started_s, running=False)
+
+
+def _write_notes(directory: Path, plan: Plan) -> None:
+    try:
+        for name, text in plan.notes.items():
+            (directory / name).write_text(text)
+    except OSError as error:
+        raise CheckpointError(
+            f"state directory {directory} cannot be written: {error.strerror}; make room, or name another"
+        ) from error
 
 
 def _grown(growth: Growth, plan: Plan, stop: Stop) -> None:

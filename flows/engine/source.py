@@ -88,6 +88,8 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         self._nap = False
         self._saved: Any = None
         self._said: str | None = None
+        self._in_vain = False
+        """Whether lines came since the last row that counted."""
         if not done:
             context.pace.join(reader.name, ingest.watermark_us, awaited=ingest.awaited)
 
@@ -131,21 +133,22 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
             pace.heard(name, self._ingest.watermark_us)
             return ()
         # By rows, not by lines: a partition of nothing but lines that do not count says nothing about time.
+        self._in_vain |= bool(lines.lines)
         if self._ingest.accepted > before:
+            self._in_vain = False
             pace.heard(name, self._ingest.watermark_us)
             self._say(None)
             return routed
-        return [*routed, *self._silent(bool(lines.lines))]
+        return [*routed, *self._silent()]
 
-    def _silent(self, gives_lines: bool) -> Sequence[Routed]:
-        """Nothing came that counts: after a while the others go on without this partition.
-
-        gives_lines: whether there are lines, which are rejected, late, or ahead.
+    def _silent(self) -> Sequence[Routed]:
+        """Nothing came that counts (lines that are rejected, late, or ahead): after a while the others go on without
+        this partition.
         """
         name, pace = self._reader.name, self._context.pace
         if pace.now_us is None or not pace.is_silent(name):
             return ()
-        self._say("none of its lines count; windows no longer wait for it" if gives_lines else None)
+        self._say("none of its latest lines count; windows no longer wait for it" if self._in_vain else None)
         if self._ingest.rows_waiting:
             routed = self._ingest.silence(pace.now_us)
             pace.moved(name, self._ingest.watermark_us)

@@ -12,11 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.base import FeatureInfo
-from flows.evolution.layout import Layout, WindowLayout, layout_of, renames_of
-from flows.evolution.renames import Names, moved
-from flows.job import DetectorUse, Job
+from flows.event_stream import EventStream
+from flows.evolution.layout import Layout, StateForm, WindowLayout
+from flows.evolution.renames import Names, Renames, moved
+from flows.judgement import DetectorUse
 from state.chunks import Chunks, Latest, Saved
 from state.refit import CellFit, ColumnFit, RowFit, table_map
+from state.schema import Schema
 from state.snapshot import pack, unpack
 from state.types import F64, I16, I64, NO_CODE, START_OF_TIME_US
 
@@ -27,9 +29,9 @@ _VERSION: Final = 1
 class LayoutNote:
     """Where an operator says what its state is made of.  The layout is a chunk, written once."""
 
-    def __init__(self, job: Job) -> None:
-        self._renames = renames_of(job)
-        self._layout = layout_of(job)
+    def __init__(self, form: StateForm) -> None:
+        self._form = form
+        self._layout = form.layout
         self._frame = pack(_KIND, _VERSION, self._layout.to_plain(), {})
         self._latest = Latest()
 
@@ -38,17 +40,14 @@ class LayoutNote:
         (ref,) = self._latest.put(chunks, {_KIND: self._frame})
         return [ref.segment, ref.offset, ref.size]
 
-    def changed(self, saved: Saved, meta: Mapping[str, Any], unsaid: Layout | None) -> Layout | None:
-        """The layout that state was saved with, under the names of the job, None where it is the job's own.
-
-        unsaid: that of state which does not say, because an earlier build wrote it; None for the job's own.
-        """
-        found = unsaid
+    def changed(self, saved: Saved, meta: Mapping[str, Any]) -> Layout | None:
+        """The layout that state was saved with, under the names of now, None where it is that of now."""
+        found = self._form.unsaid
         if _KIND in meta:
             refs = saved.chunks.refs(np.array([meta[_KIND]], np.int64))
             frame = self._latest.get(saved.chunks, [_KIND], refs)[_KIND]
             found = Layout.from_plain(unpack(frame, _KIND, (_VERSION,))[1])
-        return None if found in (None, self._layout) else found.renamed(self._renames, self._layout)
+        return None if found in (None, self._layout) else found.renamed(self._form.renames, self._layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +81,11 @@ class WindowFit:
         return frozenset(name for name, _ in set(self.now.features) - set(self.saved.features))
 
 
-def window_fits(job: Job, saved: Layout | None) -> dict[str, WindowFit | None]:
-    """Of the windows that go on; None where nothing has changed."""
+def window_fits(windows: Iterable[str], now: Layout, saved: Layout | None) -> dict[str, WindowFit | None]:
+    """Of the windows that go on; None where nothing has changed.  windows: all that there are now."""
     if saved is None:
-        return dict.fromkeys(w.window.name for w in job.windows)
+        return dict.fromkeys(windows)
     found: dict[str, WindowFit | None] = {}
-    now = layout_of(job)
     for name, before in saved.kept_windows(now).items():
         at = {feature: i for i, feature in enumerate(before.features)}
         columns = np.array([at.get(feature, -1) for feature in now.windows[name].features], np.int64)
@@ -123,10 +121,10 @@ def name_in_state(window: str, fit: WindowFit | None) -> str:
 class Evolution:
     """What becomes of one key group's state."""
 
-    def __init__(self, job: Job, saved: Layout) -> None:
-        self._now = now = layout_of(job)
+    def __init__(self, schema: Schema, now: Layout, saved: Layout) -> None:
+        self._now = now
         self._saved = saved
-        self._columns = {c.name: c for c in job.schema.columns if c.name in now.columns}
+        self._columns = {c.name: c for c in schema.columns if c.name in now.columns}
         self.rows = RowFit({name: self._column(name) for name in now.columns})
         self.cold_sequences = frozenset(
             name for name, meaning in now.sequences.items() if saved.sequences.get(name) != meaning
@@ -179,18 +177,18 @@ class Since:
         """As JSON values."""
         return {"windows": self.windows, "parts": self.parts}
 
-    def evolve(self, evolution: Evolution, job: Job, since_us: int) -> None:
+    def evolve(self, evolution: Evolution, stream: EventStream, before: Renames, since_us: int) -> None:
         """A further change: what it makes new counts from there on, what it leaves has been counting."""
-        names = {w.window.name for w in job.windows}
-        kept, renamed = evolution.windows.keys(), dict(job.renamed.windows)
+        names = {w.window.name for w in stream.windows}
+        kept, renamed = evolution.windows.keys(), dict(before.windows)
         self.windows, self.parts = moved(self.windows, renamed), moved(self.parts, renamed)
         self.windows = {n: us for n, us in self.windows.items() if n in kept}
         self.windows |= dict.fromkeys(names - kept, since_us)
         self.parts = {n: self.parts.get(n, {}) | dict.fromkeys(evolution.unknown[n], since_us) for n in sorted(kept)}
 
-    def forget(self, job: Job, closed_us: int) -> None:
+    def forget(self, stream: EventStream, closed_us: int) -> None:
         """What no window that is still open can tell any more."""
-        span = {w.window.name: w.window.span_us + w.window.gap_us for w in job.windows}
+        span = {w.window.name: w.window.span_us + w.window.gap_us for w in stream.windows}
         self.windows = {n: us for n, us in self.windows.items() if us + span[n] > closed_us}
         self.parts = {
             n: left

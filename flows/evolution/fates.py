@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from flows.evolution.layout import Layout, changes, layout_of, renames_of, replaceable, state_settings
+from flows.evolution.layout import Layout, changes, form_of, replaceable, state_settings
 from flows.evolution.renames import renamed_shape
 from flows.job import Job
 
@@ -45,16 +45,16 @@ def shape_of(job: Job, numbers: Mapping[str, int] = MappingProxyType({})) -> dic
 
     numbers: of cohorts, where they are not their positions.
     """
-    cohorts = job.cohorts.names
+    cohorts, form = job.judgement.cohorts.names, form_of(job)
     return {
-        "key_groups": job.key_groups,
+        "key_groups": job.stream.key_groups,
         "cohorts": list(cohorts),
         COHORT_NUMBERS: {name: numbers.get(name, position) for position, name in enumerate(cohorts)},
         "layout": state_settings(job),
-        "replaceable": replaceable(job),
-        RENAMED: renames_of(job),
-        MADE_OF: layout_of(job).to_plain(),
-        "detectors": {use.name: list(use.windows) for use in job.detectors},
+        "replaceable": replaceable(job.judgement),
+        RENAMED: form.renames,
+        MADE_OF: form.layout.to_plain(),
+        "detectors": {use.name: list(use.windows) for use in job.judgement.detectors},
     }
 
 

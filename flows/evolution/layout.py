@@ -14,8 +14,10 @@ import msgspec
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.kinds import parts
 from detectors.features.parts import MARK_KINDS, Part, PartKind
-from flows.evolution.renames import Names, moved, told_in
-from flows.job import DetectorUse, Job
+from flows.event_stream import EventStream
+from flows.evolution.renames import Names, Renames, moved, told_in
+from flows.job import Job
+from flows.judgement import CohortSpec, DetectorUse, Judgement
 from state.errors import SnapshotError
 from state.plain import not_by_default
 from state.schema import Kind
@@ -32,14 +34,15 @@ def settings_of(thing: Any) -> dict[str, str]:
 
 def state_settings(job: Job) -> dict[str, Settings]:
     """What rows, cells and windows are made of."""
+    stream = job.stream
     found: dict[str, Settings] = {
-        "event ids": {"present": str(job.schema.has_event_id)},
-        "cohorts": settings_of(job.cohorts),
+        "event ids": {"present": str(stream.schema.has_event_id)},
+        "cohorts": settings_of(job.judgement.cohorts),
     }
-    columns = [c for c in job.schema.columns if c.name in job.columns]
-    for kind, things in (("column", columns), ("sequence", job.sequences), ("feature", job.features)):
+    columns = [c for c in stream.schema.columns if c.name in job.columns]
+    for kind, things in (("column", columns), ("sequence", stream.sequences), ("feature", stream.features)):
         found |= {f"{kind} {thing.name}": settings_of(thing) for thing in things}
-    for window in job.windows:
+    for window in stream.windows:
         of_window = settings_of(kept_of(window.window)) | {"features": ", ".join(window.features)}
         found[f"window {window.window.name}"] = of_window
     return found
@@ -50,10 +53,10 @@ def kept_of(window: WindowSpec) -> WindowSpec:
     return replace(window, fire=Fire.ALL)
 
 
-def replaceable(job: Job) -> dict[str, Settings]:
+def replaceable(judgement: Judgement) -> dict[str, Settings]:
     """What starts cold where it is not as it was saved, while all the rest goes on."""
-    detectors = {f"detector {use.name}": detector_settings(use) for use in job.detectors}
-    return detectors | {"calibration": settings_of(job.calibration), "drift": settings_of(job.drift)}
+    detectors = {f"detector {use.name}": detector_settings(use) for use in judgement.detectors}
+    return detectors | {"calibration": settings_of(judgement.calibration), "drift": settings_of(judgement.drift)}
 
 
 def detector_settings(use: DetectorUse) -> Settings:
@@ -61,9 +64,9 @@ def detector_settings(use: DetectorUse) -> Settings:
     return settings_of(use.spec) | {"features": ", ".join(use.features) or "all"}
 
 
-def settings_now(saved: Settings, job: Job) -> Settings:
-    """Settings of a detector as they were saved, with the names that features have in a job."""
-    return {**saved, "features": told_in(saved["features"], dict(job.renamed.features))}
+def settings_now(saved: Settings, renamed: Renames) -> Settings:
+    """Settings of a detector as they were saved, with the names that features have now."""
+    return {**saved, "features": told_in(saved["features"], dict(renamed.features))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,47 +160,70 @@ class Layout:
             raise SnapshotError(f"layout: saved state that makes no sense: {error}; use another savepoint") from error
 
 
-@lru_cache(maxsize=8)
 def layout_of(job: Job) -> Layout:
     """The layout of the state that a job saves."""
-    meanings = _Meanings(job)
-    features = {f.name: meanings.feature(f) for f in job.features}
-    columns = {c.name: c for c in job.schema.columns if c.name in job.columns}
-    used = {name for window in job.windows for name in window.features}
+    return _layout(job.stream, job.judgement.cohorts, job.columns)
+
+
+@lru_cache(maxsize=8)
+def _layout(stream: EventStream, cohorts: CohortSpec, decoded: frozenset[str]) -> Layout:
+    meanings, plan = _Meanings(stream), stream.plan
+    features = {f.name: meanings.feature(f) for f in stream.features}
+    columns = {c.name: c for c in stream.schema.columns if c.name in decoded}
+    used = {name for window in stream.windows for name in window.features}
     return Layout(
-        job.pane_us,
+        stream.pane_us,
         {name: (_digest(_plain(column, "values")), column.values) for name, column in columns.items()},
-        {s.name: meanings.sequence(s.name) for s in job.plan.sequences},
-        {f.name: tuple(map(meanings.part, parts(f))) for f in job.features if f.name in used},
-        tuple(tuple(map(meanings.part, group)) for group in job.plan.kernel.rows),
+        {s.name: meanings.sequence(s.name) for s in plan.sequences},
+        {f.name: tuple(map(meanings.part, parts(f))) for f in stream.features if f.name in used},
+        tuple(tuple(map(meanings.part, group)) for group in plan.kernel.rows),
         {
             w.window.name: WindowLayout(
                 _digest(_plain(kept_of(w.window))),
                 tuple((f, features[f]) for f in w.features),
-                tuple(sorted(plan.held)),
-                plan.marks,
+                tuple(sorted(planned.held)),
+                planned.marks,
             )
-            for w, plan in zip(job.windows, job.plan.windows, strict=True)
+            for w, planned in zip(stream.windows, plan.windows, strict=True)
         },
-        (job.cohorts.column, job.cohorts.values),
+        (cohorts.column, cohorts.values),
         tuple(meanings.part(Part(kind)) for kind in MARK_KINDS),
     )
 
 
-def renames_of(job: Job) -> dict[str, dict[str, str]]:
-    """Name before -> name now of what a job has renamed, by kind; specs: what its windows mean under the old names."""
-    specs = {w.window.name: w.window for w in job.windows}
-    told = job.renamed.to_plain()
-    digests = {old: _digest(_plain(replace(kept_of(specs[new]), name=old))) for old, new in job.renamed.windows}
-    return told | ({"specs": digests} if digests else {})
+@dataclass(frozen=True, slots=True)
+class StateForm:
+    """What an operator's state is made of, and what was otherwise in state that it goes on with.
+
+    layout: of now; nothing for rows that come from no stream.  renamed: what had other names.  specs: name before ->
+    what such a window means under that name.  unsaid: the layout of state that does not say its own; None for that of
+    now.
+    """
+
+    layout: Layout = field(default_factory=lambda: Layout(0, {}, {}, {}, (), {}, ("", ())))
+    renamed: Renames = field(default_factory=Renames)
+    specs: Mapping[str, str] = field(default_factory=dict)
+    unsaid: Layout | None = None
+
+    @property
+    def renames(self) -> dict[str, dict[str, str]]:
+        """Name before -> name now of what was renamed, by kind; and "specs"."""
+        return self.renamed.to_plain() | ({"specs": dict(self.specs)} if self.specs else {})
+
+
+def form_of(job: Job, unsaid: Layout | None = None) -> StateForm:
+    """The form of the state that a job saves."""
+    windows = {w.window.name: w.window for w in job.stream.windows}
+    specs = {old: _digest(_plain(replace(kept_of(windows[new]), name=old))) for old, new in job.renamed.windows}
+    return StateForm(layout_of(job), job.renamed, specs, unsaid)
 
 
 class _Meanings:
     """Digests of what features, and the parts that they are made of, mean: of all that their values follow from."""
 
-    def __init__(self, job: Job) -> None:
-        self._columns = {c.name: c for c in job.schema.columns}
-        self._sequences = {s.name: s for s in job.sequences}
+    def __init__(self, stream: EventStream) -> None:
+        self._columns = {c.name: c for c in stream.schema.columns}
+        self._sequences = {s.name: s for s in stream.sequences}
 
     def feature(self, feature: FeatureDecl) -> str:
         """Beside its name."""

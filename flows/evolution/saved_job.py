@@ -61,7 +61,8 @@ def numbered_cohorts(directory: Path | None, job: Job) -> dict[str, int]:
     """Numbers of the cohorts of a job that goes on from the state in a directory."""
     if directory is None or not (directory / SHAPE).exists():
         return {}
-    return cohort_numbers(read_shape(directory / SHAPE), {"cohorts": job.cohorts.names, "layout": state_settings(job)})
+    now = {"cohorts": job.judgement.cohorts.names, "layout": state_settings(job)}
+    return cohort_numbers(read_shape(directory / SHAPE), now)
 
 
 def fates_against(directory: Path, config: Config) -> list[Fate]:

@@ -73,7 +73,7 @@ def _rewritten(
     for (step_id, key), state in checkpoint.states.items():
         step = step_id.rpartition(".")[2]
         if step == Step.INGEST and state:
-            ingest, ahead = forget_first(job, key, state["ingest"], subject)
+            ingest, ahead = forget_first(job.stream, job.columns, key, state["ingest"], subject)
             states[step_id, key] = state | {"ingest": ingest}
             found["ingest.rows"] += ahead
             waiting += ahead

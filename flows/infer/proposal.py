@@ -47,7 +47,9 @@ def infer(path: Path, count: int, time: str = "", subject: str = "", event_id: s
     roles = [role.field.path for role in (when, whose, which) if role is not None]
     columns, others = columns_of(fields, roles)
     event = "\n".join(_event(when, whose, which, columns, others))
-    decoded = Decoder(loads(f'[job]\nextends = "none"\n{event}{_STUB}', str(path)).job().wire).decode(sample.lines)
+    decoded = Decoder(loads(f'[job]\nextends = "none"\n{event}{_STUB}', str(path)).job().stream.wire).decode(
+        sample.lines
+    )
     head = _head(sample, len(decoded.batch), Counter(reject.reason.value for reject in decoded.rejects))
     if not len(decoded.batch):
         raise SourceError(f"{path}: no line of the sample can be read as an event: {decoded.rejects[0].detail}")

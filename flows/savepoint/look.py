@@ -119,7 +119,7 @@ def _existing(directory: Path) -> Path:
 def place_of(user: str, job: Job) -> tuple[int, int]:
     """The hash of a user's id, as events have it, and its key group."""
     subject = xxh3_64_intdigest(user.encode()) or 1
-    return subject, int(key_group(np.array([subject], np.uint64), job.key_groups)[0])
+    return subject, int(key_group(np.array([subject], np.uint64), job.stream.key_groups)[0])
 
 
 def _built(directory: Path, checkpoint: Checkpoint, own: Config) -> Look:

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from detectors.alerting.alert import Candidate
-from detectors.base import Scope
 from flows.counters import Counts
-from flows.job import Job
+from flows.judgement import Judgement
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
 from flows.operators.population.operator import PopulationOperator
@@ -21,6 +20,7 @@ from flows.operators.population.verdict import Verdict
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows, OwnVerdict
 from flows.operators.subject.own import OwnDetectors
+from flows.rows_spec import RowsSpec
 from flows.scoring.table import Table, rounds_of
 from flows.steps import Step
 from flows.streams import Stream
@@ -51,11 +51,13 @@ class Scores:
     spent_s: dict[str, float] = field(default_factory=dict)
 
 
-def score_table(job: Job, table: Table, round_rows: int = 32, progress: OnProgress | None = None) -> Scores:
-    """Scores all rows.  job: as `table_job` makes it.  round_rows: rows that are scored before they are learned from;
-    1 for a series of single values.
+def score_table(
+    judgement: Judgement, rows: RowsSpec, table: Table, round_rows: int = 32, progress: OnProgress | None = None
+) -> Scores:
+    """Scores all rows.  judgement, rows: as `table_judgement` makes them.  round_rows: rows that are scored before they
+    are learned from; 1 for a series of single values.
     """
-    run = _Run(job, table)
+    run = _Run(judgement, rows, table)
     for low, high in rounds_of(table, round_rows):
         run.round(low, high)
         if progress is not None:
@@ -64,10 +66,11 @@ def score_table(job: Job, table: Table, round_rows: int = 32, progress: OnProgre
 
 
 class _Run:
-    def __init__(self, job: Job, table: Table) -> None:
+    def __init__(self, judgement: Judgement, rows: RowsSpec, table: Table) -> None:
         n = len(table)
-        homeless = [u.name for u in job.detectors if u.spec.scope is Scope.SUBJECT and table.subject is None]
-        if homeless:
+        own = judgement.audience.own
+        if own and table.subject is None:
+            homeless = [use.name for use in own]
             raise ConfigError(
                 f"detectors {', '.join(homeless)} compare a row with its subject's past; say whose rows they are"
                 " (--subject COLUMN, or --series for one subject)"
@@ -77,16 +80,19 @@ class _Run:
         self._names = np.array(
             [str(i) for i in range(n)] if table.subject is None else [str(s) for s in table.subject.tolist()], object
         )
-        self._own = OwnDetectors(job, _WINDOW)
-        self._population = PopulationOperator(job, "all")
+        window = next(w for w in rows.windows if w.name == _WINDOW)
+        self._own = OwnDetectors(own, window)
+        self._population = PopulationOperator(judgement, rows, "all")
         self._population.observer = self._note
-        names = [use.name for use in job.detectors]
+        names = [use.name for use in judgement.detectors]
         self._scores = Scores(
             np.full(n, np.nan),
             {name: np.full(n, np.nan) for name in names},
             {name: np.full(n, np.nan) for name in names},
         )
-        self._window = next(w.window for w in job.windows if w.window.name == _WINDOW)
+        self._window = window.window
+        at = [table.features.index(feature.name) for feature in window.features]
+        self._x = table.x if at == list(range(table.x.shape[1])) else np.ascontiguousarray(table.x[:, at])
         self._rows: I64 = np.empty(0, np.int64)
 
     def round(self, low: int, high: int) -> None:
@@ -96,7 +102,7 @@ class _Run:
         time_us = table.time_us[at] if table.time_us is not None else (at + 1) * SECOND_US
         end_us = max(*time_us.tolist(), self._population.watermark_us + 1)
         rows = FeatureRows(
-            _WINDOW, end_us, 0, self._subject[at], self._names[at], time_us, time_us, table.x[at],
+            _WINDOW, end_us, 0, self._subject[at], self._names[at], time_us, time_us, self._x[at],
             label=None if table.label is None else table.label[at],
         )  # fmt: skip
         rows.own = self._judge_own(rows, at)

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -59,8 +59,8 @@ class Recipe:
 
     def job(self) -> Job:
         """The job that makes the rows, and nothing else.  Raises ConfigError."""
-        job = replace(self.assembly().config.job(), asked=frozenset({Stream.FEATURES}))
-        return job if self.scores else replace(job, detectors=())
+        job = self.assembly().config.job().with_judgement(asked=frozenset({Stream.FEATURES}))
+        return job if self.scores else job.with_judgement(detectors=())
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from flows.counters import ACCEPTED, REJECTED, ROWS
 from flows.drive.assembly import Assembly
 from flows.drive.local import LocalDriver
 from flows.scoring.evaluate import evaluation
-from flows.scoring.job import table_job
+from flows.scoring.judgement import table_judgement
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Columns, read_table
 from flows.sinks.specs import JsonlSink, open_sink
@@ -166,7 +166,7 @@ def test_probabilities_of_genuine_rows_mean_what_they_say(name: str) -> None:
     table = read_table(path, Columns(label="y")).shuffled(1)
     assert table.label is not None
     table = table.take(np.flatnonzero(table.label == 0)[:8000])
-    scores = score_table(table_job(table.features, environ={}), table)
+    scores = score_table(*table_judgement(table.features, environ={}), table)
     for tail in scores.tail.values():
         known = tail[~np.isnan(tail)]
         assert 0.08 < (known <= 0.1).mean() < 0.12
@@ -185,7 +185,7 @@ def test_a_change_of_labels_alone_is_found_in_the_errors_alone(tmp_path: Path, n
         " steps = [{ path = 'river.preprocessing.StandardScaler' }] }\n"
     )
     table = read_table(path, Columns(label="class"))
-    scores = score_table(table_job(table.features, tmp_path / "judge.toml", environ={}), table)
+    scores = score_table(*table_judgement(table.features, tmp_path / "judge.toml", environ={}), table)
     changes = [9_500, 20_000, 30_500] if "gradual" in name else [10_000, 20_000, 30_000]
     # A gradual one takes up to 1,500 rows: what is told meanwhile is no false alarm.
     within = 2000 if "gradual" in name else 1000

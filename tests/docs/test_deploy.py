@@ -74,7 +74,7 @@ def test_options_exist(command: list[str]) -> None:
 def test_the_configuration_can_run() -> None:
     """It compiles; Kubernetes and compose take the same file."""
     config = load(DEPLOY / "fraud.toml", environ={})
-    assert config.job().detectors
+    assert config.job().judgement.detectors
     assert list(config.sources) == ["events", "labels", "control"]
     (generated,) = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())["configMapGenerator"]
     assert generated == {"name": "driftnet", "files": ["fraud.toml"]}

@@ -89,7 +89,7 @@ def test_schemas_of_records_are_current() -> None:
 @pytest.mark.parametrize("example", sorted(_ROOT.glob("examples/*.toml")), ids=lambda p: p.name)
 def test_examples_can_run(example: Path) -> None:
     """Every example configuration is a job."""
-    assert loads(example.read_text(), example.name).job().windows
+    assert loads(example.read_text(), example.name).job().stream.windows
 
 
 def test_changes_begin_with_this_version() -> None:
@@ -117,6 +117,16 @@ def test_lock_holds_pinned_names_only() -> None:
     project = _project()
     wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
     assert {re.split(r"[\[=<>]", d)[0] for d in wanted} <= set(names)
+
+
+def test_unit_tests_lie_where_what_they_test_lies() -> None:
+    """Each in a folder that is called as a package is, at any of the roots; those of `driftnet` in `api`."""
+    unit = _ROOT / "tests" / "unit"
+    folders = sorted({file.parent.relative_to(unit) for file in unit.rglob("test_*.py")})
+    roots = [_ROOT, *(_ROOT / name for name in ("flows", "detectors", "state"))]
+    astray = [str(f) for f in folders if str(f) != "api" and not any((root / f).is_dir() for root in roots)]
+    assert astray == []
+    assert not list(unit.glob("test_*.py"))
 
 
 def test_every_test_states_its_behaviour() -> None:

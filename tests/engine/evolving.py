@@ -30,7 +30,7 @@ class Parted(LocalDriver):
 
     def become(self, job: Job) -> None:
         stages, before = JobStages(job, tuple(self._partitions)).stages(), self.operators
-        if self._job.cohorts.column != job.cohorts.column:
+        if self._job.judgement.cohorts.column != job.judgement.cohorts.column:
             before = {key: operator for key, operator in before.items() if key[0] != Step.POPULATION}
         self.ingests = {name: stages.ingest(name, resume=i.snapshot()) for name, i in self.ingests.items()}
         self._stages = {stage.name: stage for stage in stages.keyed}

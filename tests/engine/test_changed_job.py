@@ -10,7 +10,8 @@ import pytest
 from detectors.ecod import EcodSpec
 from flows.engine.plan import Options
 from flows.engine.store import read_checkpoint, sink_state
-from flows.job import DetectorUse, Job
+from flows.job import Job
+from flows.judgement import DetectorUse
 from tests.engine.interrupted import run_cluster_until, run_until
 from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
 
@@ -63,12 +64,12 @@ def test_detectors_come_and_go(tmp_path: Path, reference: Told, caplog: pytest.L
     """
     source = write_files(NAME, 2, tmp_path)
     options = Options(batch_lines=200, epoch_s=0.02, state_dir=tmp_path / "state")
-    trees, history = job().detectors
+    trees, history = job().judgement.detectors
     added = DetectorUse("ecod", EcodSpec(), ("w10m",))
-    run_until(8, replace(job(), detectors=(trees, history, added)), source, tmp_path / "out", options)
+    run_until(8, job().with_judgement(detectors=(trees, history, added)), source, tmp_path / "out", options)
     set_otherwise = replace(added, spec=EcodSpec(remember=512))
     again = DetectorUse("history2", history.spec, history.windows)
-    told = run_bytewax(replace(job(), detectors=(set_otherwise, trees, again)), source, tmp_path / "out", options)
+    told = run_bytewax(job().with_judgement(detectors=(set_otherwise, trees, again)), source, tmp_path / "out", options)
     assert [line.split(":")[0] for line in caplog.messages if "going on" not in line] == [
         "detector ecod", "detector history is gone", "detector history2 is new",
     ]  # fmt: skip

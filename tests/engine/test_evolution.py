@@ -5,7 +5,6 @@ import multiprocessing
 import shutil
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -128,8 +127,8 @@ def test_what_has_a_counterpart_goes_on(
 
 def test_there_and_back(source: Source, copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A window and a feature that come and go leave no trace in what others know."""
-    plain = replace(before(), detectors=before().detectors[2:])
-    more = replace(after(), detectors=after().detectors[2:])
+    plain = before().with_judgement(detectors=before().judgement.detectors[2:])
+    more = after().with_judgement(detectors=after().judgement.detectors[2:])
     options = Options(workers=2, batch_lines=200, epoch_s=0.02, state_dir=tmp_path / "state")
     run_until(3, plain, source, tmp_path / "out", options)
     run_until(4, more, source, tmp_path / "out", options)

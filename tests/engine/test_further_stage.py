@@ -114,8 +114,9 @@ def test_its_state_is_saved_and_looked_into(source: Source, tmp_path: Path) -> N
 
 def test_keys_are_ids(source: Source) -> None:
     """A column of numbers names nobody."""
+    found = SCENARIOS[NAME].job()
     with pytest.raises(ConfigError, match=r"event.columns.amount.kind: seen 'number', allowed: 'id'"):
-        Ingest(SCENARIOS[NAME].job(), "p", routes=(("shop", "amount"),))
+        Ingest(found.stream, found.columns, "p", routes=(("shop", "amount"),))
 
 
 def test_stages_that_do_not_fit_together(source: Source) -> None:

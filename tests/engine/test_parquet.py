@@ -3,7 +3,6 @@
 import multiprocessing
 import signal
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from flows.streams import Stream
 from tests.engine.interrupted import AtRead, die
 from tests.engine.scenarios import SCENARIOS, write_files
 
-JOB = replace(SCENARIOS["hot_card"].job(), asked=frozenset({Stream.FEATURES}))
+JOB = SCENARIOS["hot_card"].job().with_judgement(asked=frozenset({Stream.FEATURES}))
 
 
 def opener(folder: Path) -> Opener:

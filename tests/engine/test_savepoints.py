@@ -195,8 +195,8 @@ def test_the_difference_is_told(tmp_path: Path, half: Path) -> None:
     create(half, tmp_path / "copy")
     other = config().model_copy(deep=True)
     source = write_files(NAME, 2, tmp_path)
-    uses = (*job().detectors, replace(job().detectors[0], name="more", spec=EcodSpec()))
-    run_until(4, replace(job(), detectors=uses), source, tmp_path / "out", options(half))
+    uses = (*job().judgement.detectors, replace(job().judgement.detectors[0], name="more", spec=EcodSpec()))
+    run_until(4, job().with_judgement(detectors=uses), source, tmp_path / "out", options(half))
     (half / CONFIG_NOTE).write_text(other.to_toml())
     with opened(tmp_path / "copy") as one, opened(half) as two:
         found = compare(one, two)

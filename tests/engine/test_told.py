@@ -5,7 +5,7 @@ import multiprocessing
 import random
 import signal
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def job() -> Job:
         Exemption(xxh3_64_intdigest(name.encode()), name, Origin.FILE, (_BEGAN + second) * 1_000_000, "staff")
         for name, second in (("hot", 99_000), ("card7", 4000))
     ]
-    return replace(loads(SCENARIOS["hot_card"].config + _MORE, "scenario").job(), exempt=tuple(listed))
+    return loads(SCENARIOS["hot_card"].config + _MORE, "scenario").job().with_judgement(exempt=tuple(listed))
 
 
 def run_local(inputs: Inputs, out: Path, batch_lines: int = 8192) -> ToldAll:

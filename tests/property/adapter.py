@@ -13,7 +13,10 @@ from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
 from detectors.drift.spec import DriftSpec
 from flows.counters import ACCEPTED, DUPLICATE, Counts
-from flows.job import CohortSpec, Job, StateSpec, TimeSpec, WindowFeatures
+from flows.event_stream import EventStream, StateSpec, TimeSpec, WindowFeatures
+from flows.evolution.layout import form_of
+from flows.job import Job
+from flows.judgement import CohortSpec, Judgement
 from flows.operators.messages import CohortInput, GroupInput, Leaving
 from flows.operators.rows import FeatureRows
 from flows.operators.subject.operator import SubjectOperator
@@ -34,24 +37,18 @@ KEY_GROUPS = 2
 def job_of(declared: Declared) -> Job:
     """A job with these declarations, patience enough for every subject, and no detectors."""
     plan = next(c for c in SCHEMA.columns if c.name == declared.cohort_column)
-    return Job(
-        name="property",
-        seed=1,
+    stream = EventStream(
         key_groups=KEY_GROUPS,
-        digest="",
         schema=SCHEMA,
         wire=WireSpec((), ("event_id",), ("event_time",), "us", ("user_id",)),
-        cohorts=CohortSpec(plan.name, plan.values),
         time=TimeSpec(declared.out_of_orderness_us, declared.allowed_lateness_us, 0, declared.dedup_horizon_us),
         state=StateSpec(capacity=1024, ttl_us=400 * DAY_US, rows_per_pane_max=declared.rows_per_pane_max),
         sequences=declared.sequences,
         features=declared.features,
         windows=tuple(WindowFeatures(spec, names) for spec, names in declared.windows),
-        detectors=(),
-        calibration=CalibrationSpec(),
-        drift=DriftSpec(),
-        policy=PolicySpec(),
     )
+    cohorts = CohortSpec(plan.name, plan.values)
+    return Job(stream, Judgement("property", 1, cohorts, (), CalibrationSpec(), DriftSpec(), PolicySpec()))
 
 
 def run_implementation(declared: Declared, partitions: list[list[Event]], cut: list[Turn]) -> Outcome:
@@ -71,7 +68,10 @@ class _Run:
             PartitionClock(declared.out_of_orderness_us, declared.pane_us, declared.allowed_lateness_us)
             for _ in range(partitions)
         ]
-        self._operators = [SubjectOperator(self._job, group, self._names) for group in range(KEY_GROUPS)]
+        self._operators = [
+            SubjectOperator(self._job.stream, self._job.judgement.audience, form_of(self._job), group, self._names)
+            for group in range(KEY_GROUPS)
+        ]
         self._folder = Path(folder)
         self._chunks = [self._open(group) for group in range(KEY_GROUPS)]
         self._roots = [b""] * KEY_GROUPS
@@ -115,7 +115,14 @@ class _Run:
     def _restart(self) -> None:
         for group in range(KEY_GROUPS):
             self._chunks[group] = chunks = self._open(group)
-            self._operators[group] = SubjectOperator(self._job, group, self._names, Saved(self._roots[group], chunks))
+            self._operators[group] = SubjectOperator(
+                self._job.stream,
+                self._job.judgement.audience,
+                form_of(self._job),
+                group,
+                self._names,
+                Saved(self._roots[group], chunks),
+            )
             chunks.settle()
 
     def _collect(self, emitted: list[tuple[str, CohortInput] | Leaving]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.counters import Counts
+from flows.evolution.layout import form_of
 from flows.job import Job
 from flows.operators.messages import GroupInput
 from flows.operators.subject.operator import SubjectOperator
@@ -76,8 +77,13 @@ class Stage:
     """The subject stage of one source partition, which may become that of another job."""
 
     def __init__(self, job: Job) -> None:
-        self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
-        self._operators = [SubjectOperator(job, group, ("p",)) for group in range(KEY_GROUPS)]
+        self._clock = PartitionClock(
+            job.stream.time.out_of_orderness_us, job.stream.pane_us, job.stream.time.allowed_lateness_us
+        )
+        self._operators = [
+            SubjectOperator(job.stream, job.judgement.audience, form_of(job), group, ("p",))
+            for group in range(KEY_GROUPS)
+        ]
         self._become(job)
         self.rows: dict[Key, Row] = {}
         self.accepted = 0
@@ -89,15 +95,20 @@ class Stage:
     def evolve(self, job: Job) -> None:
         """Saves, and goes on with another job."""
         watermark_us = self._clock.watermark_us
-        self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
+        self._clock = PartitionClock(
+            job.stream.time.out_of_orderness_us, job.stream.pane_us, job.stream.time.allowed_lateness_us
+        )
         self._clock.advance(watermark_us)
         saved = [Bundle.open(Bundle.of(operator)) for operator in self._operators]
-        self._operators = [SubjectOperator(job, group, ("p",), saved[group]) for group in range(KEY_GROUPS)]
+        self._operators = [
+            SubjectOperator(job.stream, job.judgement.audience, form_of(job), group, ("p",), saved[group])
+            for group in range(KEY_GROUPS)
+        ]
         self._become(job)
 
     def deliver(self, events: list[Event]) -> None:
         batch = batch_of(events)
-        for name in batch.columns.keys() & {c.name for c in self._job.schema.columns} - self._columns:
+        for name in batch.columns.keys() & {c.name for c in self._job.stream.schema.columns} - self._columns:
             del batch.columns[name]  # what nothing reads is not decoded
         batch = batch.take(~self._clock.observe(batch.event_time_us))
         group = key_group(batch.subject, KEY_GROUPS)
@@ -110,7 +121,7 @@ class Stage:
             self._take(operator.process(GroupInput("p", END_OF_TIME_US, last_us=self._clock.largest_us)))
 
     def _take(self, emitted: list[Any]) -> None:
-        names = {w.window.name: w.features for w in self._job.windows}
+        names = {w.window.name: w.features for w in self._job.stream.windows}
         for item in emitted:
             if isinstance(item, Counts):
                 self.accepted += item.added.get("accepted", 0)

@@ -160,13 +160,13 @@ def test_commands(monkeypatch: pytest.MonkeyPatch, detector: str, verb: str, set
     """Obeyed or refused, on record as JSON; what was saved afterwards can be read."""
     monkeypatch.setattr(rehearsal, "SECONDS", 0.3)
     job = loads(JOB).job()
-    operator = PopulationOperator(job, "all")
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     command = Command(0, "control", 0, verb, detector, settings_, 0, "ann", "")
     out = [*operator.process(CohortInput(0, 1, [], [command])), *operator.process(CohortInput(1, 1, []))]
     (record,) = [r for o in out if isinstance(o, Output) and o.stream is Stream.AUDIT for r in o.records]
     assert record["outcome"] == "applied" or record["detail"]
     assert json.loads(json.dumps(record))
-    PopulationOperator(job, "all", Bundle.open(Bundle.of(operator)))
+    PopulationOperator(job.judgement, job.stream.rows, "all", Bundle.open(Bundle.of(operator)))
 
 
 LABEL: Final = {"subject": "u1", "label": "fraud", "at": 1_772_409_900_000, "since": 1_772_409_600_000}

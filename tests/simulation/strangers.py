@@ -9,7 +9,6 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -71,7 +70,7 @@ def job(name: str) -> Job:
         Exemption(xxh3_64_intdigest(subject.encode()), subject, Origin.FILE, 1000 * end_ms, "staff", "ann")
         for subject, end_ms in zip(_busiest(name), ends_ms, strict=False)
     ]
-    return replace(plain, exempt=tuple(listed))
+    return plain.with_judgement(exempt=tuple(listed))
 
 
 def write_sources(name: str, place: Path) -> list[Source]:

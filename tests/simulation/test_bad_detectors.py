@@ -1,7 +1,7 @@
 """Promise P5: a detector that raises, answers with the wrong thing or never returns harms nobody but itself."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +11,8 @@ import pytest
 
 from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows, Scope, SubjectDetector
 from flows.engine.plan import Options
-from flows.job import DetectorUse, Job
+from flows.job import Job
+from flows.judgement import DetectorUse
 from state.slot_columns import SlotColumns
 from state.types import F64, I64
 from tests.engine.interrupted import run_until
@@ -92,7 +93,7 @@ def job() -> Job:
 
 def with_bad(spec: BadSpec, budget_s: float = 30.0) -> Job:
     use = DetectorUse("bad", spec, ("w10m",), budget_s=budget_s)
-    return replace(job(), detectors=(*job().detectors, use))
+    return job().with_judgement(detectors=(*job().judgement.detectors, use))
 
 
 def records(told: Told, stream: str) -> list[dict[str, Any]]:
@@ -130,7 +131,7 @@ def test_only_the_bad_one_is_off(tmp_path: Path, reference: Told, spec: type[Bad
     ]
     faults = records(told, "rejects")
     places = {r["detail"].split(",")[0] for r in faults}
-    assert len(places) == (job().key_groups if spec is BadOwnSpec else 1)
+    assert len(places) == (job().stream.key_groups if spec is BadOwnSpec else 1)
     assert len(faults) == 3 * len(places)
     assert [r["reason"] for r in faults].count("detector_off") == len(places)
     assert all(

@@ -6,16 +6,18 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from flows.engine.plan import Options
+from flows.engine.run import execute
 from flows.engine.store import read_checkpoint
 from state.errors import CheckpointError, DriftnetError, SnapshotError
 from tests.engine.interrupted import run_until
-from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
+from tests.engine.scenarios import SCENARIOS, Told, bytewax_plan, run_bytewax, run_local, same, write_files
 
 NAME = "hot_card"
 JOB = cache(SCENARIOS[NAME].job)
@@ -69,6 +71,17 @@ def test_full_disk(tmp_path: Path, reference: Told, processes: int, size: str) -
             run_bytewax(JOB(), source, tmp_path / "out", options)
         remount(disk, "size=64m")
         same(run_bytewax(JOB(), source, tmp_path / "out", options), reference)
+
+
+@pytest.mark.parametrize("size", ["60k", "200k"])
+def test_disk_that_is_full_at_the_start(tmp_path: Path, size: str) -> None:
+    """One line, whether there is no room for the engine's files or for the first of ours."""
+    source = write_files(NAME, 2, tmp_path)
+    with small_disk(tmp_path / "disk", f"size={size}") as disk:
+        plan = bytewax_plan(JOB(), source, tmp_path / "out", Options(batch_lines=100, state_dir=disk / "state"))
+        plan = replace(plan, notes={"config.toml": "#" * 200_000})
+        with pytest.raises(CheckpointError, match=r"^state directory .* cannot be written: No space left on device"):
+            execute(plan)
 
 
 def test_read_only_directory(tmp_path: Path) -> None:

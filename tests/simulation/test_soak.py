@@ -49,7 +49,7 @@ def test_memory_and_disk_level_off(tmp_path: Path) -> None:
                 operator.snapshot(stores[name])
         day = wanted.pop(progress.read, None)
         if day is not None:
-            memory[day], _ = footprint(stages.values(), shared=(job, job.plan, *stores.values()))
+            memory[day], _ = footprint(stages.values(), shared=(job, job.stream.plan, *stores.values()))
             disk[day] = sum(file.stat().st_size for file in tmp_path.rglob("*.seg"))
 
     summary = driver.run(look)

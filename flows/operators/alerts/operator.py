@@ -1,6 +1,6 @@
 """The alert stage: all cohorts' candidates, round by round, through the one alert policy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -8,8 +8,8 @@ from detectors.alerting.alert import Candidate
 from detectors.alerting.exempt import Exemption
 from flows.counters import Counts
 from flows.evolution.changes import LayoutNote
-from flows.evolution.layout import Layout, layout_of
-from flows.job import Job
+from flows.evolution.layout import StateForm
+from flows.judgement import Judgement
 from flows.operators.alerts import exempt
 from flows.operators.messages import Leaving, Output, PolicyInput
 from flows.operators.rounds import Rounds
@@ -20,26 +20,30 @@ from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
 
 _VERSION: Final = 2
+_OF_NO_STREAM: Final = StateForm()
 
 
 class AlertOperator:
     """Candidates, what people said of subjects, and watermarks in; alert records and the audit of exemptions out."""
 
     def __init__(
-        self, job: Job, resume: Saved | None = None, unsaid: Layout | None = None, stage: str = Step.ALERTS
+        self,
+        judgement: Judgement,
+        windows: Iterable[str],
+        resume: Saved | None = None,
+        form: StateForm = _OF_NO_STREAM,
+        stage: str = Step.ALERTS,
     ) -> None:
-        """unsaid: the layout of state that does not say its own; None for the job's.  stage: the name under which it
-        counts.
-        """
-        self._job = job
+        """windows: that candidates are of.  form: of its state.  stage: the name under which it counts."""
+        self._labels = judgement.labels
         self._stage = stage
-        self._rounds: Rounds[Candidate | Label | Command] = Rounds(job.cohorts.names)
-        self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in job.cohorts.names}
+        self._rounds: Rounds[Candidate | Label | Command] = Rounds(judgement.cohorts.names)
+        self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in judgement.cohorts.names}
         """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
         self._saved = Latest()
-        self._layout = LayoutNote(job)
+        self._layout = LayoutNote(form)
         gone: frozenset[str] = frozenset()
-        renamed = dict(job.renamed.windows)
+        renamed = dict(form.renamed.windows)
         policy: bytes | None = None
         if resume is not None:
             version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
@@ -49,9 +53,9 @@ class AlertOperator:
             for name in self._subjects.keys() & told_of.keys():
                 self._subjects[name] = [(end, n) for end, n in told_of[name]]
             # Probabilities of version 1 meant something else: its evidence is not evidence here.
-            layout = self._layout.changed(resume, meta, unsaid)
+            layout = self._layout.changed(resume, meta)
             if layout is not None:
-                gone = frozenset(layout.windows.keys() - layout.kept_windows(layout_of(job)).keys())
+                gone = frozenset(layout.windows.keys() - layout.kept_windows(form.layout).keys())
             for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
                 window = renamed.get(candidate.window, candidate.window)
                 if window not in gone:
@@ -60,14 +64,14 @@ class AlertOperator:
                 self._rounds.add(item.end_us, item)
             refs = resume.chunks.refs(arrays["policy"])
             policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]
-        weights = {w.window.name: 0.0 for w in job.windows}
-        for use in job.detectors:
+        weights = dict.fromkeys(windows, 0.0)
+        for use in judgement.detectors:
             for window in use.windows if not use.spec.declared else ():
                 weights[window] += use.weight
-        self._policy = job.policy.build(job.name, job.digest, weights, policy)
+        self._policy = judgement.policy.build(judgement.name, judgement.digest, weights, policy)
         self._policy.rename_windows(renamed)
         self._policy.forget_windows(gone)
-        self._listed: Sequence[Exemption] | None = job.exempt
+        self._listed: Sequence[Exemption] | None = judgement.exempt
         """The list of who is exempt, until it is taken: what is only looked into stays as it was saved."""
 
     def process(self, message: PolicyInput) -> list[Leaving]:
@@ -88,7 +92,7 @@ class AlertOperator:
             audit += exempt.heed(
                 self._policy,
                 (item for item in items if not isinstance(item, Candidate)),
-                self._job.labels.trust_us if self._job.labels is not None else 0,
+                self._labels.trust_us if self._labels is not None else 0,
             )
             out += [Output(Stream.AUDIT, audit)] * bool(audit)
             counts = Counts(Step.ALERTS, self._stage)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.counters import FILLED, FILTERED, LATE, READ, REJECTED, Counts
-from flows.job import Job
+from flows.event_stream import EventStream
 from flows.operators.ingest.aside import Line, dead_letter, late_records
 from flows.operators.ingest.filled import FilledWatch
 from flows.operators.ingest.shares import ShareWatch
@@ -64,31 +64,38 @@ class Ingest:
     awaited: ClassVar[bool] = True
 
     def __init__(
-        self, job: Job, partition: str, resume: bytes | None = None, routes: Sequence[Route] = SUBJECTS
+        self,
+        stream: EventStream,
+        columns: frozenset[str],
+        partition: str,
+        resume: bytes | None = None,
+        routes: Sequence[Route] = SUBJECTS,
     ) -> None:
-        """partition: the name under which messages are sent.  resume: a `snapshot()`; raises SnapshotError.  routes: of
-        the stages that are sent to; raises ConfigError for a column that holds no ids.
+        """columns: that are read.  partition: the name under which messages are sent.  resume: a `snapshot()`; raises
+        SnapshotError.  routes: of the stages that are sent to; raises ConfigError for a column that holds no ids.
         """
         self._partition = partition
-        self._groups = job.key_groups
+        self._groups = stream.key_groups
         self._routes = routes
         keys = [column for _, column in routes if column != SUBJECT]
         for column in keys:
-            kind = job.schema.column(column).kind
+            kind = stream.schema.column(column).kind
             if kind is not Kind.ID:
                 raise ConfigError(f"event.columns.{column}.kind: seen {kind.value!r}, allowed: 'id', for a stage's key")
-        self._columns = job.columns.union(keys)
-        self._tells_rejects = job.tells_rejects
-        self._decoder = Decoder(job.wire)
-        self._whole = Decoder(replace(job.wire, where=()))
+        self._columns = columns.union(keys)
+        self._tells_rejects = stream.tells_rejects
+        self._decoder = Decoder(stream.wire)
+        self._whole = Decoder(replace(stream.wire, where=()))
         """For what had its place in the stream before."""
-        self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
-        self._ahead_us = job.time.ahead_max_us
-        self._ahead = AheadBound(self._ahead_us, job.time.out_of_orderness_us)
+        self._clock = PartitionClock(stream.time.out_of_orderness_us, stream.pane_us, stream.time.allowed_lateness_us)
+        self._ahead_us = stream.time.ahead_max_us
+        self._ahead = AheadBound(self._ahead_us, stream.time.out_of_orderness_us)
         self._waiting = Waiting([], self._decoder.decode([], self._columns).batch)
+        self._unfit: list[tuple[Line, Reason, str]] = []
+        """Lines that waited when the job was another one, and that this one cannot read."""
         self._shares = ShareWatch(partition)
-        self._schema = job.wire.schema()
-        self._filled = FilledWatch(partition, self._schema, sorted(job.columns))
+        self._schema = stream.wire.schema()
+        self._filled = FilledWatch(partition, self._schema, sorted(columns))
         self._told_us = self._clock.closed_us
         self.read = self.late = self.rejected = 0
         self.accepted = 0
@@ -104,7 +111,7 @@ class Ingest:
     @property
     def rows_waiting(self) -> int:
         """Events that are far ahead, and have no fate yet."""
-        return self._ahead.waiting
+        return self._ahead.waiting + len(self._unfit)
 
     def process(self, lines: Lines, now_us: int | None = None) -> list[Emitted]:
         """Rows to their groups; bad and late lines to their streams; counts of where lines ended.
@@ -152,10 +159,15 @@ class Ingest:
         self._waiting = Waiting([self._waiting.lines[i] for i in stay.tolist()], self._waiting.batch.take(stay))
         self._ahead.keep(stay.tolist())
         self._ahead.forget(subject)
+        self._unfit = [unfit for unfit in self._unfit if not self._may_be_of(subject, unfit[0])]
+
+    def _may_be_of(self, subject: int, line: Line) -> bool:
+        name = self._decoder.subject_of(line.raw)
+        return name is None or int(hash_pieces([id_piece([name])])[0][0]) == subject
 
     def snapshot(self) -> bytes:
         """What `resume` takes."""
-        waiting = self._waiting.lines
+        waiting = [*self._waiting.lines, *(line for line, _, _ in self._unfit)]
         meta: dict[str, Any] = {
             "watermark_us": self.watermark_us,
             "told_us": self._told_us,
@@ -166,6 +178,7 @@ class Ingest:
             "shares": self._shares.state(),
             "filled": self._filled.state(),
             "sources": [line.source for line in waiting],
+            "unfit": [(reason.value, detail) for _, reason, detail in self._unfit],
         }
         arrays: dict[str, NDArray[Any]] = {
             "offsets": np.array([line.offset for line in waiting], np.int64),
@@ -187,11 +200,18 @@ class Ingest:
         ends = np.cumsum(arrays["sizes"]).tolist()
         text = arrays["text"].tobytes()
         raw = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-        batch = self._whole.decode(raw, self._columns).batch
-        self._waiting = Waiting(
-            list(starmap(Line, zip(meta["sources"], arrays["offsets"].tolist(), raw, strict=True))), batch
-        )
-        self._ahead.restore(meta["ahead"], batch.event_time_us, batch.subject, [len(line) for line in raw])
+        lines = list(starmap(Line, zip(meta["sources"], arrays["offsets"].tolist(), raw, strict=True)))
+        unfit = [(Reason(reason), detail) for reason, detail in meta.get("unfit", ())]
+        waited = len(lines) - len(unfit)
+        decoded = self._whole.decode(raw[:waited], self._columns)
+        self._unfit = [(lines[r.row], r.reason, r.detail) for r in decoded.rejects]
+        self._unfit += [(line, *why) for line, why in zip(lines[waited:], unfit, strict=True)]
+        stay = decoded.row.tolist()
+        self._waiting = Waiting([lines[row] for row in stay], decoded.batch)
+        numbers = meta["ahead"]["numbers"]
+        ahead = meta["ahead"] | {"numbers": [numbers[row] for row in stay]}
+        weights = [len(raw[row]) for row in stay]
+        self._ahead.restore(ahead, decoded.batch.event_time_us, decoded.batch.subject, weights)
 
     def _decode(self, lines: Lines) -> Decoded:
         """Decodes what the source did not refuse itself."""
@@ -204,8 +224,8 @@ class Ingest:
         return Decoded(rest.batch, at[rest.row], sorted(rejects, key=lambda reject: reject.row), rest.filtered)
 
     def _settled(self, verdicts: Verdicts) -> list[Emitted]:
-        """Verdicts on events that waited, without a line that decided them."""
-        if not (verdicts.accepted or verdicts.refused):
+        """Verdicts on events that waited, without a line that decided them; and what cannot be read any more."""
+        if not (verdicts.accepted or verdicts.refused or self._unfit):
             return []
         return self._judged(_NOTHING, self._decoder.decode((), self._columns), verdicts)
 
@@ -213,7 +233,8 @@ class Ingest:
         """What follows from the verdicts.  None: all rows of these lines count, in their order."""
         pool = _Pool(self._waiting, lines, decoded)
         batch, at, order = decoded.batch, decoded.row, np.arange(len(decoded.row))
-        rejects = [(pool.of_line(r.row), r.reason, r.detail) for r in decoded.rejects]
+        rejects = self._unfit + [(pool.of_line(r.row), r.reason, r.detail) for r in decoded.rejects]
+        self._unfit = []
         refused_at = np.zeros(0, np.int64)
         if verdicts is not None:
             order = np.array(verdicts.accepted, np.int64)

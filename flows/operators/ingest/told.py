@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from flows.counters import CONTROL, LABELS, Counts
-from flows.job import Job
+from flows.event_stream import EventStream
 from flows.operators.ingest.aside import Line, dead_letter
 from flows.operators.ingest.operator import KIND as INGEST_KIND
 from flows.operators.ingest.operator import SUBJECTS, Emitted, Ingest, Route
@@ -48,15 +48,15 @@ class Told:
 
     awaited: ClassVar[bool] = False
 
-    def __init__(self, job: Job, partition: str, reads: str, resume: bytes | None = None) -> None:
+    def __init__(self, stream: EventStream, partition: str, reads: str, resume: bytes | None = None) -> None:
         """reads: "labels" or "control".  resume: a `snapshot()`; raises SnapshotError."""
         self._partition = partition
         self._reads = reads
-        self._groups = job.key_groups
-        self._pane_us = job.pane_us
-        self._clock = PartitionClock(job.time.out_of_orderness_us, job.pane_us, job.time.allowed_lateness_us)
-        self._ahead_us = job.time.ahead_max_us
-        self._ahead = AheadBound(self._ahead_us, job.time.out_of_orderness_us, _VOTES)
+        self._groups = stream.key_groups
+        self._pane_us = stream.pane_us
+        self._clock = PartitionClock(stream.time.out_of_orderness_us, stream.pane_us, stream.time.allowed_lateness_us)
+        self._ahead_us = stream.time.ahead_max_us
+        self._ahead = AheadBound(self._ahead_us, stream.time.out_of_orderness_us, _VOTES)
         self._waiting: list[tuple[int, Line]] = []
         """Lines that wait, and when they are dated."""
         self._told_us = self._clock.closed_us
@@ -209,12 +209,19 @@ class Told:
 
 
 def first_stage(
-    job: Job, partition: str, reads: str, resume: bytes | None = None, routes: Sequence[Route] = SUBJECTS
+    stream: EventStream,
+    columns: frozenset[str],
+    partition: str,
+    reads: str,
+    resume: bytes | None = None,
+    routes: Sequence[Route] = SUBJECTS,
 ) -> Ingest | Told:
-    """The operator of a source partition.  reads: "events", "labels" or "control".  routes: as of Ingest; what people
-    tell goes to the subjects' stage.
+    """The operator of a source partition.  reads: "events", "labels" or "control".  columns, routes: as of Ingest; what
+    people tell goes to the subjects' stage.
     """
-    return Ingest(job, partition, resume, routes) if reads == "events" else Told(job, partition, reads, resume)
+    if reads == "events":
+        return Ingest(stream, columns, partition, resume, routes)
+    return Told(stream, partition, reads, resume)
 
 
 def describe_first(saved: bytes) -> dict[str, Any]:
@@ -230,11 +237,13 @@ def set_back(saved: bytes, watermark_us: int) -> bytes:
     return pack(kind, version, meta, arrays)
 
 
-def forget_first(job: Job, partition: str, saved: bytes, subject: int) -> tuple[bytes, int]:
+def forget_first(
+    stream: EventStream, columns: frozenset[str], partition: str, saved: bytes, subject: int
+) -> tuple[bytes, int]:
     """A snapshot of either without what waits of one subject, and how many events that were."""
     # Lines that wait say themselves whether they are labels or commands.
     reads = "events" if _opened(saved)[0] == INGEST_KIND else "labels"
-    stage = first_stage(job, partition, reads, saved)
+    stage = first_stage(stream, columns, partition, reads, saved)
     before = stage.rows_waiting
     stage.forget(subject)
     return stage.snapshot(), before - stage.rows_waiting

@@ -6,7 +6,6 @@ import numpy as np
 
 from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.base import Rows
-from flows.job import Job
 from flows.operators.population.verdict import Verdict, known
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows, OwnVerdict
@@ -17,10 +16,10 @@ _REASONS: Final = 6
 
 
 def candidates_of(
-    job: Job, cohort: str, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels
+    line: float, key_groups: int, cohort: str, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels
 ) -> list[Candidate]:
-    """Of one judged round, those at or below `alerts.candidate_line`.  view: the rows as detectors see them."""
-    odd = verdict.p <= job.policy.candidate_line
+    """Of one judged round, those at or below the line.  view: the rows as detectors see them."""
+    odd = verdict.p <= line
     if not np.count_nonzero(odd):
         return []
     at = np.flatnonzero(odd)
@@ -33,7 +32,7 @@ def candidates_of(
     window = models.window
     rules = models.broken_rules(few)
     versions = models.versions()
-    groups = key_group(few.subject, job.key_groups).tolist()
+    groups = key_group(few.subject, key_groups).tolist()
     return [
         Candidate(
             subject=int(few.subject[i]),

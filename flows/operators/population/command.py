@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from detectors.base import Scope
 from detectors.settings import keys_of, value_of
-from flows.job import DetectorUse
+from flows.judgement import DetectorUse
 from flows.wire.told import Command
 from state.durations import parse_duration_us
 from state.errors import ConfigError, DriftnetError

@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.base import Detector, FeatureInfo, Rows, Scope, Wave
-from detectors.calibrate import Calibrator
+from detectors.calibrate import CalibrationSpec, Calibrator
 from detectors.guard import SAMPLED, Guard
-from flows.job import DetectorUse, Job
+from flows.judgement import DetectorUse
 from flows.operators.population.command import CommandError, tuned
 from flows.operators.population.rehearsal import rehearse
 from flows.operators.rows import OwnVerdict
@@ -44,9 +44,9 @@ class Model:
     tuned: dict[str, Any] = field(default_factory=dict)
     """Settings that commands have changed."""
 
-    def build_successor(self, job: Job) -> "Model":
+    def build_successor(self, calibration: CalibrationSpec) -> "Model":
         """The same detector, knowing nothing."""
-        return build(job, self.use, self.window, self.columns, self.infos)
+        return build(calibration, self.use, self.window, self.columns, self.infos)
 
     def score(self, rows: Rows, own: dict[str, OwnVerdict]) -> F64:
         detector = self.detector
@@ -144,7 +144,7 @@ class Model:
             return rows
         return rows.only(self.columns)
 
-    def prepare(self, command: Command, job: Job) -> "Change":
+    def prepare(self, command: Command, calibration: CalibrationSpec) -> "Change":
         """What the command will do, all of it ready.  Raises CommandError; nothing has changed yet."""
         if command.verb == "tune":
             use, before = tuned(self.use, command.settings)
@@ -161,7 +161,7 @@ class Model:
             change = Change(before, {"paused": paused, "off": guard.off}, self.use, self.tuned, guard, paused, cold)
         if cold:
             try:
-                change.fresh = build(job, change.use, self.window, self.columns, self.infos)
+                change.fresh = build(calibration, change.use, self.window, self.columns, self.infos)
             except Exception as error:
                 raise CommandError(f"{self.use.name} cannot be built: {type(error).__name__}: {error}") from error
         return change
@@ -191,7 +191,7 @@ class Change:
 
 
 def build(
-    job: Job,
+    calibration: CalibrationSpec,
     use: DetectorUse,
     window: WindowSpec,
     columns: I64,
@@ -202,8 +202,8 @@ def build(
     detector = use.spec.build(infos, saved.get("detector")) if use.spec.scope is Scope.COHORT else None
     calibrator: Calibrator | None = None
     if use.spec.calibrated:
-        fitted = use.spec.scope is Scope.COHORT or job.calibration.per == "row"
-        calibrator = job.calibration.build(window.holds_day, fitted, use.spec.one_mode, saved.get("calibrator"))
+        fitted = use.spec.scope is Scope.COHORT or calibration.per == "row"
+        calibrator = calibration.build(window.holds_day, fitted, use.spec.one_mode, saved.get("calibrator"))
     return Model(use, window, columns, infos, detector, calibrator, Guard(use.budget_s, cost_us=use.cost_us))
 
 

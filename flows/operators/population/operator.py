@@ -11,9 +11,9 @@ from detectors.alerting.alert import Candidate
 from detectors.subject_sample import SubjectSample
 from flows.counters import LABELLED, NOT_LEARNED, SCORED, Counts
 from flows.evolution.changes import LayoutNote, name_in_state, window_fits
-from flows.evolution.layout import Layout
+from flows.evolution.layout import StateForm
 from flows.evolution.renames import called, moved
-from flows.job import Job
+from flows.judgement import Judgement
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
 from flows.operators.population.candidates import candidates_of
@@ -24,6 +24,7 @@ from flows.operators.population.verdict import Verdict, feature_records, score_r
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rounds import Rounds
 from flows.operators.rows import FeatureRows
+from flows.rows_spec import RowsSpec
 from flows.steps import Step
 from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
@@ -33,6 +34,7 @@ from state.types import Bool
 
 _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
+_OF_NO_STREAM: Final = StateForm()
 _REASONS: Final = 6
 _COUNTED: Final = 4096
 """Subjects of a day that are counted one by one; beyond it their number is estimated."""
@@ -46,26 +48,27 @@ class PopulationOperator:
 
     def __init__(
         self,
-        job: Job,
+        judgement: Judgement,
+        rows: RowsSpec,
         cohort: str,
         resume: Saved | None = None,
-        unsaid: Layout | None = None,
+        form: StateForm = _OF_NO_STREAM,
         stage: str = Step.POPULATION,
     ) -> None:
-        """unsaid: the layout of state that does not say its own; None for the job's.  stage: the name under which it
-        counts.
-        """
-        self._job = job
+        """rows: what comes.  form: of its state.  stage: the name under which it counts."""
+        self._judgement = judgement
+        self._key_groups = rows.key_groups
+        self._form = form
         self._stage = stage
         self._cohort = cohort
-        self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(job.key_groups))
-        self._models = {w.window.name: WindowModels(job, cohort, w) for w in job.windows}
+        self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(rows.key_groups))
+        self._models = {w.name: WindowModels(judgement, cohort, w, form.renamed) for w in rows.windows}
         self._order = {name: i for i, name in enumerate(self._models)}
         self._heard = {name: Lately() for name in self._models}
         """Who was learned from lately."""
         self._seen = SubjectSample(0, _COUNTED)
         """Who came in the last 24 hours."""
-        waits = job.labels
+        waits = judgement.labels
         self._joins = {
             name: LabelJoin(name, models.asked_again, waits.wait_us, waits.rows_max)
             for name, models in self._models.items()
@@ -73,10 +76,10 @@ class PopulationOperator:
         }
         self._saved_frames = Latest()
         self._saved_rows = Sealed(FeatureRows.pack)
-        self._layout = LayoutNote(job)
+        self._layout = LayoutNote(form)
         self.observer: RoundObserver | None = None
         if resume is not None:
-            self._restore(resume, unsaid)
+            self._restore(resume)
 
     def process(self, message: CohortInput) -> list[PolicyInput | Leaving]:
         """Collects the rows; runs the rounds that are complete."""
@@ -108,11 +111,11 @@ class PopulationOperator:
 
     def _passes_on(self, item: FeatureRows | Label | Command) -> TypeGuard[Label | Command]:
         """Whether the alert policy is told: of what is about subjects, by the first cohort."""
-        if self._cohort != self._job.cohorts.names[0]:
+        if self._cohort != self._judgement.cohorts.names[0]:
             return False
         if isinstance(item, Command):
             return item.is_of_subject
-        return isinstance(item, Label) and self._job.labels is not None and self._job.labels.trust_us > 0
+        return isinstance(item, Label) and self._judgement.labels is not None and self._judgement.labels.trust_us > 0
 
     def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Leaving]:
         """What people had told by the end of a round, once it is over: commands in their order, then labels."""
@@ -133,7 +136,7 @@ class PopulationOperator:
         label = lesson.rows.label
         assert label is not None
         fraud: Bool = label == 1.0
-        suspected = lesson.p <= self._job.policy.candidate_line
+        suspected = lesson.p <= self._judgement.policy.candidate_line
         counts = Counts(Step.POPULATION, self._stage)
         for verdict, rows in (
             ("fraud_suspected", fraud & suspected),
@@ -146,7 +149,7 @@ class PopulationOperator:
 
     def _obey(self, command: Command) -> Output:
         """Does it in all windows that have the detector, or in none.  A name of before is as good as that of now."""
-        command = command._replace(detector=dict(self._job.renamed.detectors).get(command.detector, command.detector))
+        command = command._replace(detector=dict(self._form.renamed.detectors).get(command.detector, command.detector))
         windows = [name for name, models in self._models.items() if models.has(command.detector)]
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
@@ -171,12 +174,13 @@ class PopulationOperator:
         if self.observer is not None:
             self.observer(rows, verdict, models)
         out: list[Leaving] = []
-        if Stream.SCORES in self._job.asked:
+        if Stream.SCORES in self._judgement.asked:
             out.append(Output(Stream.SCORES, score_records(rows, verdict, self._cohort)))
-        if Stream.FEATURES in self._job.asked:
+        if Stream.FEATURES in self._judgement.asked:
             out.append(Output(Stream.FEATURES, feature_records(rows, verdict, self._cohort, models.features)))
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
-        found = candidates_of(self._job, self._cohort, rows, view, verdict, models)
+        line = self._judgement.policy.candidate_line
+        found = candidates_of(line, self._key_groups, self._cohort, rows, view, verdict, models)
         keep = self._to_hear(rows)
         events = models.learn(view, rows.own, verdict, keep)
         if events:
@@ -193,7 +197,7 @@ class PopulationOperator:
 
     def _to_hear(self, rows: FeatureRows) -> Bool:
         """The rows that detectors learn from: all, or each subject's once in a while."""
-        every_us = self._job.learning.teach_every_us
+        every_us = self._judgement.learning.teach_every_us
         if not every_us:
             return np.ones(len(rows), np.bool_)
         heard = self._heard[rows.window]
@@ -273,11 +277,11 @@ class PopulationOperator:
         arrays |= {f"{window}/{name}": found for window, (_, kept) in joins.items() for name, found in kept.items()}
         return pack("population", _VERSION, meta, arrays)
 
-    def _restore(self, saved: Saved, unsaid: Layout | None) -> None:
+    def _restore(self, saved: Saved) -> None:
         version, meta, arrays = unpack(saved.root, "population", (1, _VERSION))
         self._rounds.watermarks.restore(meta["watermarks"])
         self._rounds.watermark_us = meta["watermark_us"]
-        fits = window_fits(self._job, self._layout.changed(saved, meta, unsaid))
+        fits = window_fits(self._models, self._form.layout, self._layout.changed(saved, meta))
         names = {window: name_in_state(window, fit) for window, fit in fits.items()}
         self._heard |= {window: Lately(meta.get("heard", {}).get(name)) for window, name in names.items()}
         if version > 1:
@@ -287,7 +291,7 @@ class PopulationOperator:
             prefix = f"{names[window]}/"
             mine = {n.removeprefix(prefix): f for n, f in frames.items() if n.startswith(prefix)}
             self._models[window].restore(mine, fit)
-        renamed = dict(self._job.renamed.detectors)
+        renamed = dict(self._form.renamed.detectors)
         for window, name in names.items():
             told = meta.get("joins", {}).get(name)
             if told is not None and window in self._joins:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from detectors.base import Rows
-from flows.job import Job
+from detectors.calibrate import CalibrationSpec
 from flows.operators.population.model import Model, build, saved_frames
 from flows.operators.population.trial import Trial
 from flows.operators.population.verdict import Verdict
@@ -15,9 +15,10 @@ from flows.operators.rows import OwnVerdict
 class Succession:
     """The successors of one window's models, by name; each is on trial for the second half of its time."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._rounds_max = job.drift.retrain_rounds
+    def __init__(self, calibration: CalibrationSpec, rounds_max: int) -> None:
+        """rounds_max: after which it is decided."""
+        self._calibration = calibration
+        self._rounds_max = rounds_max
         self._rounds = 0
         self._successors: dict[str, Model] = {}
         self._trials: dict[str, Trial] = {}
@@ -30,7 +31,8 @@ class Succession:
     def begin(self, models: Iterable[Model]) -> None:
         """Each model that is calibrated gets a successor that knows nothing; not while there are any."""
         if not self._successors:
-            self._successors = {m.use.name: m.build_successor(self._job) for m in models if m.calibrator is not None}
+            fresh = [(m.use.name, m.build_successor(self._calibration)) for m in models if m.calibrator is not None]
+            self._successors = dict(fresh)
             self._trials = {name: Trial() for name in self._successors}
             self._rounds = 0
 
@@ -84,7 +86,7 @@ class Succession:
         """Takes what `state` and `frames` gave.  frames: by detector and part, of those that go on."""
         self._rounds = state["rounds"]
         self._successors = {
-            m.use.name: build(self._job, m.use, m.window, m.columns, m.infos, found)
+            m.use.name: build(self._calibration, m.use, m.window, m.columns, m.infos, found)
             for m in models
             if (found := frames.get(m.use.name))
         }

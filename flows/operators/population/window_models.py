@@ -17,54 +17,60 @@ from detectors.profile import PopulationProfile
 from detectors.weighing import Weighing
 from flows.evolution.changes import WindowFit, learned_as, under_names
 from flows.evolution.layout import detector_settings, settings_now, settings_of
-from flows.evolution.renames import called, moved
-from flows.job import DetectorUse, Job, WindowFeatures
+from flows.evolution.renames import Renames, called, moved
+from flows.judgement import DetectorUse, Judgement
 from flows.operators.population.command import CommandError, tuned
 from flows.operators.population.model import Change, Model, build, saved_frames
 from flows.operators.population.reactions import Reactions
 from flows.operators.population.succession import Succession
 from flows.operators.population.verdict import Verdict
 from flows.operators.rows import OwnVerdict
+from flows.rows_spec import WindowRows
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
 from state.types import F64, Bool
 
 _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
+_NOTHING: Final = Renames()
 _COMPARABLE_ROWS: Final = 64
 """Rows of a round that are enough to say what is usual in it."""
 
 
 class WindowModels:
-    """All detectors, their calibration, the cohort's profile and the drift monitors of one window."""
+    """All detectors, their calibration, the cohort's profile and the drift monitors of one window.
 
-    def __init__(self, job: Job, cohort: str, window: WindowFeatures) -> None:
-        self._job = job
+    renamed: what had other names in state that was saved earlier.
+    """
+
+    def __init__(self, judgement: Judgement, cohort: str, rows: WindowRows, renamed: Renames = _NOTHING) -> None:
+        self._judgement = judgement
+        self._renamed = renamed
         self._cohort = cohort
-        self.window = window.window
-        self.name = window.window.name
-        self.features = next(w.features for w in job.plan.windows if w.spec.name == self.name)
+        self.window = rows.window
+        self.name = rows.name
+        self.features = rows.features
         self.profile = PopulationProfile(self.features)
         self._models: list[Model] = []
-        for use in job.detectors:
+        for use in judgement.detectors:
             if self.name in use.windows:
                 chosen = [i for i, f in enumerate(self.features) if not use.features or f.name in use.features]
                 infos = tuple(self.features[i] for i in chosen)
-                self._models.append(build(job, use, self.window, np.array(chosen, np.int64), infos))
+                self._models.append(build(judgement.calibration, use, self.window, np.array(chosen, np.int64), infos))
         self._learned = tuple(m.use.name for m in self._models if not m.use.spec.declared)
         """Detectors that are combined; what is declared comes on top."""
         self._weighing = (
-            Weighing(self._learned, by_labels=job.combination is Combination.LABELS)
-            if job.combination.weighs and self._learned
+            Weighing(self._learned, by_labels=judgement.combination is Combination.LABELS)
+            if judgement.combination.weighs and self._learned
             else None
         )
         self._learned_as: dict[str, dict[str, str]] = {}
         """Detector -> feature -> its name when the detector began, of those that are called otherwise now."""
-        self._succession = Succession(job)
-        self._reactions = Reactions(job.drift, self.features)
-        self._waves = Waves(job.drift, cohort, self.name, {})
+        self._succession = Succession(judgement.calibration, judgement.drift.retrain_rounds)
+        self._reactions = Reactions(judgement.drift, self.features)
+        self._waves = Waves(judgement.drift, cohort, self.name, {})
         self._monitors = DriftMonitors(
-            job.drift,
+            judgement.drift,
             cohort,
             self.window,
             self.features,
@@ -84,7 +90,7 @@ class WindowModels:
             weights = np.array([m.use.weight for m in self._models if not m.use.spec.declared])
             if self._weighing is not None:
                 weights = weights * self._weighing.weights()
-            p = combine(self._of_learned(tail), weights, self._job.combination)
+            p = combine(self._of_learned(tail), weights, self._judgement.combination)
         # What is declared to be all but impossible comes on top: so rare that it costs the others nothing.
         declared = [tail[m.use.name] for m in self._models if m.use.spec.declared]
         return Verdict(np.fmin.reduce([p, *declared]) if declared else p, score, tail)
@@ -95,7 +101,7 @@ class WindowModels:
 
     def learn(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> list[DriftEvent]:
         """Watches the round for drift, then learns from it, unless frozen.  keep: the rows that detectors hear."""
-        candidates = int(np.count_nonzero(verdict.p <= self._job.policy.candidate_line))
+        candidates = int(np.count_nonzero(verdict.p <= self._judgement.policy.candidate_line))
         errors = {m.use.name: m.errors(rows, verdict.score[m.use.name]) for m in self._models if m.use.spec.uses_labels}
         events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
         events += self._waves.update(rows.end_us, {m.use.name: self._wave(m, rows) for m in self._models})
@@ -148,7 +154,7 @@ class WindowModels:
     @property
     def asked_again(self) -> tuple[str, ...]:
         """Detectors whose scores are compared with labels that come later."""
-        weighed = self._learned if self._job.combination is Combination.LABELS else ()
+        weighed = self._learned if self._judgement.combination is Combination.LABELS else ()
         return tuple(m.use.name for m in self._models if m.use.spec.uses_labels or m.use.name in weighed)
 
     def teach(self, rows: Rows, score: dict[str, F64]) -> list[DriftEvent]:
@@ -172,7 +178,7 @@ class WindowModels:
         if model is None:
             known = ", ".join(m.use.name for m in self._models) or "none"
             raise CommandError(f"no detector {command.detector!r} here; there are: {known}")
-        return model, model.prepare(command, self._job)
+        return model, model.prepare(command, self._judgement.calibration)
 
     def take(self, model: Model, change: Change) -> None:
         """Does what was prepared."""
@@ -245,14 +251,14 @@ class WindowModels:
             },
             "settings": {m.use.name: detector_settings(m.use) for m in self._models},
             "learned_as": {name: names for name, names in self._learned_as.items() if names},
-            "calibration": settings_of(self._job.calibration),
-            "drift": settings_of(self._job.drift),
+            "calibration": settings_of(self._judgement.calibration),
+            "drift": settings_of(self._judgement.drift),
         }
         return out | {"meta": pack("models", _VERSION, meta, {})}
 
     def _uses(self) -> list[tuple[DetectorUse, Model]]:
         """Each detector as it is configured, and at work."""
-        configured = {use.name: use for use in self._job.detectors}
+        configured = {use.name: use for use in self._judgement.detectors}
         return [(configured[m.use.name], m) for m in self._models]
 
     def _command_again(self, saved: Mapping[str, Any]) -> None:
@@ -268,9 +274,11 @@ class WindowModels:
                 else:
                     model.tuned = commanded["tuned"]
 
-    def _renamed(self, frames: dict[str, bytes], meta: dict[str, Any]) -> tuple[dict[str, bytes], dict[str, Any]]:
+    def _under_new_names(
+        self, frames: dict[str, bytes], meta: dict[str, Any]
+    ) -> tuple[dict[str, bytes], dict[str, Any]]:
         """Frames and their meta under the names that detectors have now."""
-        names = dict(self._job.renamed.detectors)
+        names = dict(self._renamed.detectors)
         for old, new in names.items():
             for before, now in ((f"{kind}.{old}.", f"{kind}.{new}.") for kind in ("model", "successor")):
                 mine = {now + n.removeprefix(before): f for n, f in frames.items() if n.startswith(before)}
@@ -278,9 +286,9 @@ class WindowModels:
                     frames = {n: f for n, f in frames.items() if not n.startswith((before, now))} | mine
         by_detector = ("trials", "waves", "guards", "commanded", "settings", "learned_as")
         meta = meta | {part: moved(meta.get(part, {}), names) for part in by_detector}
-        settings = {name: settings_now(of, self._job) for name, of in meta["settings"].items()}
+        settings = {name: settings_now(of, self._renamed) for name, of in meta["settings"].items()}
         commanded = {
-            name: of | {"configured": settings_now(of["configured"], self._job)}
+            name: of | {"configured": settings_now(of["configured"], self._renamed)}
             for name, of in meta["commanded"].items()
         }
         return frames, meta | {"settings": settings, "commanded": commanded}
@@ -291,7 +299,7 @@ class WindowModels:
         """
         version, meta, _ = unpack(frames["meta"], "models", (1, _VERSION))
         then = meta["settings"].keys()
-        frames, meta = self._renamed(frames, meta)
+        frames, meta = self._under_new_names(frames, meta)
         self._command_again(meta.get("commanded", {}))
         known = {
             m.use.name
@@ -305,7 +313,7 @@ class WindowModels:
                 self._learned_as[m.use.name] = learned_as(names, fit, learned.get(m.use.name, {}))
                 m.infos = under_names(m.infos, self._learned_as[m.use.name])
         # Calibration of version 1 left the odd out: it starts cold.
-        same = version > 1 and meta["calibration"] == settings_of(self._job.calibration)
+        same = version > 1 and meta["calibration"] == settings_of(self._judgement.calibration)
         kinds = {"detector"} | ({"calibrator"} if same else set())
         saved = {
             kind: {
@@ -314,23 +322,25 @@ class WindowModels:
             }
             for kind in ("model", "successor")
         }
-        muted = moved(meta.get("muted_until_us", {}), dict(self._job.renamed.features))  # not in the first savepoints
+        muted = moved(meta.get("muted_until_us", {}), dict(self._renamed.features))  # not in the first savepoints
         new = frozenset() if fit is None else fit.new
         self._reactions.restore(meta | {"muted_until_us": muted}, new)
-        self._waves = Waves(self._job.drift, self._cohort, self.name, meta.get("waves", {}))
+        self._waves = Waves(self._judgement.drift, self._cohort, self.name, meta.get("waves", {}))
         self.profile = PopulationProfile(
             self.features, resume=frames["profile"], columns=None if fit is None else fit.columns
         )
         if self._weighing is not None and "weighing" in frames and known.issuperset(self._learned):
-            self._weighing.restore(frames["weighing"], dict(self._job.renamed.detectors))
-        if meta["drift"] == settings_of(self._job.drift):
-            was = {new: old for old, new in self._job.renamed.detectors if old in then}
+            self._weighing.restore(frames["weighing"], dict(self._renamed.detectors))
+        if meta["drift"] == settings_of(self._judgement.drift):
+            was = {new: old for old, new in self._renamed.detectors if old in then}
             cold = {m.use.name for m in self._models} - known
             self._monitors.restore(frames["drift"], cold, new, {} if fit is None else fit.was, was)
         self._succession.restore(meta, saved["successor"], self._models)
         self._models = [
             replace(
-                build(self._job, m.use, m.window, m.columns, m.infos, saved["model"].get(m.use.name, {})),
+                build(
+                    self._judgement.calibration, m.use, m.window, m.columns, m.infos, saved["model"].get(m.use.name, {})
+                ),
                 paused=m.paused,
                 tuned=m.tuned,
             )

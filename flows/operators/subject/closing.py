@@ -1,18 +1,21 @@
 """What becomes of the windows that close: features, what own history says of them, one list of rows per cohort."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from detectors.features.plan import WindowPlan
 from flows.counters import Counts
 from flows.evolution.changes import WindowFit, name_in_state
-from flows.job import Job
+from flows.evolution.renames import Renames
+from flows.judgement import Audience
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import Leaving
 from flows.operators.rows import FeatureRows
 from flows.operators.subject.own import OwnDetectors
+from flows.rows_spec import WindowRows
 from flows.steps import Step
 from state.cells import Cells
 from state.chunks import Chunks
@@ -47,13 +50,15 @@ class Closing:
     each boundary is worked out in few steps.
     """
 
-    def __init__(self, job: Job, group: int, stage: str) -> None:
-        """stage: whose detectors are counted."""
+    def __init__(
+        self, windows: Sequence[WindowPlan], audience: Audience, group: int, stage: str, renamed: Renames
+    ) -> None:
+        """stage: whose detectors are counted.  renamed: what had other names in state that was saved earlier."""
         self._group = group
         self._stage = stage
-        self._windows = job.plan.windows
-        self._cohorts = job.cohorts.names
-        self._own = [OwnDetectors(job, w.spec.name) for w in self._windows]
+        self._windows = windows
+        self._cohorts = audience.cohorts.names
+        self._own = [OwnDetectors(audience.own, WindowRows(w.spec, w.features), renamed) for w in windows]
         self._due: list[_Due] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}

@@ -10,7 +10,7 @@ import numpy as np
 
 from detectors.features.derived import SubjectRuns, fill_forward
 from detectors.features.sequences import Sequences
-from flows.job import Job
+from flows.event_stream import EventStream
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
 from state.chunks import Chunks
@@ -62,20 +62,21 @@ def _others(closed: Closed, keys: U64) -> tuple[U64, I64] | None:
 class Counting:
     """The subjects of one key group, and the cells of its panes.
 
-    leave: called with the slots of subjects before these are given to others.
+    cohort_column: that cohorts go by, "" for none.  leave: called with the slots of subjects before these are given to
+    others.
     """
 
-    def __init__(self, job: Job, log: PaneLog, leave: Callable[[I64], None]) -> None:
-        self._plan = job.plan
+    def __init__(self, stream: EventStream, cohort_column: str, log: PaneLog, leave: Callable[[I64], None]) -> None:
+        self._plan = stream.plan
         self._log = log
         self._leave = leave
-        self._pane_us = job.pane_us
-        self._cohort_column = job.cohorts.column
+        self._pane_us = stream.pane_us
+        self._cohort_column = cohort_column
         self._sequences = Sequences(self._plan.sequences, self._plan.filters)
         self._cohort = SlotColumns({"cohort": (np.int16, (), NO_CODE)})
         self._ready: deque[tuple[int, _Pane, int]] = deque()
         """Panes that were worked out with an earlier one: end, cells, number of rows."""
-        self.slots = SlotTable(job.state.capacity, job.state.ttl_us)
+        self.slots = SlotTable(stream.state.capacity, stream.state.ttl_us)
 
     @property
     def cohort(self) -> I16:

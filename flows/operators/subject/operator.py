@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from flows.counters import ACCEPTED, CAPPED, DUPLICATE, EVICTED, EXPIRED, LATE, ROWS, Counts
+from flows.event_stream import EventStream
 from flows.evolution.changes import Evolution, LayoutNote, Since, name_in_state, window_fits
-from flows.evolution.layout import Layout, layout_of
-from flows.job import Job
+from flows.evolution.layout import StateForm
+from flows.judgement import Audience
 from flows.operators.messages import CohortInput, GroupInput, Leaving, Output
 from flows.operators.subject.closing import Closing
 from flows.operators.subject.counting import Counting
@@ -47,30 +48,30 @@ class SubjectOperator:
 
     def __init__(
         self,
-        job: Job,
+        stream: EventStream,
+        audience: Audience,
+        form: StateForm,
         group: int,
         partitions: tuple[str, ...],
         resume: Saved | None = None,
         reads: Mapping[str, str] = MappingProxyType({}),
-        unsaid: Layout | None = None,
         stage: str = Step.SUBJECT,
     ) -> None:
-        """reads: of partitions that are not events', what they are.  unsaid: the layout of state that does not say its
-        own; None for the job's.  stage: the name under which it counts.
-        """
-        self._job = job
+        """reads: of partitions that are not events', what they are.  stage: the name under which it counts."""
+        self._stream = stream
+        self._form = form
         self._stage = stage
         self._group = group
-        self._pane_us = job.pane_us
+        self._pane_us = stream.pane_us
         self._watermarks = WatermarkMerger(partitions)
         self._of_events = [name for name in partitions if name not in reads]
-        dedup = Dedup(job.time.dedup_horizon_us) if job.schema.has_event_id else None
-        rows_max, marks = job.state.rows_per_pane_max, job.tells_duplicates
-        self._log = PaneLog(self._pane_us, dedup, rows_max, job.plan.tally, marks=marks)
-        self._counting = Counting(job, self._log, self._forget)
-        self._windows = job.plan.windows
+        dedup = Dedup(stream.time.dedup_horizon_us) if stream.schema.has_event_id else None
+        rows_max, marks = stream.state.rows_per_pane_max, stream.tells_duplicates
+        self._log = PaneLog(self._pane_us, dedup, rows_max, stream.plan.tally, marks=marks)
+        self._counting = Counting(stream, audience.cohorts.column, self._log, self._forget)
+        self._windows = stream.plan.windows
         self._building: dict[str, WindowBuilder] = {w.spec.name: w.spec.build(self._pane_us) for w in self._windows}
-        self._closing = Closing(job, group, stage)
+        self._closing = Closing(self._windows, audience, group, stage, form.renamed)
         self._closed_us = START_OF_TIME_US
         self._boundary_us = START_OF_TIME_US
         """Where something closed last: unlike `_closed_us` a function of the rows alone."""
@@ -79,10 +80,10 @@ class SubjectOperator:
         """What takes effect at boundaries to come."""
         self._counted = self._totals()
         """Totals as they were told; a pane may fold rows, and find duplicates, long before it closes."""
-        self._layout = LayoutNote(job)
+        self._layout = LayoutNote(form)
         self._since = Since()
         if resume is not None:
-            self._restore(resume, unsaid)
+            self._restore(resume)
 
     @property
     def rows_waiting(self) -> int:
@@ -105,7 +106,7 @@ class SubjectOperator:
         self._told += message.told
         self._last_us = max(self._last_us, message.last_us)
         watermark_us = self._watermarks.update(message.sender, message.watermark_us, at_rest=message.at_rest)
-        limit_us = watermark_us - self._job.time.allowed_lateness_us
+        limit_us = watermark_us - self._stream.time.allowed_lateness_us
         limit_us = END_OF_TIME_US if watermark_us >= END_OF_TIME_US else limit_us // self._pane_us * self._pane_us
         return out + self._advance(limit_us) if limit_us > self._closed_us else out
 
@@ -244,7 +245,7 @@ class SubjectOperator:
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""
-        self._since.forget(self._job, self._closed_us)
+        self._since.forget(self._stream, self._closed_us)
         frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
         frames |= {f"window.{name}": a.snapshot(chunks) for name, a in self._building.items()}
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
@@ -260,29 +261,30 @@ class SubjectOperator:
         }
         return pack_frames("subject", _VERSION, meta, frames)
 
-    def _restore(self, saved: Saved, unsaid: Layout | None) -> None:
+    def _restore(self, saved: Saved) -> None:
         meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))
         self._closed_us, self._last_us = meta["closed_us"], meta["last_us"]
         self._boundary_us = meta.get("boundary_us", self._closed_us)
         self._watermarks.restore(meta["watermarks"])
         self._told = told_from(meta)
         self._since = Since(**meta.get("since", {}))
-        layout = self._layout.changed(saved, meta, unsaid)
-        fits = window_fits(self._job, layout)
+        layout, now = self._layout.changed(saved, meta), self._form.layout
+        fits = window_fits(self._building, now, layout)
         own = {n.removeprefix("own."): root for n, root in frames.items() if n.startswith("own.")}
         cells = None
         if layout is None:
             self._log.restore(frames["log"], saved.chunks)
             self._counting.restore(frames, saved.chunks)
         else:
-            evolution = Evolution(self._job, layout)
+            evolution = Evolution(self._stream.schema, now, layout)
             cells = evolution.cells
             self._log.restore(frames["log"], saved.chunks, PaneFit(evolution.rows, cells, layout.pane_us))
             self._counting.restore(frames, saved.chunks, evolution.cold_sequences, evolution.cohort_codes)
             waiting = [end for end, _ in self._log.panes()]
-            self._since.evolve(evolution, self._job, max([self._closed_us, *waiting]))
+            began_us = max([self._closed_us, *waiting])
+            self._since.evolve(evolution, self._stream, self._form.renamed, began_us)
         for name, fit in fits.items():
             self._building[name].restore(frames[f"window.{name_in_state(name, fit)}"], saved.chunks, cells)
         self._counted = meta.get("counted", self._totals())
-        self._closing.since = self._since.features(layout_of(self._job))
+        self._closing.since = self._since.features(now)
         self._closing.restore(own, saved.chunks, fits)

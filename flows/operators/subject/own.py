@@ -1,48 +1,52 @@
 """The subject-scope detectors of one window: each subject against its own past."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Rows, Scope, SubjectDetector
+from detectors.base import Rows, SubjectDetector
 from detectors.guard import SAMPLED, Fault, Guard
 from detectors.saving import build, save
 from flows.evolution.changes import WindowFit, learned_as, under_names
 from flows.evolution.layout import detector_settings, settings_now
-from flows.evolution.renames import moved
-from flows.job import DetectorUse, Job
+from flows.evolution.renames import Renames, moved
+from flows.judgement import DetectorUse
 from flows.operators.rows import OwnVerdict
+from flows.rows_spec import WindowRows
 from state.chunks import Chunks, Saved
 from state.errors import DetectorError
 from state.snapshot import pack_frames, unpack_frames
 from state.types import F64, I64
 
 _VERSION: Final = 1
+_NOTHING: Final = Renames()
 
 
 class OwnDetectors:
-    """The subject-scope detectors of one window."""
+    """The subject-scope detectors of one window.
 
-    def __init__(self, job: Job, window: str) -> None:
-        plan = next(w for w in job.plan.windows if w.spec.name == window)
-        self._window = plan.spec
+    uses: of all windows.  renamed: what had other names in state that was saved earlier.
+    """
+
+    def __init__(self, uses: Sequence[DetectorUse], rows: WindowRows, renamed: Renames = _NOTHING) -> None:
+        self._window = rows.window
         self._uses: list[tuple[DetectorUse, I64, int]] = []
         self._learned_as: dict[str, dict[str, str]] = {}
         """Detector -> feature -> its name when the detector began, of those that are called otherwise now."""
         self._detectors: dict[str, SubjectDetector] = {}
         self._guards: dict[str, Guard] = {}
         self._faults: list[tuple[str, Fault]] = []
-        for use in job.detectors:
-            if use.spec.scope is Scope.SUBJECT and window in use.windows:
+        for use in uses:
+            if rows.name in use.windows:
                 chosen = np.array(
-                    [i for i, f in enumerate(plan.features) if not use.features or f.name in use.features]
+                    [i for i, f in enumerate(rows.features) if not use.features or f.name in use.features]
                 )
-                self._uses.append((use, chosen, len(plan.features)))
-        self._infos = plan.features
-        self._job = job
+                self._uses.append((use, chosen, len(rows.features)))
+        self._infos = rows.features
+        self._renamed = renamed
         self._build({}, {})
 
     def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
@@ -119,11 +123,11 @@ class OwnDetectors:
         """
         saved: dict[str, Saved] = {}
         guards: dict[str, list[int]] = {}
-        frames = moved(frames, dict(self._job.renamed.detectors))
+        frames = moved(frames, dict(self._renamed.detectors))
         for use, chosen, _ in self._uses:
             if use.name in frames:
                 meta, inner = unpack_frames(frames[use.name], "own", (_VERSION,))
-                settings = settings_now(meta["settings"], self._job)
+                settings = settings_now(meta["settings"], self._renamed)
                 if settings == detector_settings(use) and (fit is None or fit.same_for(use)):
                     names = [self._infos[i].name for i in chosen.tolist()]
                     self._learned_as[use.name] = learned_as(names, fit, meta.get("learned_as", {}))

@@ -93,7 +93,7 @@ def test_the_smallest_probability_is_the_policy_s() -> None:
         day = (hour - 1) // 24
         if hour == 25:
             evidence.clear()
-        for use in job.windows:
+        for use in job.stream.windows:
             window = use.window
             who = sorted(rng.choice(7, 4, replace=False).tolist(), key=lambda i: xxh3_64_intdigest(names[i].encode()))
             p = np.where(rng.random(4) < 0.1, np.nan, 10.0 ** -rng.uniform(0, 4, 4))
@@ -200,4 +200,4 @@ def test_the_table() -> None:
         3,
         7 * DAY_US,
     )
-    assert by_id["ten-2000-42"].config.job().policy.budget_per_day == 3000
+    assert by_id["ten-2000-42"].config.job().judgement.policy.budget_per_day == 3000

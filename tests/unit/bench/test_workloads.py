@@ -103,7 +103,7 @@ def test_full_evicts_all_the_time() -> None:
     scenario = SCENARIOS["full"]
     job = scenario.job()
     counts = whole(job, scenario.lines(40_000))
-    assert counts["evicted"] > 4 * job.state.capacity * job.key_groups
+    assert counts["evicted"] > 4 * job.stream.state.capacity * job.stream.key_groups
 
 
 def test_archive_has_broken_and_repeated_lines() -> None:
@@ -118,10 +118,10 @@ def test_archive_has_broken_and_repeated_lines() -> None:
 def test_jobs_are_as_wide_as_they_say() -> None:
     """12 features and one window, 40 features, four windows."""
     jobs = {name: SCENARIOS[name].job() for name in ("zipf", "wide", "many-windows")}
-    assert [len(w.features) for w in jobs["zipf"].windows] == [12]
-    assert [len(w.features) for w in jobs["wide"].windows] == [40]
-    assert [len(w.features) for w in jobs["many-windows"].windows] == [12] * 4
-    assert {d.spec.type for job in jobs.values() for d in job.detectors} == {"half_space_trees"}
+    assert [len(w.features) for w in jobs["zipf"].stream.windows] == [12]
+    assert [len(w.features) for w in jobs["wide"].stream.windows] == [40]
+    assert [len(w.features) for w in jobs["many-windows"].stream.windows] == [12] * 4
+    assert {d.spec.type for job in jobs.values() for d in job.judgement.detectors} == {"half_space_trees"}
 
 
 def test_plays_are_of_many_users_evenly_in_time() -> None:

@@ -60,7 +60,7 @@ def test_show_is_a_complete_configuration(cli: Cli, small: Path) -> None:
     done = cli("config", "show", small, "--set", "alerts.budget_per_day=7")
     shown = loads(done.out)
     assert shown.alerts.budget_per_day == 7
-    assert shown.job().windows == loads(small.read_text()).job().windows
+    assert shown.job().stream.windows == loads(small.read_text()).job().stream.windows
     as_json = json.loads(cli("config", "show", small, "--set", "alerts.budget_per_day=7", "--json").out)
     assert as_json["alerts"] == tomllib.loads(done.out)["alerts"]
 

@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console, RenderableType
 
-from flows.counters import ALERTS, ROWS
+from flows.counters import ALERTS, READ, ROWS
 from flows.simulate.evaluation import evaluate
 from flows.summary import Summary
 
@@ -150,3 +150,8 @@ def test_what_is_wrong_with_the_input_is_named() -> None:
     assert "shop" not in text
     assert "40% of all lines: somebody sends events again" in text
     assert "never had" not in _text(Summary(counts | {"filled.amount": 1}, 1.0).table())
+
+
+def test_speed_is_that_of_this_run() -> None:
+    """What earlier runs on the same state had read is not counted."""
+    assert Summary({READ.key(): 300}, 2.0, resumed=100).events_per_s == 100.0

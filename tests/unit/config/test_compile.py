@@ -1,14 +1,12 @@
 """Config.job(): the configuration as a whole."""
 
-from dataclasses import replace
-
 import pytest
 
 from detectors.features.declare import Condition
 from flows.config import load, loads
 from flows.evolution.fates import shape_of
 from flows.evolution.renames import Renames
-from flows.job import CohortSpec
+from flows.judgement import CohortSpec
 from flows.streams import Stream
 from state.errors import ConfigError
 from state.schema import Kind
@@ -43,23 +41,23 @@ def test_another_stream_compiles() -> None:
     """A configuration from nothing gives the specs it says: columns, paths, features, windows, detectors."""
     job = loads(_CARDS).job()
     assert job.name == "cards"
-    assert job.wire.subject == ("card", "id")
-    assert job.wire.time_unit == "iso8601"
-    amount = job.wire.fields[0]
+    assert job.stream.wire.subject == ("card", "id")
+    assert job.stream.wire.time_unit == "iso8601"
+    amount = job.stream.wire.fields[0]
     assert (amount.path, amount.required, amount.low, amount.column.unit) == (("amount",), True, 0.0, "EUR")
-    assert job.schema.column("terminal").kind is Kind.ID
-    assert job.features[1].where == (Condition("kind", excluded=("chip",)),)
-    assert job.sequences[0].cap_us == DAY_US
-    assert job.windows[0].window.size_us == DAY_US
-    assert job.windows[0].features == ("count", "spent", "gap_cv")
-    assert job.detectors[0].windows == ("day",)
-    assert job.cohorts == CohortSpec()
+    assert job.stream.schema.column("terminal").kind is Kind.ID
+    assert job.stream.features[1].where == (Condition("kind", excluded=("chip",)),)
+    assert job.stream.sequences[0].cap_us == DAY_US
+    assert job.stream.windows[0].window.size_us == DAY_US
+    assert job.stream.windows[0].features == ("count", "spent", "gap_cv")
+    assert job.judgement.detectors[0].windows == ("day",)
+    assert job.judgement.cohorts == CohortSpec()
 
 
 def test_values_stand_for_words() -> None:
     """Where the words are not listed they are those that values stand for; one that is not listed is a mistake."""
     column = '[event.columns.page]\nkind = "enum"\nmap = { NextSong = "play", Repeat = "play", Help = "other" }\n'
-    field = loads(_CARDS + column).job().wire.fields[-1]
+    field = loads(_CARDS + column).job().stream.wire.fields[-1]
     assert field.column.values == ("play", "other")
     assert field.words == (("Help", "other"), ("NextSong", "play"), ("Repeat", "play"))
     with pytest.raises(
@@ -71,15 +69,15 @@ def test_values_stand_for_words() -> None:
 def test_shipped_job_compiles() -> None:
     """The shipped configuration is a job whose plan can be built, on panes of five minutes."""
     job = load(environ={}).job()
-    assert job.pane_us == HOUR_US // 12
-    assert len(job.plan.windows) == len(job.windows)
-    assert {name for d in job.detectors for name in d.windows} <= {w.window.name for w in job.windows}
+    assert job.stream.pane_us == HOUR_US // 12
+    assert len(job.stream.plan.windows) == len(job.stream.windows)
+    assert {name for d in job.judgement.detectors for name in d.windows} <= {w.window.name for w in job.stream.windows}
 
 
 def test_cohorts_are_the_words_of_a_column() -> None:
     """A cohort column gives one cohort per word, and one for subjects without a word."""
     job = loads(_CARDS.replace("[job]\n", '[job]\ncohorts = { column = "kind" }\n', 1)).job()
-    assert job.cohorts.names == ("chip", "online", "other")
+    assert job.judgement.cohorts.names == ("chip", "online", "other")
 
 
 @pytest.mark.parametrize(
@@ -215,12 +213,12 @@ def test_digest_does_not_move() -> None:
     """The digest is stable from process to process: it is stored with alerts."""
     job = loads(_CARDS).job()
     assert job.digest == loads(_CARDS.replace("[features]", "# a comment\n[features]")).job().digest
-    assert replace(job, digest="") != job
+    assert job.with_judgement(digest="") != job
 
 
 def test_scores_are_only_made_where_a_sink_takes_them() -> None:
     """The expensive stream of all scores is off without a sink for it."""
     none = loads(_CARDS).job()
     told = loads(_CARDS + '[sinks]\nscores = { kind = "jsonl", path = "s.jsonl" }\n').job()
-    assert told.asked - none.asked == {Stream.SCORES}
+    assert told.judgement.asked - none.judgement.asked == {Stream.SCORES}
     assert told.digest == none.digest

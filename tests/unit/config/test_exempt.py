@@ -24,8 +24,11 @@ def write(place: Path, text: bytes) -> str:
 def test_list_is_part_of_the_job_and_not_of_its_digest(tmp_path: Path) -> None:
     """Comments and empty lines say nothing; who is exempt does not make it another job."""
     job = loads(write(tmp_path, _LIST)).job()
-    assert [(e.name, e.reason, e.by) for e in job.exempt] == [("ann", "staff", ""), ("7", "load tests", "bob")]
-    assert job.exempt[1].since_us < job.exempt[1].until_us
+    assert [(e.name, e.reason, e.by) for e in job.judgement.exempt] == [
+        ("ann", "staff", ""),
+        ("7", "load tests", "bob"),
+    ]
+    assert job.judgement.exempt[1].since_us < job.judgement.exempt[1].until_us
     assert job.digest == loads("").job().digest
 
 
@@ -55,4 +58,4 @@ def test_a_configuration_beside_saved_state_opens_no_list(tmp_path: Path) -> Non
     """Anybody may have written it; who is exempt is in the state."""
     config = loads(write(tmp_path, _LIST))
     (tmp_path / "known.jsonl").unlink()
-    assert load_saved(config.to_toml(), "config.toml", load(environ={})).job().exempt == ()
+    assert load_saved(config.to_toml(), "config.toml", load(environ={})).job().judgement.exempt == ()

@@ -66,18 +66,18 @@ def test_what_a_detector_brings_is_computed_once(file: Path) -> None:
     that it is for, and nobody else is shown it.
     """
     found = job(f'[detectors.mine]\ntype = "{file}"')
-    assert {w.window.name: w.features for w in found.windows} == {"day": ("plays", "tracks"), "hour": ("plays",)}
-    uses = {use.name: (use.windows, use.features) for use in found.detectors}
+    assert {w.window.name: w.features for w in found.stream.windows} == {"day": ("plays", "tracks"), "hour": ("plays",)}
+    uses = {use.name: (use.windows, use.features) for use in found.judgement.detectors}
     assert uses == {"all": (("day", "hour"), ("plays",)), "mine": (("day",), ("plays", "tracks"))}
-    assert [f.name for f in found.features] == ["plays", "tracks"]
+    assert [f.name for f in found.stream.features] == ["plays", "tracks"]
 
 
 def test_a_configuration_can_say_otherwise(file: Path) -> None:
     """What it names is what the detector looks at; nothing is brought."""
     found = job(f'[detectors.mine]\ntype = "{file}"\nwindows = ["hour"]\nfeatures = ["plays"]')
-    assert found.detectors[1].windows == ("hour",)
-    assert [f.name for f in found.features] == ["plays"]
-    assert found.detectors[0].features == ()
+    assert found.judgement.detectors[1].windows == ("hour",)
+    assert [f.name for f in found.stream.features] == ["plays"]
+    assert found.judgement.detectors[0].features == ()
 
 
 def test_another_thing_of_that_name_is_refused(file: Path) -> None:
@@ -91,8 +91,8 @@ def test_a_broken_plug_in_is_left_out_and_the_others_work(file: Path, caplog: py
     """It is told, by the job and in the log; what alerts depend on is what is left."""
     file.write_text("import no_such_library")
     found = job(f'[detectors.mine]\ntype = "{file}"')
-    assert [use.name for use in found.detectors] == ["all"]
-    ((name, why),) = found.left_out
+    assert [use.name for use in found.judgement.detectors] == ["all"]
+    ((name, why),) = found.judgement.left_out
     assert name == "mine"
     assert "ModuleNotFoundError: No module named 'no_such_library'" in why
     assert "detector mine is left out, the others do their work" in caplog.text

@@ -175,16 +175,28 @@ class TestSource:
         assert opened.next_batch() == []
         assert opened.next_awake() is not None
 
-    def test_lines_that_do_not_count_are_silence(self) -> None:
-        """A partition of nothing but unreadable lines moves with time, and it is said why."""
-        opened, context = partition(Numbers(count=10, live=True), context_of(("p0",), idle_us=0))
+    def test_lines_that_do_not_count_are_silence(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A partition of nothing but unreadable lines moves with time, and it is said why: once, also where the lines
+        come with pauses, until one counts.
+        """
+        opened, context = partition(Numbers(count=20, live=True), context_of(("p0",), idle_us=0))
         opened.next_batch()
-        before = opened._ingest.watermark_us
+        before, counts = opened._ingest.watermark_us, opened._reader.read
         opened._reader.read = lambda _: Lines((b"?",), (0,), "p0")  # type: ignore[method-assign]
         assert min(watermarks(opened.next_batch())) > before
-        assert summary([context.monitor.status], 1.0, running=True).notes == {
-            "p0": "none of its lines count; windows no longer wait for it"
-        }
+        nothing = Lines((), (), "p0")
+        for lines in (nothing, Lines((b"?",), (1,), "p0"), nothing):
+            assert summary([context.monitor.status], 1.0, running=True).notes == {
+                "p0": "none of its latest lines count; windows no longer wait for it"
+            }
+            opened._reader.read = lambda _, lines=lines: lines  # type: ignore[method-assign,misc]
+            opened.next_batch()
+        assert len(caplog.messages) == 1
+        opened._reader.read = counts  # type: ignore[method-assign]
+        opened.next_batch()
+        opened._reader.read = lambda _: nothing  # type: ignore[method-assign]
+        opened.next_batch()
+        assert not context.monitor.status.notes
 
     def test_a_live_partition_far_ahead_is_held_back(self) -> None:
         """It is not read while an active one is behind, which is said; then it goes on, and nothing is said."""

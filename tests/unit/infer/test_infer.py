@@ -111,7 +111,11 @@ def test_what_is_proposed_is_right_and_runs(tmp_path: Path, shape: str) -> None:
     events, expected = SHAPES[shape]
     path = write(tmp_path / "events.jsonl.gz", events)
     job = job_of(path)
-    found = {"time": (job.wire.event_time, job.wire.time_unit), "subject": job.wire.subject, "id": job.wire.event_id}
+    found = {
+        "time": (job.stream.wire.event_time, job.stream.wire.time_unit),
+        "subject": job.stream.wire.subject,
+        "id": job.stream.wire.event_id,
+    }
     assert {name: found[name] for name in expected} == expected
     summary = run(path, job)
     assert (summary.read, summary.total(REJECTED), summary.balanced) == (len(events), 0, True)
@@ -159,7 +163,7 @@ def test_a_table_is_read_as_it_will_be_converted(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("\n".join(["time;account;amount;note", *rows]) + "\n")
     text = infer(path, 10_000)
-    assert loads(text).job().wire.subject == ("account",)
+    assert loads(text).job().stream.wire.subject == ("account",)
     assert "driftnet convert table" in text
     assert f'paths = ["{tmp_path / "rows.jsonl"}"]' in text
     path.write_text("\n".join(rows) + "\n")
@@ -198,7 +202,11 @@ def test_what_is_named_is_taken(tmp_path: Path) -> None:
     """Also where another field looks likelier; what cannot be it is refused."""
     path = write(tmp_path / "e.jsonl", plays(at=lambda i: T0 + i, device=lambda i: f"d{i % 3}", n=lambda i: f"n{i}"))
     job = job_of(path, time="at", subject="device", event_id="n")
-    assert (job.wire.event_time, job.wire.subject, job.wire.event_id) == (("at",), ("device",), ("n",))
+    assert (job.stream.wire.event_time, job.stream.wire.subject, job.stream.wire.event_id) == (
+        ("at",),
+        ("device",),
+        ("n",),
+    )
     for option, value, says in (
         ("time", "track", "--time track: seen text, expected times"),
         ("subject", "nobody", "--subject nobody: seen in no line, of "),
@@ -212,7 +220,7 @@ def test_what_is_named_is_taken(tmp_path: Path) -> None:
 def test_disorder_is_seen(tmp_path: Path) -> None:
     """Lines a little out of order get the patience they need; those of another order are named."""
     events = plays(ts=lambda i: T0 + 60 * i - 300 * (i % 10 == 9))
-    assert job_of(write(tmp_path / "e.jsonl", events)).time.out_of_orderness_us == 240 * 10**6
+    assert job_of(write(tmp_path / "e.jsonl", events)).stream.time.out_of_orderness_us == 240 * 10**6
     assert "sort the lines by their times" in infer(write(tmp_path / "back.jsonl", plays()[::-1]), 10_000)
 
 
@@ -231,6 +239,6 @@ def test_whatever_is_beside_time_and_subject(tmp_path_factory: pytest.TempPathFa
     events = [e | {"ts": T0 + i, "user_id": f"u{i % 3}"} for i, e in enumerate(extra)]
     path = write(tmp_path_factory.mktemp("infer") / "events.jsonl", events)
     job = job_of(path, time="ts", subject="user_id")
-    decoded = Decoder(job.wire).decode(path.read_bytes().splitlines())
+    decoded = Decoder(job.stream.wire).decode(path.read_bytes().splitlines())
     kept = {r.detail for r in decoded.rejects if r.reason.value != "nan"}
     assert not kept

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flows.scoring.evaluate import ALL, evaluation, evaluation_of_stream
-from flows.scoring.job import table_job
+from flows.scoring.judgement import table_judgement
 from flows.scoring.prequential import Scores, score_table
 from flows.scoring.table import Table
 from state.errors import ConfigError, SourceError
@@ -43,7 +43,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scored(table: Table, config: Path | None = None, rows: int = 32) -> Scores:
-    return score_table(table_job(table.features, config, environ={}), table, rows)
+    return score_table(*table_judgement(table.features, config, environ={}), table, rows)
 
 
 def equal(one: Scores, other: Scores, rows: int) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.job import LabelSpec
+from flows.judgement import LabelSpec
 from flows.operators.messages import CohortInput
 from flows.operators.population.operator import PopulationOperator
 from flows.operators.population.verdict import Verdict
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from flows.scoring.job import table_job
+from flows.scoring.judgement import table_judgement
 from flows.scoring.prequential import score_table
 from flows.scoring.table import Table
 from flows.wire.told import Label
@@ -80,11 +80,11 @@ def run(operator: PopulationOperator, feed: list[FeatureRows]) -> F64:
 @pytest.mark.parametrize("rule", ["agreement", "labels"])
 def test_weights_survive_a_restart(config: Path, rule: str) -> None:
     """What comes after it is equal to the bit."""
-    job, feed = table_job(NAMES, config, [f"job.combination={rule}"], environ={}), rounds(40, 1)
-    whole, first = PopulationOperator(job, "all"), PopulationOperator(job, "all")
+    parts, feed = table_judgement(NAMES, config, [f"job.combination={rule}"], environ={}), rounds(40, 1)
+    whole, first = PopulationOperator(*parts, "all"), PopulationOperator(*parts, "all")
     expected = run(whole, feed)[32 * 30 :]
     run(first, feed[:30])
-    again = PopulationOperator(job, "all", Bundle.open(Bundle.of(first)))
+    again = PopulationOperator(*parts, "all", Bundle.open(Bundle.of(first)))
     assert np.array_equal(run(again, feed[30:]), expected)
     assert Bundle.of(again) == Bundle.of(whole)
 
@@ -97,7 +97,9 @@ def test_labels_change_the_combination_only_where_they_are_asked_for(config: Pat
     label[::20] = 1.0
     bare, labelled = Table(x, NAMES), Table(x, NAMES, label)
     found = {
-        (rule, table is labelled): score_table(table_job(NAMES, config, [f"job.combination={rule}"], environ={}), table)
+        (rule, table is labelled): score_table(
+            *table_judgement(NAMES, config, [f"job.combination={rule}"], environ={}), table
+        )
         for rule in ("agreement", "labels")
         for table in (bare, labelled)
     }
@@ -113,7 +115,9 @@ def test_labels_change_the_combination_only_where_they_are_asked_for(config: Pat
 def test_what_is_declared_comes_on_top_of_the_weights(config: Path, ruled: Path, rule: str) -> None:
     """A hard rule has no part in them: where it is not broken, everything is as without it, once the others know."""
     feed, settings = rounds(40, 1), [f"job.combination={rule}"]
-    without, given = (run(PopulationOperator(table_job(NAMES, c, settings, {}), "all"), feed) for c in (config, ruled))
+    without, given = (
+        run(PopulationOperator(*table_judgement(NAMES, c, settings, {}), "all"), feed) for c in (config, ruled)
+    )
     broken = np.concatenate([rows.x[:, 0] for rows in feed]) > 3.5
     assert broken.sum() > 10
     known = ~broken & ~np.isnan(without)
@@ -127,13 +131,14 @@ def test_labels_that_come_later_count_too(ruled: Path) -> None:
     feed = [replace(rows, label=None) for rows in rounds(40, 1)]
     found = {}
     for rule in ("agreement", "labels"):
-        job = replace(table_job(NAMES, ruled, [f"job.combination={rule}"], {}), labels=LabelSpec())
+        judgement, rows = table_judgement(NAMES, ruled, [f"job.combination={rule}"], {})
+        judgement = replace(judgement, labels=LabelSpec())
         for told in (False, True):
-            operator, end_us = PopulationOperator(job, "all"), feed[29].end_us
+            operator, end_us = PopulationOperator(judgement, rows, "all"), feed[29].end_us
             run(operator, feed[:30])
             labels = [Label(end_us + 1, s, float(s % 2), end_us - 1, end_us + 1) for s in range(32)] if told else []
             operator.process(CohortInput(0, end_us + 1, [], labels))
-            again = PopulationOperator(job, "all", Bundle.open(Bundle.of(operator)))
+            again = PopulationOperator(judgement, rows, "all", Bundle.open(Bundle.of(operator)))
             found[rule, told] = run(again, feed[30:])
     assert np.array_equal(found["agreement", True], found["agreement", False])
     assert not np.array_equal(found["labels", True], found["labels", False])

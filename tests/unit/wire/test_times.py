@@ -65,7 +65,9 @@ def test_zone_of_all_columns_of_times() -> None:
     """The event time and every other; a line that is no time is rejected as ever."""
     line = {"event_id": "1", "user_id": "u", "type": "play", "event_time": "2026-07-01T12:00:00"}
     lines = [line, line | {"account_created": "2026-01-01T00:00:00"}, line | {"event_time": "noon"}]
-    decoded = Decoder(loads(_CONFIG.format(zone="Europe/Berlin")).job().wire).decode(list(map(orjson.dumps, lines)))
+    decoded = Decoder(loads(_CONFIG.format(zone="Europe/Berlin")).job().stream.wire).decode(
+        list(map(orjson.dumps, lines))
+    )
     assert decoded.batch.event_time_us.tolist() == [from_iso("2026-07-01T10:00:00")] * 2
     assert decoded.batch["account_created"][1] == from_iso("2025-12-31T23:00:00")
     assert [reject.row for reject in decoded.rejects] == [2]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.test_evolution import BASE, T0_S, buys, told_by
+from tests.unit.evolution.test_evolution import BASE, T0_S, buys, told_by
 
 MARKED = BASE.replace('subject = "user"', 'id = "id"\nsubject = "user"').replace(
     "[windows]",

@@ -14,6 +14,7 @@ import pytest
 from detectors.base import FeatureInfo
 from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverModelSpec
+from flows.evolution.layout import form_of
 from flows.job import Job
 from flows.operators.messages import CohortInput, Output
 from flows.operators.population.command import CommandError
@@ -22,11 +23,11 @@ from flows.operators.rows import FeatureRows
 from flows.streams import Stream
 from flows.wire.told import Command
 from state.chunks import Bundle
-from tests.unit.test_population import FIVE, JOB
+from tests.unit.operators.population.test_population import FIVE, JOB
 
-ECOD = replace(JOB.detectors[0], name="ecod", spec=EcodSpec(remember=64, ready=4))
-MODEL = replace(JOB.detectors[0], name="model", spec=RiverModelSpec())
-TWO: Job = replace(JOB, detectors=(*JOB.detectors, ECOD, MODEL))
+ECOD = replace(JOB.judgement.detectors[0], name="ecod", spec=EcodSpec(remember=64, ready=4))
+MODEL = replace(JOB.judgement.detectors[0], name="model", spec=RiverModelSpec())
+TWO: Job = JOB.with_judgement(detectors=(*JOB.judgement.detectors, ECOD, MODEL))
 
 
 class Cohort:
@@ -35,7 +36,7 @@ class Cohort:
     def __init__(self, job: Job = TWO) -> None:
         self.job = job
         self.turn = 0
-        self.operator = PopulationOperator(job, "all")
+        self.operator = PopulationOperator(job.judgement, job.stream.rows, "all", form=form_of(job))
         self.verdicts: list[Any] = []
         self.operator.observer = lambda rows, verdict, models: self.verdicts.append(verdict)
 
@@ -52,7 +53,8 @@ class Cohort:
     def again(self, job: Job | None = None) -> None:
         """Saved and restored, maybe for another configuration."""
         saved = Bundle.open(Bundle.of(self.operator))
-        self.operator = PopulationOperator(job or self.job, "all", saved)
+        job = job or self.job
+        self.operator = PopulationOperator(job.judgement, job.stream.rows, "all", saved, form_of(job))
         self.operator.observer = lambda rows, verdict, models: self.verdicts.append(verdict)
 
     def knows(self, detector: str) -> bool:
@@ -192,7 +194,7 @@ class Wild(EcodSpec):
 
 
 MAIN = os.getpid()
-WILD: Job = replace(JOB, detectors=(*JOB.detectors, replace(ECOD, spec=Wild(remember=64, ready=4))))
+WILD: Job = JOB.with_judgement(detectors=(*JOB.judgement.detectors, replace(ECOD, spec=Wild(remember=64, ready=4))))
 
 
 @pytest.mark.parametrize(
@@ -242,8 +244,8 @@ def test_a_state_larger_than_allowed_is_refused() -> None:
 
 def test_which_code_runs_is_no_setting() -> None:
     """A command cannot name a module that is imported."""
-    river = replace(JOB.detectors[0], name="ecod", spec=RiverModelSpec(warmup=4))
-    cohort = Cohort(replace(JOB, detectors=(*JOB.detectors, river)))
+    river = replace(JOB.judgement.detectors[0], name="ecod", spec=RiverModelSpec(warmup=4))
+    cohort = Cohort(JOB.with_judgement(detectors=(*JOB.judgement.detectors, river)))
     cohort.play()
     (record,) = cohort.play(command("tune", path="river.anomaly.HalfSpaceTrees"))
     assert (record["outcome"], record["detail"]) == (
@@ -254,9 +256,9 @@ def test_which_code_runs_is_no_setting() -> None:
 
 def test_refused_in_one_window_it_changes_no_other() -> None:
     """A command is obeyed in all windows that have the detector, or in none."""
-    two = (*JOB.windows, replace(JOB.windows[0], window=replace(JOB.windows[0].window, name="w2")))
-    both = replace(WILD.detectors[-1], windows=("w5m", "w2"), spec=Wild(remember=64, ready=4))
-    cohort = Cohort(replace(WILD, windows=two, detectors=(*JOB.detectors, both)))
+    two = (*JOB.stream.windows, replace(JOB.stream.windows[0], window=replace(JOB.stream.windows[0].window, name="w2")))
+    both = replace(WILD.judgement.detectors[-1], windows=("w5m", "w2"), spec=Wild(remember=64, ready=4))
+    cohort = Cohort(WILD.with_stream(windows=two).with_judgement(detectors=(*JOB.judgement.detectors, both)))
     cohort.play()
     model = cohort.operator._models["w2"]
     with patch.object(model, "prepare", side_effect=CommandError("not here")):
@@ -280,7 +282,8 @@ def test_survives() -> None:
     learned = cohort.learned()
     cohort.again()
     assert cohort.learned() == learned
-    other = replace(TWO, detectors=(*JOB.detectors, replace(ECOD, spec=EcodSpec(remember=128, ready=4))))
+    changed = replace(ECOD, spec=EcodSpec(remember=128, ready=4))
+    other = TWO.with_judgement(detectors=(*JOB.judgement.detectors, changed))
     cohort.again(other)
     assert (cohort.weight(), cohort.learned()) == (1.0, 0)
 

@@ -9,6 +9,7 @@ import pytest
 
 from flows.config import loads
 from flows.counters import Counts
+from flows.evolution.layout import form_of
 from flows.operators.ingest.operator import Ingest
 from flows.operators.messages import GroupInput, Output
 from flows.operators.subject.operator import SubjectOperator
@@ -42,10 +43,10 @@ def test_late_rows_of_one_user_and_moment_stay_apart(tmp_path: Path) -> None:
     job = loads(CONFIG).job()
     events = [{"event_id": name, "user_id": "ann", "event_time": T0_MS} for name in ("a", "b")]
     lines = Lines([orjson.dumps(e) for e in events], range(2), "events.jsonl")
-    ingest = Ingest(job, "p")
+    ingest = Ingest(job.stream, job.columns, "p")
     sent = [*ingest.process(lines), *ingest.finish()]  # one subject alone is believed at the end
     batch = next(m[1].batch for m in sent if isinstance(m, tuple))
-    subjects = SubjectOperator(job, 0, ("p",))
+    subjects = SubjectOperator(job.stream, job.judgement.audience, form_of(job), 0, ("p",))
     after_us = T0_MS * 1000 + HOUR_US
     subjects.process(GroupInput("p", after_us, None))
     emitted = [o for o in subjects.process(GroupInput("p", after_us, batch)) if isinstance(o, Output)]
@@ -64,7 +65,10 @@ def test_late_rows_of_one_user_and_moment_stay_apart(tmp_path: Path) -> None:
 def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: bool) -> None:
     """One user with a thousand rows in a pane that keeps sixteen: each has one fate, or is open, at every moment."""
     job = loads(CONFIG + '[state]\nrows_per_pane_max = 16\n[time]\nahead_max = "0s"\n').job()
-    ingest, subjects = Ingest(job, "p"), SubjectOperator(job, 0, ("p",))
+    ingest, subjects = (
+        Ingest(job.stream, job.columns, "p"),
+        SubjectOperator(job.stream, job.judgement.audience, form_of(job), 0, ("p",)),
+    )
     counted: Counter[str] = Counter()
     for start in range(0, 2000, 100):
         texts = [
@@ -76,7 +80,9 @@ def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: boo
                 if isinstance(item, Counts):
                     counted.update(item.added)
         if restart:
-            subjects = SubjectOperator(job, 0, ("p",), Bundle.open(Bundle.of(subjects)))
+            subjects = SubjectOperator(
+                job.stream, job.judgement.audience, form_of(job), 0, ("p",), Bundle.open(Bundle.of(subjects))
+            )
         assert counted["accepted"] + counted["duplicate"] + subjects.rows_waiting == start + 100
     for item in subjects.process(GroupInput("p", END_OF_TIME_US)):
         if isinstance(item, Counts):
@@ -88,8 +94,8 @@ def test_rows_that_were_folded_before_their_pane_closed_are_counted(restart: boo
 def test_windows_end_with_the_events_whichever_partition_ends_first(first: str) -> None:
     """Labels that are dated long after the last event make no silence out of the end of a file."""
     job = loads(CONFIG.replace('"tumbling"', '"sliding"\nslide = "1m"')).job()
-    subjects = SubjectOperator(job, 0, ("p", "l"), reads={"l": "labels"})
-    ingest = Ingest(job, "p")
+    subjects = SubjectOperator(job.stream, job.judgement.audience, form_of(job), 0, ("p", "l"), reads={"l": "labels"})
+    ingest = Ingest(job.stream, job.columns, "p")
     texts = [{"event_id": f"e{i}", "user_id": "ann", "event_time": T0_MS + i * 1000} for i in range(90)]
     events = [*ingest.process(Lines([orjson.dumps(e) for e in texts], range(90), "f")), *ingest.finish()]
     messages = {

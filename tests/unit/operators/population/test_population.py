@@ -94,8 +94,8 @@ class StrictSpec(DetectorSpec):
 )
 def test_rules_that_cannot_be_asked_are_none(words: int, rules: tuple[str, ...], said: str) -> None:
     """A detector that fails when it is asked for rules is blamed for it, and the round goes on."""
-    use = replace(JOB.detectors[0], name="strict", spec=StrictSpec(words=words))
-    operator = PopulationOperator(replace(JOB, detectors=(use,)), "all")
+    use = replace(JOB.judgement.detectors[0], name="strict", spec=StrictSpec(words=words))
+    operator = PopulationOperator(replace(JOB.judgement, detectors=(use,)), JOB.stream.rows, "all")
     subject, at = np.arange(1, 3, dtype=np.uint64), np.full(2, FIVE)
     rows = FeatureRows("w5m", FIVE, 0, subject, subject.astype(object), at - FIVE, at, np.ones((2, 1)))
     out = operator.process(CohortInput(0, FIVE, [rows]))
@@ -113,21 +113,21 @@ def typical(operator: PopulationOperator) -> float:
 
 def test_everybody_is_learned_from_however_odd() -> None:
     """A sample without its odd rows finds more and more of them odd."""
-    operator = PopulationOperator(JOB, "all")
+    operator = PopulationOperator(JOB.judgement, JOB.stream.rows, "all")
     play(operator, 0, [500.0, 4.0, 4.0])
     assert operator._models["w5m"].profile.sample.quantiles((1.0,))[0, 0] == 500.0
 
 
 def test_the_policy_hears_how_many_subjects_there_are() -> None:
     """Each once in 24 hours, whatever the number of its windows."""
-    operator = PopulationOperator(JOB, "all")
+    operator = PopulationOperator(JOB.judgement, JOB.stream.rows, "all")
     told = [play(operator, turn, [4.0] * n)[0].subjects for turn, n in ((0, 3), (1, 5), (2, 2), (288 + 1, 2))]
     assert [n for of_round in told for _, n in of_round] == [3, 5, 5, 2]
 
 
 def test_evidence_is_counted_per_day() -> None:
     """One of the 288 five-minute windows of a day: a row's 1e-9 is worth 288 times as much."""
-    (message,) = play(PopulationOperator(JOB, "all"), 0, [500.0, 4.0])
+    (message,) = play(PopulationOperator(JOB.judgement, JOB.stream.rows, "all"), 0, [500.0, 4.0])
     (candidate,) = message.candidates
     assert candidate.name == "u0"
     assert candidate.rules == ("flood",)
@@ -150,8 +150,8 @@ class Alarm:
 
 def test_freeze_stops_learning_for_a_while() -> None:
     """From the drift event on nothing is learned until freeze_us have passed, then everything again."""
-    job = replace(JOB, drift=replace(JOB.drift, freeze_us=2 * FIVE))
-    operator = PopulationOperator(job, "all")
+    job = JOB.with_judgement(drift=replace(JOB.judgement.drift, freeze_us=2 * FIVE))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     operator._models["w5m"]._monitors = Alarm(Reaction.FREEZE, at_turn=1)  # type: ignore[assignment]
     sample = operator._models["w5m"].profile.sample
     for turn, expected in ((0, 4.0), (1, 4.0), (2, 4.0), (3, 9.0)):
@@ -161,9 +161,11 @@ def test_freeze_stops_learning_for_a_while() -> None:
 
 def retraining() -> tuple[PopulationOperator, WindowModels]:
     """ECOD, and a drift event after its tenth round that asks for a successor, to be judged after ten more."""
-    job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
-    job = replace(job, drift=replace(job.drift, retrain_rounds=10), calibration=replace(job.calibration, ready=64))
-    operator = PopulationOperator(job, "all")
+    job = JOB.with_judgement(detectors=(replace(JOB.judgement.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
+    job = job.with_judgement(
+        drift=replace(job.judgement.drift, retrain_rounds=10), calibration=replace(job.judgement.calibration, ready=64)
+    )
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     models = operator._models["w5m"]
     models._monitors = Alarm(Reaction.RETRAIN, at_turn=10)  # type: ignore[assignment]
     return operator, models
@@ -201,14 +203,14 @@ def test_a_successor_that_does_not_know_the_population_is_dropped() -> None:
 
 def test_a_muted_feature_is_not_seen_until_it_is_back() -> None:
     """Detectors see no value; a second alarm, or the end of the time, ends it; it survives a snapshot."""
-    job = replace(JOB, drift=replace(JOB.drift, mute_us=3 * FIVE))
-    operator = PopulationOperator(job, "all")
+    job = JOB.with_judgement(drift=replace(JOB.judgement.drift, mute_us=3 * FIVE))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     operator._models["w5m"]._monitors = Alarm(Reaction.MUTE, at_turn=1)  # type: ignore[assignment]
     told = [len(play(operator, turn, [500.0, 4.0, 4.0, 4.0])[0].candidates) for turn in range(6)]
     assert told == [1, 1, 0, 0, 1, 1]
-    models = WindowModels(job, "all", job.windows[0])
+    models = WindowModels(job.judgement, "all", job.stream.rows.windows[0])
     models._reactions._muted_until_us = {"events": 7 * FIVE}
-    again = WindowModels(job, "all", job.windows[0])
+    again = WindowModels(job.judgement, "all", job.stream.rows.windows[0])
     again.restore(models.frames())
     assert again._reactions._muted_until_us == {"events": 7 * FIVE}
     models._react(DriftEvent(Watch.FEATURE, "events", "all", "w5m", "t", FIVE, FIVE, 9.0, 4.0, 3.0, Reaction.MUTE))
@@ -217,9 +219,9 @@ def test_a_muted_feature_is_not_seen_until_it_is_back() -> None:
 
 def test_a_restored_operator_goes_on_where_it_was() -> None:
     """Models, waves that were told, and who was seen survive a snapshot."""
-    operator = PopulationOperator(JOB, "all")
+    operator = PopulationOperator(JOB.judgement, JOB.stream.rows, "all")
     play(operator, 0, [500.0] * 10 + [4.0] * 50)
-    again = PopulationOperator(JOB, "all", Bundle.open(Bundle.of(operator)))
+    again = PopulationOperator(JOB.judgement, JOB.stream.rows, "all", Bundle.open(Bundle.of(operator)))
     for turn, copy in ((1, operator), (1, again)):
         (message,) = play(copy, turn, [500.0] * 11 + [4.0] * 50)
         assert message.subjects == [(2 * FIVE, 61)]
@@ -234,8 +236,11 @@ def poisoned(**learning: object) -> float:
     more each day, up to eight times as much: so that what it will do is usual by then.
     """
     spec = EcodSpec(remember=512, ready=64, tail_share=1.0)
-    job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=spec),), learning=replace(JOB.learning, **learning))
-    operator = PopulationOperator(job, "all")
+    job = JOB.with_judgement(
+        detectors=(replace(JOB.judgement.detectors[0], spec=spec),),
+        learning=replace(JOB.judgement.learning, **learning),
+    )
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     rng, found = np.random.default_rng(1), 0.0
     everybody = rng.integers(1, 2**63, 1000).astype(np.uint64)
     for turn in range(400):
@@ -263,19 +268,19 @@ def test_slow_poison_teaches_less_where_learning_is_guarded() -> None:
 
 def test_nobody_is_learned_from_twice_within_the_time() -> None:
     """However often it is there; whoever was not there loses no turn.  It survives a snapshot."""
-    job = replace(JOB, learning=replace(JOB.learning, teach_every_us=4 * FIVE))
-    operator = PopulationOperator(job, "all")
+    job = JOB.with_judgement(learning=replace(JOB.judgement.learning, teach_every_us=4 * FIVE))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     learned = []
     for turn in range(8):
         play(operator, turn, [4.0, 4.0] if turn in (2, 7) else [4.0])
         learned.append(operator._models["w5m"].profile.sample.count)
         if turn == 4:
-            operator = PopulationOperator(job, "all", Bundle.open(Bundle.of(operator)))
+            operator = PopulationOperator(job.judgement, job.stream.rows, "all", Bundle.open(Bundle.of(operator)))
     assert np.diff(learned, prepend=0).tolist() == [1, 0, 1, 0, 1, 0, 0, 1]
 
 
 def faults_of(job: Job, rounds: list[list[float]]) -> list[str]:
-    operator, told = PopulationOperator(job, "all"), []
+    operator, told = PopulationOperator(job.judgement, job.stream.rows, "all"), []
     for turn, events in enumerate(rounds):
         n, end_us = len(events), (turn + 1) * FIVE
         subject = np.arange(1, n + 1, dtype=np.uint64)
@@ -291,7 +296,7 @@ def test_a_rule_that_many_break_stays_on_and_is_told_as_an_attack_wave() -> None
     """What the configuration declares holds however many do it: all are candidates in every round, and a drift event
     says so once, and again when twice as many do it.
     """
-    operator = PopulationOperator(JOB, "all")
+    operator = PopulationOperator(JOB.judgement, JOB.stream.rows, "all")
     waves, candidates = [], []
     for turn, attackers in enumerate([0, 10, 10, 10, 30, 60]):
         at = np.full(60, (turn + 1) * FIVE)
@@ -315,8 +320,8 @@ def test_a_rule_that_many_break_stays_on_and_is_told_as_an_attack_wave() -> None
 def test_of_a_round_of_the_active_no_share_of_all_follows() -> None:
     """At night bots are most of those who are active: rules tell of waves where the window tells of everybody."""
     window = WindowSpec("w5m", WindowKind.SLIDING, 2 * FIVE, FIVE, fire=Fire.ACTIVE)
-    job = replace(JOB, windows=tuple(replace(w, window=window) for w in JOB.windows))
-    operator = PopulationOperator(job, "all")
+    job = JOB.with_stream(windows=tuple(replace(w, window=window) for w in JOB.stream.windows))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     waves = []
     for turn in range(4):
         end_us, subject = (turn + 1) * FIVE, np.arange(1, 61, dtype=np.uint64)
@@ -354,12 +359,12 @@ class AccuserSpec(DetectorSpec):
 
 def test_a_plug_in_that_accuses_most_of_a_round_is_not_heard_in_it() -> None:
     """It is told, nobody is accused for it, and the next round is heard again."""
-    job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=AccuserSpec()),))
+    job = JOB.with_judgement(detectors=(replace(JOB.judgement.detectors[0], spec=AccuserSpec()),))
     told = faults_of(job, [[500.0] * 60] * 5)
     assert [text.split(":")[0] for text in told] == ["detector_fault"] * 5
     assert "finds 100% of 60 rows suspicious, allowed 50%" in told[0]
     assert faults_of(job, [[500.0] * 10 + [4.0] * 50] * 5) == []
-    operator = PopulationOperator(job, "all")
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     found = [
         len(play(operator, turn, events)[0].candidates)
         for turn, events in enumerate(([500.0] * 60, [500.0] * 10 + [4.0] * 50))
@@ -369,9 +374,9 @@ def test_a_plug_in_that_accuses_most_of_a_round_is_not_heard_in_it() -> None:
 
 def test_a_model_that_grows_too_large_is_switched_off() -> None:
     """Its size is looked at when state is saved."""
-    use = replace(JOB.detectors[0], spec=EcodSpec(remember=512, ready=4), memory_bytes=500)
-    job = replace(JOB, detectors=(use,))
-    operator = PopulationOperator(job, "all")
+    use = replace(JOB.judgement.detectors[0], spec=EcodSpec(remember=512, ready=4), memory_bytes=500)
+    job = JOB.with_judgement(detectors=(use,))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     models = operator._models["w5m"]
     for turn in range(4):
         play(operator, turn, people(turn) * 4)
@@ -382,8 +387,8 @@ def test_a_model_that_grows_too_large_is_switched_off() -> None:
 
 def test_a_sampled_detector_is_asked_for_some_subjects() -> None:
     """One in eight by their hash, the same ones each time; the others have no opinion of it."""
-    job = replace(JOB, detectors=(replace(JOB.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
-    operator = PopulationOperator(job, "all")
+    job = JOB.with_judgement(detectors=(replace(JOB.judgement.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     models = operator._models["w5m"]
     models._models[0].guard.sampled = True
     scores: list[np.ndarray] = []
@@ -397,8 +402,10 @@ def test_a_sampled_detector_is_asked_for_some_subjects() -> None:
 def test_a_labelled_row_is_learned_whatever_else_is_thought_of_it() -> None:
     """By a detector that learns from labels: the account that breaks a rule is the fraud that it has to know."""
     judge = RiverModelSpec("river.linear_model.LogisticRegression", (), warmup=2)
-    job = replace(JOB, detectors=(*JOB.detectors, replace(JOB.detectors[0], name="judge", spec=judge)))
-    operator = PopulationOperator(job, "all")
+    job = JOB.with_judgement(
+        detectors=(*JOB.judgement.detectors, replace(JOB.judgement.detectors[0], name="judge", spec=judge))
+    )
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
     subject, at = np.arange(1, 5, dtype=np.uint64), np.full(4, FIVE)
     x, label = np.array([[500.0], [4.0], [4.0], [5.0]]), np.array([1.0, 0.0, np.nan, 0.0])
     rows = FeatureRows("w5m", FIVE, 0, subject, subject.astype(object), at - FIVE, at, x, label=label)

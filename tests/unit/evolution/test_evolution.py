@@ -16,6 +16,7 @@ from detectors.drift.spec import DriftSpec
 from detectors.profile import PopulationProfile
 from flows.config import loads
 from flows.evolution.fates import FateKind, fates, shape_of
+from flows.evolution.layout import form_of
 from flows.operators.ingest.operator import Ingest
 from flows.operators.population.join import LabelJoin
 from flows.operators.subject.operator import SubjectOperator
@@ -52,13 +53,15 @@ Told = list[dict[str, Any]]
 def told_by(config: str, lines: Iterable[dict[str, Any]], resume: Any = None, *, end: bool = False) -> tuple[Told, Any]:
     """What the job tells of windows, and its state afterwards, which goes on with the next configuration."""
     job = loads(config).job()
-    ingest = Ingest(job, "p", resume and resume[0])
-    subjects = SubjectOperator(job, 0, ("p",), resume and Bundle.open(resume[1]))
+    ingest = Ingest(job.stream, job.columns, "p", resume and resume[0])
+    subjects = SubjectOperator(
+        job.stream, job.judgement.audience, form_of(job), 0, ("p",), resume and Bundle.open(resume[1])
+    )
     raw = [orjson.dumps(line) for line in lines]
     emitted = ingest.process(Lines(raw, range(len(raw)), "events"))
     emitted += ingest.finish() if end else []
     told: Told = []
-    names = {w.window.name: w.features for w in job.windows}
+    names = {w.window.name: w.features for w in job.stream.windows}
     for _, message in (e for e in emitted if isinstance(e, tuple)):
         for cohort, found in (f for f in subjects.process(message) if isinstance(f, tuple)):
             for rows in found.rows:

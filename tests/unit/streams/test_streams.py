@@ -44,7 +44,7 @@ def test_two_columns_of_one_name_are_refused_with_the_configuration() -> None:
     toml = window + '[features.cohort]\nkind = "count"\n[sinks]\n'
     with pytest.raises(ConfigError, match=r"sinks\.features\.0: .*two columns are called 'cohort'"):
         loads(toml + 'features = { kind = "parquet", path = "x" }\n').job()
-    assert loads(toml + 'features = { kind = "jsonl", path = "x" }\n').job().asked >= {Stream.FEATURES}
+    assert loads(toml + 'features = { kind = "jsonl", path = "x" }\n').job().judgement.asked >= {Stream.FEATURES}
 
 
 def test_names_of_a_job_become_columns() -> None:

@@ -17,6 +17,9 @@ from state.errors import ConfigError
     ("text", "left"),
     [
         ("http://ann:hunter2@registry:8081/x", "http://[redacted]@registry:8081/x"),
+        ("url: seen 'ann:hunter2@registry:8081'", "seen '[redacted]@registry:8081'"),
+        ("http//ann:hunter2@[::1]:8081", "http//[redacted]@[::1]:8081"),
+        ("http://ann:hunter2/3@registry", "[redacted]@registry"),
         ('{ "sasl.password" = "hunter2", "acks" = 1 }', '{ "sasl.password" = [redacted], "acks" = 1 }'),
         ("""{'sasl.pasword': 'hunter2'}""", """{'sasl.pasword': [redacted]}"""),
         ('ScramLoginModule required username="ann" password="hunter2";', 'username="ann" password=[redacted];'),
@@ -39,6 +42,8 @@ def test_shapes(text: str, left: str) -> None:
         "d: names the environment variable NO_SUCH, which is not set",
         "sources.main.client.sasl.password: seen 'a list', allowed: a text",
         "kafka://host:9092/topic",
+        "http://host:8080/@scope/package",
+        "2026-03-02T12:30:00Z ann@example.org, driftnet: bob@example.org",
         "plays 419 (cohort 7), tokens 5",
     ],
 )

@@ -48,38 +48,38 @@ def test_one_line_of_2099_holds_no_other_back(line: Any, size: int) -> None:
     texts = [line(at) for at in days]
     for place in (0, 3):
         given = [*texts[:place], line(YEAR_2099_US), *texts[place:]]
-        told, emitted = Told(JOB, "p", "labels" if line is label else "control"), cast("list[Emitted]", [])
+        told, emitted = Told(JOB.stream, "p", "labels" if line is label else "control"), cast("list[Emitted]", [])
         for start in range(0, len(given), size):
             emitted += told.process(lines(*given[start : start + size]))
-            told = Told(JOB, "p", "labels" if line is label else "control", told.snapshot())
+            told = Told(JOB.stream, "p", "labels" if line is label else "control", told.snapshot())
         emitted += told.finish()
-        assert effects(emitted) == [(at // JOB.pane_us + 1) * JOB.pane_us for at in days]
+        assert effects(emitted) == [(at // JOB.stream.pane_us + 1) * JOB.stream.pane_us for at in days]
         assert reasons(emitted) == ["ahead"]
 
 
 def test_a_live_run_goes_by_the_clock_and_waits_for_nobody() -> None:
     """What is dated beyond the clock is rejected at once; everything else takes effect at once."""
-    told = Told(JOB, "p", "labels")
+    told = Told(JOB.stream, "p", "labels")
     emitted = told.process(lines(label(YEAR_2099_US), label(NOON_US + MINUTE_US)), NOON_US)
-    assert effects(emitted) == [((NOON_US + MINUTE_US) // JOB.pane_us + 1) * JOB.pane_us]
+    assert effects(emitted) == [((NOON_US + MINUTE_US) // JOB.stream.pane_us + 1) * JOB.stream.pane_us]
     assert reasons(emitted) == ["ahead"]
 
 
 def test_what_a_bounded_run_left_is_told_in_a_live_one() -> None:
     """A label that still waited when the run stopped is not lost."""
-    told = Told(JOB, "p", "labels")
+    told = Told(JOB.stream, "p", "labels")
     assert effects(told.process(lines(label(NOON_US)))) == []
-    told = Told(JOB, "p", "labels", told.snapshot())
+    told = Told(JOB.stream, "p", "labels", told.snapshot())
     assert len(effects(told.silence(NOON_US))) == 1
 
 
 @pytest.mark.parametrize("reads", ["labels", "control"])
 def test_a_subject_is_forgotten_among_those_that_wait(reads: str) -> None:
     """Its labels go; those of others, and commands, wait on."""
-    told = Told(JOB, "p", reads)
+    told = Told(JOB.stream, "p", reads)
     mine, other = (label(NOON_US), label(NOON_US, "bob")) if reads == "labels" else (pause(NOON_US),) * 2
     assert effects(told.process(lines(mine))) == []
-    saved, events = forget_first(JOB, "p", told.snapshot(), xxh3_64_intdigest(b"ann"))
+    saved, events = forget_first(JOB.stream, JOB.columns, "p", told.snapshot(), xxh3_64_intdigest(b"ann"))
     assert events == 0
-    told = Told(JOB, "p", reads, saved)
+    told = Told(JOB.stream, "p", reads, saved)
     assert len(effects(told.process(lines(other)) + told.finish())) == (1 if reads == "labels" else 2)

@@ -72,7 +72,7 @@ def test_a_light_detector_alone_reaches_less() -> None:
 def test_models_reach_it_and_no_less() -> None:
     """A score beyond all that was seen gets that probability, and no score a smaller one."""
     made = job()
-    models = WindowModels(made, "all", made.windows[0])
+    models = WindowModels(made.judgement, "all", made.stream.rows.windows[0])
     model = models._models[0]
     assert model.calibrator is not None
     subject = np.arange(4096, dtype=np.uint64) << np.uint64(40)

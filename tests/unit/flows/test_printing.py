@@ -44,7 +44,7 @@ def job(tmp_path: Path) -> Path:
 
 def run(job: Path, shell: str) -> "subprocess.CompletedProcess[bytes]":
     """shell: a script in which $DRIFTNET is the program."""
-    here = str(Path(__file__).parents[2])
+    here = str(Path(__file__).parents[3])
     environment = {"DRIFTNET": " ".join(PROGRAM), "PATH": "/usr/bin:/bin", "PYTHONPATH": here}
     return subprocess.run(["bash", "-c", shell], cwd=job, env=environment, capture_output=True, check=False)
 
@@ -70,3 +70,20 @@ def test_a_program_without_output_runs(job: Path, closed: str) -> None:
     """Standard output may be closed; its number goes to no other file."""
     done = run(job, f"$DRIFTNET run job.toml --state-dir state {closed}")
     assert (done.returncode, done.stderr if "2>" in closed else b"") == (0, b"")
+
+
+@pytest.mark.parametrize("command", ["replay events.jsonl -c job.toml", "run job.toml", "config show job.toml"])
+def test_a_full_disk_behind_the_output_is_one_line(job: Path, command: str) -> None:
+    """As of any output; also where all of it is written at the very end."""
+    done = run(job, f"$DRIFTNET {command} >/dev/full")
+    assert done.returncode == 2
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith(b"driftnet: ")]
+    assert b"No space left on device" in said
+    assert b"Traceback" not in done.stderr
+
+
+def test_logs_that_cannot_be_written_decide_nothing(job: Path) -> None:
+    """A full disk behind standard error."""
+    done = run(job, "$DRIFTNET replay events.jsonl -c job.toml 2>/dev/full")
+    assert done.returncode == 0
+    assert b"events " in done.stdout

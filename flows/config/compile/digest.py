@@ -1,0 +1,25 @@
+"""The digest of a configuration: whether two give the same alerts."""
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Final
+
+from flows.event_stream import EventStream
+from flows.judgement import Judgement
+from state.plain import plain, told
+
+_BESIDE: Final = ("digest", "asked", "exempt", "left_out")
+"""Of a judgement, what its digest does not tell."""
+
+
+def digest(stream: EventStream, judgement: Judgement) -> str:
+    """16 hexadecimal digits: a hash of everything that alerts depend on beside the events.
+
+    Where events come from, where records go and how long a live run waits are left out, and so is what people tell:
+    labels, commands, the list of who is exempt.
+    """
+    known = dict(told(stream)) | {name: value for name, value in told(judgement) if name not in _BESIDE}
+    known["time"] = replace(stream.time, idle_timeout_us=0)
+    text = json.dumps(plain(known), sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
