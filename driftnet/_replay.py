@@ -158,7 +158,7 @@ class _Memory(Unwatched):
     def read(self, max_lines: int) -> Lines | None:
         lines = [_line(item) for item in islice(self._lines, max_lines)]
         first, self._read = self._read, self._read + len(lines)
-        return Lines(lines, range(first, self._read), self.name) if lines else None
+        return Lines.of_text(lines, first, self.name) if lines else None
 
     def position(self) -> int:
         return self._read

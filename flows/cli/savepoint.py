@@ -28,7 +28,6 @@ OwnConfig = Annotated[
         show_default=False,
     ),
 ]
-BROKEN = 1
 _EXEMPT_SHOWN = 50
 
 
@@ -92,7 +91,7 @@ def list_savepoints(
 
 @app.command()
 def verify(where: Where, config: OwnConfig = None, as_json: AsJson = False) -> None:
-    """Check that a savepoint is as it was written and that all of it can be read.  Exit code 1 when it is not.
+    """Check that a savepoint is as it was written and that all of it can be read.  Exit code 2 when it is not.
 
     Example: [bold]driftnet savepoint verify state/savepoints/before-upgrade[/]
     """
@@ -117,7 +116,7 @@ def verify(where: Where, config: OwnConfig = None, as_json: AsJson = False) -> N
     else:
         print_text(*map(shown, wrong))
     if wrong:
-        raise typer.Exit(BROKEN)
+        raise typer.Exit(SnapshotError.exit_code)
 
 
 @app.command()

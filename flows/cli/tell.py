@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("driftnet")
 _ALERT_ID: Final = re.compile(r"[0-9a-f]{4,16}")
-_WHOLE: Final = 16
 _LABELS: Final = ("fraud", "genuine")
 By = Annotated[str, typer.Option(help="Who says so.", show_default=False)]
 Reason = Annotated[str, typer.Option(help="Why.", show_default=False)]
@@ -164,10 +163,10 @@ def _alert_of(about: str, known: "KnownAlerts") -> dict[str, Any] | None:
         raise SinkError(
             f"{about!r}: is the id of an alert and of a subject; more digits for the one, --subject for the other"
         )
-    if alert is None and not is_subject and len(about) == _WHOLE:
+    if alert is None and not is_subject:
         raise SinkError(
-            f"{known.place}: no alert {about!r}; `driftnet alerts list` shows them, --db names another store; and"
-            " --subject says that it is a subject"
+            f"{known.place}: no alert's id begins with {about!r}; `driftnet alerts list` shows them, --db names another"
+            " store; and --subject says that it is a subject"
         )
     return alert
 

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -34,6 +35,8 @@ RECOVERY_ERRORS: Final = (InconsistentPartitionsError, MissingPartitionsError, N
 _log: Final = logging.getLogger("driftnet.engine")
 _STORE: Final = "store"
 _CHUNKS: Final = "chunks"
+_FILE_BYTES_MIN: Final = 64 << 20
+"""What a file must be allowed to grow to: the engine ends without a word when one of its own may not."""
 
 
 @contextmanager
@@ -55,6 +58,7 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], hos
                     directory,
                     kind,
                 )
+            _check_file_limit(directory)
             stack.enter_context(held_by_run(directory, host))
             if host:
                 _wait_for(directory / _STORE)
@@ -65,6 +69,17 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], hos
                 f"state directory {directory} cannot be written: {error.strerror}; make it writable, or name another"
             ) from error
         yield store
+
+
+def _check_file_limit(directory: Path) -> None:
+    """Warns of a limit to the size of files, and refuses one that would soon be reached."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit == resource.RLIM_INFINITY:
+        return
+    found = f"state directory {directory}: files may not grow past {limit:,} bytes here (ulimit -f)"
+    if limit < _FILE_BYTES_MIN:
+        raise CheckpointError(f"{found}, expected no limit, or at least {_FILE_BYTES_MIN:,} bytes; raise it")
+    _log.warning("%s; the engine is aborted when one does: better no limit", found)
 
 
 def _wait_for(store: Path, patience_s: float = 120.0) -> None:

@@ -22,6 +22,14 @@ class Lines:
     refused: Mapping[int, Why] = field(default_factory=dict)
     idle: bool = True
 
+    @classmethod
+    def of_text(cls, lines: Sequence[bytes], first: int, source: str) -> "Lines":
+        """Lines of a text.  first: the number of the first.  Blank ones have a number, and are left out."""
+        if all(map(bytes.strip, lines)):
+            return cls(lines, range(first, first + len(lines)), source)
+        kept = [(line, number) for number, line in enumerate(lines, first) if line.strip()]
+        return cls([line for line, _ in kept], [number for _, number in kept], source)
+
 
 class Partition(Protocol):
     """A part of the input that is read in order, by one reader.

@@ -91,9 +91,9 @@ class Position(TypedDict):
 class FilesPartition(Unwatched):
     """Files read one after the other.  Offsets are line numbers from 0 within each file; `source` is its path.
 
-    A byte order mark at the beginning of a file is no part of its first line.  Where more is expected, the last line of
-    the last file is left for later if it has no end and is no JSON: somebody may be writing it.  follow: the one file
-    has no end; a line that others are still writing waits until it is whole.
+    A byte order mark at the beginning of a file is no part of its first line; blank lines are none.  Where more is
+    expected, the last line of the last file is left for later if it has no end and is no JSON: somebody may be writing
+    it.  follow: the one file has no end; a line that others are still writing waits until it is whole.
     """
 
     def __init__(self, name: str, files: Sequence[str], line_bytes_max: int = 65_536, follow: bool = False) -> None:
@@ -128,15 +128,18 @@ class FilesPartition(Unwatched):
 
         Raises SourceError.
         """
-        self._gather(max_lines)
-        while not self._lines:
-            if self._follow:
-                return Lines((), (), self._files[0])
-            if self._index + 1 == len(self._files):
-                return None
-            self._enter(self._index + 1)
+        while True:
             self._gather(max_lines)
-        return self._take(max_lines)
+            if self._lines:
+                taken = self._take(max_lines)
+                if taken.lines:
+                    return taken
+            elif self._follow:
+                return Lines((), (), self._files[0])
+            elif self._index + 1 == len(self._files):
+                return None
+            else:
+                self._enter(self._index + 1)
 
     def position(self) -> Position:
         """The next line to read."""
@@ -230,11 +233,10 @@ class FilesPartition(Unwatched):
     def _take(self, max_lines: int) -> Lines:
         """The first lines of those that wait."""
         lines, self._lines = self._lines[:max_lines], self._lines[max_lines:]
-        offsets = range(self._next_line, self._next_line + len(lines))
-        self._next_line += len(lines)
+        first, self._next_line = self._next_line, self._next_line + len(lines)
         while len(self._begins) > 1 and self._begins[1][0] <= self._next_line:
             self._begins.popleft()
-        return Lines(lines, offsets, self._files[self._index])
+        return Lines.of_text(lines, first, self._files[self._index])
 
     def _fill(self) -> bool:
         """Adds the next block's lines to those that wait; False where a file that is followed has no more just now."""

@@ -32,7 +32,8 @@ class StdinSpec:
 
 
 class PipePartition(Unwatched):
-    """Reads what is there, and waits no longer than WAIT_S when nothing is.  Offsets are line numbers from 0.
+    """Reads what is there, and waits no longer than WAIT_S when nothing is.  Offsets are line numbers from 0;
+    blank lines are none.
 
     A pipe cannot go back: after a restart, lines that were read but not yet in a snapshot are gone, and `seek` goes on
     counting lines where the earlier reader was.
@@ -62,9 +63,8 @@ class PipePartition(Unwatched):
         if not self._waiting and self._ended:
             return None
         lines, self._waiting = self._waiting[:max_lines], self._waiting[max_lines:]
-        offsets = range(self._next_line, self._next_line + len(lines))
-        self._next_line += len(lines)
-        return Lines(lines, offsets, self.name)
+        first, self._next_line = self._next_line, self._next_line + len(lines)
+        return Lines.of_text(lines, first, self.name)
 
     def position(self) -> int:
         """The number of the next line."""

@@ -17,7 +17,7 @@ class Reason(StrEnum):
     """The kinds of bad line; each ends on the dead-letter stream under this name."""
 
     NOT_JSON = "not_json"
-    """Not a JSON text; an empty line too."""
+    """Not a JSON text; a message that is empty, too."""
     NOT_AN_OBJECT = "not_an_object"
     MISSING_FIELD = "missing_field"
     """A required field is absent, null or, for an id, the empty text."""

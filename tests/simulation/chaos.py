@@ -77,6 +77,7 @@ class Life:
     kills_max: int = _KILLS_PER_LIFE
     clusters: bool = True
     kills: Counter[str] = field(default_factory=Counter)
+    strange: Counter[str] = field(default_factory=Counter)
     attempts: int = 0
 
     def __post_init__(self) -> None:
@@ -248,7 +249,17 @@ def survive(seed: int, kills_max: int = _KILLS_PER_LIFE, *, clusters: bool = Tru
         life = Life(seed, Path(folder), kills_max, clusters)
         expected = reference(life.name)  # first: what it imports need not be imported again by each child
         same_all(life.live(), expected)
+        life.strange = _strange(expected)
         return life
+
+
+def _strange(found: ToldAll) -> Counter[str]:
+    """What strangers and colleagues sent that was set aside, by source and reason."""
+    (records, _), audit = found
+    rejects = map(orjson.loads, records["rejects"])
+    counts = Counter(f"{Path(r['source']).stem.split('-')[0]}: line rejected, {r['reason']}" for r in rejects)
+    counts["control: command refused"] = sum(orjson.loads(r)["outcome"] == "refused" for r in audit)
+    return counts
 
 
 def main() -> int:
@@ -261,24 +272,28 @@ def main() -> int:
     parser.add_argument("--one", action="store_true", help="one life only")
     given = parser.parse_args()
     survived: Counter[str] = Counter()
+    strange: Counter[str] = Counter()
     started_s, lives, seed = time.monotonic(), 0, given.seed
-    while survived.total() < given.kills and not (given.one and lives):
-        try:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # one that is cut off says how far it came
+    try:
+        while survived.total() < given.kills and not (given.one and lives):
             life = survive(seed, min(_KILLS_PER_LIFE, given.kills))
-        except AssertionError as error:
-            again = f"python -m tests.simulation.chaos --one --seed {seed} --kills {given.kills}"
-            print(f"life {seed} failed: {error}\nagain: {again}")
-            return 1
-        survived += life.kills
-        lives, seed = lives + 1, seed + 1
-        print(
-            f"life {life.seed}: {life.name}, {life.kills.total()} kills, records equal; {survived.total()} so far,"
-            f" {time.monotonic() - started_s:.0f} s",
-            flush=True,
-        )
-    print(f"\n{survived.total()} kills survived in {lives} lives, all records and totals equal to a quiet run's")
-    for point, count in survived.most_common():
-        print(f"{count:5}  {point}")
+            survived += life.kills
+            strange += life.strange
+            lives, seed = lives + 1, seed + 1
+            print(
+                f"life {life.seed}: {life.name}, {life.kills.total()} kills, records equal; {survived.total()} so far,"
+                f" {time.monotonic() - started_s:.0f} s",
+                flush=True,
+            )
+    except AssertionError as error:
+        again = f"python -m tests.simulation.chaos --one --seed {seed} --kills {given.kills}"
+        print(f"life {seed} failed: {error}\nagain: {again}")
+        return 1
+    finally:
+        print(f"\n{survived.total()} kills survived in {lives} lives, all records and totals equal to a quiet run's")
+        for kind, count in [*survived.most_common(), *strange.most_common()]:
+            print(f"{count:7,}  {kind}", flush=True)
     return 0
 
 

@@ -41,7 +41,6 @@ kind = "stdin"
 reads = "labels"
 """
 _GARBAGE: Final = (
-    b"",
     b"{",
     b"null",
     b"[1, 2",
@@ -80,7 +79,7 @@ def write_sources(name: str, place: Path) -> list[Source]:
         path.write_bytes(b"\n".join(_with_clocks_ahead(name, path.read_bytes().splitlines())))
     rng = random.Random(5)
     beside = {
-        "garbage": [rng.choice(_GARBAGE) for _ in range(500)],
+        "garbage": [line for i in range(500) for line in (rng.choice(_GARBAGE), *[b" "] * (i % 9 == 0))],
         "labels": _labels(name),
         "control": _commands(name),
     }
@@ -124,7 +123,7 @@ def _busiest(name: str) -> list[str]:
 
 
 def _with_clocks_ahead(name: str, lines: Sequence[bytes]) -> list[bytes]:
-    """One line in a hundred comes again, under an id of its own, from a clock that is ahead."""
+    """One line in a hundred comes again, under an id of its own, from a clock that is ahead, behind a blank one."""
     rng = random.Random(7)
     out: list[bytes] = []
     for i, line in enumerate(lines):
@@ -136,7 +135,7 @@ def _with_clocks_ahead(name: str, lines: Sequence[bytes]) -> list[bytes]:
             own = {"tx": f"clock{i}", "at": {"s": at_ms // 1000 + ahead_s}}
             if not _is_cards(name):
                 own = {"event_id": f"clock{i}", "event_time": at_ms + 1000 * ahead_s}
-            out.append(json.dumps(event | own).encode())
+            out += [b"", json.dumps(event | own).encode()]
     return out
 
 

@@ -1,9 +1,11 @@
 """State directories that are full, read-only or damaged: said at once, with what to do, and nothing is made worse."""
 
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -82,6 +84,22 @@ def test_disk_that_is_full_at_the_start(tmp_path: Path, size: str) -> None:
         plan = replace(plan, notes={"config.toml": "#" * 200_000})
         with pytest.raises(CheckpointError, match=r"^state directory .* cannot be written: No space left on device"):
             execute(plan)
+
+
+@pytest.mark.parametrize(("limit", "code"), [(1 << 20, 2), (1 << 30, 0)])
+def test_files_that_may_not_grow(tmp_path: Path, limit: int, code: int) -> None:
+    """A small limit is refused before anything is written, one that may do is told of."""
+    (tmp_path / "events.jsonl").write_text("")
+    config = '[sources.main]\nkind = "files"\npaths = ["events.jsonl"]\n[sinks]\nalerts = "console"\n'
+    (tmp_path / "job.toml").write_text(config)
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "run", "job.toml", "--state-dir", "state"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, capture_output=True, text=True,
+        check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert f"files may not grow past {limit:,} bytes here (ulimit -f)" in done.stderr
+    assert (tmp_path / "state" / "store").exists() == (not code)
 
 
 def test_read_only_directory(tmp_path: Path) -> None:

@@ -50,12 +50,12 @@ def test_from_creation_to_start(cli: Cli, small: Path, ran: Path) -> None:
 
 
 def test_damage_is_found(cli: Cli, ran: Path) -> None:
-    """`verify` says which file it is and exits with 1."""
+    """`verify` says which file it is and exits with 2, as of all state that cannot be used."""
     cli("savepoint", "create", "state", "elsewhere/copy")
     segment = next(Path("elsewhere/copy/chunks").glob("*/*.seg"))
     segment.write_bytes(segment.read_bytes()[:-7])
     done = cli("savepoint", "verify", "elsewhere/copy")
-    assert done.code == 1
+    assert done.code == 2
     assert segment.name in done.out
     assert json.loads(cli("savepoint", "verify", "elsewhere/copy", "--json").out)["whole"] is False
 
@@ -91,7 +91,7 @@ def test_what_was_added_is_not_taken_along(cli: Cli, small: Path, ran: Path) -> 
     (copy / "extra.json").write_text("{}")
     (copy / "link").symlink_to("/etc/passwd")
     done = cli("savepoint", "verify", copy)
-    assert done.code == 1
+    assert done.code == 2
     assert done.out == "extra.json does not belong there\nlink is a link\n"
     done = cli("run", small, "--from-savepoint", copy, "--state-dir", "state2")
     assert done.code == 2
@@ -218,6 +218,6 @@ def test_nothing_saved_yet(cli: Cli, small: Path) -> None:
     _store(Path("state"))
     for command in ("inspect", "verify", "create"):
         done = cli("savepoint", command, "state", *(["first"] if command == "create" else []))
-        assert done.code == (1 if command == "verify" else 2)
+        assert done.code == 2
         assert "saved" in done.err + done.out
         assert "yet" in done.err + done.out

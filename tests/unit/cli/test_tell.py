@@ -81,7 +81,7 @@ def test_of_an_alert_that_was_wrong_all_of_the_past_is_genuine(cli: Cli) -> None
 
 
 def test_what_looks_like_both_is_asked_about(cli: Cli) -> None:
-    """A subject may be called as an alert is; whole ids that nobody knows are no typos to be written down."""
+    """A subject may be called as an alert is; ids of alerts that nobody knows are no subjects to be written down."""
     configure(_LABELS + _MAIN, alert(), alert(alert_id="f" * 16, subject="0123"))
     done = cli("label", "0123", "fraud", *_SAID, "-c", "job.toml")
     assert done.code == 2
@@ -89,10 +89,13 @@ def test_what_looks_like_both_is_asked_about(cli: Cli) -> None:
     assert cli("label", "0123", "fraud", *_SAID, "--subject", "-c", "job.toml").code == 0
     assert cli("label", "01234", "fraud", *_SAID, "-c", "job.toml").code == 0
     assert [line["subject"] for line in written()] == ["0123", "eve"]
-    done = cli("label", "a" * 16, "fraud", *_SAID, "-c", "job.toml")
-    assert done.code == 2
-    assert "no alert 'aaaaaaaaaaaaaaaa'" in done.err
+    for about in ("a" * 16, "a" * 15, "4711"):
+        done = cli("label", about, "fraud", *_SAID, "-c", "job.toml")
+        assert done.code == 2
+        assert f"no alert's id begins with '{about}'" in done.err
     assert len(written()) == 2
+    assert cli("label", "4711", "fraud", *_SAID, "--subject", "-c", "job.toml").code == 0
+    assert written()[-1]["subject"] == "4711"
 
 
 def test_a_live_job_is_told_of_now(cli: Cli) -> None:

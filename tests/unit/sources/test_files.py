@@ -46,7 +46,6 @@ def test_files_in_sequence_are_one_partition_with_line_numbers_per_file(tmp_path
     expected = [
         (first, 0, b"a"),
         (first, 1, b"bb"),
-        (first, 2, b""),
         (first, 3, b"c"),
         (second, 0, b"d"),
         (second, 1, b"e"),
@@ -54,6 +53,32 @@ def test_files_in_sequence_are_one_partition_with_line_numbers_per_file(tmp_path
     assert read_all(partition) == expected
     assert partition.done_bytes == partition.size_bytes == sum(Path(f).stat().st_size for f in (first, second))
     partition.close()
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_blank_lines_are_none(tmp_path: Path, follow: bool) -> None:
+    """They are counted nowhere but in the numbers of others; a position behind, before or between them is right."""
+    file = write(tmp_path / "a.jsonl", "", "a", " \t", "", "b", "\r", "", "")
+    expected = [(file, 1, b"a"), (file, 4, b"b")]
+    for stop in range(9):
+        first, second = (FilesPartition("p", [file], follow=follow) for _ in range(2))
+        head = first.read(stop) if stop else None
+        second.seek(json.loads(json.dumps(first.position())))
+        tail: list[tuple[str, int, bytes]] = []
+        for _ in range(9):
+            read = second.read(3)
+            tail += zip([file] * 9, read.offsets, read.lines, strict=False) if read else ()
+        got = list(zip([file] * 9, head.offsets, head.lines, strict=False)) if head else []
+        assert got + tail == expected
+        first.close()
+        second.close()
+
+
+def test_nothing_but_blank_lines_is_nothing(tmp_path: Path) -> None:
+    """The next file is read at once."""
+    blank, full = write(tmp_path / "a.jsonl", *[""] * 50), write(tmp_path / "b.jsonl", "x")
+    assert FilesPartition("p", [blank]).read(2) is None
+    assert read_all(FilesPartition("p", [blank, full])) == [(full, 0, b"x")]
 
 
 def test_each_file_can_be_a_partition_of_its_own(tmp_path: Path) -> None:

@@ -41,6 +41,18 @@ def test_a_read_gives_what_is_there_without_waiting_for_more(pipe: tuple[PipePar
     assert partition.read(100) is None
 
 
+def test_blank_lines_are_none(pipe: tuple[PipePartition, int]) -> None:
+    """They only have numbers."""
+    partition, writing = pipe
+    os.write(writing, b"\na\n \r\n\nb\n")
+    os.close(writing)
+    read = partition.read(100)
+    assert read is not None
+    assert (list(read.lines), list(read.offsets)) == ([b"a", b"b"], [1, 4])
+    assert partition.position() == 5
+    assert partition.read(100) is None
+
+
 def test_a_silent_pipe_is_not_waited_for(pipe: tuple[PipePartition, int]) -> None:
     """An empty read comes back within the promised time, also after half a line."""
     partition, writing = pipe
