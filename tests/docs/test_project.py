@@ -19,6 +19,7 @@ from driftnet import _reference
 from flows.config import loads
 from flows.config.reference import configuration_markdown
 from flows.counters import markdown as counters_markdown
+from flows.streams import STREAMS
 from flows.streams.reference import schemas, streams_markdown
 from state.windows import WindowKind
 
@@ -63,6 +64,12 @@ def test_every_kind_is_documented() -> None:
     page = (_ROOT / "docs" / "features.md").read_text()
     kinds = [*FeatureKind, *SequenceKind, *WindowKind]
     assert [kind.value for kind in kinds if f"| `{kind}` |" not in page] == []
+
+
+def test_every_stream_is_explained() -> None:
+    """docs/events.md says when each output stream says something; its fields are in the reference."""
+    page = (_ROOT / "docs" / "events.md").read_text()
+    assert [stream.value for stream in STREAMS if f"`{stream}`" not in page] == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The oracle against examples small enough to work out by hand."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,8 +183,9 @@ LOOP = rows(
     type=["play", "play", "play", "skip"],
     gap=[None, 60.0, 60.0, 3660.0],
     age=[0.5, 0.5, 0.5, 0.6],
+    again=[0, 2, 0, 0],
 )
-"""One track twice, cut at 30 s, another one, a skip an hour later."""
+"""One track twice, cut at 30 s, the second time sent three times; another one; a skip an hour later."""
 
 
 @pytest.mark.parametrize(
@@ -192,6 +194,8 @@ LOOP = rows(
         (FeatureDecl("f", FeatureKind.COUNT, where=PLAYS), 3.0),
         (FeatureDecl("f", FeatureKind.COUNT, where=(Condition("type", excluded=("play", "like")),)), 1.0),
         (FeatureDecl("f", FeatureKind.CAPPED), 0.0),
+        (FeatureDecl("f", FeatureKind.DUPLICATES), 2.0),
+        (FeatureDecl("f", FeatureKind.REJECTS), 0.0),
         (FeatureDecl("f", FeatureKind.SUM, "ms_played"), 261_400.0),
         (FeatureDecl("f", FeatureKind.MEAN, "ms_played"), 261_400 / 3),
         (FeatureDecl("f", FeatureKind.MIN, "ms_played"), 30_500.0),
@@ -228,6 +232,13 @@ def test_feature(declared: FeatureDecl, expected: float) -> None:
 
 COUNT = FeatureDecl("n", FeatureKind.COUNT)
 TEN = Declared((), (COUNT,), ((WindowSpec("w", WindowKind.TUMBLING, size_us=10 * MINUTE), ("n",)),))
+
+
+def test_every_kind_has_an_example() -> None:
+    """What nobody worked out by hand, oracle and implementation could both get wrong."""
+    here = Path(__file__).read_text()
+    kinds = [kind for known in (FeatureKind, SequenceKind, WindowKind) for kind in known]
+    assert [kind.value for kind in kinds if f"{type(kind).__name__}.{kind.name}" not in here] == []
 
 
 def test_lateness_is_judged_in_the_row_s_own_partition() -> None:
