@@ -184,9 +184,14 @@ def compare(
     limit: Annotated[float, typer.Option(min=0.01, help="The loss that counts, as a share.")] = 0.2,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each commit for each case.")] = 3,
     smoke: Annotated[bool, typer.Option("--smoke", help="The sizes of the tests: quick, and noisier.")] = False,
+    own_cases: Annotated[
+        bool, typer.Option("--own-cases", help="Each runs the cases of its own bench folder, matched by their ids.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two commits: the same cases of the second one's bench folder, in turns, each with its own code.
+
+    Where the second one's cases ask for what the first did not have yet, they fail there: [bold]--own-cases[/] then.
 
     Examples:
 
@@ -201,11 +206,12 @@ def compare(
     from bench.compare.measure import QUICK, Asked
     from bench.compare.measure import compare as compare_commits
 
-    asked = Asked(base, head, tuple(cases or QUICK), limit, rounds, smoke)
+    asked = Asked(base, head, tuple(cases or QUICK), limit, rounds, smoke, own_cases)
     found = compare_commits(asked, Path.cwd(), lambda line: print(line, file=sys.stderr, flush=True))
     _print_comparison(found, as_json=as_json)
     if not found.comparable:
-        raise BenchError("no case ran on both commits")
+        hint = "" if own_cases else "; --own-cases runs those of each one's own bench folder"
+        raise BenchError(f"no case ran on both commits{hint}")
     if found.losses:
         raise typer.Exit(FAILED)
 

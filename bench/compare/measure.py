@@ -39,7 +39,8 @@ Tell = Callable[[str], None]
 class Asked:
     """names: parts of case ids, e.g. "test_wire", "decode", "scenario[zipf]"; QUICK ones when empty.
 
-    limit: the loss that counts, as a share.  rounds: turns of each commit.
+    limit: the loss that counts, as a share.  rounds: turns of each commit.  own_cases: each runs what its own bench
+    folder has under a case's id.
     """
 
     base: str
@@ -48,6 +49,7 @@ class Asked:
     limit: float = 0.2
     rounds: int = 3
     smoke: bool = False
+    own_cases: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Compared:
 def compare(asked: Asked, directory: Path, tell: Tell) -> Compared:
     """Measures; tell gets a line for people now and then.  Raises BenchError when nothing can be compared."""
     root = repository(directory)
-    with trees(root, asked.base, asked.head) as pair:
+    with trees(root, asked.base, asked.head, own_cases=asked.own_cases) as pair:
         files = _files(pair[1], asked.names)
         measured = _measure(asked, pair, files, None, tell)
         suspects = {found.case: found for found in measured if found.slower(asked.limit)}
@@ -108,6 +110,9 @@ def compare(asked: Asked, directory: Path, tell: Tell) -> Compared:
             for again in _measure(asked, pair, suspicious_files, set(suspects), tell):
                 suspects[again.case].again = again
         notes = ["requirements.lock differs; both ran with what is installed"] if _locks_differ(pair) else []
+        notes += [
+            "each ran its own cases; a ratio is one of the code alone where the case is the same"
+        ] * asked.own_cases
         return Compared(asked, (pair[0].title, pair[1].title), tuple(measured), tuple(notes))
 
 

@@ -1,4 +1,6 @@
-"""Two commits as directories: git worktrees that are gone afterwards, both with the bench folder of the second."""
+"""Two commits as directories: git worktrees that are gone afterwards, both with the bench folder of the second, or each
+with its own.
+"""
 
 import shutil
 import signal
@@ -38,8 +40,11 @@ def repository(start: Path) -> Path:
 
 
 @contextmanager
-def trees(root: Path, base: str, head: str) -> Iterator[tuple[Tree, Tree]]:
-    """Both commits, checked out side by side.  Nothing stays behind, not even after SIGTERM.  Raises BenchError."""
+def trees(root: Path, base: str, head: str, *, own_cases: bool) -> Iterator[tuple[Tree, Tree]]:
+    """Both commits, checked out side by side.  Nothing stays behind, not even after SIGTERM.  Raises BenchError.
+
+    own_cases: each keeps its bench folder; else the first has that of the second.
+    """
     commits = {name: "" if name == WORK else _commit(root, name) for name in (base, head)}
     with _terminated_like_interrupted(), TemporaryDirectory(prefix="driftnet-compare-") as scratch:
         found = {
@@ -50,9 +55,11 @@ def trees(root: Path, base: str, head: str) -> Iterator[tuple[Tree, Tree]]:
         try:
             for tree in checked_out:
                 _git(root, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(tree.root), tree.commit)
-            if not (found["head"].root / "bench" / "cases").is_dir():
-                raise BenchError(f"{head}: has no bench/cases to run")
-            _replace_bench(found["base"], found["head"])
+            for tree in found.values() if own_cases else (found["head"],):
+                if not (tree.root / "bench" / "cases").is_dir():
+                    raise BenchError(f"{tree.name}: has no bench/cases to run")
+            if not own_cases:
+                _replace_bench(found["base"], found["head"])
             yield found["base"], found["head"]
         finally:
             for tree in checked_out:

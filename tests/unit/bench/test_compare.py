@@ -219,6 +219,28 @@ def test_a_commit_that_cannot_load_the_cases(bench_here: Bench, git: Git) -> Non
     assert "No module named 'flows.new'" in second.err
 
 
+def test_each_runs_its_own_cases(bench_here: Bench, git: Git) -> None:
+    """Where the code is called otherwise than before, the first commit can run its own cases alone; ids match them."""
+    for file in ("flows/work.py", "bench/cases/test_work.py"):
+        text = Path(file).read_text().replace("clock", "watch").replace("return cost(13)", "return cost(26)")
+        Path(file).write_text(
+            text.replace('"steady", ', '"steady", "calm", ').replace(
+                "def steady", "calm = lambda: cost(1)\n\ndef steady"
+            )
+        )
+    git("commit", "--quiet", "--all", "--message", "otherwise")
+    done = bench_here("compare", "after", "HEAD", "test_work", "--rounds", "1")
+    assert done.code == 2
+    assert "no case ran on both commits; --own-cases" in done.err
+    done = bench_here("compare", "after", "HEAD", "test_work", "--rounds", "1", "--own-cases")
+    assert done.code == 1, done.err
+    found = _verdicts(done.out)
+    assert found["calm"] == "fails on the first: no such case"
+    assert (found["steady"], found["planted"]) == ("same", "slower")
+    assert "each ran its own cases" in done.out
+    assert git("worktree", "list").count("\n") == 0
+
+
 def test_a_case_that_breaks_is_a_loss(bench_here: Bench, git: Git) -> None:
     """A case that fails on the second commit, or whose file cannot be imported there, ends with 1."""
     work = Path("flows/work.py")
