@@ -108,6 +108,39 @@ def test_a_stop_ends_the_wait(index: int) -> None:
         assert waiting.result(timeout=5) is False
 
 
+def test_a_stop_while_all_are_let_go_ends_nobody_alone() -> None:
+    """Process 0 has decided, and the word is under way, when another one is asked to stop: it goes with the others."""
+    addresses = _free_addresses(2)
+    looks = iter([False])  # before it greets
+
+    def stopped() -> bool:
+        return next(looks, True) and zero.result(timeout=5)
+
+    with ThreadPoolExecutor(1) as pool:
+        zero = pool.submit(meet, addresses, 0, never)
+        assert meet(addresses, 1, stopped)
+        assert zero.result(timeout=5)
+
+
+def test_whoever_takes_leave_in_time_is_not_counted() -> None:
+    """All go, or nobody: at whatever moment one is asked to stop, both say the same."""
+    for i in range(60):
+        addresses = _free_addresses(2)
+        stop = threading.Event()
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(meet, addresses, 0, lambda: False if i % 2 else stop.is_set())]
+            both.append(pool.submit(meet, addresses, 1, stop.is_set))
+            time.sleep(i * 2e-4)
+            stop.set()
+            one = both[1].result(timeout=10)
+            if not one and i % 2:
+                assert not both[0].done()
+                assert meet(addresses, 1, never)
+                assert both[0].result(timeout=5)
+            else:
+                assert both[0].result(timeout=10) is one
+
+
 def test_an_address_of_another_host_is_told() -> None:
     """Process 0 has to listen on its own address."""
     call: Callable[[], bool] = lambda: meet(["192.0.2.1:9100", "192.0.2.2:9100"], 0, never)  # noqa: E731
