@@ -118,27 +118,27 @@ def test_a_stop_while_all_are_let_go_ends_nobody_alone() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         zero = pool.submit(meet, addresses, 0, never)
+        knock(addresses[0], b"").close()  # it listens
         assert meet(addresses, 1, stopped)
         assert zero.result(timeout=5)
 
 
-def test_whoever_takes_leave_in_time_is_not_counted() -> None:
-    """All go, or nobody: at whatever moment one is asked to stop, both say the same."""
-    for i in range(60):
-        addresses = _free_addresses(2)
-        stop = threading.Event()
+@pytest.mark.parametrize("both", [True, False], ids=["both are asked", "one is asked"])
+def test_all_go_or_nobody(both: bool) -> None:
+    """At whatever moment one is asked to stop, and the other too or not, they say the same."""
+    for i in range(30):
+        addresses, stop = _free_addresses(2), threading.Event()
         with ThreadPoolExecutor(2) as pool:
-            both = [pool.submit(meet, addresses, 0, lambda: False if i % 2 else stop.is_set())]
-            both.append(pool.submit(meet, addresses, 1, stop.is_set))
-            time.sleep(i * 2e-4)
+            zero = pool.submit(meet, addresses, 0, stop.is_set if both else never)
+            one = pool.submit(meet, addresses, 1, stop.is_set)
+            time.sleep(i * 4e-4)
             stop.set()
-            one = both[1].result(timeout=10)
-            if not one and i % 2:
-                assert not both[0].done()
+            goes = one.result(timeout=10)
+            if not goes and not both:
+                assert not zero.done()
                 assert meet(addresses, 1, never)
-                assert both[0].result(timeout=5)
-            else:
-                assert both[0].result(timeout=10) is one
+                goes = True
+            assert zero.result(timeout=10) is goes
 
 
 def test_an_address_of_another_host_is_told() -> None:
