@@ -233,7 +233,7 @@ class HistoryBaseline(SubjectDetector):
 
     def _pool(self, slot: I32) -> None:
         """Move the pooled variance towards the median of these subjects'."""
-        _, var, count = self._state(slot)
+        var, count = self.columns["var"][slot], self.columns["count"][slot]
         var[count < self.spec.warmup] = np.nan
         var.sort(axis=0)
         told = len(var) - np.isnan(var).sum(axis=0)

@@ -226,7 +226,8 @@ class _Largest:
 
     def add(self, subject: U64, score: F64, end_us: int, slides: bool) -> None:  # noqa: ARG002
         few = self.sample.wants(subject)
-        subject, score = subject[few], score[few]
+        if len(few) < len(subject):
+            subject, score = subject[few], score[few]
         held, seen_us = self.sample.held(subject)
         now, seen, quarter = end_us // _QUARTER_US, seen_us // _QUARTER_US, np.arange(_QUARTERS)[:, None]
         held[seen - (seen - quarter) % _QUARTERS <= now - _QUARTERS] = np.nan

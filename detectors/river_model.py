@@ -1,6 +1,7 @@
 """Any model of River by its import path: anomaly detectors, classifiers, pipelines of steps, models made of models.
 
 It costs what River costs (10 to 400 us a row), row by row.  Detectors that run on every row deserve a vectorised twin.
+River is imported when there is a model to make: with all that it imports it takes as long as a small job.
 """
 
 import importlib
@@ -9,11 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, ClassVar, Final, Union
+from typing import Any, ClassVar, Union
 
 import numpy as np
-from river.base import AnomalyDetector, AnomalyFilter, Classifier, SupervisedAnomalyDetector
-from river.compose import Pipeline
 
 from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
 from detectors.limits import require, require_features
@@ -26,8 +25,6 @@ from state.types import F64
 
 Value = Union[str, int, float, bool, None, "Part", tuple["Part", ...]]
 Params = tuple[tuple[str, Value], ...]
-
-_KINDS: Final = (AnomalyDetector, AnomalyFilter, SupervisedAnomalyDetector, Classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +71,12 @@ class RiverModelSpec(DetectorSpec):
 
     def model(self) -> Any:
         """A new model.  Raises ConfigError for a path or arguments that River does not know."""
+        from river.base import AnomalyDetector, AnomalyFilter, Classifier, SupervisedAnomalyDetector
+
         model = _construct(Part(self.path, self.params))
         for step in reversed(self.steps):
             model = _construct(step) | model
-        if not isinstance(_last(model), _KINDS):
+        if not isinstance(_last(model), AnomalyDetector | AnomalyFilter | SupervisedAnomalyDetector | Classifier):
             raise ConfigError(f"river: {self.path} is neither an anomaly detector (score_one) nor a classifier")
         if bool(self.target) != isinstance(_last(model), SupervisedAnomalyDetector):
             what = (
@@ -94,7 +93,7 @@ class RiverModelSpec(DetectorSpec):
     @cached_property
     def uses_labels(self) -> bool:
         """Whether it is a classifier."""
-        return isinstance(_last(self.model()), Classifier)
+        return _classifies(self.model())
 
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "RiverDetector":
         """A detector at work.  Raises ConfigError for a path or arguments that River does not know."""
@@ -143,7 +142,15 @@ def _argument(value: Value) -> Any:
 
 def _last(model: Any) -> Any:
     """The step of a pipeline that answers."""
+    from river.compose import Pipeline
+
     return list(model.steps.values())[-1] if isinstance(model, Pipeline) else model
+
+
+def _classifies(model: Any) -> bool:
+    from river.base import Classifier
+
+    return isinstance(_last(model), Classifier)
 
 
 @contextmanager
@@ -168,7 +175,7 @@ class RiverDetector(Detector):
         self.names = [f.name for f in features]
         # A pickle tells shared texts from equal ones: from here on it is as it would be after a restart.
         self.model = self._read(to_bytes(model))
-        self.classifies = isinstance(_last(model), Classifier)
+        self.classifies = _classifies(model)
         self.learned = 0
         self.labels = [0, 0]
         """Rows learned with label 0, with label 1."""

@@ -114,14 +114,22 @@ class Rules(Detector):
 
     def broken(self, rows: Rows) -> list[tuple[str, ...]]:
         """Names of the rules that each row breaks, in the order of the specification."""
-        names = np.array([rule.name for rule in self.rules], dtype=object)
-        return [tuple(names[column]) for column in self._broken(rows.x).T]
+        hit = self._broken(rows.x)
+        out: list[tuple[str, ...]] = [()] * len(rows)
+        for row in np.flatnonzero(hit.any(axis=0)).tolist():
+            out[row] = tuple(rule.name for rule, broken in zip(self.rules, hit[:, row].tolist(), strict=True) if broken)
+        return out
 
     def wave(self, rows: Rows) -> Wave | None:
         """Many rows of one round that break rules."""
-        names = [name for names in self.broken(rows) for name in names] if len(rows) >= _WAVE_ROWS else []
-        share = float(self._broken(rows.x).any(axis=0).mean()) if names else 0.0
-        return Wave(share, tuple(sorted(set(names), key=lambda n: (-names.count(n), n)))) if names else None
+        if len(rows) < _WAVE_ROWS:
+            return None
+        hit = self._broken(rows.x)
+        counts = {rule.name: n for rule, n in zip(self.rules, hit.sum(axis=1).tolist(), strict=True) if n}
+        if not counts:
+            return None
+        names = sorted(counts, key=lambda name: (-counts[name], name))
+        return Wave(float(hit.any(axis=0).mean()), tuple(names))
 
     def learn(self, rows: Rows) -> None:
         """Nothing: physics does not change."""

@@ -28,6 +28,7 @@ class SubjectSample:
 
     __slots__ = (
         "_key",
+        "_mixed",
         "_oldest_us",
         "_past",
         "_past_next",
@@ -52,6 +53,9 @@ class SubjectSample:
         self._past_next = 0
         self._oldest_us = START_OF_TIME_US
         """Nobody was seen last before this time."""
+        empty = np.empty(0, np.uint64)
+        self._mixed = empty, empty
+        """The subjects whose hashes were asked for last, and these."""
         self._waiting: list[tuple[U64, F64, int, bool]] = []
         """Small rounds that are not in yet."""
 
@@ -87,14 +91,20 @@ class SubjectSample:
         """Which of these would be in the sample if they were added; perhaps some more."""
         if len(self._key) < self.remember:
             return np.arange(len(subject))
-        return np.flatnonzero(mix(subject) <= self._key[-1])
+        return np.flatnonzero(self._hashes(subject) <= self._key[-1])
+
+    def _hashes(self, subject: U64) -> U64:
+        """`mix`, which several questions about a round need."""
+        if self._mixed[0] is not subject:
+            self._mixed = subject, mix(subject)
+        return self._mixed[1]
 
     def held(self, subject: U64) -> tuple[F64, I64]:
         """(width, n) the rows of these subjects, and (n,) when they were seen; nan and 0 for those that are not in."""
         self._take_in()
         row, seen_us = np.full((self.width, len(subject)), np.nan), np.zeros(len(subject), np.int64)
         if len(self._key):
-            key = mix(subject)
+            key = self._hashes(subject)
             at = np.minimum(np.searchsorted(self._key, key), len(self._key) - 1)
             known = self._key[at] == key
             row[:, known], seen_us[known] = self._row[:, at[known]], self._seen_us[at[known]]
@@ -121,21 +131,25 @@ class SubjectSample:
             self._retire(end_us)
         if len(subject) == 1 and not slides and self._renew(subject, x, end_us):
             return
-        few = self.wants(subject)
-        if not len(few):
+        key = self._hashes(subject)
+        if len(self._key) >= self.remember:
+            few = np.flatnonzero(key <= self._key[-1])
+            key, x = key[few], x[few]
+        if not len(key):
             return
-        key, x = mix(subject[few]), x[few]
         order = np.argsort(key)
         key = key[order]
         with np.errstate(over="ignore"):
             row = np.ascontiguousarray(x[order].T, dtype=np.float32)
         row[np.isinf(row)] = np.nan
-        at = np.searchsorted(self._key, key)
+        at = self._key.searchsorted(key)
         met = at < len(self._key)
         met[met] = self._key[at[met]] == key[met]
         known = at[met]
         if len(self._key) < self._past.shape[1]:
-            self._keep(self._row[:, known[_day(self._seen_us[known]) != _day(end_us)]])
+            earlier = known[_day(self._seen_us[known]) != _day(end_us)]
+            if len(earlier):
+                self._keep(self._row[:, earlier])
         self._row[:, known], self._seen_us[known] = row[:, met], end_us
         if not met.all():
             new = ~met

@@ -11,7 +11,7 @@ scores keep their order.
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -83,21 +83,20 @@ def fit_tail(ordered: F32, share: float, weight: F64 | None = None, usual: float
     total = float(n) if weight is None else float(weight.sum())
     if n < 2 or total < 2:
         return None
-    slope, level = _slopes()
+    slope, _ = _slopes()
+    rank, size, in_all, before = _sizes(total, share)
     # Weight at or above each score, to which the last one adds nothing: with weights of 1, numpy's linear quantile.
     if weight is None:
         ordered = ordered[-math.ceil(share * (n - 1)) - 2 :]
         above = np.arange(float(len(ordered)))
     else:
         above = (total - np.cumsum(weight))[::-1]
-    quantile = np.interp(share * level * (total - 1), above, ordered[::-1].astype(np.float64))
+    quantile = np.interp(rank, above, ordered[::-1].astype(np.float64))
     if not np.isfinite(quantile).all() or quantile[-1] <= quantile[0]:
         return None
-    size = total * share * -np.diff(level)
-    scale = (size * np.diff(quantile) / slope).sum(axis=1) / size.sum()
-    log_posterior = -(size * np.log(slope)).sum(axis=1) - size.sum() * np.log(scale)
-    mean, spread = _PRIOR if usual is None else (usual, _USUAL_SPREAD)
-    log_posterior -= (_SHAPES - mean) ** 2 / (2 * spread**2)
+    scale = (size * np.diff(quantile) / slope).sum(axis=1) / in_all
+    log_posterior = before - in_all * np.log(scale)
+    log_posterior -= _prior(*(_PRIOR if usual is None else (usual, _USUAL_SPREAD)))
     posterior = np.exp(log_posterior - log_posterior.max())
     shape = float((posterior * _SHAPES).sum() / posterior.sum())
     return Tail(float(quantile[0]), share, shape, float(np.interp(shape, _SHAPES, scale)))
@@ -115,6 +114,25 @@ def _slopes() -> tuple[F64, F64]:
     level = np.exp(np.linspace(0.0, np.log(_LAST), _BLOCKS + 1))
     rise = [-np.log(level) if abs(xi) < _EXPONENTIAL else (level**-xi - 1) / xi for xi in _SHAPES]
     return np.diff(np.array(rise), axis=1), level
+
+
+@lru_cache(maxsize=256)
+def _sizes(total: float, share: float) -> tuple[F64, F64, np.float64, F64]:
+    """Of a sample that weighs so much: ranks of the blocks' ends from above, (blocks + 1,); what is in each block,
+    (blocks,), and in all; (shapes,) the part of the log posterior that the scores have nothing to do with.
+
+    Samples of one job are of a few sizes, and a tail is fitted anew whenever one of its scores changes.
+    """
+    slope, level = _slopes()
+    size = total * share * -np.diff(level)
+    return share * level * (total - 1), size, size.sum(), -(size * np.log(slope)).sum(axis=1)
+
+
+@lru_cache(maxsize=256)
+def _prior(mean: float, spread: float) -> F64:
+    """(shapes,) minus the log of the prior, but for a constant."""
+    out: F64 = (_SHAPES - mean) ** 2 / (2 * spread**2)
+    return out
 
 
 def squeeze(p: F64, floor: float) -> F64:

@@ -14,10 +14,13 @@ TABLE_BITS: Final = 5
 """At most 32 tables of distinct values."""
 VALUE_BITS: Final = 64 - SLOT_BITS - TABLE_BITS
 """Two values of one subject share a key with a chance of about n**2 / 2**(VALUE_BITS + 1) among n distinct ones."""
+VALUE_MASK: Final = np.uint64((1 << VALUE_BITS) - 1)
 _VALUE_SHIFT: Final = np.uint64(64 - VALUE_BITS)
 SLOT_SHIFT: Final = np.uint64(VALUE_BITS)
 _TABLE_SHIFT: Final = np.uint64(64 - TABLE_BITS)
 SLOT_MASK: Final = np.uint64((1 << SLOT_BITS) - 1)
+
+Counts = NDArray[np.integer[Any]]
 
 
 @dataclass(slots=True)
@@ -25,11 +28,11 @@ class Tables:
     """How often each value occurs for each subject, of several columns at once: one sort and one merge serve them all.
 
     key: (m,) uint64, sorted, without repeats: table << 59 | slot << 39 | upper 39 bits of the value's 64-bit hash.
-    count: (m,) float64 > 0.
+    count: (m,) whole numbers > 0, in what is kept of the narrowest unsigned type: most values occur once.
     """
 
     key: U64
-    count: F64
+    count: Counts
 
     @property
     def owner(self) -> I64:
@@ -41,12 +44,22 @@ class Tables:
         """(m,) the slot of each entry."""
         return ((self.key >> SLOT_SHIFT) & SLOT_MASK).view(np.int64)
 
+    def __len__(self) -> int:
+        return len(self.key)
+
     def where(self, mask: Bool) -> "Tables":
         """The entries under this mask (m,)."""
         return Tables(self.key[mask], self.count[mask])
 
+    def of(self, slots: I64) -> "Tables":
+        """The entries of some subjects.  slots: (k,) any order."""
+        mine = self.slot
+        wanted = np.zeros(max(mine.max(initial=0), slots.max(initial=0)) + 1, np.bool_)
+        wanted[slots] = True
+        return self.where(wanted[mine])
 
-NO_TABLES: Final = Tables(np.zeros(0, np.uint64), np.zeros(0))
+
+NO_TABLES: Final = Tables(np.zeros(0, np.uint64), np.zeros(0, np.uint8))
 
 
 @dataclass(slots=True)
@@ -82,20 +95,26 @@ class Cells:
 
     def where(self, mask: Bool) -> "Cells":
         """The subjects under this mask (n,)."""
-        kept = mask[np.searchsorted(self.slot, self.tables.slot)]
-        return Cells(
-            self.slot[mask],
-            self.sums[:, mask],
-            self.mins[:, mask],
-            self.maxs[:, mask],
-            self.bits[:, mask],
-            self.tables.where(kept),
-        )
+        slot = self.slot[mask]
+        tables = self.tables.of(slot) if len(self.tables) else NO_TABLES
+        return Cells(slot, self.sums[:, mask], self.mins[:, mask], self.maxs[:, mask], self.bits[:, mask], tables)
+
+    def of(self, slots: I64) -> "Cells":
+        """Those of some subjects that are there, without tables.  slots: (k,) sorted."""
+        if not len(self):
+            return self.with_only(NO_TABLES)
+        at = np.minimum(np.searchsorted(self.slot, slots), len(self) - 1)
+        at = at[self.slot[at] == slots]
+        return Cells(self.slot[at], self.sums[:, at], self.mins[:, at], self.maxs[:, at], self.bits[:, at], NO_TABLES)
+
+    def with_only(self, tables: Tables) -> "Cells":
+        """The same cells with these tables."""
+        return Cells(self.slot, self.sums, self.mins, self.maxs, self.bits, tables)
 
     def with_tables(self, wanted: Bool) -> "Cells":
         """The same cells without the tables that nobody wants.  wanted: (32,) by table."""
         kept = wanted[(self.tables.key >> _TABLE_SHIFT).view(np.int64)]
-        return Cells(self.slot, self.sums, self.mins, self.maxs, self.bits, self.tables.where(kept))
+        return self.with_only(self.tables.where(kept))
 
     def without(self, slots: I64) -> "Cells":
         """All subjects but these; the same cells when none of them is there."""
@@ -125,7 +144,8 @@ class Cells:
     def of_arrays(prefix: str, arrays: dict[str, NDArray[Any]]) -> "Cells":
         """Takes what `arrays` gave."""
         slot, sums, mins, maxs, bits, key, count = (arrays[f"{prefix}.{name}"] for name in _ARRAYS)
-        return Cells(slot, sums, mins, maxs, bits, Tables(key, count))
+        # Counts were saved as float64 once.
+        return Cells(slot, sums, mins, maxs, bits, Tables(key, count if count.dtype.kind == "u" else narrow(count)))
 
 
 _ARRAYS: Final = ("slot", "sums", "mins", "maxs", "bits", "key", "count")
@@ -137,21 +157,24 @@ def merge(parts: Sequence[Cells]) -> Cells:
     """
     if len(parts) == 1:
         return parts[0]
+    return merge_columns(parts).with_only(merge_tables([p.tables for p in parts]))
+
+
+def merge_columns(parts: Sequence[Cells]) -> Cells:
+    """The same without tables."""
+    if len(parts) == 1:
+        return parts[0].with_only(NO_TABLES)
     slot = np.concatenate([p.slot for p in parts])
     order = np.argsort(slot, kind="stable")
     slot = slot[order]
     starts = run_starts(slot)
-
-    def columns(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(p, name) for p in parts], axis=1)[:, order]
-
     return Cells(
         slot[starts],
-        np.add.reduceat(columns("sums"), starts, axis=1),
-        np.fmin.reduceat(columns("mins"), starts, axis=1),
-        np.fmax.reduceat(columns("maxs"), starts, axis=1),
-        np.bitwise_or.reduceat(columns("bits"), starts, axis=1),
-        _merge_tables([p.tables for p in parts]),
+        np.add.reduceat(np.concatenate([p.sums for p in parts], axis=1)[:, order], starts, axis=1),
+        np.fmin.reduceat(np.concatenate([p.mins for p in parts], axis=1)[:, order], starts, axis=1),
+        np.fmax.reduceat(np.concatenate([p.maxs for p in parts], axis=1)[:, order], starts, axis=1),
+        np.bitwise_or.reduceat(np.concatenate([p.bits for p in parts], axis=1)[:, order], starts, axis=1),
+        NO_TABLES,
     )
 
 
@@ -188,14 +211,27 @@ def tables_of(keys: list[U64]) -> Tables:
     key = np.concatenate(keys)
     key.sort()
     starts = run_starts(key)
-    return Tables(key[starts], run_lengths(starts, len(key)).astype(np.float64))
+    return Tables(key[starts], narrow(run_lengths(starts, len(key))))
 
 
-def _merge_tables(parts: list[Tables]) -> Tables:
-    key = np.concatenate([t.key for t in parts])
-    if not len(key):
+def narrow(count: NDArray[Any]) -> Counts:
+    """Whole numbers >= 0 in the narrowest unsigned type that holds them all."""
+    return count.astype(np.min_scalar_type(int(count.max(initial=0))))
+
+
+def merge_tables(parts: Sequence[Tables]) -> Tables:
+    """The tables of all parts together, in any order."""
+    if len(parts) <= 1:
+        return parts[0] if parts else NO_TABLES
+    whole = summed(Tables(np.concatenate([t.key for t in parts]), np.concatenate([t.count for t in parts])))
+    return Tables(whole.key, narrow(whole.count))
+
+
+def summed(entries: Tables) -> Tables:
+    """Entries that are not sorted, with repeats: these are added up, as int64."""
+    if not len(entries):
         return NO_TABLES
-    order = np.argsort(key, kind="stable")
-    key = key[order]
+    order = np.argsort(entries.key, kind="stable")
+    key = entries.key[order]
     starts = run_starts(key)
-    return Tables(key[starts], np.add.reduceat(np.concatenate([t.count for t in parts])[order], starts))
+    return Tables(key[starts], np.add.reduceat(entries.count[order], starts, dtype=np.int64))

@@ -1,19 +1,24 @@
 """From panes to windows: rings of slide-wide cells for tumbling and sliding windows, open cells for sessions."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Protocol
 
 import numpy as np
 
-from state.cells import Cells, merge
+from state.blocks import Blocks
+from state.cells import NO_TABLES, Cells, merge, merge_columns
 from state.chunks import Chunks, Sealed, table_of
+from state.counted import Counted
+from state.frequencies import Running, frequencies
 from state.refit import CellFit
 from state.snapshot import pack, unpack
-from state.types import I64
+from state.types import I64, Bool
 
 _VERSION: Final = 1
+_MANY: Final = 4
+"""A block with so many times the subjects that a window tells of is cut down to these before it is merged."""
 
 
 class WindowBuilder(Protocol):
@@ -22,7 +27,9 @@ class WindowBuilder(Protocol):
     """
 
     def step(self, boundary_us: int, pane: Cells | None) -> Cells | None:
-        """The pane that ends at this boundary goes in, the window that closes there comes out."""
+        """The pane that ends at this boundary goes in, the window that closes there comes out, with frequencies for
+        tables.
+        """
 
     def due_us(self, after_us: int) -> int | None:
         """The next boundary at which something closes without further rows; None when nothing is open."""
@@ -40,7 +47,7 @@ class WindowBuilder(Protocol):
         """The root frame; cells are written once."""
 
     def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
-        """Takes what `snapshot` gave.  fit: for cells that were saved with other parts."""
+        """For a new one: takes what `snapshot` gave.  fit: for cells that were saved with other parts."""
 
 
 class GridWindows:
@@ -49,30 +56,50 @@ class GridWindows:
     panes   |a|b|c|d|e|f|
     slides  |abc  |def  |
     window  |abcdef     |   size = 2 slides
+
+    From one window to the next, a slide comes and another leaves: tables change by these two, and what cannot be taken
+    away from is merged from blocks of slides. Slides alone are saved.
     """
 
-    def __init__(self, size_us: int, slide_us: int) -> None:
-        self._size_us, self._slide_us = size_us, slide_us
+    def __init__(self, size_us: int, slide_us: int, tells_all: Callable[[int], bool]) -> None:
+        """tells_all: of the end of a window, whether it tells of everybody in it, or of those with an event in its last
+        slide.
+        """
+        self._slide_us = slide_us
+        self._tells_all = tells_all
+        self._slides = size_us // slide_us
         self._filling: list[Cells] = []
-        self._ring: deque[tuple[int, Cells]] = deque()
+        self._ring: dict[int, Cells] = {}
+        """Slides by number, in order: number k is [k, k + 1) * slide_us."""
+        self._blocks, self._tables = Blocks(self._slides), Running()
         self._saved = Sealed(_frame)
-        self._merged: Cells | None = None
-        """The ring's cells together, while it stays as it is."""
 
     def step(self, boundary_us: int, pane: Cells | None) -> Cells | None:
         if pane is not None:
             self._filling.append(pane)
         if boundary_us % self._slide_us:
             return None
-        if self._filling:
-            self._ring.append((boundary_us, merge(self._filling)))
-            self._filling, self._merged = [], None
-        while self._ring and self._ring[0][0] <= boundary_us - self._size_us:
-            self._ring.popleft()
-            self._merged = None
-        if self._ring and self._merged is None:
-            self._merged = merge([cells for _, cells in self._ring])
-        return self._merged
+        stop = boundary_us // self._slide_us
+        start = stop - self._slides
+        left = [self._ring.pop(number).tables for number in list(takewhile(lambda n: n < start, self._ring))]
+        newest = merge(self._filling) if self._filling else None
+        if newest is not None:
+            self._ring[stop - 1], self._filling = newest, []
+        self._tables.move([] if newest is None else [newest.tables], left)
+        return self._window(start, stop, newest)
+
+    def _window(self, start: int, stop: int, newest: Cells | None) -> Cells | None:
+        """The window of slides [start, stop)."""
+        everybody = self._tells_all(stop * self._slide_us)
+        if not self._ring or not (everybody or newest):
+            return None
+        parts = self._blocks.parts(start, stop, self._ring)
+        tables = self._tables.tell(self._ring)
+        if everybody or newest is None:
+            return merge_columns(parts).with_only(tables)
+        only = newest.slot
+        parts = [part.of(only) if len(part) > _MANY * len(only) else part for part in parts]
+        return merge_columns(parts).of(only).with_only(tables.of(only))
 
     def due_us(self, after_us: int) -> int | None:
         if not self._filling and not self._ring:
@@ -81,24 +108,27 @@ class GridWindows:
 
     def drop(self, slots: I64) -> None:
         self._filling = [left for cells in self._filling if len(left := cells.without(slots))]
-        self._ring = deque((end, left) for end, cells in self._ring if len(left := cells.without(slots)))
-        self._merged = None
+        self._ring = {number: left for number, cells in self._ring.items() if len(left := cells.without(slots))}
+        self._blocks.drop(slots)
+        self._tables.drop(slots)
 
     def condense(self) -> None:
         """It never holds anything else."""
 
     def cells(self) -> list[Cells]:
-        return [*(cells for _, cells in self._ring), *self._filling]
+        return [*self._ring.values(), *self._filling]
 
     def snapshot(self, chunks: Chunks) -> bytes:
         refs = self._saved.put(chunks, self.cells())
-        return pack("window", _VERSION, {"ends": [end for end, _ in self._ring]}, {"cells": table_of(refs)})
+        ends = [(number + 1) * self._slide_us for number in self._ring]
+        return pack("window", _VERSION, {"ends": ends}, {"cells": table_of(refs)})
 
     def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
         _, meta, arrays = unpack(root, "window", (_VERSION,))
-        ends, cells = meta["ends"], _read(arrays["cells"], chunks, self._saved, fit)
-        self._ring = deque(zip(ends, cells[: len(ends)], strict=True))
-        self._filling, self._merged = cells[len(ends) :], None
+        cells = _read(arrays["cells"], chunks, self._saved, fit)
+        numbers = [end // self._slide_us - 1 for end in meta["ends"]]
+        self._ring = dict(zip(numbers, cells, strict=False))
+        self._filling = cells[len(numbers) :]
 
 
 @dataclass(slots=True)
@@ -124,6 +154,9 @@ class SessionWindows:
     def __init__(self, gap_us: int, max_us: int, pane_us: int) -> None:
         self._gap_us, self._max_us, self._pane_us = gap_us, max_us, pane_us
         self._open: Cells | None = None
+        """Without tables."""
+        self._tables = Counted()
+        """Of the open ones."""
         self._base: Cells | None = None
         self._steps: list[_Step] | None = None
         """Since the base; None before the first snapshot."""
@@ -136,15 +169,14 @@ class SessionWindows:
         if pane is not None:
             if self._open is not None:
                 closed += self._split(pane)
-            self._open = pane if self._open is None else merge([self._open, pane])
+            self._open = merge_columns([pane] if self._open is None else [self._open, pane])
+            self._tables.change(pane.tables)
         if self._open is not None:
             over = (self._open.last_us + self._gap_us < boundary_us) | (
                 self._open.first_us + self._max_us <= boundary_us
             )
             if over.any():
-                closed.append(self._open.where(over))
-                self._open = self._open.where(~over)
-            self._open = self._open if len(self._open) else None
+                closed.append(self._close(over))
         return merge(closed) if closed else None
 
     def _split(self, pane: Cells) -> list[Cells]:
@@ -154,11 +186,16 @@ class SessionWindows:
         broken = pane.first_us[theirs] - self._open.last_us[mine] > self._gap_us
         if not broken.any():
             return []
-        mask = np.zeros(len(self._open), np.bool_)
-        mask[mine[broken]] = True
-        closed = self._open.where(mask)
-        self._open = self._open.where(~mask)
-        return [closed]
+        over = np.zeros(len(self._open), np.bool_)
+        over[mine[broken]] = True
+        return [self._close(over)]
+
+    def _close(self, over: Bool) -> Cells:
+        """Takes these of the open sessions out."""
+        assert self._open is not None
+        closed = self._open.where(over)
+        self._open = self._open.where(~over) if len(closed) < len(self._open) else None
+        return closed.with_only(frequencies(self._tables.take(closed.slot)))
 
     def due_us(self, after_us: int) -> int | None:
         if self._open is None or not len(self._open):
@@ -173,16 +210,17 @@ class SessionWindows:
             self._steps.append(_Step(dropped=slots))
         if self._open is not None:
             self._open = self._open.without(slots)
+            self._tables.take(slots)
 
     def condense(self) -> None:
         self._steps = None
 
     def cells(self) -> list[Cells]:
-        return [] if self._open is None else [self._open]
+        return [] if self._open is None else [self._open.with_only(self._tables.whole())]
 
     def snapshot(self, chunks: Chunks) -> bytes:
-        if self._steps is None or _nbytes(step.pane for step in self._steps) >= _nbytes([self._open]):
-            self._base, self._steps = self._open, []
+        if self._steps is None or _nbytes(step.pane for step in self._steps) >= _nbytes(self.cells()):
+            self._base, self._steps = next(iter(self.cells()), None), []
         cells = [c for c in (self._base, *(step.pane for step in self._steps)) if c is not None]
         dropped = {f"dropped{i}": s.dropped for i, s in enumerate(self._steps) if s.dropped is not None}
         meta = {
@@ -195,7 +233,9 @@ class SessionWindows:
         _, meta, arrays = unpack(root, "sessions", (_VERSION,))
         cells = _read(arrays["cells"], chunks, self._saved, fit)
         following = iter(cells)
-        self._base = self._open = next(following) if meta["base"] else None
+        self._base = next(following) if meta["base"] else None
+        self._open = None if self._base is None else self._base.with_only(NO_TABLES)
+        self._tables = Counted(NO_TABLES if self._base is None else self._base.tables)
         self._steps = []
         for i, (boundary_us, has_pane) in enumerate(meta["steps"]):
             dropped = arrays.get(f"dropped{i}")

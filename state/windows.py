@@ -178,7 +178,7 @@ class Assigner(ABC):
 
     def build(self, spec: WindowSpec, pane_us: int) -> WindowBuilder:  # noqa: ARG002
         """What builds it from panes."""
-        return GridWindows(spec.size_us, spec.slide_us)
+        return GridWindows(spec.size_us, spec.slide_us, spec.tells_all)
 
     def span_us(self, spec: WindowSpec) -> int:
         """See the spec."""

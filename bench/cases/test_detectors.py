@@ -11,7 +11,7 @@ from bench.cases.layers import Size, fingerprint, fresh, tell
 from detectors.base import Detector, DetectorSpec, Rows
 from detectors.baseline import HistoryBaselineSpec
 from detectors.binned_logistic import BinnedLogisticSpec
-from detectors.checks import FEATURES, World, attacked, ranking
+from detectors.checks import FEATURES, World, attacked, ranking, rows_of
 from detectors.checks.world import lesson
 from detectors.discord import DiscordSpec
 from detectors.ecod import EcodSpec
@@ -157,3 +157,19 @@ def _still_knows(spec: DetectorSpec, detector: Detector, feed: list[Rows], rows:
         ]
         assert np.allclose(score, np.max(by_hand, axis=0))
         assert (score[truth > 0] == 9.0).all()
+
+
+@pytest.mark.benchmark(group="waves")
+@pytest.mark.parametrize("broken", [0.0, 0.1], ids=["quiet", "wave"])
+def test_wave(benchmark: BenchmarkFixture, size: Size, broken: float) -> None:
+    """Rules look at a round for what many of its subjects break."""
+    rules = next(spec for spec in _SPECS if isinstance(spec, RulesSpec))
+    rng = np.random.default_rng(6)
+    x = rng.random((size(64, 1024), len(FEATURES)))
+    column = next(i for i, feature in enumerate(FEATURES) if feature.name == rules.rules[0].feature)
+    x[: round(broken * len(x)), column] = 3.0
+    rows, detector = rows_of(x), rules.build(FEATURES)
+    wave = benchmark(detector.wave, rows)
+    share = 0.0 if wave is None else wave.share
+    assert share >= round(broken * len(x)) / len(x)
+    tell(benchmark, per="row", n=len(x), result=fingerprint(share), broken=broken)

@@ -180,6 +180,8 @@ class AlertPolicy:
         """End of a round -> budget that it spent, of the last 24 hours."""
         self._tracks: dict[int, _Track] = {}
         self._waiting: dict[int, Candidate] = {}
+        self._together: dict[int, tuple[float, int]] = {}
+        """Subject -> what its evidence comes to, and until when, as far as that was asked for since it last changed."""
         self._counts: Counter[str] = Counter()
 
     @property
@@ -263,6 +265,7 @@ class AlertPolicy:
             if c.window not in live or c.tail_probability <= live[c.window][0]:
                 live[c.window] = (c.tail_probability, end_us, c.until_us)
             track.evidence = live
+            self._together.pop(c.subject, None)
             track.first_us, track.last_us = min(track.first_us, c.since_us), max(track.last_us, c.stop_us)
             track.seen_us = end_us
             track.fresh += 1
@@ -286,15 +289,22 @@ class AlertPolicy:
         for subject in (strongest.keys() | self._waiting.keys()) & self._tracks.keys():
             new, held = strongest.get(subject), self._waiting.get(subject)
             mine = [c for c in (held, new) if c is not None and c.until_us > end_us]
-            live = self._tracks[subject].live(end_us)
-            if mine and live:
-                p = self._together(live)
-                if p <= line:
-                    found.append((p, subject, min(mine, key=lambda c: c.tail_probability)))
+            p = self._evidence(subject, end_us) if mine else None
+            if p is not None and p <= line:
+                found.append((p, subject, min(mine, key=lambda c: c.tail_probability)))
         return sorted(found, key=lambda f: (self._tracks[f[1]].alerted_us is not None, *f[:2]))
 
-    def _together(self, live: Mapping[str, tuple[float, int, int]]) -> float:
-        return combine_windows({window: p for window, (p, _, _) in live.items()}, self._weights)
+    def _evidence(self, subject: int, end_us: int) -> float | None:
+        """The tail probability of all evidence that counts now, None where none does."""
+        known = self._together.get(subject)
+        if known is not None and known[1] > end_us:
+            return known[0]
+        live = self._tracks[subject].live(end_us)
+        if not live:
+            return None
+        p = combine_windows({window: p for window, (p, _, _) in live.items()}, self._weights)
+        self._together[subject] = p, min(until_us for _, _, until_us in live.values())
+        return p
 
     def _line(self, end_us: int, subjects: int) -> float:
         """The largest tail probability that is alerted now."""
@@ -302,8 +312,8 @@ class AlertPolicy:
         if not share:
             return self.spec.line
         exempt = self.exemptions
-        lives = (track.live(end_us) for subject, track in self._tracks.items() if not exempt.of(subject, end_us))
-        ps = sorted(self._together(live) for live in lives if live)
+        told = (self._evidence(subject, end_us) for subject in self._tracks if not exempt.of(subject, end_us))
+        ps = sorted(p for p in told if p is not None)
         tests = max(subjects, len(ps), 1)
         lines = [share * k / tests for k, p in enumerate(ps, start=1) if k >= _SEVERAL and p <= share * k / tests]
         return max(self.spec.line, min(self.spec.candidate_line, max(lines, default=0.0)))
@@ -337,6 +347,7 @@ class AlertPolicy:
         for subject in subjects:
             del self._tracks[subject]
             self._waiting.pop(subject, None)
+            self._together.pop(subject, None)
 
     def forget(self, subject: int) -> None:
         """Drops all that is known of one subject, if anything is."""
@@ -347,12 +358,14 @@ class AlertPolicy:
         """Evidence of windows goes on under their names of now.  names: name before -> name now."""
         if not names:
             return
+        self._together = {}
         for track in self._tracks.values():
             track.evidence = {names.get(w, w): seen for w, seen in track.evidence.items()}
         self._waiting = {s: replace(c, window=names.get(c.window, c.window)) for s, c in self._waiting.items()}
 
     def forget_windows(self, windows: AbstractSet[str]) -> None:
         """Drops the evidence of windows that are gone, or are others now.  Who was alerted stays known."""
+        self._together = {}
         for track in self._tracks.values():
             track.evidence = {w: seen for w, seen in track.evidence.items() if w not in windows}
         self._waiting = {s: c for s, c in self._waiting.items() if c.window not in windows}

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from river.drift import ADWIN
 
+from detectors.drift.change_tests import adwin, read
 from state.types import F64
 
 _CLOCK: Final = 8
@@ -41,7 +41,7 @@ class ErrorMonitor:
         """[end_us, labelled rows, wrong answers] of each"""
 
     def _new(self) -> Any:
-        return ADWIN(delta=self._delta, clock=_CLOCK)  # type: ignore[no-untyped-call]
+        return adwin(self._delta, _CLOCK)
 
     def update(self, end_us: int, wrong: F64) -> Rise | None:
         """One round.  wrong: (n,) 1 or 0, nan for rows without a label or an answer."""
@@ -51,8 +51,8 @@ class ErrorMonitor:
         self._rounds.append([end_us, len(known), int(known.sum())])
         cut = False
         for value in known.tolist():
-            self._window.update(value)
-            cut |= self._window.drift_detected
+            if self._window.update(value):
+                self._window, cut = self._new(), True
         return self._split() if cut else None
 
     def _split(self) -> Rise | None:
@@ -77,6 +77,8 @@ class ErrorMonitor:
         return self._window, list(self._rounds)
 
     def restore(self, window: Any, rest: list[list[int]]) -> None:
-        """Takes what `state` gave.  window: None starts with an empty one."""
-        self._window = window or self._new()
+        """Takes what `state` gave.  window: None starts with an empty one; so does one that had fired, which was kept
+        before version 3.
+        """
+        self._window = self._new() if window is None or getattr(window, "drift_detected", False) else read(window)
         self._rounds = deque(rest, maxlen=_RING)

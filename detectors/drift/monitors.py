@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import ADWIN, PageHinkley
 
 from detectors.drift.cause import Causes, Look, in_order
+from detectors.drift.change_tests import ChangeTest, PageHinkley, adwin, read, written
 from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.moments import Moments, Single, singles, summarise
@@ -27,8 +27,6 @@ _RIVER: Final = version("river")
 _RING: Final = 32
 _SIZE_MAX: Final = 1e3
 _NOBODY: Final[Mapping[str, F64]] = MappingProxyType({})
-_PRIOR: Final = 24
-"""z-values have mean 0: PageHinkley starts as if it had seen so many, or it would take what comes first for normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class DriftMonitors:
 
     Each round becomes one sample per series (small rounds are added up first; of overlapping sliding windows only those
     that share no event are used, so a 24-hour window gives one sample a day). `Reference` turns a sample into a
-    z-value; River's ADWIN (or PageHinkley) watches these; an alarm becomes an event if the change is large enough
+    z-value; ADWIN (or Page and Hinkley's test) watches these; an alarm becomes an event if the change is large enough
     for the population, not only for the test. After an alarm a series starts over.
     """
 
@@ -89,9 +87,11 @@ class DriftMonitors:
         self._causes = Causes(_RING * max(cadence_us, MINUTE_US))
         self._sums = Moments.empty(len(self._series))
         self._counted_most = 0.0
+        self._cuts: tuple[F64, F64] | None = None
+        """What values are cut to, until the reference changes."""
         self._held: list[Single] = []
         """Rounds of one row that are not added up yet: so few that no series is ready."""
-        self._tests: list[Any] = [None] * len(self._series)
+        self._tests: list[list[ChangeTest] | None] = [None] * len(self._series)
         self._hourly: Bool = np.zeros(len(self._series), np.bool_)
         # The latest samples of each series, to say when a change began and how large it is.
         self._ring_n: I64 = np.zeros(len(self._series), np.int64)
@@ -149,10 +149,8 @@ class DriftMonitors:
             if self._counted_most + len(self._held) < self.spec.rows_min:
                 return []
         self._add_held()
-        sd = self._reference.sd()
-        unit = self._reference.unit(sd)
         if len(x) > 1:
-            low, high = self._bounds(sd)
+            low, high = self._bounds()
             round_ = summarise(x, columns, candidates, self._logged, low, high, self.spec.rows_max)
             self._sums = self._sums.plus(round_.take(self._watched))
             self._counted_most = float(self._sums.count.max(initial=0.0))
@@ -160,6 +158,9 @@ class DriftMonitors:
         if not ready.any():
             return []
         sample = self._sums
+        sd = self._reference.sd()
+        unit = self._reference.unit(sd)
+        self._cuts = None
         z, expected, hourly = self._reference.step(end_us, ready, sample.mean, sample.count, sample.variance(), sd)
         self._sums = sample.without(ready)
         self._counted_most = float(self._sums.count.max(initial=0.0))
@@ -169,19 +170,22 @@ class DriftMonitors:
     def _add_held(self) -> None:
         """Adds the rounds that are held to the sums."""
         if self._held:
-            known, mean = singles(self._held, self._logged, *self._bounds(self._reference.sd()))
+            known, mean = singles(self._held, self._logged, *self._bounds())
             self._sums = self._sums.plus_singly(known[self._watched], mean[self._watched])
             self._held = []
             self._counted_most = float(self._sums.count.max(initial=0.0))
 
-    def _bounds(self, sd: F64) -> tuple[F64, F64]:
+    def _bounds(self) -> tuple[F64, F64]:
         """Values are cut at 8 sd from the level, once it is known: one absurd row must not move a mean."""
-        means = len(self._features) + len(self._detectors)
-        low, high = np.full(means, -1e15), np.full(means, 1e15)
-        known = self._reference.warm() & (self._watched < means)
-        at, level, reach = self._watched[known], self._reference.level[known], 8 * sd[known]
-        low[at], high[at] = level - reach, level + reach
-        return low, high
+        if self._cuts is None:
+            means = len(self._features) + len(self._detectors)
+            low, high = np.full(means, -1e15), np.full(means, 1e15)
+            known = self._reference.warm() & (self._watched < means)
+            reach = 8 * self._reference.sd()[known]
+            at, level = self._watched[known], self._reference.level[known]
+            low[at], high[at] = level - reach, level + reach
+            self._cuts = low, high
+        return self._cuts
 
     def _remember(self, end_us: int, ready: Bool, value: F64, expected: F64, hourly: Bool) -> None:
         for i in np.flatnonzero(hourly & ~self._hourly):
@@ -231,25 +235,18 @@ class DriftMonitors:
     def _update_tests(self, i: int, value: float) -> str:
         """Name of the first test that fires, "" for none."""
         names = self._series[i].tests
-        if self._tests[i] is None:
-            self._tests[i] = [self._new_test(name) for name in names]
+        tests = self._tests[i]
+        if tests is None:
+            tests = self._tests[i] = [self._new_test(name) for name in names]
         fired = ""
-        for at, test in enumerate(self._tests[i]):
-            test.update(value)
-            if test.drift_detected:
+        for at, test in enumerate(tests):
+            if test.update(value):
                 fired = fired or names[at]
-                self._tests[i][at] = self._new_test(names[at])
+                tests[at] = self._new_test(names[at])
         return fired
 
-    def _new_test(self, name: str) -> Any:
-        if name == "adwin":
-            return ADWIN(delta=self.spec.delta / len(self._series), clock=4)  # type: ignore[no-untyped-call]
-        # Changes below half an sd of the rounds are tolerated; for white noise the odds of a false alarm then
-        # fall with exp(-2 * 0.5 * threshold) per sample (Siegmund 1985, Sequential Analysis, ch. 2).
-        test = PageHinkley(min_instances=4, delta=0.5, threshold=30.0, alpha=1.0)
-        for _ in range(_PRIOR):
-            test.update(0.0)  # type: ignore[no-untyped-call]
-        return test
+    def _new_test(self, name: str) -> ChangeTest:
+        return adwin(self.spec.delta / len(self._series), 4) if name == "adwin" else PageHinkley()
 
     def _change(self, i: int) -> tuple[int, float, float]:
         """Start of the change, value expected since, value seen since: the split of the ring that explains most."""
@@ -301,9 +298,10 @@ class DriftMonitors:
         meta = {
             "river": _RIVER, "series": [s.key for s in self._series], "errors": rest, "causes": self._causes.state(),
         }  # fmt: skip
-        pickled = {"tests": self._tests, "windows": {name: window for name, (window, _) in errors.items()}}
+        tests = [of and [written(test) for test in of] for of in self._tests]
+        pickled = {"tests": tests, "windows": {name: window for name, (window, _) in errors.items()}}
         objects = {name: np.frombuffer(to_bytes(what), np.uint8) for name, what in pickled.items()}
-        return pack("drift", 2, meta, self._arrays() | objects)
+        return pack("drift", 3, meta, self._arrays() | objects)
 
     def restore(
         self,
@@ -317,7 +315,7 @@ class DriftMonitors:
 
         was, detector_was: name now -> name then, of features and of detectors that are called otherwise now.
         """
-        version, meta, saved = unpack(blob, "drift", reads=(1, 2))
+        version, meta, saved = unpack(blob, "drift", reads=(1, 2, 3))
         at = {key: i for i, key in enumerate(meta["series"])}
         new = {Watch.SCORE: new_detectors, Watch.FEATURE: new_features, Watch.MISSING: new_features}
         then_called = {Watch.SCORE: detector_was, Watch.FEATURE: was, Watch.MISSING: was}
@@ -331,11 +329,12 @@ class DriftMonitors:
         for name, array in self._arrays().items():
             array[..., now] = saved[name][..., then]
         self._counted_most = float(self._sums.count.max(initial=0.0))
+        self._cuts = None
         # Another River may misread the pickles silently: the tests then start empty, the references stay.
         if meta["river"] == _RIVER:
             tests = from_bytes(saved["tests"].tobytes(), "drift tests")
             for i, j in same:
-                self._tests[i] = tests[j]
+                self._tests[i] = tests[j] and [read(test) for test in tests[j]]
         if version > 1:  # v1 knew no errors and no causes
             self._causes.restore(meta["causes"])
             self._restore_errors(meta, saved, new_detectors, detector_was)

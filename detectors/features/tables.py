@@ -1,11 +1,11 @@
-"""Statistics of the tables of distinct values in a window's cells."""
+"""Statistics of the tables of distinct values, from a window's frequencies (state.frequencies)."""
 
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
-from state.cells import Cells, run_lengths, run_starts
+from state.cells import VALUE_MASK, Cells, Counts, run_starts
 from state.slots import SLOT_BITS
 from state.types import F64, I64
 
@@ -41,7 +41,10 @@ class TableStats:
                 self._plans.append((stat, min(wanted), max(wanted) + 1, row_of))
 
     def fill(self, cells: Cells, out: F64) -> None:
-        """out: (quantities, n) in C order; 0 for subjects without values."""
+        """cells: of a window, their tables being frequencies.
+
+        out: (quantities, n) in C order; 0 for subjects without values.
+        """
         out[self.rows] = 0.0
         owner = cells.tables.owner
         starts = run_starts(owner)
@@ -54,8 +57,9 @@ class TableStats:
             a, b = np.searchsorted(table, (first, stop)).tolist()
             if a == b:
                 continue
-            count = cells.tables.count[ends[a] : ends[b]]
-            values = _values(stat, count, starts[a:b] - ends[a])
+            entries = slice(ends[a], ends[b])
+            occurs = (cells.tables.key[entries] & VALUE_MASK).astype(np.float64)
+            values = _values(stat, occurs, cells.tables.count[entries], starts[a:b] - ends[a])
             row = row_of[table[a:b]]
             at = row * out.shape[1] + place[a:b]
             if stop - first > 1 and (row < 0).any():
@@ -63,14 +67,16 @@ class TableStats:
             flat[at] = values
 
 
-def _values(stat: Stat, count: F64, starts: I64) -> F64 | I64:
-    """(m,) the statistic of each run.  count: (k,) > 0.  starts: (m,) as of `run_starts`."""
+def _values(stat: Stat, occurs: F64, values: Counts, starts: I64) -> F64:
+    """(m,) the statistic of each run.  values: (k,) > 0, how many values occur how often: occurs, (k,) ascending in
+    each run.  starts: (m,) as of `run_starts`.
+    """
     match stat:
         case Stat.TOTAL:
-            return np.add.reduceat(count, starts)
+            return np.add.reduceat(occurs * values, starts)
         case Stat.DISTINCT:
-            return run_lengths(starts, len(count))
+            return np.add.reduceat(values, starts, dtype=np.float64)
         case Stat.TOP:
-            return np.maximum.reduceat(count, starts)
+            return np.maximum.reduceat(occurs, starts)
         case Stat.CLOGC:
-            return np.add.reduceat(count * np.log2(count), starts)
+            return np.add.reduceat(occurs * np.log2(occurs) * values, starts)

@@ -79,6 +79,9 @@ class HalfSpaceTreesDetector(Detector):
             self.trees.forest = self.trees.forest.shrunk(np.geomspace(*spec.reach, spec.n_trees) / self.limit)
         self.sample = Sample(len(features), max(spec.scale_rows, spec.window_size))
         self.turn = 0
+        self._held: list[F64] = []
+        """Rows that are counted with others, at the pivot: what a walk through the trees costs is shared."""
+        self._held_rows = 0
         self.asking: Scale | None = None
         self.learning: Scale | None = None
 
@@ -103,13 +106,20 @@ class HalfSpaceTreesDetector(Detector):
         chosen = evenly(len(rows), self.spec.window_size, self.turn)
         self.turn += 1
         # Cut at the pivot: what follows it is counted on the scale of the window it belongs to.
-        cut = self.spec.window_size - self.trees.counter
+        cut = self.spec.window_size - self.trees.counter - self._held_rows
         for part in (chosen[:cut], chosen[cut:]):
             if len(part):
-                self.trees.learn(self.learning.unit(rows.x[part]))
-                if self.trees.counter == 0:
+                self._held.append(rows.x[part])
+                self._held_rows += len(part)
+                if self.trees.counter + self._held_rows == self.spec.window_size:
+                    self._count_held()
                     self.asking = self.learning
                     self.learning = self._fit()
+
+    def _count_held(self) -> None:
+        if self._held and self.learning is not None:
+            self.trees.learn(self.learning.unit(np.concatenate(self._held)))
+            self._held, self._held_rows = [], 0
 
     def _fit(self) -> Scale:
         return fit_scale(self.features, self.sample, self.spec.directed, self.limit)
@@ -126,6 +136,7 @@ class HalfSpaceTreesDetector(Detector):
 
     def snapshot(self) -> bytes:
         """Counts, scales and the sample; not the trees."""
+        self._count_held()
         sample, arrays = self.sample.state()
         twin, counts = self.trees.state()
         for name, scale in (("asking", self.asking), ("learning", self.learning)):

@@ -14,15 +14,16 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from river.anomaly import HalfSpaceTrees
-from river.tree.padded import PaddedBranch, PaddedLeaf
 
 from detectors.half_space.regions import Regions
 from state.types import F32, F64, I64
+
+if TYPE_CHECKING:
+    from river.anomaly import HalfSpaceTrees
 
 Limits = tuple[tuple[float, float], ...]
 _PADDING: Final = 0.15
@@ -242,7 +243,7 @@ class HalfSpaceTreesTwin:
         return 1 - self.mass(x) / self.mass_max
 
     @classmethod
-    def from_river(cls, model: HalfSpaceTrees, features: Sequence[str]) -> Self:
+    def from_river(cls, model: "HalfSpaceTrees", features: Sequence[str]) -> Self:
         """Take over a River model, trained or not.  features: the names it was trained with, in column order."""
         limits = {name: model.limits[name] for name in model.limits}
         twin = cls(features, model.n_trees, model.height, model.window_size, limits, seed=model.seed or 0)
@@ -266,8 +267,11 @@ class HalfSpaceTreesTwin:
         twin._value, twin._regions = twin._leaf_values(), None
         return twin
 
-    def to_river(self) -> HalfSpaceTrees:
+    def to_river(self) -> "HalfSpaceTrees":
         """A River model that goes on where this one stands."""
+        from river.anomaly import HalfSpaceTrees
+        from river.tree.padded import PaddedBranch, PaddedLeaf
+
         # River's classes carry no types.
         leaf: Any = PaddedLeaf
         branch: Any = PaddedBranch

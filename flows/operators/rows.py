@@ -1,6 +1,7 @@
 """Feature rows on their way from the subject stage through a round, and what own history says of them."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,26 +13,67 @@ from state.snapshot import pack, unpack
 from state.types import F64, I32, I64, U64, Names
 from state.windows import WindowSpec
 
+_Part = tuple[F64, F64, I64 | None]
+"""(n, k) usual values, (n, k) parts of the score, (k,) their columns."""
 
-@dataclass(slots=True)
+
 class OwnVerdict:
-    """A subject-scope detector's view.  score: (n,); typical, share: (n, F), the subject's usual values and the
-    parts.
+    """A subject-scope detector's view.  score: (n,); typical, share: (n, F), the subject's usual values and the parts.
+
+    Few rows are ever asked for the two, so they stay as they came: group by group, and with the detector's features
+    alone.
     """
 
-    score: F64
-    typical: F64
-    share: F64
+    __slots__ = ("_parts", "_width", "score")
+
+    def __init__(
+        self, score: F64, typical: F64, share: F64, columns: I64 | None = None, width: int | None = None
+    ) -> None:
+        """columns: (k,) which of `width` features typical and share, (n, k), are of; None for all.  Of the others
+        nothing is usual, and they have no part.
+        """
+        self.score = score
+        self._width = typical.shape[1] if width is None else width
+        self._parts: tuple[_Part, ...] = ((typical, share, columns),)
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @property
+    def typical(self) -> F64:
+        """(n, F) usual values, nan for unknown."""
+        return self.take(np.arange(len(self))).typical if self._is_spread else self._parts[0][0]
+
+    @property
+    def share(self) -> F64:
+        """(n, F) parts of the score."""
+        return self.take(np.arange(len(self))).share if self._is_spread else self._parts[0][1]
+
+    @property
+    def _is_spread(self) -> bool:
+        return len(self._parts) > 1 or self._parts[0][2] is not None
 
     def take(self, at: I64) -> "OwnVerdict":
         """Of some of the rows.  at: their positions."""
-        return OwnVerdict(self.score[at], self.typical[at], self.share[at])
+        shape = len(at), self._width
+        typical, share = np.full(shape, np.nan), np.zeros(shape)
+        ends = np.cumsum([len(part) for part, _, _ in self._parts])
+        of = np.searchsorted(ends, at, side="right")
+        for i, (usual, parts, columns) in enumerate(self._parts):
+            rows = np.flatnonzero(of == i)
+            if len(rows):
+                from_ = at[rows] - (ends[i] - len(usual))
+                cells = rows if columns is None else np.ix_(rows, columns)
+                typical[cells], share[cells] = usual[from_], parts[from_]
+        return OwnVerdict(self.score[at], typical, share)
 
     @staticmethod
     def concat(parts: Sequence["OwnVerdict"]) -> "OwnVerdict":
         """Of all rows, one part after the other."""
-        score, typical, share = zip(*((p.score, p.typical, p.share) for p in parts), strict=True)
-        return OwnVerdict(np.concatenate(score), np.concatenate(typical), np.concatenate(share))
+        whole = copy(parts[0])
+        whole.score = np.concatenate([p.score for p in parts])
+        whole._parts = tuple(part for p in parts for part in p._parts)
+        return whole
 
     @staticmethod
     def silent(rows: int, features: int) -> "OwnVerdict":

@@ -1,6 +1,6 @@
 """What the models of a window say of a round's rows, as arrays and as records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.base import FeatureInfo
 from flows.operators.rows import FeatureRows
-from state.times import iso
+from state.times import iso, isos
 from state.types import F64, I64
 
 
@@ -34,24 +34,28 @@ def score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict
     """Per row: subject, window, start, stop, end, cohort, tail_probability (how often a genuine subject shows as much
     in a day), scores and tails by detector; null for "not yet".
     """
-    end = iso(rows.end_us)
-    p = _known(verdict.p)
-    scores = [(name, _known(score)) for name, score in verdict.score.items()]
-    tails = [(name, _known(tail)) for name, tail in verdict.tail.items()]
-    names, starts, stops = rows.name.tolist(), rows.start_us.tolist(), rows.stop_us.tolist()
+    end, window = iso(rows.end_us), rows.window
     return [
         {
-            "subject": names[i],
-            "window": rows.window,
-            "start": iso(starts[i]),
-            "stop": iso(stops[i]),
+            "subject": name,
+            "window": window,
+            "start": start,
+            "stop": stop,
             "end": end,
             "cohort": cohort,
-            "tail_probability": p[i],
-            "scores": {name: score[i] for name, score in scores},
-            "tails": {name: tail[i] for name, tail in tails},
+            "tail_probability": p,
+            "scores": score,
+            "tails": tail,
         }
-        for i in range(len(rows))
+        for name, start, stop, p, score, tail in zip(
+            rows.name.tolist(),
+            isos(rows.start_us).tolist(),
+            isos(rows.stop_us).tolist(),
+            _known(verdict.p),
+            _by_name(verdict.score, len(rows)),
+            _by_name(verdict.tail, len(rows)),
+            strict=True,
+        )
     ]
 
 
@@ -61,17 +65,22 @@ def feature_records(
     """The same with the values of all features by name.  features: of the window, in matrix order."""
     names = [feature.name for feature in features]
     scored = score_records(rows, verdict, cohort)
-    return [
-        score | {"values": dict(zip(names, row, strict=True))}
-        for score, row in zip(scored, _known(rows.x), strict=True)
-    ]
+    for record, row in zip(scored, rows.x.tolist(), strict=True):
+        record["values"] = {name: v if v == v else None for name, v in zip(names, row, strict=True)}
+    return scored
 
 
-def _known(values: F64) -> list[Any]:
-    """The values as JSON has them: null for nan."""
-    found = values.astype(object)
-    found[np.isnan(values)] = None
-    return found.tolist()
+def _by_name(values: Mapping[str, F64], rows: int) -> list[dict[str, float | None]]:
+    """Per row, what each detector says."""
+    names = tuple(values)
+    if not names:
+        return [{} for _ in range(rows)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*map(_known, values.values()), strict=True)]
+
+
+def _known(values: F64) -> list[float | None]:
+    """(n,) values as JSON has them: null for nan."""
+    return [value if value == value else None for value in values.tolist()]
 
 
 def known(value: float) -> float | None:

@@ -179,8 +179,6 @@ class SubjectOperator:
             window = self._building[spec.name].step(boundary_us, planned.with_marks(pane, marks))
             if window is not None and spec.name in self._since.windows:
                 window = self._whole(spec, boundary_us, window)
-            if window is not None:
-                window = self._told_of(spec, boundary_us, window)
             if window is not None and self._tells(boundary_us, spec):
                 self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
         if boundary_us // HOUR_US != self._boundary_us // HOUR_US:
@@ -192,13 +190,6 @@ class SubjectOperator:
         """The window's cells, without those that might have begun before there was such a window; None for none."""
         whole = spec.whole(self._since.windows[spec.name], boundary_us, cells.first_us)
         return cells.where(whole) if whole.any() else None
-
-    def _told_of(self, spec: WindowSpec, boundary_us: int, cells: Cells) -> Cells | None:
-        """The cells of those that the window tells of; None for none."""
-        if spec.tells_all(boundary_us):
-            return cells
-        active = cells.last_us >= boundary_us - spec.slide_us
-        return cells.where(active) if active.any() else None
 
     def _tells(self, boundary_us: int, spec: WindowSpec) -> bool:
         """Whether events go on, or a window that ends there had begun to tell when they ended."""

@@ -65,12 +65,11 @@ class OwnDetectors:
                 ("explain", partial(detector.explain, view), (k, f), 0.0),
                 then=("learn", partial(detector.learn, view)) if new else None,
             )
-            if (k, f) != (n, width):
-                at = np.arange(n) if at is None else at
-                cells = np.ix_(at, chosen)
-                score = _spread(score, at, (n,), np.nan)
-                typical, share = _spread(typical, cells, (n, width), np.nan), _spread(share, cells, (n, width), 0.0)
-            verdicts[use.name] = OwnVerdict(score, typical, share)
+            if at is not None:
+                score = _spread(score, at, n, np.nan)
+                typical, share = _spread(typical, at, n, np.nan), _spread(share, at, n, 0.0)
+            columns = None if f == width else chosen
+            verdicts[use.name] = OwnVerdict(score, typical, share, columns, width)
             self._faults += [(use.name, fault) for fault in guard.faults(n, whole=new)]
         return verdicts
 
@@ -148,8 +147,8 @@ class OwnDetectors:
             self._guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)
 
 
-def _spread(values: F64, at: Any, shape: tuple[int, ...], otherwise: float) -> F64:
-    """An array of this shape that holds values at these places."""
-    out = np.full(shape, otherwise)
+def _spread(values: F64, at: I64, rows: int, otherwise: float) -> F64:
+    """An array of so many rows that holds values at these."""
+    out = np.full((rows, *values.shape[1:]), otherwise)
     out[at] = values
     return out

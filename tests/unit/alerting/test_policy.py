@@ -261,3 +261,26 @@ def test_of_what_a_target_lets_through_no_more_than_its_share_is_false() -> None
         shares.append(sum(s < 2000 for s in alerts) / max(len(alerts), 1))
         assert len(alerts) > 15
     assert 0.04 < np.mean(shares) <= 0.11
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_evidence_that_is_remembered_is_that_which_counts(seed: int) -> None:
+    """What a subject's evidence comes to is kept until it changes or ends: a policy that forgets it after each round,
+    by a restart, says the same.
+    """
+    rng = np.random.default_rng(seed)
+    spec = PolicySpec(line=1e-4, candidate_line=1e-2, false_discovery=0.05, suppress_us=2 * HOUR_US, budget_per_day=9)
+    weights = {"w1h": 1.0, "w24h": 2.0, "w5m": 0.0}
+    kept, again = (spec.build("job", "digest", weights) for _ in range(2))
+    said = []
+    for end_us in range(T0, T0 + DAY_US, 10 * MINUTE_US):
+        found = [
+            candidate(int(who), 10 ** -rng.uniform(2, 6), end_us, str(rng.choice(list(weights))), lasts_us=HOUR_US)
+            for who in rng.integers(0, 30, rng.integers(0, 6))
+        ]
+        alerts = kept.round(end_us, found, subjects=200)
+        assert again.round(end_us, found, subjects=200) == alerts
+        again = spec.build("job", "digest", weights, resume=again.snapshot())
+        said += alerts
+    assert len(said) >= 5
+    assert kept.snapshot() == again.snapshot()

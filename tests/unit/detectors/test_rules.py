@@ -38,6 +38,22 @@ def test_a_window_without_a_rules_features_skips_it() -> None:
     assert RulesSpec().build(FEATURES).broken(rows_of(np.ones((2, 3)))) == [(), ()]
 
 
+def test_a_wave_tells_how_many_and_what_most_of_them_break() -> None:
+    """A share counts whoever breaks two rules once; names by how many break them, equals by name."""
+    x = np.tile([1.0, 0.0, 1.0], (100, 1))
+    x[:8, 0] = 2.0
+    x[4:16, 2] = 0.0
+    wave = SPEC.build(FEATURES).wave(rows_of(x))
+    assert wave is not None
+    assert (wave.share, wave.features) == (0.16, ("instant", "faster_than_time"))
+    x[12:, 2] = 1.0
+    wave = SPEC.build(FEATURES).wave(rows_of(x))
+    assert wave is not None
+    assert (wave.share, wave.features) == (0.12, ("faster_than_time", "instant"))
+    assert SPEC.build(FEATURES).wave(rows_of(x[50:])) is None
+    assert SPEC.build(FEATURES).wave(rows_of(x[:49])) is None
+
+
 def test_ill_formed_rules_are_named() -> None:
     """Exactly one bound, a probability, different names."""
     with pytest.raises(ConfigError, match="exactly one"):

@@ -207,7 +207,7 @@ def test_a_resumed_monitor_goes_on_as_if_it_had_never_stopped(lived: dict[int, b
         second = build(resume=first.snapshot())
         assert head + seen(second, rounds[cut:]) == expected
         # River's objects pickle differently after a round trip, and go on alike: all else is equal to the bit.
-        ours, theirs = (unpack(m.snapshot(), "drift", (2,))[2] for m in (second, whole))
+        ours, theirs = (unpack(m.snapshot(), "drift", (3,))[2] for m in (second, whole))
         for name in ours.keys() - {"tests"}:
             np.testing.assert_array_equal(ours[name], theirs[name])
 
@@ -365,9 +365,9 @@ def test_rounds_of_one_row_are_a_sample_as_soon_as_they_are_enough() -> None:
     seen = []
     for round_ in single_rounds(30):
         round_.to(monitors)
-        seen.append(int(unpack(monitors.snapshot(), "drift", (2,))[2]["seen"].max()))
+        seen.append(int(unpack(monitors.snapshot(), "drift", (3,))[2]["seen"].max()))
     assert seen == [0] * 29 + [1]
     straight = build(DriftSpec(rhythm="none"))
     for round_ in single_rounds(30):
         round_.to(straight)
-    assert unpack(straight.snapshot(), "drift", (2,))[2]["seen"].max() == 1
+    assert unpack(straight.snapshot(), "drift", (3,))[2]["seen"].max() == 1

@@ -81,6 +81,20 @@ def test_a_detector_that_is_new_has_said_nothing() -> None:
     assert fitted.own["past"].score.tolist() == [-2, -5]
 
 
+def test_a_detector_of_some_features_says_nothing_of_the_others() -> None:
+    """Usual values and parts stand in its columns, also where groups that saw other columns are put together."""
+    few = OwnVerdict(np.array([1.0, 2.0]), np.array([[5.0], [6.0]]), np.array([[0.5], [0.6]]), np.array([1]), 2)
+    assert np.array_equal(few.typical, [[np.nan, 5], [np.nan, 6]], equal_nan=True)
+    assert np.array_equal(few.share, [[0, 0.5], [0, 0.6]])
+    whole = OwnVerdict(np.array([3.0]), np.array([[7.0, 8.0]]), np.array([[0.7, 0.8]]))
+    both = OwnVerdict.concat([few, whole])
+    taken = both.take(np.array([2, 0]))
+    assert taken.score.tolist() == [3, 1]
+    assert np.array_equal(taken.typical, [[7, 8], [np.nan, 5]], equal_nan=True)
+    assert np.array_equal(taken.share, [[0.7, 0.8], [0, 0.5]])
+    assert np.array_equal(both.share, [[0, 0.5], [0, 0.6], [0.7, 0.8]])
+
+
 def test_view() -> None:
     """Detectors are told whether rows replace others."""
     view = rows(0, 2, 5, label=True).view(SLIDING, np.array([7, 8], np.int32))

@@ -14,7 +14,7 @@ from flows.config.load import loads
 from flows.job import Job
 from flows.operators.messages import CohortInput, Output, PolicyInput
 from flows.operators.population.operator import PopulationOperator
-from flows.operators.population.window_models import WindowModels
+from flows.operators.population.window_models import WindowModels, median
 from flows.operators.rows import FeatureRows
 from flows.streams import Stream
 from state.chunks import Bundle
@@ -413,3 +413,16 @@ def test_a_labelled_row_is_learned_whatever_else_is_thought_of_it() -> None:
     model = operator._models["w5m"]._models[1].detector
     assert isinstance(model, RiverDetector)
     assert model.labels == [2, 1]
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice", "ignore:invalid value")
+def test_medians_are_those_of_numpy() -> None:
+    """To the bit, also of even numbers of values, of zeros of both signs, and where there is none."""
+    rng = np.random.default_rng(3)
+    for rows in [*range(12), *rng.integers(64, 900, 50).tolist()]:
+        values = rng.lognormal(size=rows)
+        values[rng.random(rows) < 0.3] = np.nan
+        for column in (values, np.copysign(0.0 * values, rng.normal(size=rows)), -values):
+            expected = np.nanmedian(column) if rows else np.nan
+            assert np.array([median(column)]).tobytes() == np.array([expected]).tobytes() or np.isnan(expected)
+            assert np.isnan(median(column)) == np.isnan(expected)
