@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,8 @@ from bench.workloads import by_rank, delayed, evenly, one_is_half, passing, play
 from flows.config.load import load
 from flows.config.models import Config
 from flows.job import Job
+from flows.simulate.config import MONDAY_US, SimulationSpec
+from flows.simulate.platform import Platform
 from state.types import DAY_US, HOUR_US, MINUTE_US
 
 _JOBS = Path(__file__).parent / "jobs"
@@ -89,10 +92,23 @@ def _day(events: int, users: int) -> Iterable[bytes]:
     return plays(events, users, DAY_US if events >= 50_000 else 2 * HOUR_US, evenly(users))
 
 
+def _platform(events: int, users: int) -> Iterable[bytes]:
+    # People have some 50 events a day; the day ends early where they have more.
+    platform = Platform(SimulationSpec(users=users, start_us=MONDAY_US, duration_us=DAY_US, partitions=1))
+    return islice(chain.from_iterable(platform.lines(platform.partitions()[0])), events)
+
+
 _ALL = (
     Scenario("uniform", "Every user as busy as any other", _uniform, events=1_000_000, users=50_000),
     Scenario(
         "zipf", "Users by Zipf's law, exponent 1.1: the first has a seventh", _zipf, events=1_000_000, users=50_000
+    ),
+    Scenario(
+        "shipped",
+        "A day of the simulated platform through the configuration that Driftnet ships",
+        _platform,
+        _JOBS / "shipped.toml",
+        events=950_000,
     ),
     Scenario("hot-user", "One account is half the batch", _hot_user),
     Scenario("churn", "Every user is new, stays for a minute and never returns", _churn, users=40_000),

@@ -9,6 +9,8 @@ from bench.results import Case, Results
 
 HEADLINE_SCENARIO = "zipf"
 """The canonical workload."""
+SHIPPED_SCENARIO = "shipped"
+"""The one that people run."""
 _KEPT = (
     "events",
     "users",
@@ -74,4 +76,9 @@ def summary(results: Results) -> dict[str, Any]:
 def headline_case(results: Results) -> Case | None:
     """The scenario that the headline is about: the canonical one, or the first that ran."""
     cases = results.of("scenario")
-    return next((case for case in cases if case.info["scenario"] == HEADLINE_SCENARIO), cases[0] if cases else None)
+    return scenario(results, HEADLINE_SCENARIO) or (cases[0] if cases else None)
+
+
+def scenario(results: Results, name: str) -> Case | None:
+    """The scenario of this id, if it ran."""
+    return next((case for case in results.of("scenario") if case.info["scenario"] == name), None)

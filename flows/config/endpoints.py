@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from glob import has_magic
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 from pydantic_core import PydanticCustomError
@@ -243,9 +243,10 @@ class ConsoleConfig(Section):
         return ConsoleSink(self.to)
 
 
-SinkConfig = Annotated[
-    SqliteConfig | JsonlConfig | ParquetConfig | ConsoleConfig | KafkaSinkConfig, Field(discriminator="kind")
-]
+_AnySink = SqliteConfig | JsonlConfig | ParquetConfig | ConsoleConfig | KafkaSinkConfig
+SinkConfig = Annotated[_AnySink, Field(discriminator="kind")]
+SINKS: Final = {get_args(table.model_fields["kind"].annotation)[0]: table for table in get_args(_AnySink)}
+"""The tables of sinks, by kind."""
 
 
 def _as_list(value: object) -> object:

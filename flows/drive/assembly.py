@@ -13,7 +13,7 @@ import msgspec
 from flows.config.endpoints import FilesConfig, SourceConfig, SqliteConfig
 from flows.config.kafka import KafkaConfig
 from flows.config.models import Config
-from flows.sinks import ParquetSink, Sink, SinkSpec, open_sink
+from flows.sinks import Sink, SinkSpec, open_sink
 from flows.sinks.parquet import Names
 from flows.sources.base import Partition, Source
 from flows.streams import STREAMS, Stream
@@ -119,7 +119,7 @@ class Assembly:
         """
         found: dict[str, tuple[Stream, Opener]] = {}
         chosen = {s: [c.sink() for c in self.config.sinks.of(s)] + list(self.extra.get(s, ())) for s in STREAMS}
-        tables = any(isinstance(spec, ParquetSink) for specs in chosen.values() for spec in specs)
+        tables = any(spec.columnar for specs in chosen.values() for spec in specs)
         names: Names = self.config.job().names if tables else {}
         for stream, specs in chosen.items():
             for spec in specs:

@@ -3,9 +3,11 @@
 The engine's own way of meeting takes every connection for one of the others, so that whoever looks at its port while it
 waits, as port scanners do, ends the process. So they meet here first, where anything else than a greeting is dropped,
 and the engine's ports are open for a moment only: process 0 listens where the engine will, the others tell it that they
-are there, and when all of them are it lets them go.
+are there, and when all of them are it lets them go. All go, or nobody: whoever is asked to stop meanwhile takes leave
+of process 0, which may have let all go just before; it goes too then, as an engine waits for all processes for ever.
 """
 
+import math
 import selectors
 import socket
 import time
@@ -107,13 +109,18 @@ def _join(addresses: Sequence[str], index: int, stopped: Callable[[], bool]) -> 
         with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=1.0) as zero:
             zero.sendall(greeting)
             zero.settimeout(_TICK_S)
-            while not stopped():
+            until_s = math.inf
+            while time.monotonic() < until_s:
+                if until_s == math.inf and stopped():
+                    # Process 0 may have let us go a moment ago: then it counts on us, stopped or not.
+                    zero.shutdown(socket.SHUT_WR)
+                    until_s = time.monotonic() + _SAY_S
                 try:
                     heard = zero.recv(len(_GO))
                 except TimeoutError:
                     continue
                 if heard == _GO:
                     return True
-                break  # it was not process 0, or that is gone
+                break  # it was not process 0, or that is gone, or has seen that we go
         time.sleep(_TICK_S)
     return False

@@ -69,6 +69,10 @@ class BufferedSink(ABC, Generic[Item]):
     A write sends at once when it can; when it cannot, the records wait, and the next writes try again after a pause.
     Only a flush, or a write into a full buffer, insists; then SinkError says what, where and what to do, the buffer is
     kept, and flushing again goes on where it stopped.
+
+    A sink that extends it has `errors`, what a send may raise that waiting can heal, `advice`, what to do when it does
+    not heal, and four methods: `_encode(records)`, the items that `_send(items)` writes, all or none; `_position()`,
+    which makes what was sent durable and returns the position; `_release()`, which lets go.
     """
 
     errors: tuple[type[Exception], ...]

@@ -1,8 +1,11 @@
-"""Sinks as configuration describes them."""
+"""Sinks as configuration describes them.
+
+columnar: whether each field of a record is a column of its own, so that the job's features and detectors are.
+"""
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from flows.kafka.connection import Connection
 from flows.sinks.base import Patience, Sink
@@ -21,6 +24,7 @@ class SqliteSink:
     keep_us: how old rows may become, in event time; 0 for any age.
     """
 
+    columnar: ClassVar[bool] = False
     path: str
     keep_us: int = 0
 
@@ -34,6 +38,7 @@ class SqliteSink:
 class JsonlSink:
     """One record per line, one stream per file.  overwrite: a fresh run empties the file; without it, it appends."""
 
+    columnar: ClassVar[bool] = False
     path: str
     overwrite: bool = False
 
@@ -47,6 +52,7 @@ class JsonlSink:
 class ParquetSink:
     """A folder of typed columns, by day of event time, for one stream.  rows_max: of a file."""
 
+    columnar: ClassVar[bool] = True
     path: str
     rows_max: int = 250_000
 
@@ -60,6 +66,7 @@ class ParquetSink:
 class ConsoleSink:
     """One short line per record.  to: "stdout" or "stderr"."""
 
+    columnar: ClassVar[bool] = False
     to: str = "stdout"
 
     @property
@@ -72,6 +79,7 @@ class ConsoleSink:
 class KafkaSink:
     """One stream into one topic.  transactional_id: empty for no transactions.  delivery_s: see KafkaWriter."""
 
+    columnar: ClassVar[bool] = False
     connection: Connection
     topic: str
     transactional_id: str = ""

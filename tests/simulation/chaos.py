@@ -109,6 +109,8 @@ class Life:
             epoch_s=rng.choice([0.0, 0.005, 0.05]),
             state_dir=self.place / "state",
             restarts=Restarts(restarts, pause_s=0.01),
+            drain_s=2 * _HANG_S,
+            prepare=tell_where_on_signal,
         )
 
     def _draw(self) -> Attempt:
@@ -176,6 +178,11 @@ def reference(name: str) -> ToldAll:
         return run_beside_local(job(name), write_sources(name, place), place / "out")
 
 
+def tell_where_on_signal() -> None:
+    """SIGUSR1 to this process, and it says where it is."""
+    faulthandler.register(signal.SIGUSR1)
+
+
 def _child(attempt: Attempt, name: str, sources: Sequence[Source], place: Path, log: Path) -> None:
     """Never returns."""
     code = 7
@@ -183,7 +190,7 @@ def _child(attempt: Attempt, name: str, sources: Sequence[Source], place: Path, 
         fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(fd, 1)
         os.dup2(fd, 2)
-        faulthandler.register(signal.SIGUSR1)
+        tell_where_on_signal()
         logging.basicConfig(level=logging.WARNING, stream=os.fdopen(fd, "w"), force=True)
         if attempt.hits:
             arm(attempt.point, attempt.hits)
@@ -211,7 +218,8 @@ def _wait(child: int, attempt: Attempt, log: Path) -> tuple[int, bool]:
         if attempt.after_s and not struck and passed_s >= attempt.after_s:
             struck = _strike(child, attempt)
         if passed_s > _HANG_S:
-            os.kill(child, signal.SIGUSR1)  # it says where it is
+            for process in (child, *_members(child)):
+                os.kill(process, signal.SIGUSR1)  # it says where it is
             time.sleep(2.0)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -224,7 +232,7 @@ def _strike(child: int, attempt: Attempt) -> bool:
     if attempt.point not in (_MEMBER, _SIGTERM):
         os.kill(child, signal.SIGHUP if attempt.point == _HANG_UP else signal.SIGKILL)
         return True
-    members = [p for p in map(int, _children(child)) if "spawn_main" in _command(p)]
+    members = _members(child)
     if len(members) < attempt.options.processes:
         return False
     with suppress(ProcessLookupError):
@@ -232,8 +240,10 @@ def _strike(child: int, attempt: Attempt) -> bool:
     return True
 
 
-def _children(process: int) -> list[str]:
-    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+def _members(process: int) -> list[int]:
+    """The processes of the run that it has started."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [child for child in map(int, children) if "spawn_main" in _command(child)]
 
 
 def _command(process: int) -> str:

@@ -82,9 +82,9 @@ def _check_columns(config: "Config", job: Job, problems: Problems) -> None:
     """Of streams that go to files of columns, whether each has a name of its own."""
     for stream in STREAMS:
         for i, sink in enumerate(config.sinks.of(stream)):
-            if sink.kind == "parquet":
+            if sink.sink().columnar:
                 try:
                     parquet_columns(stream.records.fields, job.names)
                 except ValueError as error:
                     key = ("sinks", stream.value, str(i))
-                    problems.add(key, "kind parquet", f"another kind: {error}")
+                    problems.add(key, f"kind {sink.kind}", f"another kind: {error}")

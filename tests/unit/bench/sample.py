@@ -19,6 +19,7 @@ _STAGES = (
 _SCENARIOS = {
     "uniform": ("Every user as busy as any other", 2.9),
     "zipf": ("A few users do most of it", 2.4),
+    "shipped": ("A day of the platform, all that ships", 9.6),
     "hot-user": ("One account is half the batch", 2.2),
     "churn": ("Every user is new", 4.1),
     "disorder": ("Events out of order, within the lateness", 3.0),

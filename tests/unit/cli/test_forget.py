@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from flows.config.endpoints import SINKS as SINKS_BY_KIND
 from flows.forget.records import About, forget_in_lines, forget_in_parquet
 from flows.sinks import ParquetSink, open_sink, parts
 from tests.small import SMALL
@@ -41,6 +42,30 @@ def ran(cli: Cli, tmp_path: Path) -> str:
     assert cli("run", config, "--state-dir", "state", "--json").code == 0
     cli("savepoint", "create", "state", "first")
     return str(json.loads(cli("alerts", "list", "--json").out)[0]["subject"])
+
+
+@pytest.mark.parametrize("kind", [kind for kind, table in SINKS_BY_KIND.items() if "path" in table.model_fields])
+def test_whatever_a_sink_writes_is_a_place(cli: Cli, tmp_path: Path, kind: str) -> None:
+    """Each kind that keeps records at a path: somebody is forgotten there, and then somebody else."""
+    config = tmp_path / "job.toml"
+    config.write_text(SMALL + f'scores = {{ kind = "{kind}", path = "scores" }}\n')
+    assert cli("run", config, "--json").code == 0
+    ids = [str(alert["subject"]) for alert in json.loads(cli("alerts", "list", "--json").out)]
+    for subject in dict.fromkeys(ids):
+        done = cli("forget", subject, "scores", "--by", "ann", "--reason", "asked", "--json")
+        assert done.code == 0, done.err
+        assert sum(json.loads(done.out)["removed"]["scores"].values()) > 0
+
+
+def test_a_file_whose_first_line_was_forgotten_is_still_one(cli: Cli, tmp_path: Path) -> None:
+    """What a line was is blank then, however long it was."""
+    file = tmp_path / "late.jsonl"
+    lines = [json.dumps({"subject": who, "text": "x" * 100_000}) for who in ("ann", "ben", "cem")]
+    file.write_text("".join(f"{line}\n" for line in lines))
+    for who in ("ann", "ben", "cem"):
+        done = cli("forget", who, file, "--by", "dan", "--reason", "asked", "--json")
+        assert (done.code, json.loads(done.out)["removed"][str(file)]) == (0, {"lines": 1}), done.err
+    assert file.read_text().split() == []
 
 
 def test_everywhere(cli: Cli, ran: str) -> None:

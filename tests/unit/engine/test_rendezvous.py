@@ -108,6 +108,39 @@ def test_a_stop_ends_the_wait(index: int) -> None:
         assert waiting.result(timeout=5) is False
 
 
+def test_a_stop_while_all_are_let_go_ends_nobody_alone() -> None:
+    """Process 0 has decided, and the word is under way, when another one is asked to stop: it goes with the others."""
+    addresses = _free_addresses(2)
+    looks = iter([False])  # before it greets
+
+    def stopped() -> bool:
+        return next(looks, True) and zero.result(timeout=5)
+
+    with ThreadPoolExecutor(1) as pool:
+        zero = pool.submit(meet, addresses, 0, never)
+        knock(addresses[0], b"").close()  # it listens
+        assert meet(addresses, 1, stopped)
+        assert zero.result(timeout=5)
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["both are asked", "one is asked"])
+def test_all_go_or_nobody(both: bool) -> None:
+    """At whatever moment one is asked to stop, and the other too or not, they say the same."""
+    for i in range(30):
+        addresses, stop = _free_addresses(2), threading.Event()
+        with ThreadPoolExecutor(2) as pool:
+            zero = pool.submit(meet, addresses, 0, stop.is_set if both else never)
+            one = pool.submit(meet, addresses, 1, stop.is_set)
+            time.sleep(i * 4e-4)
+            stop.set()
+            goes = one.result(timeout=10)
+            if not goes and not both:
+                assert not zero.done()
+                assert meet(addresses, 1, never)
+                goes = True
+            assert zero.result(timeout=10) is goes
+
+
 def test_an_address_of_another_host_is_told() -> None:
     """Process 0 has to listen on its own address."""
     call: Callable[[], bool] = lambda: meet(["192.0.2.1:9100", "192.0.2.2:9100"], 0, never)  # noqa: E731
