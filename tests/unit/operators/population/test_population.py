@@ -53,6 +53,17 @@ def play(operator: PopulationOperator, turn: int, events: list[float]) -> list[P
     return [message for message in out if isinstance(message, PolicyInput)]
 
 
+@pytest.mark.parametrize("asked", [(), (Stream.SCORES,), (Stream.FEATURES,), (Stream.SCORES, Stream.FEATURES)])
+def test_records_of_all_rows_are_made_for_who_asks(asked: tuple[Stream, ...]) -> None:
+    """They are as many as the rows: where no sink takes a stream, a quiet round leaves nothing but its counts."""
+    job = JOB.with_judgement(asked=frozenset(asked))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
+    names, bounds = np.array(["u0", "u1"], dtype=object), np.array([0, 0])
+    rows = FeatureRows("w5m", FIVE, 0, np.arange(1, 3, dtype=np.uint64), names, bounds, bounds + FIVE, np.ones((2, 1)))
+    told = [out for out in operator.process(CohortInput(0, FIVE, [rows])) if isinstance(out, Output)]
+    assert [(out.stream, len(out.records)) for out in told] == [(stream, 2) for stream in asked]
+
+
 class Strict(Detector):
     """Says of everybody that it breaks a rule, in too few words or none."""
 
