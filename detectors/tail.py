@@ -84,7 +84,8 @@ def fit_tail(ordered: F32, share: float, weight: F64 | None = None, usual: float
     if n < 2 or total < 2:
         return None
     slope, _ = _slopes()
-    rank, size, in_all, before = _sizes(total, share)
+    # Weights add up to something else each time: what follows from that would be remembered for nobody.
+    rank, size, in_all, before = (_sizes_of_whole if weight is None else _sizes)(total, share)
     # Weight at or above each score, to which the last one adds nothing: with weights of 1, numpy's linear quantile.
     if weight is None:
         ordered = ordered[-math.ceil(share * (n - 1)) - 2 :]
@@ -116,19 +117,19 @@ def _slopes() -> tuple[F64, F64]:
     return np.diff(np.array(rise), axis=1), level
 
 
-@lru_cache(maxsize=256)
 def _sizes(total: float, share: float) -> tuple[F64, F64, np.float64, F64]:
     """Of a sample that weighs so much: ranks of the blocks' ends from above, (blocks + 1,); what is in each block,
     (blocks,), and in all; (shapes,) the part of the log posterior that the scores have nothing to do with.
-
-    Samples of one job are of a few sizes, and a tail is fitted anew whenever one of its scores changes.
     """
     slope, level = _slopes()
     size = total * share * -np.diff(level)
     return share * level * (total - 1), size, size.sum(), -(size * np.log(slope)).sum(axis=1)
 
 
-@lru_cache(maxsize=256)
+_sizes_of_whole = lru_cache(maxsize=64)(_sizes)
+"""Samples of one job are of a few sizes, and a tail is fitted anew whenever one of its scores changes."""
+
+
 def _prior(mean: float, spread: float) -> F64:
     """(shapes,) minus the log of the prior, but for a constant."""
     out: F64 = (_SHAPES - mean) ** 2 / (2 * spread**2)

@@ -90,7 +90,7 @@ def test_disk_that_is_full_at_the_start(tmp_path: Path, size: str) -> None:
 def test_files_that_may_not_grow(tmp_path: Path, limit: int, code: int) -> None:
     """A small limit is refused before anything is written, one that may do is told of."""
     (tmp_path / "events.jsonl").write_text("")
-    config = '[sources.main]\nkind = "files"\npaths = ["events.jsonl"]\n[sinks]\nalerts = "console"\n'
+    config = '[sources.main]\nkind = "files"\npaths = ["events.jsonl"]\n[sinks]\nalerts = { kind = "console" }\n'
     (tmp_path / "job.toml").write_text(config)
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "run", "job.toml", "--state-dir", "state"],
