@@ -119,9 +119,10 @@ def _rest(sample: Sample, columns: Sequence[Column], batch: MicroBatch) -> Itera
     slide_us = _SIZES[size_us]
     yield from ("", "[state]", f'ttl = "{format_duration(max(30 * DAY_US, 2 * size_us))}"')
     gap_us = min(size_us, DAY_US)
-    yield from ("", "[sequences]", f'gap = {{ kind = "gap", cap = "{format_duration(gap_us)}" }}')
+    gap = _free("gap", columns)
+    yield from ("", "[sequences]", f'{gap} = {{ kind = "gap", cap = "{format_duration(gap_us)}" }}')
     yield from ("", "[features] # docs/features.md has all kinds")
-    yield from _features(columns, subjects)
+    yield from _features(columns, subjects, gap)
     yield from (
         "",
         "[windows]",
@@ -172,10 +173,17 @@ def _size_us(events: float, span_us: int) -> int:
     return max(_SIZES)
 
 
-def _features(columns: Sequence[Column], subjects: int) -> Iterator[str]:
+def _free(name: str, columns: Sequence[Column]) -> str:
+    """A name for a sequence that no column has."""
+    while name in {column.name for column in columns}:
+        name += "_"
+    return name
+
+
+def _features(columns: Sequence[Column], subjects: int, gap: str) -> Iterator[str]:
     tables: dict[str, dict[str, Any]] = {
         "events": {"kind": "count", "log": True},
-        "gap_cv": {"kind": "gap_cv", "sequence": "gap", "direction": "low", "min_rows": 5},
+        "gap_cv": {"kind": "gap_cv", "sequence": gap, "direction": "low", "min_rows": 5},
     }
     by_kind = {kind: [c for c in columns if c.kind == kind] for kind in ("id", "number", "enum")}
     # An id with no more values than there are subjects is one of theirs, and the same in all windows.

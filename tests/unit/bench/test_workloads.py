@@ -16,6 +16,7 @@ from state.types import HOUR_US, MINUTE_US, SECOND_US
 _HASHES = {
     "uniform": "26d0df3d629e7278",
     "zipf": "79c7afa30d40d524",
+    "shipped": "ec01948e3745cdc5",
     "hot-user": "17735bdd27c97ff7",
     "churn": "ffd235d7a0715108",
     "disorder": "8f29227e0876a318",
@@ -44,7 +45,16 @@ def test_ids_are_permanent() -> None:
     assert list(SCENARIOS) == list(_HASHES)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_shipped_is_a_day_of_the_platform() -> None:
+    """Events of all kinds, of no more users than declared, in the order in which they arrive."""
+    events = _events("shipped")
+    assert {"play", "skip", "login_ok"} <= {str(e["type"]) for e in events}
+    assert len({e["user_id"] for e in events}) <= SCENARIOS["shipped"].users_of(len(events))
+    at = np.array([e["event_time"] for e in events], np.int64)
+    assert (np.maximum.accumulate(at) - at).max() * 1000 < 2 * MINUTE_US
+
+
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "shipped"])
 def test_lines_are_like_each_other(scenario: str) -> None:
     """About 330 bytes with all the fields, of the declared number of events and of no more users than declared."""
     found = SCENARIOS[scenario]

@@ -232,6 +232,13 @@ VALUES = st.recursive(
 )
 
 
+def test_a_column_that_is_called_as_the_proposed_sequence(tmp_path: Path) -> None:
+    """The sequence gets another name."""
+    events = [{"ts": T0 + i, "user_id": f"u{i % 3}", "gap": i} for i in range(9)]
+    job = job_of(write(tmp_path / "events.jsonl", events), time="ts", subject="user_id")
+    assert [sequence.name for sequence in job.stream.sequences] == ["gap_"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(KEYS, VALUES, max_size=5), min_size=8, max_size=30))
 def test_whatever_is_beside_time_and_subject(tmp_path_factory: pytest.TempPathFactory, extra: list[Any]) -> None:
