@@ -58,7 +58,7 @@ def read_checkpoint(store: Path, *, frozen: bool = False) -> Checkpoint | None:
 def _reading(store: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise SnapshotError(
             f"recovery store {store}: cannot be read: {error}; start from a savepoint, or in an empty directory"
         ) from error
@@ -131,7 +131,7 @@ def _open(path: Path, *, frozen: bool = False) -> sqlite3.Connection:
         there = {name: kind for kind, name in db.execute("SELECT type, name FROM sqlite_schema WHERE type <> 'index'")}
         if there != dict.fromkeys(_TABLES, "table"):
             raise sqlite3.DatabaseError(f"has {', '.join(sorted(there)) or 'no tables'}, expected {', '.join(_TABLES)}")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # names and messages may hold any bytes
         raise SnapshotError(
             f"recovery store {path}: {error}; put the file back as it was, start from a savepoint, or in an empty"
             " directory"
