@@ -91,3 +91,15 @@ def test_a_store_that_nobody_used(tmp_path: Path) -> None:
     place = store(tmp_path, [], [], [])
     assert discard_uncommitted(place) == 0
     assert latest_execution(place) == -1
+
+
+@pytest.mark.parametrize("word", [b"table", b"snaps", b"CREATE", b"state_key"])
+def test_words_that_are_no_text(tmp_path: Path, word: bytes) -> None:
+    """What describes the tables may hold any bytes: it is damage like any other."""
+    part = store(tmp_path, [(0, 1, 1)], [], [("a", 1, 1)]) / "part-0.sqlite3"
+    whole = part.read_bytes()
+    at = whole.index(b"snapssnaps") - len(b"table")
+    at = whole.index(word, at)
+    part.write_bytes(whole[:at] + b"\x80" + whole[at + 1 :])
+    with pytest.raises(SnapshotError, match=r"^recovery store "):
+        read_checkpoint(tmp_path)
