@@ -10,6 +10,7 @@ import orjson
 
 from flows.config import load
 from flows.sinks.base import Record, Sink
+from flows.sinks.memory import MemoryWriter
 from flows.sources.base import Lines, Partition, Unwatched
 from flows.streams import STREAMS, Stream
 from flows.summary import Summary
@@ -114,29 +115,13 @@ def replay(
         opened = Assembly(found.model_copy(update={"sources": on_disk})).inputs()
         partitions += opened.partitions
         reads |= opened.reads
-    kept = {stream: _Kept() for stream in streams}
+    kept = {stream: MemoryWriter() for stream in streams}
     takers: dict[Stream, list[Sink]] = {
         s: [*(sinks or {}).get(s, ()), *([kept[s]] if s in kept else [])] for s in STREAMS
     }
     job = found.job().with_judgement(asked=frozenset(stream for stream, taken in takers.items() if taken))
     summary = LocalDriver(job, partitions, takers, reads=reads).run(progress)
     return Replay(summary, {stream: sink.records for stream, sink in kept.items()})
-
-
-class _Kept:
-    """A sink that keeps everything in memory."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    def write(self, records: list[Record]) -> None:
-        self.records += records
-
-    def flush(self) -> int:
-        return len(self.records)
-
-    def close(self) -> None:
-        pass
 
 
 class _Memory(Unwatched):

@@ -16,6 +16,7 @@ from flows.job import Job
 from flows.sinks import parts
 from flows.sinks.arrow import arrow_table
 from flows.sinks.base import Record, Sink
+from flows.sinks.memory import MemoryWriter
 from flows.sinks.parquet import ParquetWriter
 from flows.streams import Stream
 from flows.streams.fields import Field
@@ -110,7 +111,7 @@ def feature_table(recipe: Recipe, progress: Callable[[Progress], None] | None = 
     """
     job = recipe.job()
     columns = parts.parquet_columns(recipe.fields, job.names)
-    rows = _InMemory()
+    rows = MemoryWriter()
     _made(recipe, job, rows, progress)
     return arrow_table(columns, rows.records)
 
@@ -169,17 +170,3 @@ class _Labelled:
 
 
 _WORDS: Final = {1.0: "fraud", 0.0: "genuine", None: "unknown"}
-
-
-class _InMemory:
-    """A sink that keeps all records."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    def write(self, records: list[Record]) -> None:
-        self.records += records
-
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...

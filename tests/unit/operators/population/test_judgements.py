@@ -9,7 +9,8 @@ from flows.job import Job
 from flows.operators.alerts.operator import AlertOperator
 from flows.operators.messages import CohortInput, Output, PolicyInput
 from flows.operators.population.operator import PopulationOperator
-from flows.sinks.base import Record, Sink
+from flows.sinks.base import Record
+from flows.sinks.memory import MemoryWriter
 from flows.steps import Step
 from flows.streams import Stream
 from tests.small import BASE
@@ -18,20 +19,6 @@ CONFIG = BASE + 'users = 600\nduration = "2h"\ncampaigns = ["loop_bot"]\n[calibr
 TREES = 'trees = { type = "half_space_trees", params = { window_size = 64, n_trees = 20 } }'
 OTHER = CONFIG.replace('extremes = { type = "ecod", params = { ready = 8 } }', TREES)
 OTHER = OTHER.replace("line = 0.3", "line = 0.2") + "remember = 4096\n"
-
-
-class Kept:
-    """A sink in memory."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    def write(self, records: list[Record]) -> None:
-        self.records += records
-
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Overheard:
@@ -48,9 +35,9 @@ class Overheard:
 
 def run(job: Job, config: str) -> tuple[list[Record], list[CohortInput]]:
     """The alerts of a job by itself, and what its only cohort was told."""
-    kept = Kept()
+    kept = MemoryWriter()
     partitions = Assembly(loads(config)).partitions()
-    driver = LocalDriver(job, partitions, {Stream.ALERTS: [cast("Sink", kept)]})
+    driver = LocalDriver(job, partitions, {Stream.ALERTS: [kept]})
     at = (Step.POPULATION.value, "all")
     heard = Overheard(cast("PopulationOperator", driver.operators[at]))
     driver.operators[at] = cast("Any", heard)
