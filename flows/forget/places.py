@@ -71,11 +71,9 @@ def _inside(place: Path) -> Iterator[tuple[str, Path]]:
         )
     with place.open("rb") as file:
         head = file.read(len(_SQLITE))
-        while head and head.isspace():  # lines that were forgotten
-            head = file.read(1 << 16)
     if head == _SQLITE:
         yield "store", place
-    elif head.lstrip()[:1] in (b"{", b""):
+    elif head.lstrip()[:1] in (b"{", b""):  # lines that were forgotten are blank
         yield "lines", place
     else:
-        raise ConfigError(f"{place}: begins with {head[:16]!r}, expected a SQLite store or JSON Lines of records")
+        raise ConfigError(f"{place}: begins with {head!r}, expected a SQLite store or JSON Lines of records")
