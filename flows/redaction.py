@@ -10,7 +10,7 @@ from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
 _NAME: Final = re.compile(
-    r"pas+w|pwd|passphrase|secret|token|credential|api.?key|jaas|\.pem$|oauthbearer\.config|user\.info|private.?key",
+    r"pas+w|pwd|passphrase|secret|token|credential|api.?key|routing.?key|jaas|\.pem$|oauthbearer\.config|user\.info|private.?key",
     re.IGNORECASE,
 )
 _SHAPES: Final = (

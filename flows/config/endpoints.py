@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.load import DEFAULT_STORE
 from flows.config.section import Section, SourceSection, problem, together
+from flows.config.servers import PostgresConfig, RedisConfig, WebhookConfig
 from flows.durations import Duration, Moment
 from flows.streams import STREAMS, Stream
 from state.durations import format_duration
@@ -243,7 +244,16 @@ class ConsoleConfig(Section):
         return ConsoleSink(self.to)
 
 
-_AnySink = SqliteConfig | JsonlConfig | ParquetConfig | ConsoleConfig | KafkaSinkConfig
+_AnySink = (
+    SqliteConfig
+    | JsonlConfig
+    | ParquetConfig
+    | ConsoleConfig
+    | KafkaSinkConfig
+    | PostgresConfig
+    | RedisConfig
+    | WebhookConfig
+)
 SinkConfig = Annotated[_AnySink, Field(discriminator="kind")]
 SINKS: Final = {get_args(table.model_fields["kind"].annotation)[0]: table for table in get_args(_AnySink)}
 """The tables of sinks, by kind."""

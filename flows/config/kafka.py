@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from flows.config.section import Section, SourceSection, problem
 from flows.durations import Duration
-from flows.kafka.connection import Connection, Value, redacted
+from flows.kafka.connection import Connection
 from flows.kafka.properties import CLIENT, REGISTRY, instead
+from flows.placeholders import Value, redacted
 from state.durations import parse_moment_us
 from state.types import MINUTE_US, SECOND_US
 

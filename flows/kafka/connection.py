@@ -1,22 +1,18 @@
 """Where a Kafka cluster is, and how to speak to it without telling its secrets to anybody else."""
 
 import logging
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from flows.redaction import REDACTED, hidden, is_secret, remember, shown
+from flows.placeholders import Value, expand, expanded, redacted
+from flows.redaction import hidden
 from state.errors import ConfigError
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Producer
     from confluent_kafka.admin import AdminClient
 
-Value = str | int | float | bool
-_VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_USER_INFO: Final = re.compile(r"://([^/\s@]+)@")
 _log: Final = logging.getLogger("driftnet.kafka.client")
 """The client's own lines, several a second while something is wrong; what they mean is said by those who use it."""
 _log.setLevel(logging.CRITICAL)
@@ -25,40 +21,6 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Value]]] = {
     "Consumer": {"fetch.min.bytes": 1 << 16, "fetch.wait.max.ms": 50},
 }
 """What the configured properties may change, by kind of client."""
-
-
-def redacted(properties: Mapping[str, Value]) -> dict[str, Value]:
-    """The properties as they may be shown: a secret that is not a mere "${VARIABLE}" is replaced."""
-    return {key: value if _VARIABLE.fullmatch(str(value)) else shown(value, key) for key, value in properties.items()}
-
-
-def expanded(properties: Mapping[str, Value]) -> dict[str, Value]:
-    """The properties with each "${NAME}" replaced by the environment variable.  Raises ConfigError for an unset one.
-
-    What is a secret by its name, or came from the environment, is one from now on, whoever prints it.
-    """
-    found = {key: _expand(key, value) if isinstance(value, str) else value for key, value in properties.items()}
-    for key, value in found.items():
-        if is_secret(key) or value != properties[key]:
-            for part in (str(value), *_USER_INFO.findall(str(value))):
-                remember(part)
-    return found
-
-
-def _expand(key: str, text: str) -> str:
-    if REDACTED in text:
-        raise ConfigError(
-            f"{key}: seen {text!r}, where {REDACTED} stands where a secret was not written down;"
-            f' give it as "${{NAME}}" and set that environment variable, so that saved configurations can be run again'
-        )
-
-    def value(name: re.Match[str]) -> str:
-        found = os.environ.get(name[1])
-        if found is None:
-            raise ConfigError(f"{key}: names the environment variable {name[1]}, which is not set")
-        return found
-
-    return _VARIABLE.sub(value, text)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -76,7 +38,7 @@ class Connection:
     @property
     def address(self) -> str:
         """The brokers, whatever stands for them.  Raises ConfigError."""
-        return _expand("brokers", self.brokers)
+        return expand("brokers", self.brokers)
 
     def __repr__(self) -> str:
         return f"Connection({self.brokers!r}, {redacted(dict(self.properties))!r})"

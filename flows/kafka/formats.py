@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from flows.kafka.connection import Value, expanded, redacted
+from flows.placeholders import Value, expanded, redacted
 from flows.redaction import hidden
 from state.errors import ConfigError, SourceError
 

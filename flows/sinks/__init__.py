@@ -1,6 +1,32 @@
-"""Where records end: SQLite, JSON Lines, Parquet, the console, Kafka.  `open_sink` opens what a spec describes."""
+"""Where records end: SQLite, JSON Lines, Parquet, the console, Kafka, PostgreSQL, Valkey or Redis, webhooks.
+
+`open_sink` opens what a spec describes.
+"""
 
 from flows.sinks.base import Sink
-from flows.sinks.specs import ConsoleSink, JsonlSink, KafkaSink, ParquetSink, SinkSpec, SqliteSink, open_sink
+from flows.sinks.specs import (
+    ConsoleSink,
+    JsonlSink,
+    KafkaSink,
+    ParquetSink,
+    PostgresSink,
+    RedisSink,
+    SinkSpec,
+    SqliteSink,
+    WebhookSink,
+    open_sink,
+)
 
-__all__ = ["ConsoleSink", "JsonlSink", "KafkaSink", "ParquetSink", "Sink", "SinkSpec", "SqliteSink", "open_sink"]
+__all__ = [
+    "ConsoleSink",
+    "JsonlSink",
+    "KafkaSink",
+    "ParquetSink",
+    "PostgresSink",
+    "RedisSink",
+    "Sink",
+    "SinkSpec",
+    "SqliteSink",
+    "WebhookSink",
+    "open_sink",
+]

@@ -4,7 +4,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from state.errors import SinkError
@@ -48,19 +48,32 @@ def each(sinks: Mapping[str, Sink], action: Callable[[Sink], Any]) -> dict[str, 
 class Patience:
     """How long a sink may be down.
 
-    tries: attempts of a flush, with pauses that start at pause_s and double (6 tries: 1.6 s of pauses).
-    buffer_max: records kept meanwhile; a write beyond it flushes first.
+    tries: attempts of a flush, with pauses that start at pause_s and double (6 tries: 1.6 s of pauses) up to
+    pause_s_max.  buffer_max: records kept meanwhile; a write beyond it flushes first.
     """
 
     tries: int = 6
     pause_s: float = 0.05
     buffer_max: int = 10_000
+    pause_s_max: float = 5.0
+
+    def pause(self, after: int) -> float:
+        """Seconds to sleep after so many attempts, at least 1."""
+        return min(self.pause_s * 2.0 ** min(after - 1, 30), self.pause_s_max)
 
     def pauses(self) -> Iterator[float]:
         """Seconds to sleep before each attempt."""
         yield 0.0
-        for i in range(self.tries - 1):
-            yield self.pause_s * 2**i
+        for i in range(1, self.tries):
+            yield self.pause(i)
+
+    def lasting(self, outage_s: float) -> "Patience":
+        """The same with as many attempts as it takes until the pauses alone last so long, at least those it has."""
+        tries, slept_s = 1, 0.0
+        while self.pause_s > 0 and slept_s < outage_s:
+            slept_s += self.pause(tries)
+            tries += 1
+        return replace(self, tries=max(self.tries, tries))
 
 
 class BufferedSink(ABC, Generic[Item]):
@@ -101,7 +114,7 @@ class BufferedSink(ABC, Generic[Item]):
 
     @abstractmethod
     def _send(self, items: list[Item]) -> None:
-        """Writes all of them or none."""
+        """Writes all of them or none; or the first of them, and takes those off the list."""
 
     @abstractmethod
     def _position(self) -> Any:
@@ -125,7 +138,7 @@ class BufferedSink(ABC, Generic[Item]):
             try:
                 self._drain()
             except self.errors as error:
-                self._retry_s = self._clock() + self._patience.pause_s * 2**self._patience.tries
+                self._retry_s = self._clock() + self._patience.pause(self._patience.tries + 1)
                 _log.warning("%s is down (%s); %d records wait", self._where, error, len(self._buffer))
 
     def flush(self) -> Any:
@@ -138,6 +151,14 @@ class BufferedSink(ABC, Generic[Item]):
             finally:
                 self._closed = True
                 self._release()
+
+    def _briefly(self, action: Callable[[], Any]) -> None:
+        """Does what a sink begins with: who starts a run is told soon that there is nobody.  Raises SinkError."""
+        lasting, self._patience = self._patience, Patience()
+        try:
+            self._insist(action)
+        finally:
+            self._patience = lasting
 
     def _drain(self) -> None:
         if self._buffer:

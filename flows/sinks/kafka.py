@@ -1,6 +1,5 @@
 """A Kafka topic as a sink: idempotent, in order for each key, and each record once, whatever was killed meanwhile."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from flows.kafka.connection import Connection
 from flows.kafka.errors import in_words, is_lasting
 from flows.kafka.topics import TIMEOUT_S, Heard, ask, partition_counts
 from flows.sinks.base import Patience, Record
+from flows.sinks.identity import told_id
 from flows.streams import Stream
 from state.errors import SinkError
 
@@ -164,8 +164,7 @@ class KafkaWriter:
         value = orjson.dumps(record)
         told = self._stream.records
         key = "/".join(str(record.get(field, "")) for field in told.key).encode()
-        name = record.get(told.id) if told.id else None
-        return _Item(key, value, str(name or hashlib.blake2b(value, digest_size=16).hexdigest()).encode())
+        return _Item(key, value, told_id(self._stream, record, value).encode())
 
     def _connect(self) -> "Producer":
         own: dict[str, Any] = {

@@ -3,17 +3,21 @@
 columnar: whether each field of a record is a column of its own, so that the job's features and detectors are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from flows.kafka.connection import Connection
+from flows.placeholders import Value
 from flows.sinks.base import Patience, Sink
 from flows.sinks.console import ConsoleWriter
 from flows.sinks.jsonl import JsonlWriter
 from flows.sinks.kafka import KafkaWriter
 from flows.sinks.parquet import Names, ParquetWriter
+from flows.sinks.postgres import PostgresWriter
+from flows.sinks.redis import Form, RedisWriter
 from flows.sinks.sqlite import SqliteWriter
+from flows.sinks.webhook import WebhookWriter
 from flows.streams import Stream
 
 
@@ -91,7 +95,60 @@ class KafkaSink:
         return f"kafka.{self.topic}"
 
 
-SinkSpec = SqliteSink | JsonlSink | ParquetSink | ConsoleSink | KafkaSink
+@dataclass(frozen=True, slots=True)
+class PostgresSink:
+    """One stream into one table.  table: "" for the stream's name.  outage_s: how long the server may be away."""
+
+    columnar: ClassVar[bool] = False
+    url: str = field(repr=False)
+    table: str = ""
+    outage_s: float = 300.0
+
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream."""
+        return f"postgres.{self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSink:
+    """One stream into keys, or into a stream, of Valkey or Redis: see RedisWriter.  outage_s: as of PostgresSink."""
+
+    columnar: ClassVar[bool] = False
+    url: str = field(repr=False)
+    prefix: str = ""
+    form: Form = "keys"
+    expire_s: float = 0.0
+    length_max: int = 0
+    outage_s: float = 300.0
+
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream."""
+        return f"redis.{self.prefix}.{self.form}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSink:
+    """A request per record: see WebhookWriter.  outage_s: how long it may be away until records are dead letters."""
+
+    columnar: ClassVar[bool] = False
+    url: str = field(repr=False)
+    dead_letters: str
+    template: str = "record"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    values: tuple[tuple[str, Value], ...] = field(default=(), repr=False)
+    secret: str = field(default="", repr=False)
+    timeout_s: float = 10.0
+    outage_s: float = 300.0
+
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream."""
+        return f"webhook.{self.template}"
+
+
+SinkSpec = SqliteSink | JsonlSink | ParquetSink | ConsoleSink | KafkaSink | PostgresSink | RedisSink | WebhookSink
 
 
 def open_sink(
@@ -122,3 +179,20 @@ def open_sink(
             return ConsoleWriter(to, its)
         case KafkaSink(connection, topic, transactional_id, delivery_s):
             return KafkaWriter(connection, topic, its, resume_position, transactional_id, delivery_s, patience)
+        case PostgresSink(url, table, outage_s):
+            return PostgresWriter(url, its, table, run_id, patience.lasting(outage_s))
+        case RedisSink(url, prefix, form, expire_s, length_max, outage_s):
+            lasting = patience.lasting(outage_s)
+            return RedisWriter(url, its, prefix, form, expire_s, length_max, resume_position, lasting)
+        case WebhookSink():
+            return WebhookWriter(
+                spec.url,
+                its,
+                spec.dead_letters,
+                spec.template,
+                dict(spec.headers),
+                dict(spec.values),
+                spec.secret,
+                spec.timeout_s,
+                patience.lasting(spec.outage_s),
+            )

@@ -14,6 +14,7 @@ import orjson
 
 from flows.filesystem import network_type
 from flows.sinks.base import BufferedSink, Patience, Record
+from flows.sinks.identity import record_id
 from flows.sinks.retention import delete, index_times
 from flows.streams import TABLES, Stream
 from flows.streams.fields import affinity
@@ -200,8 +201,14 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         items = []
         for record in records:
             text = orjson.dumps(record)
-            key = record[self._id] if self._id else hashlib.blake2b(text, digest_size=16).hexdigest()
-            items.append((key, self._run_id, *(record.get(c) for c in self._columns), text.decode()))
+            items.append(
+                (
+                    record_id(self._stream, record, text),
+                    self._run_id,
+                    *(record.get(c) for c in self._columns),
+                    text.decode(),
+                )
+            )
         return items
 
     def _send(self, items: list[tuple[Any, ...]]) -> None:

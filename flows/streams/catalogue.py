@@ -224,7 +224,8 @@ class Records:
     that schema.  forms: what a record may look like.  id: the field that says which record it is, whatever else
     changes; "" where that is the whole record.  key: the fields that make up the key of a Kafka message: records of one
     key keep their order.  time: the field that says when, in event time; "" where there is none.  store: its table, or
-    why it has none.  line: the record for people.
+    why it has none.  line: the record for people.  latest: whether a record takes the place of all before it of its id,
+    whichever run and configuration they are of.
     """
 
     about: str
@@ -237,6 +238,7 @@ class Records:
     time: str
     store: Store | str
     line: Callable[[lines.Record], str]
+    latest: bool = False
 
     @property
     def refuses(self) -> dict[str, str]:

@@ -8,7 +8,8 @@ import pytest
 from flows.config import load, loads
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.drive.assembly import Assembly
-from flows.kafka.connection import Connection, expanded
+from flows.kafka.connection import Connection
+from flows.placeholders import expanded
 from flows.sinks.specs import KafkaSink
 from flows.sources.kafka import KafkaSpec
 from flows.streams import Stream

@@ -1,0 +1,30 @@
+"""Servers for the tests of sinks: one of each for a test process, and a receiver of requests for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.running import Receiver, Server, postgres, valkey
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL server, which tests may stop if they start it again."""
+    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Valkey or Redis server, which tests may stop if they start it again."""
+    with valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A running HTTP server that takes everything."""
+    found = Receiver()
+    found.start()
+    yield found
+    found.stop()
