@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from detectors.alerting.alert import Alert, Candidate, Evidence
 from detectors.alerting.exempt import Exemption, Exemptions, Origin
@@ -149,6 +149,20 @@ class _Track:
 
 
 _FIELDS: Final = tuple(f.name for f in fields(_Track))
+
+
+def _told(live: Mapping[str, tuple[float, int, int]]) -> tuple[Evidence, ...]:
+    return tuple(Evidence(window, p, end_us) for window, (p, end_us, _) in sorted(live.items()))
+
+
+class Standing(NamedTuple):
+    """The evidence against a subject that counts now.  tail_probability: of all of it together.  windows: the strongest
+    of each kind, by name.  until_us: when the first of it stops counting.
+    """
+
+    tail_probability: float
+    windows: tuple[Evidence, ...]
+    until_us: int
 
 
 class AlertPolicy:
@@ -306,6 +320,18 @@ class AlertPolicy:
         self._together[subject] = p, min(until_us for _, _, until_us in live.values())
         return p
 
+    def evidence(self, subject: int, end_us: int) -> Standing | None:
+        """What speaks against a subject after the round that ends there; None where nothing does."""
+        p = self._evidence(subject, end_us) if subject in self._tracks else None
+        if p is None:
+            return None
+        live = self._tracks[subject].live(end_us)
+        return Standing(p, _told(live), min(until_us for _, _, until_us in live.values()))
+
+    def severity(self, tail_probability: float) -> str:
+        """The name of the severity of so much evidence."""
+        return self.spec.severities[self.spec.rank(tail_probability)][0]
+
     def _line(self, end_us: int, subjects: int) -> float:
         """The largest tail probability that is alerted now."""
         share = self.spec.false_discovery
@@ -325,7 +351,7 @@ class AlertPolicy:
             candidate=candidate,
             severity=self.spec.severities[rank][0],
             tail_probability=p,
-            evidence=tuple(Evidence(w, q, at) for w, (q, at, _) in sorted(track.live(end_us).items())),
+            evidence=_told(track.live(end_us)),
             raised_us=end_us,
             suppressed_repeats=track.repeats,
             first_us=candidate.since_us if track.first_us is None else track.first_us,

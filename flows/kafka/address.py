@@ -3,7 +3,8 @@
 import re
 from typing import Final, NamedTuple
 
-from flows.kafka.connection import Connection, Value
+from flows.kafka.connection import Connection
+from flows.placeholders import Value
 from flows.redaction import hidden
 from state.errors import ConfigError
 

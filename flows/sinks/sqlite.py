@@ -122,6 +122,7 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
     The id is the record's own where its stream has one, else a hash of the whole record.  A record of another
     configuration about the same is another one: its id is followed by a dot and the configuration's digest.
     So is a drift or audit record that says something else, in another run (a second one has a digest of that, too).
+    A standing takes the place of the one before it, whatever it is of.
 
     keep_us: rows that are older than the newest one written, by so much event time, leave the stream's table from time
     to time, of whichever run; 0 for never.
@@ -145,7 +146,8 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         self._run_id = run_id
         self._sent = 0
         marks = ", ".join("?" * (len(self._columns) + 3))
-        own = ", ".join(f'"{c}" = excluded."{c}"' for c in (*self._columns, "record"))
+        replaced = (*self._columns, "record", *(["run_id"] if stream.records.latest else []))
+        own = ", ".join(f'"{c}" = excluded."{c}"' for c in replaced)
         self._insert = f"INSERT INTO {stream} VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {own}"  # noqa: S608
         self._path = path
         self._keep_us = keep_us
@@ -215,7 +217,8 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
         self._look()
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(self._insert, map(self._apart, items) if self._id else items)
+            apart = self._id and not self._stream.records.latest
+            self._db.executemany(self._insert, map(self._apart, items) if apart else items)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

@@ -203,6 +203,41 @@ _SCORE: Final = Form(
 )
 _FEATURES: Final = Form((*_SCORE.fields, Field("values", Named("features"), "feature -> its value in this window")))
 
+_OPEN: Final = Table(
+    (
+        Field("alert_id", _ID, "which"),
+        Field("severity", Text(), "when it was raised"),
+        Field("raised", Moment(), "when that was"),
+    )
+)
+_LABEL: Final = Table(
+    (
+        Field("outcome", Text(words=("fraud", "genuine")), "what the subject is"),
+        Field("at", Moment(), "the round after which it counted"),
+        Field("by", Text(), "who said so"),
+        Field("reason", Text(), "why"),
+    )
+)
+_STANDING: Final = Form(
+    (
+        Field("standing_id", Text(filled=True), "kind and subject, with a colon between them"),
+        Field("kind", Text(), "what the subject is"),
+        Field("subject", Text(filled=True), "its id, as in the events"),
+        Field("cohort", Text(), "the population of its last suspicious window or alert; empty where only labels are"),
+        Field("severity", Text(), "a name of the configured severities, of all its evidence; empty for no evidence"),
+        Field("tail_probability", _SHARE, "of all its evidence together; 1 for no evidence"),
+        Field("window", Text(), "the kind of its strongest window; empty for no evidence"),
+        Field("window_tail_probability", _SHARE, "of that window; 1 for no evidence"),
+        Field("evidence", ListOf(_EVIDENCE), "the strongest window of each kind that counts now"),
+        Field("until", Moment(), "until when all of that evidence counts; absent for no evidence", optional=True),
+        Field("open_alerts", ListOf(_OPEN), "raised since the last label, the newest last; at most 20"),
+        Field("label", _LABEL, "the last one; absent where there was none", optional=True),
+        Field("judged", Moment(), "the round in which this came to be so"),
+        Field("job", Text(), "name of the job"),
+        Field("config_digest", _ID, "of its configuration"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -364,6 +399,23 @@ class Stream(StrEnum):
             time="end",
             store="a row per subject and window, as wide as the job has features, is for files of columns",
             line=lines.features_line,
+        ),
+    )
+    STANDINGS = (
+        "standings",
+        Records(
+            about="what is known of each subject now, told again whenever it changes; only made if asked for",
+            schema="standing",
+            title="Standing",
+            description="One record of the standings stream: what is known of a subject as of a round. It takes the"
+            " place of all before it of the same standing_id. Who never had a suspicious window nor a label has none.",
+            forms=(_STANDING,),
+            id="standing_id",
+            key=("kind", "subject"),
+            time="judged",
+            store=Store(("judged", "kind", "subject", "severity", "tail_probability"), indexed=("subject",)),
+            line=lines.standing_line,
+            latest=True,
         ),
     )
     records: Records

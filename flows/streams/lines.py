@@ -45,6 +45,13 @@ def audit_line(r: Record) -> str:
     return f"{minute(r['at'])}  {r['command']} {r['detector'] or r['subject']}  {r['cohort']}  {r['outcome']}{by}{why}"
 
 
+def standing_line(r: Record) -> str:
+    """Who it is, what speaks against it now, and what was said of it."""
+    against = f"{r['severity']}  {r['window']}  p {_probability(r)}" if r["severity"] else "nothing against it"
+    label = f"  labelled {r['label']['outcome']}" if "label" in r else ""
+    return f"{minute(r['judged'])}  standing  {r['subject']}  {against}  {len(r['open_alerts'])} open{label}"
+
+
 def score_line(r: Record) -> str:
     """Whose window it is, and how odd."""
     return f"{minute(r['end'])}  score  {r['subject']}  {r['window']}  p {_probability(r)}"

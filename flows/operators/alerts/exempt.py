@@ -21,15 +21,18 @@ def heed(policy: AlertPolicy, told: Iterable[Label | Command], trust_us: int) ->
     told = list(told)
     commands = sorted((item for item in told if isinstance(item, Command)), key=lambda c: (c.source, c.offset))
     records = [_obey(policy.exemptions, command) for command in commands]
-    # Of labels that contradict each other in one round, fraud counts.
-    labels = sorted((item for item in told if isinstance(item, Label)), key=lambda label: (label.fraud, label))
-    for label in labels:
+    for label in in_order(item for item in told if isinstance(item, Label)):
         if label.fraud:
             policy.exemptions.distrust(label.subject)
         else:
             until_us = min(label.until_us, label.end_us) + trust_us
             policy.vouch(label.subject, label.name, until_us, label.reason, label.by)
     return records
+
+
+def in_order(labels: Iterable[Label]) -> list[Label]:
+    """The labels of one round, the last of which counts: of those that contradict each other, fraud."""
+    return sorted(labels, key=lambda label: (label.fraud, label))
 
 
 def _obey(exemptions: Exemptions, command: Command) -> Record:

@@ -4,13 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from detectors.alerting.alert import Candidate
+from detectors.alerting.alert import Alert, Candidate
 from detectors.alerting.exempt import Exemption
+from detectors.alerting.standing import Standings
 from flows.counters import Counts
 from flows.evolution.changes import LayoutNote
 from flows.evolution.layout import StateForm
 from flows.judgement import Judgement
 from flows.operators.alerts import exempt
+from flows.operators.alerts.exempt import in_order
 from flows.operators.messages import Leaving, Output, PolicyInput
 from flows.operators.rounds import Rounds
 from flows.steps import Step
@@ -24,7 +26,9 @@ _OF_NO_STREAM: Final = StateForm()
 
 
 class AlertOperator:
-    """Candidates, what people said of subjects, and watermarks in; alert records and the audit of exemptions out."""
+    """Candidates, what people said of subjects, and watermarks in; alert records, the audit of exemptions, and the
+    standings that changed out.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class AlertOperator:
         gone: frozenset[str] = frozenset()
         renamed = dict(form.renamed.windows)
         policy: bytes | None = None
+        standings: list[Any] = []
         if resume is not None:
             version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
             self._rounds.watermarks.restore(meta["watermarks"])
@@ -62,6 +67,7 @@ class AlertOperator:
                     self._rounds.add(candidate.end_us, replace(candidate, window=window))
             for item in told_from(meta):
                 self._rounds.add(item.end_us, item)
+            standings = meta.get("standings", [])  # nobody may have asked for any
             refs = resume.chunks.refs(arrays["policy"])
             policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]
         weights = dict.fromkeys(windows, 0.0)
@@ -71,6 +77,10 @@ class AlertOperator:
         self._policy = judgement.policy.build(judgement.name, judgement.digest, weights, policy)
         self._policy.rename_windows(renamed)
         self._policy.forget_windows(gone)
+        self._standings: Standings | None = None
+        if Stream.STANDINGS in judgement.asked:
+            self._standings = Standings(self._policy, judgement.name, judgement.digest, "subject")
+            self._standings.restore(standings)
         self._listed: Sequence[Exemption] | None = judgement.exempt
         """The list of who is exempt, until it is taken: what is only looked into stays as it was saved."""
 
@@ -84,6 +94,7 @@ class AlertOperator:
             before = dict(self._policy.counts)
             candidates = [item for item in items if isinstance(item, Candidate)]
             audit = self._exempt(end_us)
+            alerts: list[Alert] = []
             if candidates:
                 alerts = self._policy.round(end_us, candidates, sum(self._heard(c, end_us) for c in self._subjects))
                 told = [a.to_record() for a in alerts if a.spared_by is None]
@@ -95,6 +106,11 @@ class AlertOperator:
                 self._labels.trust_us if self._labels is not None else 0,
             )
             out += [Output(Stream.AUDIT, audit)] * bool(audit)
+            if self._standings is not None:
+                raised = [a for a in alerts if a.spared_by is None]
+                labels = in_order(item for item in items if isinstance(item, Label))
+                standings = self._standings.round(end_us, candidates, raised, labels)
+                out += [Output(Stream.STANDINGS, standings)] * bool(standings)
             counts = Counts(Step.ALERTS, self._stage)
             now = self._policy.counts
             counts.add_named({key: n - before.get(key, 0) for key, n in now.items() if n != before.get(key)})
@@ -124,6 +140,8 @@ class AlertOperator:
         before = sum(map(len, self._rounds.waiting.values()))
         self._rounds.filter(lambda item: None if item.subject == subject else item)
         self._policy.forget(subject)
+        if self._standings is not None:
+            self._standings.forget(subject)
         return before - sum(map(len, self._rounds.waiting.values()))
 
     def describe(self) -> dict[str, Any]:
@@ -149,6 +167,7 @@ class AlertOperator:
             "waiting": [item.to_json() for item in items if isinstance(item, Candidate)],
             "subjects": self._subjects,
             "layout": self._layout.put(chunks),
+            **({"standings": self._standings.state()} if self._standings is not None else {}),
             **told_state(item for item in items if not isinstance(item, Candidate)),
         }
         refs = self._saved.put(chunks, {"policy": self._policy.snapshot()})
