@@ -1,7 +1,7 @@
 """The named things of a job: sequences, features, windows and detectors, as tables."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -130,6 +130,22 @@ class WindowConfig(Declaration):
         keys = WINDOWS[self.kind].keys.all
         times = {f"{key}_us": getattr(self, key) for key in keys if key != "fire"}
         return WindowSpec(name, self.kind, **times, fire=self.fire)
+
+
+class Declared(Protocol):
+    """What declares features of events, and detectors on them: the whole configuration, or a kind of subjects."""
+
+    @property
+    def sequences(self) -> Mapping[str, SequenceConfig]: ...
+
+    @property
+    def features(self) -> Mapping[str, FeatureConfig]: ...
+
+    @property
+    def windows(self) -> Mapping[str, WindowConfig]: ...
+
+    @property
+    def detectors(self) -> "Mapping[str, DetectorConfig]": ...
 
 
 class DetectorConfig(Declaration):

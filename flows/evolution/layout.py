@@ -18,6 +18,7 @@ from flows.event_stream import EventStream
 from flows.evolution.renames import Names, Renames, moved, told_in
 from flows.job import Job
 from flows.judgement import CohortSpec, DetectorUse, Judgement
+from flows.loans import Lends
 from state.errors import SnapshotError
 from state.plain import not_by_default
 from state.schema import Kind
@@ -204,6 +205,13 @@ class StateForm:
     renamed: Renames = field(default_factory=Renames)
     specs: Mapping[str, str] = field(default_factory=dict)
     unsaid: Layout | None = None
+
+    def lends(self, lends: Lends | None) -> list[str]:
+        """What is lent, as state that holds it was saved: the window's meaning, and those of the features."""
+        if lends is None or lends.window not in self.layout.windows:
+            return []
+        window = self.layout.windows[lends.window]
+        return [window.spec, *(dict(window.features)[name] for name in lends.features)]
 
     @property
     def renames(self) -> dict[str, dict[str, str]]:

@@ -13,11 +13,10 @@ from flows.event_stream import WindowFeatures
 from state.schema import Schema
 
 if TYPE_CHECKING:
-    from flows.config.declarations import FeatureConfig
-    from flows.config.models import Config
+    from flows.config.declarations import Declared, FeatureConfig
 
 
-def sequences_of(config: "Config", schema: Schema, problems: Problems) -> tuple[SequenceDecl, ...]:
+def sequences_of(config: "Declared", schema: Schema, problems: Problems) -> tuple[SequenceDecl, ...]:
     """Those that fit the event columns."""
     declared: list[SequenceDecl] = []
     for name, s in config.sequences.items():
@@ -36,7 +35,7 @@ def sequences_of(config: "Config", schema: Schema, problems: Problems) -> tuple[
     return tuple(declared)
 
 
-def features_of(config: "Config", schema: Schema, problems: Problems) -> tuple[FeatureDecl, ...]:
+def features_of(config: "Declared", schema: Schema, problems: Problems) -> tuple[FeatureDecl, ...]:
     """Those whose columns and sequences there are."""
     declared: list[FeatureDecl] = []
     for name, f in config.features.items():
@@ -84,7 +83,7 @@ def declaration(name: str, f: "FeatureConfig") -> FeatureDecl:
     )
 
 
-def windows_of(config: "Config", problems: Problems) -> tuple[WindowFeatures, ...]:
+def windows_of(config: "Declared", problems: Problems) -> tuple[WindowFeatures, ...]:
     """All of them, with the features that they name, or all."""
     if not config.windows and not problems.are_broken("windows"):
         problems.add(("windows",), "nothing", "at least one window")

@@ -14,6 +14,7 @@ from flows.judgement import Audience
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import Leaving
 from flows.operators.rows import FeatureRows
+from flows.operators.subject.lending import Lending, Met
 from flows.operators.subject.own import OwnDetectors
 from flows.rows_spec import WindowRows
 from flows.steps import Step
@@ -51,15 +52,24 @@ class Closing:
     """
 
     def __init__(
-        self, windows: Sequence[WindowPlan], audience: Audience, group: int, stage: str, renamed: Renames
+        self,
+        windows: Sequence[WindowPlan],
+        audience: Audience,
+        group: int,
+        stage: str,
+        renamed: Renames,
+        lending: Lending | None = None,
     ) -> None:
-        """stage: whose detectors are counted.  renamed: what had other names in state that was saved earlier."""
+        """stage: whose detectors are counted.  renamed: what had other names in state that was saved earlier.  lending:
+        is told of the rows of its window.
+        """
+        self._lending = lending
         self._group = group
         self._stage = stage
         self._windows = windows
         self._cohorts = audience.cohorts.names
         self._own = [OwnDetectors(audience.own, WindowRows(w.spec, w.features), renamed) for w in windows]
-        self._due: list[_Due] = []
+        self._due: list[_Due | Met] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
         self._faults: list[Leaving] = []
@@ -75,6 +85,10 @@ class Closing:
         self._waiting += len(cells)
         if self._waiting >= _WAITING:
             self._work()
+
+    def met(self, met: Met) -> None:
+        """Who met whom in a pane, after the windows that closed where it ends."""
+        self._due.append(met)
 
     def take(self) -> dict[str, list[FeatureRows]]:
         """The rows of all windows that closed since, by cohort, in the order in which they closed."""
@@ -97,15 +111,20 @@ class Closing:
         self._work()
         for own in self._own:
             own.forget(slots)
+        if self._lending is not None:
+            self._lending.forget(slots)
 
     def _work(self) -> None:
         matrices: dict[int, F64] = {}
         for index, window in enumerate(self._windows):
-            for batch in _batches([due for due in self._due if due.index == index]):
+            for batch in _batches([due for due in self._due if isinstance(due, _Due) and due.index == index]):
                 found = window.matrices([due.end_us for due in batch], [due.cells for due in batch])
                 matrices |= zip(map(id, batch), found, strict=True)
         for due in self._due:
-            self._emit(due, matrices[id(due)])
+            if isinstance(due, _Due):
+                self._emit(due, matrices[id(due)])
+            elif self._lending is not None:
+                self._lending.lend(due)
         self._due, self._waiting = [], 0
 
     def _emit(self, due: _Due, matrix: F64) -> None:
@@ -115,6 +134,8 @@ class Closing:
             matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
         x = matrix[:, due.order].T
         start_us, stop_us = spec.bounds(due.end_us, due.cells.first_us[due.order], due.cells.last_us[due.order])
+        if self._lending is not None and spec.name == self._lending.window:
+            self._lending.know(due.slot, x)
         rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x)
         rows.own = self._own[due.index].judge(rows.view(spec, due.slot.astype(np.int32)))
         where = f"{spec.name} of key group {self._group}"
