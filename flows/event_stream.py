@@ -78,8 +78,8 @@ class EventStream:
     def columns(self) -> frozenset[str]:
         """The event columns that it needs, beside the system's."""
         lent = {column for loan in self.borrows for column in loan.columns}
-        keys = {loan.key for loan in self.borrows} | {to.column for to in (self.lends.to if self.lends else ())}
-        return (self.plan.columns - lent) | keys
+        keys = {column for loan in self.borrows for column in (loan.key, *(c.column for c in loan.where))}
+        return (self.plan.columns - lent).union(keys, (to.column for to in (self.lends.to if self.lends else ())))
 
     @property
     def rows(self) -> RowsSpec:

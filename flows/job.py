@@ -1,5 +1,6 @@
 """Job: a checked configuration, compiled: what is known of events, and what is thought of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -7,6 +8,7 @@ from detectors.features.declare import Where
 from flows.event_stream import EventStream
 from flows.evolution.renames import Renames
 from flows.judgement import Judgement
+from flows.streams import Stream
 from flows.wire.told import Kinds
 
 
@@ -73,6 +75,26 @@ class Job:
     def kinds_known(self) -> Kinds:
         """What subjects are called."""
         return Kinds(self.judgement.own_kind, frozenset(kind.name for kind in self.kinds))
+
+    def typed(self, subject: str) -> tuple[str, str]:
+        """Kind and id of a subject that people name: of a further kind it is "KIND:ID", and of the stream's own, whose
+        kind is "" here, it may be.
+        """
+        kind, colon, name = subject.partition(":")
+        if colon and kind in self.kinds_known.others:
+            return kind, name
+        return "", name if colon and kind == self.kinds_known.own else subject
+
+    def without_detectors(self) -> "Job":
+        """The same with nobody to judge."""
+        kinds = tuple(replace(kind, job=kind.job.with_judgement(detectors=())) for kind in self.kinds)
+        return replace(self.with_judgement(detectors=()), kinds=kinds)
+
+    def asking(self, streams: Iterable[Stream]) -> "Job":
+        """The same, where these output streams are read by somebody."""
+        asked = frozenset(streams)
+        kinds = tuple(replace(kind, job=kind.job.with_judgement(asked=asked)) for kind in self.kinds)
+        return replace(self.with_judgement(asked=asked), kinds=kinds)
 
     def with_stream(self, **changes: Any) -> "Job":
         """The same with parts of the stream replaced, under the same digest."""

@@ -6,6 +6,8 @@ event names it.  They become columns of the borrower's events, pane by pane: wha
 
 from dataclasses import dataclass
 
+from detectors.features.declare import Where
+
 
 @dataclass(frozen=True, slots=True)
 class Borrower:
@@ -28,11 +30,14 @@ class Lends:
 
 @dataclass(frozen=True, slots=True)
 class Borrows:
-    """What a kind of subjects borrows.  kind: of the lenders.  key: the event column that holds their ids."""
+    """What a kind of subjects borrows.  kind: of the lenders.  key: the event column that holds their ids.  where:
+    conditions on the events that are the lenders' too; to others nothing is lent.
+    """
 
     kind: str
     key: str
     features: tuple[str, ...]
+    where: Where = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from flows.cli.options import (
     store_path,
 )
 from flows.printing import shown
+from flows.streams.lines import who
 from state.times import minute
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def list_view(alerts: list[dict[str, Any]]) -> "Table":
             a["alert_id"],
             minute(a["raised"]),
             shown(a["severity"]),
-            shown(a["subject"]),
+            shown(who(a)),
             shown(a["window"]),
             f"{a['tail_probability']:.1e}",
             *([shown(a["run_id"])] if several else []),
@@ -238,7 +239,7 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
 
     from flows.summary import two_columns
 
-    head = two_columns(f"{shown(a['severity'])}: {shown(a['subject'])}")
+    head = two_columns(f"{shown(a['severity'])}: {shown(who(a))}")
     rows = {
         "alert": a["alert_id"],
         "window": f"{a['window']}, {minute(a['start'])} to {minute(a['stop'])}, cohort {a['cohort']}",

@@ -236,8 +236,13 @@ def _exempt(held: Sequence[dict[str, Any]]) -> list[Any]:
     table = _table("not alerted", "by", "until", "reason", "alerts kept back")
     for e in held[:_EXEMPT_SHOWN]:
         until = f"{e['until'][:16]}{', withdrawn' * e['withdrawn']}"
+        whose = f"{e['kind']}:{e['subject']}" if e["kind"] else e["subject"]
         table.add_row(
-            shown(e["subject"]), shown(f"{e['by']} ({e['origin']})"), until, shown(e["reason"]), f"{e['spared']:,}"
+            shown(whose),
+            shown(f"{e['by']} ({e['origin']})"),
+            until,
+            shown(e["reason"]),
+            f"{e['spared']:,}",
         )
     more = [f"and {len(held) - _EXEMPT_SHOWN:,} more: --json"] if len(held) > _EXEMPT_SHOWN else []
     return ["", table, *more]

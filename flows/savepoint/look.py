@@ -128,11 +128,8 @@ class Place(NamedTuple):
 
 
 def place_of(subject: str, job: Job) -> Place:
-    """Of a subject by its id; of a further kind it is "KIND:ID", and of the stream's own it may be."""
-    first, colon, rest = subject.partition(":")
-    own = job.judgement.own_kind
-    typed = bool(colon) and (first == own or any(kind.name == first for kind in job.kinds))
-    kind, name = (first if typed and first != own else "", rest if typed else subject)
+    """Of a subject that people name, see Job.typed."""
+    kind, name = job.typed(subject)
     hashed = id_hash(name, kind)
     return Place(kind, name, hashed, int(key_group(np.array([hashed], np.uint64), job.stream.key_groups)[0]))
 

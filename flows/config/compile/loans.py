@@ -70,7 +70,7 @@ def _borrows(mine: Job, kinds: tuple[SubjectKind, ...]) -> Iterator[Borrows]:
         lends = kind.job.stream.lends
         if kind.job is mine or lends is None:
             continue
-        loan = Borrows(kind.name, kind.key, lends.features)
+        loan = Borrows(kind.name, kind.key, lends.features, kind.where)
         if mine.stream.plan.columns & set(loan.columns):
             yield loan
 

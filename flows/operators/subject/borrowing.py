@@ -5,11 +5,13 @@ from typing import Final
 
 import numpy as np
 
+from detectors.features.where import Filters
 from flows.loans import Borrows
 from flows.operators.messages import Loan, LoanInput
 from state.batch import MicroBatch
+from state.schema import Schema
 from state.snapshot import pack, unpack
-from state.types import F64, Values
+from state.types import F64, U64, Bool, Values
 
 _VERSION: Final = 1
 
@@ -17,8 +19,10 @@ _VERSION: Final = 1
 class Borrowing:
     """Loans of one key group's panes that are still open, by kind of the lenders."""
 
-    def __init__(self, borrows: Sequence[Borrows]) -> None:
+    def __init__(self, borrows: Sequence[Borrows], schema: Schema) -> None:
+        """schema: of the rows."""
         self._borrows = tuple(borrows)
+        self._filters = Filters(schema, [loan.where for loan in borrows])
         self._waiting: dict[str, dict[int, list[Loan]]] = {loan.kind: {} for loan in borrows}
 
     def add(self, message: LoanInput) -> None:
@@ -30,8 +34,12 @@ class Borrowing:
     def close(self, end_us: int, batch: MicroBatch) -> MicroBatch:
         """The rows of the pane that ends there, with the values that were lent to them; nan where there are none."""
         columns: dict[str, Values] = dict(batch.columns)
+        masks = self._filters.masks(batch)
         for borrows in self._borrows:
-            values = _joined(batch, borrows, self._waiting[borrows.kind].pop(end_us, []))
+            loans = self._waiting[borrows.kind].pop(end_us, [])
+            values = _joined(
+                batch[borrows.key], masks[self._filters.number(borrows.where)], loans, len(borrows.features)
+            )
             columns |= zip(borrows.columns, values.T, strict=True)
         return MicroBatch(columns)
 
@@ -67,16 +75,15 @@ class Borrowing:
                 self._waiting[kind].setdefault(end_us, []).append(loan)
 
 
-def _joined(batch: MicroBatch, borrows: Borrows, loans: list[Loan]) -> F64:
-    """(n, L) what each row's lender lent."""
-    values = np.full((len(batch), len(borrows.features)), np.nan)
-    if not loans or not len(batch):
+def _joined(wanted: U64, mask: Bool, loans: list[Loan], features: int) -> F64:
+    """(n, L) what each row's lender lent.  wanted: (n,) the lenders.  mask: (n,) rows that are theirs too."""
+    values = np.full((len(wanted), features), np.nan)
+    if not loans:
         return values
     key, lent = np.concatenate([loan.key for loan in loans]), np.concatenate([loan.values for loan in loans])
     order = np.argsort(key)
     key, lent = key[order], lent[order]
-    wanted = batch[borrows.key]
     at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-    there = key[at] == wanted
+    there = mask & (key[at] == wanted)
     values[there] = lent[at[there]]
     return values

@@ -7,8 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.features.plan import WindowPlan
+from detectors.features.running import Running
 from flows.counters import Counts
 from flows.evolution.changes import WindowFit, name_in_state
+from flows.evolution.layout import StateForm
 from flows.evolution.renames import Renames
 from flows.judgement import Audience
 from flows.operators.faults import fault_outputs
@@ -69,6 +71,7 @@ class Closing:
         self._windows = windows
         self._cohorts = audience.cohorts.names
         self._own = [OwnDetectors(audience.own, WindowRows(w.spec, w.features), renamed) for w in windows]
+        self._running = [Running(w.running) for w in windows]
         self._due: list[_Due | Met] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
@@ -111,6 +114,8 @@ class Closing:
         self._work()
         for own in self._own:
             own.forget(slots)
+        for running in self._running:
+            running.forget(slots)
         if self._lending is not None:
             self._lending.forget(slots)
 
@@ -132,7 +137,7 @@ class Closing:
         since = self.since.get(spec.name)
         if since is not None:
             matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
-        x = matrix[:, due.order].T
+        x = self._running[due.index].go_on(due.end_us, due.slot, matrix[:, due.order].T)
         start_us, stop_us = spec.bounds(due.end_us, due.cells.first_us[due.order], due.cells.last_us[due.order])
         if self._lending is not None and spec.name == self._lending.window:
             self._lending.know(due.slot, x)
@@ -147,6 +152,31 @@ class Closing:
         code = np.where(due.cohort < 0, len(self._cohorts) - 1, due.cohort)
         for cohort in np.unique(code).tolist():
             self._rows[self._cohorts[cohort]].append(rows.take(np.flatnonzero(code == cohort)))
+
+    def running(self, chunks: Chunks) -> dict[str, bytes]:
+        """The root frames of the features that go on from window to window, by window."""
+        return {
+            window.spec.name: running.memory.snapshot(chunks)
+            for window, running in zip(self._windows, self._running, strict=True)
+            if window.running
+        }
+
+    def meant(self, form: StateForm) -> dict[str, dict[str, str]]:
+        """Window -> feature that goes on -> what it means."""
+        return {
+            w.spec.name: form.running(w.spec.name, (f.decl.name for f in w.running)) for w in self._windows if w.running
+        }
+
+    def restore_running(
+        self, frames: Mapping[str, bytes], chunks: Chunks, saved: Mapping[str, Mapping[str, str]], form: StateForm
+    ) -> None:
+        """Takes what `running` gave; features that meant something else then begin anew.  saved: of `meant`."""
+        now = self.meant(form)
+        for window, running in zip(self._windows, self._running, strict=True):
+            name = window.spec.name
+            if window.running and name in frames:
+                cold = [f for f, meaning in now[name].items() if saved.get(name, {}).get(f) != meaning]
+                running.memory.restore(frames[name], chunks, running.columns_of(cold))
 
     def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
         """The root frames of the own-history detectors' state, by window and detector."""

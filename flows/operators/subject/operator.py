@@ -75,7 +75,7 @@ class SubjectOperator:
         dedup = Dedup(stream.time.dedup_horizon_us) if stream.schema.has_event_id else None
         rows_max, marks = stream.state.rows_per_pane_max, stream.tells_duplicates
         self._windows = stream.plan.windows
-        self._borrowing = Borrowing(stream.borrows) if stream.borrows else None
+        self._borrowing = Borrowing(stream.borrows, stream.schema) if stream.borrows else None
         self._lending = self._lends(audience.cohorts.kind)
         self._log = PaneLog(self._pane_us, dedup, rows_max, self._tally, marks=marks)
         self._counting = Counting(
@@ -288,6 +288,7 @@ class SubjectOperator:
         frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
         frames |= {f"window.{name}": a.snapshot(chunks) for name, a in self._building.items()}
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
+        frames |= {f"running.{name}": root for name, root in self._closing.running(chunks).items()}
         if self._borrowing is not None:
             frames["loans"] = self._borrowing.snapshot()
         if self._lending is not None:
@@ -300,6 +301,7 @@ class SubjectOperator:
             "counted": self._counted,
             "layout": self._layout.put(chunks),
             "since": self._since.state(),
+            "running": self._closing.meant(self._form),
             "lends": self._form.lends(self._stream.lends),
             **told_state(self._told),
         }
@@ -329,6 +331,8 @@ class SubjectOperator:
             self._since.evolve(evolution, self._stream, self._form.renamed, began_us)
         for name, fit in fits.items():
             self._building[name].restore(frames[f"window.{name_in_state(name, fit)}"], saved.chunks, cells)
+        running = {n.removeprefix("running."): root for n, root in frames.items() if n.startswith("running.")}
+        self._closing.restore_running(running, saved.chunks, meta.get("running", {}), self._form)
         if self._borrowing is not None and "loans" in frames:
             self._borrowing.restore(frames["loans"])
         if self._lending is not None and meta.get("lends") == self._form.lends(self._stream.lends):
