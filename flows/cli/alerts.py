@@ -16,7 +16,6 @@ from flows.cli.options import (
     store_path,
 )
 from flows.printing import shown
-from flows.streams.lines import who
 from state.times import minute
 
 if TYPE_CHECKING:
@@ -211,6 +210,8 @@ def list_view(alerts: list[dict[str, Any]]) -> "Table":
     """Alert records for people, a line each."""
     from rich.table import Table
 
+    from flows.streams.lines import who
+
     table = Table(box=None, padding=(0, 2, 0, 0))
     several = len({a.get("run_id") for a in alerts}) > 1
     for title in ("id", "raised", "severity", "subject", "window"):
@@ -237,6 +238,7 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
     """One alert record for people."""
     from rich.table import Table
 
+    from flows.streams.lines import who
     from flows.summary import two_columns
 
     head = two_columns(f"{shown(a['severity'])}: {shown(who(a))}")

@@ -82,6 +82,7 @@ def of_nets(told: list[dict[str, Any]]) -> dict[tuple[str, int], dict[str, float
         end = (minute + 1) * PANE_S
         before = [(m, len(who)) for (other, m), who in users.items() if other == ip and m < minute]
         n = len(mine)
+        # FeatureKind.DECAYED, FeatureKind.SURGE
         decayed = n + sum(k * 2.0 ** (-(minute - m) * PANE_S / HALF_S) for m, k in before)
         first = min([m for m, _ in before], default=minute)
         age = max(end - (first + 1) * PANE_S, DAY_S)
