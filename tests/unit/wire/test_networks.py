@@ -91,6 +91,7 @@ def test_a_kind_of_networks() -> None:
 
 @pytest.mark.parametrize("network", ["[24]", "[0, 48]", "[24, 129]", "[24, 48, 1]"])
 def test_bits_that_there_are_not(network: str) -> None:
+    """Of both versions, in their bounds."""
     with pytest.raises(ConfigError, match=r"event\.columns\.ip\.network: seen .*, allowed: bits of IPv4"):
         loads(f"[event.columns]\nip = {{ network = {network} }}").job()
 
