@@ -24,6 +24,8 @@ class Verdict(Protocol):
     @property
     def fraud(self) -> float: ...
     @property
+    def kind(self) -> str: ...
+    @property
     def name(self) -> str: ...
     @property
     def by(self) -> str: ...
@@ -43,11 +45,12 @@ class _Open(NamedTuple):
 class _Known:
     """What is remembered of one subject, beside its evidence, which the policy has.
 
-    label: (fraud, end of the round, by, reason) of the last one.  lapses_us: when the first of the evidence that was
-    told stops counting, None for no evidence.  judged_us: the last round in which it was looked at.  told: a hash of
-    what was told last.
+    kind: "" for those that the stream is keyed by.  label: (fraud, end of the round, by, reason) of the last one.
+    lapses_us: when the first of the evidence that was told stops counting, None for no evidence.  judged_us: the last
+    round in which it was looked at.  told: a hash of what was told last.
     """
 
+    kind: str
     name: str
     cohort: str = ""
     open: list[_Open] = field(default_factory=list)
@@ -67,6 +70,7 @@ class Standings:
     """
 
     def __init__(self, policy: AlertPolicy, job_name: str, digest: str, own_kind: str) -> None:
+        """own_kind: what subjects of the kind "" are called."""
         self._policy = policy
         self._capacity = policy.spec.capacity
         self._job = job_name
@@ -88,24 +92,23 @@ class Standings:
         for candidate in candidates:
             if candidate.tail_probability <= self._policy.spec.candidate_line:
                 touched.add(candidate.subject)
-                self._of(candidate.subject, candidate.name).cohort = candidate.cohort
+                self._of(candidate).cohort = candidate.cohort
         for alert in alerts:
-            subject = alert.candidate.subject
-            touched.add(subject)
-            known = self._of(subject, alert.candidate.name)
+            touched.add(alert.candidate.subject)
+            known = self._of(alert.candidate)
             known.cohort = alert.candidate.cohort
             told = _Open(alert.alert_id, alert.severity, alert.raised_us)
             known.open = [*(a for a in known.open if a.alert_id != told.alert_id), told][-_OPEN_MAX:]
         for label in labels:
             touched.add(label.subject)
-            known = self._of(label.subject, label.name)
+            known = self._of(label)
             known.open, known.label = [], (label.fraud, label.end_us, label.by, label.reason)
         records = [record for subject in touched if (record := self._judge(subject, end_us)) is not None]
         self._leave()
         return sorted(records, key=lambda record: (record["kind"], record["subject"]))
 
-    def _of(self, subject: int, name: str) -> _Known:
-        return self._known.setdefault(subject, _Known(name))
+    def _of(self, about: Candidate | Verdict) -> _Known:
+        return self._known.setdefault(about.subject, _Known(about.kind, about.name))
 
     def _lapsed(self, end_us: int) -> set[int]:
         """Whose evidence is not all of what was told any more."""
@@ -127,10 +130,11 @@ class Standings:
             del self._known[subject]
             if not known.told:
                 return None
+        kind = known.kind or self._own_kind
         strongest = min(evidence.windows, key=lambda e: (e.tail_probability, e.window)) if evidence else None
         said: dict[str, Any] = {
-            "standing_id": f"{self._own_kind}:{known.name}",
-            "kind": self._own_kind,
+            "standing_id": f"{kind}:{known.name}",
+            "kind": kind,
             "subject": known.name,
             "cohort": known.cohort,
             "severity": self._policy.severity(evidence.tail_probability) if evidence else "",
@@ -166,16 +170,16 @@ class Standings:
     def state(self) -> list[list[Any]]:
         """JSON values that `restore` takes back."""
         return [
-            [subject, k.name, k.cohort, k.open, k.label, k.lapses_us, k.judged_us, k.told]
+            [subject, k.kind, k.name, k.cohort, k.open, k.label, k.lapses_us, k.judged_us, k.told]
             for subject, k in sorted(self._known.items())
         ]
 
     def restore(self, state: Iterable[Iterable[Any]]) -> None:
         """What `state` gave, also after a trip through JSON text."""
-        for subject, name, cohort, opened, label, lapses_us, judged_us, told in state:
+        for subject, kind, name, cohort, opened, label, lapses_us, judged_us, told in state:
             alerts = [_Open(*alert) for alert in opened]
             last = tuple(label) if label is not None else None
-            self._known[subject] = _Known(name, cohort, alerts, last, lapses_us, judged_us, told)
+            self._known[subject] = _Known(kind, name, cohort, alerts, last, lapses_us, judged_us, told)
             if lapses_us is not None:
                 heapq.heappush(self._lapses, (lapses_us, subject))
 

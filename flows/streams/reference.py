@@ -18,17 +18,17 @@ _HEAD: Final = """\
 <!-- Made by `make docs` from flows/streams; edit the catalogue there. -->
 
 What a job says comes as records, in streams. Each goes to any number of sinks (`[sinks]`, see
-[configuration.md](configuration.md)): `jsonl`, `parquet`, `sqlite`, `kafka`, `console`, `postgres`, `redis`, `webhook`.
-What does not suit a stream is refused by `driftnet config check`, with the reason. When each stream says something:
-[events.md](events.md).
+[configuration.md](configuration.md)): `jsonl`, `parquet`, `sqlite`, `kafka`, `console`, `postgres`, `redis`,
+`webhook`. What does not suit a stream is refused by `driftnet config check`, with the reason. When each stream says
+something: [events.md](events.md).
 
 - **id**: what tells a record from another one; SQLite, PostgreSQL and keys of Valkey or Redis keep a record once by it,
   and readers of Kafka and of webhooks can.
 - **key** of a Kafka message: records of one key keep their order.
 - **time**: the field that says when, in event time. It decides which day's Parquet file a record is in, and what
   `driftnet alerts prune --before` deletes.
-- **columns** in the SQLite store and in PostgreSQL, beside `id`, `run_id` and `record`, which is the whole as JSON. Those
-  in bold have an index.
+- **columns** in the SQLite store and in PostgreSQL, beside `id`, `run_id` and `record`, which is the whole as JSON.
+  Those in bold have an index.
 - In **Parquet** each field is a column with the type below. Lists and objects are nested, objects of any form are texts
   of JSON, and each feature and each detector is a column of its own.
 """

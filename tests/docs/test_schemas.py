@@ -24,6 +24,7 @@ from tests.engine.scenarios import STREAMS as COMPARED
 from tests.engine.test_told import Inputs
 from tests.engine.test_told import run_local as run_told
 
+_ASKED = (Stream.FEATURES, Stream.STANDINGS)
 _FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
 
@@ -43,20 +44,24 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[dict[
     found["audit"] = [json.loads(line) for line in audit.read_text().splitlines()]
     troubled = tmp_path_factory.mktemp("troubled")
     other, _ = run_local(SCENARIOS["troubled"].job(), write_files("troubled", 2, troubled), troubled / "out", 8192)
-    features = SCENARIOS["troubled"].config + 'features = { kind = "jsonl", path = "features.jsonl" }\n'
-    found["features"] = features_of(loads(features).job(), troubled)
+    asked = SCENARIOS["troubled"].config + "".join(
+        f'{stream} = {{ kind = "jsonl", path = "{stream}.jsonl" }}\n' for stream in _ASKED
+    )
+    found |= told_of(loads(asked).job(), troubled)
     for stream in COMPARED:
         found[stream.value] = [json.loads(r) for r in (*told[0][stream.value], *other[stream.value])]
     return found
 
 
-def features_of(job: Job, place: Path) -> list[dict[str, Any]]:
-    """What a sink of features gets of the files there."""
-    source, file = FilesSpec((str(place / "events-0.jsonl"),)), place / "features.jsonl"
-    sink = open_sink(JsonlSink(str(file)), "features")
-    LocalDriver(job, [source.open(name) for name in source.partition_names()], {Stream.FEATURES: [sink]}).run()
-    sink.close()
-    return [json.loads(line) for line in file.read_text().splitlines()]
+def told_of(job: Job, place: Path) -> dict[str, list[dict[str, Any]]]:
+    """What sinks of the streams that are only made if asked for get of the files there."""
+    source = FilesSpec((str(place / "events-0.jsonl"),))
+    files = {stream: place / f"{stream}.jsonl" for stream in _ASKED}
+    sinks = {stream: [open_sink(JsonlSink(str(file)), stream)] for stream, file in files.items()}
+    LocalDriver(job, [source.open(name) for name in source.partition_names()], sinks).run()
+    for (sink,) in sinks.values():
+        sink.close()
+    return {s.value: [json.loads(line) for line in file.read_text().splitlines()] for s, file in files.items()}
 
 
 @pytest.mark.parametrize("stream", [s for s in STREAMS if s is not Stream.DRIFT])

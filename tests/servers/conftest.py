@@ -8,9 +8,9 @@ from tests.servers.running import Receiver, Server, postgres, valkey
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def database() -> Iterator[Server]:
     """A PostgreSQL server, which tests may stop if they start it again."""
-    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+    with postgres() as server:
         yield server
 
 

@@ -3,16 +3,18 @@
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
@@ -22,9 +24,12 @@ import redis
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """One that stays free while its server is away: none of those that connections are given."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 class Server:
@@ -75,19 +80,22 @@ def _program(*names: str) -> str:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Server]:
-    """A cluster of its own.  PostgreSQL does not run as root: there it runs as its package's user."""
+def postgres() -> Iterator[Server]:
+    """A cluster of its own, in a folder that others of root's tests cannot close to it.  PostgreSQL does not run as
+    root: there it runs as its package's user.
+    """
     initdb, program = _program("initdb"), _program("postgres")
-    user = None
+    with TemporaryDirectory(prefix="driftnet-postgres-") as place:
+        yield from _cluster(Path(place), initdb, program)
+
+
+def _cluster(folder: Path, initdb: str, program: str) -> Iterator[Server]:
+    data = folder / "data"
+    user, port = None, free_port()
+    data.mkdir(mode=0o700)
     if os.geteuid() == 0:
-        user = next((u.pw_name for u in pwd.getpwall() if u.pw_name in ("postgres", "nobody")), None)
-        assert user is not None
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    data, port = folder / "data", free_port()
-    data.mkdir()
-    if user is not None:
+        user = next(u.pw_name for u in pwd.getpwall() if u.pw_name in ("postgres", "nobody"))
+        shutil.chown(folder, user)
         shutil.chown(data, user)
     made = [initdb, "-D", str(data), "-U", "driftnet", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
     subprocess.run(made, check=True, capture_output=True, user=user, cwd="/")

@@ -56,7 +56,7 @@ class Ends:
         }
 
     def check(self, expected: Mapping[str, list[str]], *, webhook_again: bool) -> None:
-        """All records are there, each once; of webhooks, each once by its id.  webhook_again: it may have come twice."""
+        """All records are there, each once; of webhooks by the id.  webhook_again: it may have come twice."""
         for stream in WRITTEN:
             wanted = Counter(map(canonical, map(json.loads, expected[stream.value])))
             assert Counter(map(canonical, self._rows(stream))) == wanted
