@@ -110,7 +110,7 @@ def test_who_has_nothing_left_is_told_once_and_not_remembered() -> None:
         "u2": ("", 0),
         "u3": ("low", 0),
     }
-    assert [row[1] for row in stage.standings.state()] == ["u1", "u3"]
+    assert [row[2] for row in stage.standings.state()] == ["u1", "u3"]
 
 
 def test_capacity_holds() -> None:

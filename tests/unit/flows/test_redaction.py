@@ -8,8 +8,8 @@ import pytest
 
 from flows.config import load, loads
 from flows.kafka.connection import Connection
-from flows.placeholders import expanded, redacted
 from flows.kafka.properties import CLIENT, REGISTRY
+from flows.placeholders import expanded, redacted
 from flows.redaction import hidden, is_secret, remember
 from state.errors import ConfigError
 
