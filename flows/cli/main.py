@@ -19,6 +19,7 @@ from flows.cli import (
     run,
     savepoint,
     score,
+    serve,
     simulate,
     tell,
 )
@@ -47,6 +48,7 @@ app.command("exempt")(tell.exempt)
 app.command("forget")(forget.forget)
 app.command("features")(features.features)
 app.command("score")(score.score)
+app.command("serve")(serve.serve)
 app.command("evaluate")(score.evaluate)
 app.command("bench", add_help_option=False, context_settings=bench.FORWARD)(bench.bench)
 app.add_typer(alerts.app, name="alerts")

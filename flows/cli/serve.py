@@ -1,6 +1,5 @@
 """`driftnet serve`: what is known of each subject, over HTTP."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer

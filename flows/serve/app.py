@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,7 +20,7 @@ from flows.serve.standings import StandingsReader
 from state.errors import ConfigError, SinkError
 
 _log: Final = logging.getLogger("driftnet.serve")
-TOKEN: Final = "DRIFTNET_SERVE_TOKEN"
+TOKEN: Final = "DRIFTNET_SERVE_TOKEN"  # noqa: S105 - its name
 """The environment variable that has the token."""
 _TOKEN_MIN: Final = 16
 _HEADERS: Final = {"cache-control": "private, no-cache", "x-content-type-options": "nosniff"}
@@ -84,8 +85,15 @@ def build(reader: StandingsReader, token: str) -> Starlette:
             Route("/v1/subjects/{id:path}", _guarded(subject, token), methods=["GET"]),
             Route("/livez", alive, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
-        ]
+        ],
+        exception_handlers={404: _other, 405: _other},
     )
+
+
+async def _other(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Of paths and methods that there are not."""
+    assert isinstance(error, HTTPException)
+    return _said(error.status_code, error.detail, dict(error.headers or {}))
 
 
 def _guarded(endpoint: Endpoint, token: str) -> Endpoint:

@@ -1,5 +1,6 @@
 """The server process of `driftnet serve`."""
 
+import signal
 import socket
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def serve(store: Path, host: str, port: int) -> None:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=5,
         )
+        for which in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(which, lambda *_: None)  # uvicorn raises again what ended it: being told to end is no fault
         uvicorn.Server(config).run([listening])
     finally:
         listening.close()
