@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import ConfigFile, StorePath, store_path
-from flows.printing import shown
+from flows.printing import printable
 
 _LISTEN = "127.0.0.1:8321"
 
@@ -29,5 +29,5 @@ def serve(
 
     host, port = parse_address(listen)
     store = store_path(db, config)
-    typer.echo(f"Standings of {shown(str(store))} at http://{listen}/v1/subjects/ID", err=True)
+    typer.echo(f"Standings of {printable(store)} at http://{host}:{port}/v1/subjects/ID", err=True)
     answer(store, host, port)
