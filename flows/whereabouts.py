@@ -14,8 +14,13 @@ _thread: Final = _Thread()
 
 
 def bind(**fields: Any) -> None:
-    """Of the whole process, for as long as it lives: `run`, its name, and `process`, its number."""
+    """Of the whole process, until `unbind`: `run`, its name, and `process`, its number."""
     _of_process.update(fields)
+
+
+def unbind() -> None:
+    """Nothing is known of the process any more."""
+    _of_process.clear()
 
 
 def enter(stage: str) -> None:

@@ -1,6 +1,7 @@
 """A job on Bytewax: the engine's plan, made from a configuration."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Final
 
 from flows.drive.assembly import Assembly
@@ -14,6 +15,7 @@ from flows.metrics.facts import Facts
 from flows.metrics.overview import Overview
 from flows.summary import Summary
 from flows.version import driftnet_version
+from flows.whereabouts import bind, unbind
 
 STARTS_NOTE: Final = "starts.json"
 """Where sources that others write to began, in the state directory."""
@@ -29,6 +31,7 @@ def plan(assembly: Assembly, options: Options) -> Plan:
     openers, notes = assembly.openers(), {CONFIG_NOTE: assembly.config.to_toml()}
     facts = Facts.of_job(
         job,
+        run=assembly.run_id,
         version=driftnet_version(),
         live=options.live,
         partitions={name: assembly.reads(sources).get(name, "events") for name in sources},
@@ -47,12 +50,14 @@ def work(assembly: Assembly, options: Options, progress: OnProgress | None = Non
     """
     assembly = assembly.pinned(options.state_dir and options.state_dir / STARTS_NOTE)
     with ExitStack() as stack:
+        bind(run=assembly.run_id)
+        stack.callback(unbind)
         overview: Overview | None = None
         if options.listen:
             from flows.metrics.server import serving
 
             overview = Overview()
-            stack.enter_context(serving(options.listen, overview))
+            options = replace(options, listen=stack.enter_context(serving(options.listen, overview)))
         while True:
             planned = plan(assembly, options)
             assembly.record()

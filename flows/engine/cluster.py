@@ -197,7 +197,7 @@ def _member(
     forgive_output()
     if plan.options.prepare is not None:
         plan.options.prepare()
-    bind(process=index)
+    bind(run=plan.facts.run, process=index)
     # A terminal, or a service manager, sends them to all: the parent says what they mean. SIGTERM may be meant for this
     # process alone, which cannot stop alone: the others would wait for it for ever.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

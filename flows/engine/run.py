@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from flows.engine.hosts import shared
 from flows.engine.member import run_member
 from flows.engine.monitor import OnProgress, Status, fraction, summary
 from flows.engine.plan import Plan
+from flows.engine.record import record_file, recorded
 from flows.engine.recovery import locked_state, make_ready
 from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
 from flows.engine.store import Checkpoint, latest_execution, read_checkpoint, saved_epoch, sink_state, totals_in
@@ -24,6 +25,7 @@ from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
 from flows.metrics.overview import Overview
 from flows.summary import Summary
+from flows.whereabouts import bind
 from state.errors import CheckpointError
 
 _log: Final = logging.getLogger("driftnet.engine")
@@ -49,15 +51,15 @@ def execute(
             progress(summary(statuses, time.monotonic() - started_s, running=True), fraction(statuses))
 
     with ExitStack() as stack:
-        store, totals = None, dict[str, int]()
+        store, totals, stop = None, dict[str, int](), Stop()
         if options.state_dir is not None:
             host = options.index if options.addresses else None
             store = stack.enter_context(locked_state(options.state_dir, plan.stages, tuple(plan.sources), host))
             _write_notes(options.state_dir, plan)
+            stack.enter_context(_recorded(record_file(options.state_dir, host), plan, lambda: stop.signalled))
             checkpoint = read_checkpoint(store)
             totals = totals_in(sink_state(checkpoint)) if checkpoint is not None else totals
             _log.info("%s", _whence(store, checkpoint))
-        stop = Stop()
         if growth is not None:
             stack.enter_context(growth.watching(lambda: _grown(growth, plan, stop)))
         if overview is not None:
@@ -79,6 +81,19 @@ def execute(
         if growth is not None and stop.signalled:
             growth.found = ()
     return summary(statuses, time.monotonic() - started_s, running=False)
+
+
+def _recorded(file: Path, plan: Plan, signalled: Callable[[], bool]) -> AbstractContextManager[None]:
+    facts = plan.facts
+    return recorded(
+        file,
+        lambda: "stopped by a signal" if signalled() else "stopped by itself",
+        run=facts.run,
+        job=facts.job,
+        version=facts.version,
+        processes=len(plan.options.members),
+        listen=plan.options.listen,
+    )
 
 
 def _write_notes(directory: Path, plan: Plan) -> None:
@@ -104,6 +119,7 @@ def _grown(growth: Growth, plan: Plan, stop: Stop) -> None:
 
 
 def _run_here(plan: Plan, store: Path | None, stop: Stop, tell: Callable[[Sequence[Status]], None]) -> Status:
+    bind(process=0)
     if store is not None:
         make_ready(store, plan.stages)
     return run_member(plan, store, stop, FirstError(), lambda status: tell([status]))

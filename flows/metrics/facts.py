@@ -16,11 +16,12 @@ from flows.streams import Stream
 class Facts:
     """Of a run.  Picklable.
 
-    partitions: source partition -> what it holds, "events", "labels" or "control".  processes: the numbers of those
-    that this supervising process has.  stages: of the flow, ingest first, sinks last.  detectors: (name, window).
-    sinks: name -> the stream it takes.  elsewhere: whether other hosts have a part of the run.
+    run: its name.  partitions: source partition -> what it holds, "events", "labels" or "control".  processes: the
+    numbers of those that this supervising process has.  stages: of the flow, ingest first, sinks last.  detectors:
+    (name, window).  sinks: name -> the stream it takes.  elsewhere: whether other hosts have a part of the run.
     """
 
+    run: str = ""
     job: str = ""
     version: str = ""
     live: bool = False
@@ -41,6 +42,7 @@ class Facts:
         cls,
         job: Job,
         *,
+        run: str,
         version: str,
         live: bool,
         partitions: Mapping[str, str],
@@ -52,6 +54,7 @@ class Facts:
         """stages: between ingest and sinks."""
         judgement, names = job.judgement, job.names
         return cls(
+            run=run,
             job=job.name,
             version=version,
             live=live,

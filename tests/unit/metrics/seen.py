@@ -31,6 +31,7 @@ def shipped(**changes: Any) -> Facts:
     config = load(DEPLOY / "fraud.toml", environ={})
     sinks = {f"{stream.value}.{i}": stream for stream in Stream for i, _ in enumerate(config.sinks.of(stream))}
     what: dict[str, Any] = {
+        "run": "r1",
         "version": "1.2.3",
         "live": True,
         "partitions": PARTITIONS,
