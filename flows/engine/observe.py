@@ -67,13 +67,13 @@ class Timed(Reporting):
 class _Read:
     """A source partition that is open."""
 
-    __slots__ = ("bytes", "heard_s", "ingest", "reads", "records")
+    __slots__ = ("asked_s", "bytes", "heard_s", "ingest", "reads", "records")
 
     def __init__(self, ingest: IngestOperator, reads: str) -> None:
         self.ingest = ingest
         self.reads = reads
         self.records = self.bytes = 0
-        self.heard_s = time.time()
+        self.asked_s = self.heard_s = time.time()
 
 
 class _Written:
@@ -121,13 +121,14 @@ class Observer:
         self._partitions[name] = _Read(ingest, self._all_reads.get(name, "events"))
 
     def lines(self, partition: Partition, lines: Lines) -> None:
-        """It gave some."""
+        """It was asked for some."""
         read, found = self._partitions[partition.name], len(lines.lines)
+        read.asked_s = time.time()
         if found:
             few = lines.lines if found <= _FEW_LINES else lines.lines[::_SAMPLED]
             read.records += found
             read.bytes += sum(map(len, few)) * found // len(few)
-            read.heard_s = time.time()
+            read.heard_s = read.asked_s
 
     def routed(self, group: int, message: GroupInput) -> None:
         """Rows go to a key group."""
@@ -242,6 +243,7 @@ class Observer:
                 (c.SOURCE_WATERMARK, seconds(read.ingest.watermark_us)),
                 (c.SOURCE_NEWEST, seconds(read.ingest.newest_us)),
                 (c.SOURCE_HEARD, read.heard_s),
+                (c.SOURCE_ASKED, read.asked_s),
                 (c.SOURCE_LAG, records),
                 (c.SOURCE_HELD, status.held_back.get(name, 0.0)),
                 (c.SOURCE_UP, float(name not in status.lag_unknown)),

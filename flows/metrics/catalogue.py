@@ -62,7 +62,7 @@ _SOURCE: Final = ("partition", "reads")
 _DETECTOR: Final = ("detector", "window")
 _SINK: Final = ("sink", "stream")
 
-RUN_INFO: Final = _gauge("run_info", "1; which version and job this is", "version", "python", "job", "live")
+RUN_INFO: Final = _gauge("run_info", "1; which version and job this is", "version", "python", "name", "live")
 RUN_STARTED: Final = _gauge("run_start_timestamp_seconds", "when the supervising process began")
 READY: Final = _gauge("ready", "1 while /readyz says that the run is ready, else 0")
 RESTARTS: Final = _counter("restarts", "times that the processes were started again")
@@ -79,6 +79,9 @@ SOURCE_NEWEST: Final = _gauge(
 )
 SOURCE_HEARD: Final = _gauge(
     "source_last_record_timestamp_seconds", "when a partition last gave a line, or was opened", *_SOURCE
+)
+SOURCE_ASKED: Final = _gauge(
+    "source_asked_timestamp_seconds", "when a partition was last asked for lines, or was opened", *_SOURCE
 )
 SOURCE_LAG: Final = _gauge("source_lag_records", "records that were written and not read; 0 where unknown", *_SOURCE)
 SOURCE_HELD: Final = _gauge(

@@ -1,6 +1,7 @@
 """Runs as the supervising process hears of them, without processes."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flows.config import load
@@ -8,8 +9,8 @@ from flows.metrics.facts import Facts
 from flows.metrics.observation import Observation
 from flows.metrics.overview import Overview
 from flows.streams import Stream
-from tests.docs.test_deploy import DEPLOY
 
+DEPLOY = Path(__file__).parents[3] / "deploy"
 PARTITIONS = {f"events/plays/{i}": "events" for i in range(4)} | {
     "labels/labels/0": "labels",
     "control/control/0": "control",
