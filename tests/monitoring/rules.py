@@ -38,11 +38,11 @@ def metrics_in(text: str) -> set[str]:
     return set(re.findall(r"\bdriftnet_[a-z0-9_]+", text))
 
 
-def firing_only(scrapes: Sequence[Scrape], name: str, after: int, folder: Path) -> str:
-    """What promtool says against it that up to the scrape `after` no rule fires or is pending, and that two scrapes
+def firing_only(scrapes: Sequence[Scrape], name: str, after: int, folder: Path, later: int = 2) -> str:
+    """What promtool says against it that up to the scrape `after` no rule fires or is pending, and that some scrapes
     later this one fires and no other; nothing where it is so.  name: "" for none, ever.
     """
-    at = min(after + 2, len(scrapes) - 1)
+    at = min(after + later, len(scrapes) - 1)
     samples = [{"labels": f'{{alertname="{name}"}}', "value": 1}] if name else []
     asked = [
         {
@@ -58,7 +58,8 @@ def firing_only(scrapes: Sequence[Scrape], name: str, after: int, folder: Path) 
     used = {name for group in groups() for rule in group["rules"] for name in metrics_in(rule["expr"])}
     names = sorted({series for scrape in scrapes for series in scrape if series.partition("{")[0] in used})
     written = [{"series": name, "values": _values([scrape.get(name) for scrape in scrapes])} for name in names]
-    written.append({"series": 'up{job="driftnet",instance="a"}', "values": f"1+0x{len(scrapes) - 1}"})
+    up = _values([float(bool(scrape)) for scrape in scrapes])
+    written.append({"series": 'up{job="driftnet",instance="a"}', "values": up})
     test = {
         "rule_files": [str(file) for file in FILES],
         "evaluation_interval": f"{EVERY_S}s",
