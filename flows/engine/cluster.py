@@ -22,7 +22,7 @@ from flows.engine.observe import Observer
 from flows.engine.plan import Plan
 from flows.engine.recovery import make_ready
 from flows.engine.shutdown import DrainTimeoutError, Stop
-from flows.engine.store import latest_execution
+from flows.engine.store import latest_execution, saved_keys
 from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
 from flows.metrics.observation import Observation
@@ -64,7 +64,8 @@ class Cluster:
         addresses = list(options.addresses) or _free_addresses(options.processes)
         hold = self._hold()
         if self._overview is not None:
-            self._overview.start()
+            names = {stage.name for stage in self._plan.stages.keyed}
+            self._overview.start(frozenset() if self._store is None else saved_keys(self._store, names))
         context = multiprocessing.get_context("spawn")
         with ExitStack() as stack:
             stack.callback(self._mourn)

@@ -91,7 +91,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
             if self._chunks is not None:
                 self._chunks.settle()
         if self._observer is not None:
-            self._observer.operator(self._stage, operator)
+            self._observer.operator(self._stage, who, operator)
         return operator
 
     def _watching(self, where: str) -> Reporting:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from flows.engine.monitor import Status
+from flows.engine.names import key_name
 from flows.engine.watch import Report, Reporting
 from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers, seconds
@@ -99,8 +100,9 @@ class Observer:
         self._began_ns = time.monotonic_ns()
         self._watches: list[tuple[str, Timed]] = []
         self._partitions: dict[str, _Read] = {}
-        self._sinks: dict[str, _Written] | None = None
+        self._sinks: dict[str, _Written] = {}
         self._operators: list[tuple[Stage, Any]] = []
+        self._built: set[tuple[str, str]] = set()
         self._saved: dict[tuple[str, Any], int] = {}
         self._paced_ns = 0
         self._paced_since: tuple[int, int] | None = None
@@ -136,9 +138,10 @@ class Observer:
             where = message.stage, group
             self._rows[where] = self._rows.get(where, 0) + len(message.batch)
 
-    def operator(self, stage: Stage, operator: Any) -> None:
-        """One was built."""
+    def operator(self, stage: Stage, who: Any, operator: Any) -> None:
+        """One was built, for `who`."""
         self._operators.append((stage, operator))
+        self._built.add((stage.name, key_name(stage.keys[who])))
         if hasattr(operator, "observe"):
             operator.observe({})  # it counts from here on
 
@@ -148,7 +151,7 @@ class Observer:
 
     def wrote(self, stream: Stream, records: int) -> None:
         """Records were given to the sinks of a stream."""
-        for written in (self._sinks or {}).values():
+        for written in self._sinks.values():
             if written.stream is stream:
                 written.records += records
                 if not getattr(written.sink, "waiting", 0):
@@ -156,7 +159,7 @@ class Observer:
 
     def flush(self, sink: Sink) -> Any:
         """`sink.flush()`, and when that went well."""
-        (written,) = (w for w in (self._sinks or {}).values() if w.sink is sink)
+        (written,) = (w for w in self._sinks.values() if w.sink is sink)
         try:
             position = sink.flush()
         except Exception:
@@ -191,8 +194,8 @@ class Observer:
 
     def look(self) -> Observation:
         """How it is now."""
-        seen = Observation(time.time(), dict(self.status.counts), begun=self.begun, sinks=self._sinks is not None)
-        seen.opened = set(self._partitions)
+        seen = Observation(time.time(), dict(self.status.counts), begun=self.begun)
+        seen.opened, seen.built = set(self._partitions), set(self._built)
         seen.rows = dict(self._rows)
         self._look_at_time(seen)
         self._look_at_partitions(seen)
@@ -203,7 +206,7 @@ class Observer:
                 seen.waiting += operator.rows_waiting
         for (name, _), size in list(self._saved.items()):
             c.add(seen.numbers, c.STATE_BYTES, size, name)
-        for name, written in (self._sinks or {}).items():
+        for name, written in self._sinks.items():
             self._look_at_sink(seen.numbers, name, written)
         c.add(seen.numbers, c.CHECKPOINT_SECONDS, self._checkpoint_ns / 1e9, self._process)
         c.add(seen.numbers, c.CHECKPOINT_BYTES, self._checkpoint_bytes, self._process)

@@ -221,6 +221,15 @@ def saved_epoch(store: Path) -> tuple[int, float] | None:
     return None if epoch is None else (epoch, max(written))
 
 
+def saved_keys(store: Path, steps: Collection[str]) -> frozenset[tuple[str, str]]:
+    """(step, key) of the states that a run will be given, of these steps.  After `discard_uncommitted`."""
+    query = "SELECT DISTINCT step_id, state_key FROM snaps WHERE ser_change IS NOT NULL"
+    with ExitStack() as stack, _reading(store):
+        parts = [stack.enter_context(closing(_open(path))) for path in _files(store)]
+        found = {(step.split(".")[-1], key) for db in parts for step, key in db.execute(query)}
+    return frozenset(where for where in found if where[0] in steps)
+
+
 def _resume_epoch(parts: list[sqlite3.Connection]) -> int | None:
     """Where Bytewax goes on: at the least epoch that a worker of the latest run has begun, those that have told none
     being where that run began.

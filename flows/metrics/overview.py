@@ -43,6 +43,7 @@ class Overview:
         self.stopping = False
         self.latest: dict[int, Observation] = {}
         """What each process told last, since it was started."""
+        self._to_restore: frozenset[tuple[str, str]] = frozenset()
         self._saved: Saved = lambda: None
         self._saved_before: tuple[int, float] | None = None
         self._checkpoints = 0
@@ -66,9 +67,10 @@ class Overview:
             self._before = totals if self._before is None else self._before
             self._saved_before = self._saved_before or saved()
 
-    def start(self) -> None:
-        """Its processes are being started."""
+    def start(self, saved: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """Its processes are being started.  saved: stage and key of the operators that have state to go on from."""
         with self._lock:
+            self._to_restore = saved
             self.restarts += self.running
             self.running = True
             self._keep()
@@ -181,7 +183,10 @@ class Overview:
         return max(shares)
 
     def unready(self) -> list[str]:
-        """Why the run is not ready: its state is not restored, or sources are not assigned; nothing where it is."""
+        """Why the run is not ready: its state is not restored, or sources are not assigned; nothing where it is.
+
+        Sinks are no part of it: Bytewax opens them with the first record.
+        """
         facts, told = self.facts, dict(self.latest)
         if self.stopping:
             return ["the run is stopping"]
@@ -195,8 +200,9 @@ class Overview:
             return []
         opened = set[str]().union(*(seen.opened for seen in told.values()))
         reasons = [f"source partition {name} is not open{again}" for name in facts.partitions if name not in opened]
-        if not any(seen.sinks for seen in told.values()):
-            reasons.append(f"the sinks are not open{again}")
+        missing = self._to_restore.difference(*(seen.built for seen in told.values()))
+        if missing:
+            reasons.append(f"state of {len(missing)} of {len(self._to_restore)} operators is not restored{again}")
         return reasons
 
     @property

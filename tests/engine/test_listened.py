@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 import pytest
 
 from flows.counters import ACCEPTED, CATALOGUE, FATES, READ, Kind
+from flows.engine.names import key_name
 from flows.engine.plan import Options
 from flows.engine.run import execute
 from flows.engine.supervise import Restarts
@@ -93,13 +94,18 @@ def test_a_second_run_starts_from_nothing(tmp_path: Path) -> None:
     """What earlier runs on the same state had counted is theirs."""
     source = Numbers(count=100)
     options = Options(state_dir=tmp_path / "state", finish=False)
+    restored = []
     for count, fresh in ((100, 100), (160, 60)):
         plan = fakes.plan(replace(source, count=count), tmp_path / "out", options)
         overview = Overview()
+        overview.start = lambda saved, start=overview.start: (restored.append(saved), start(saved))[1]  # type: ignore[method-assign]
         summary = execute(replace(plan, facts=facts(options, ["p0"])), overview=overview)
         assert summary.read == count
         assert overview.numbers()[c.OF_COUNTERS[READ.name].key()] == fresh
         assert overview.numbers()[c.UNACCOUNTED.key()] == 0
+        assert overview.latest[0].built >= restored[-1]
+    stages = plan.stages.keyed
+    assert restored == [frozenset(), {(stage.name, key_name(n)) for stage in stages for n in stage.keys.values()}]
 
 
 class Hanging(Population):

@@ -92,7 +92,7 @@ class Day:
             self.observer.partition(name, ingest)
         for stage in self.driver._stages.values():
             for who in stage.keys:
-                self.observer.operator(stage, self.driver.operators[stage.name, who])
+                self.observer.operator(stage, who, self.driver.operators[stage.name, who])
 
     def _patch(self, patch: pytest.MonkeyPatch) -> None:
         clock = SimpleNamespace(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flows.engine.names import key_name
 from flows.engine.observe import Observer, Timed
 from flows.engine.watch import FirstError
 from flows.metrics import catalogue as c
@@ -159,7 +160,6 @@ class Sinks:
 def test_sinks() -> None:
     """What they were given, what waits, when all of it was written, and what failed."""
     watched, sink, other = observer(), Sinks(), Sinks()
-    assert not watched.look().sinks
     watched.sinks({"a": (Stream.ALERTS, sink), "d": (Stream.DRIFT, other)})
     where = "a", "alerts"
     sink.write([1, 2])
@@ -192,19 +192,20 @@ class Teller:
 def test_operators_add_up() -> None:
     """Each tells of itself; lines that wait in them are counted where lines have their fate."""
     watched = observer()
-    stage = Stage("subject", {}, lambda who, resume: Teller(lambda: 0), {}, holds_lines=True)  # type: ignore[arg-type,return-value]
-    watched.operator(stage, Teller(lambda: 2))
-    watched.operator(stage, Teller(lambda: 3))
+    stage = Stage("subject", {0: 0, 1: 1}, lambda who, resume: Teller(lambda: 0), {}, holds_lines=True)  # type: ignore[arg-type,return-value]
+    watched.operator(stage, 0, Teller(lambda: 2))
+    watched.operator(stage, 1, Teller(lambda: 3))
     observed = watched.look()
     assert observed.numbers[c.SUBJECTS.key("subject")] == 5
     assert observed.waiting == 10
+    assert observed.built == {("subject", key_name(0)), ("subject", key_name(1))}
 
 
 def test_a_run_does_not_end_for_want_of_a_metric(caplog: pytest.LogCaptureFixture) -> None:
     """What cannot be told is logged, and the next time it is tried again."""
     watched, told = observer(), list[Observation]()
     values = iter([0.0, 1.0])
-    watched.operator(Stage("subject", {}, None), Teller(lambda: next(values)))  # type: ignore[arg-type]
+    watched.operator(Stage("subject", {0: 0}, None), 0, Teller(lambda: next(values)))  # type: ignore[arg-type]
     with watched.telling(told.append, every_s=60):
         next(values)
     assert told == []

@@ -102,10 +102,10 @@ def test_ready_when_state_is_restored_and_sources_are_assigned() -> None:
     overview.take(0, seen(clock, opened=set(list(PARTITIONS)[:5])))
     overview.take(1, seen(clock, begun=False))
     assert overview.unready() == ["process 1 has not begun"]
-    overview.take(1, seen(clock, sinks=True))
+    overview.take(1, seen(clock))
     assert overview.unready() == ["source partition control/control/0 is not open"]
     assert overview.numbers()[c.READY.key()] == 0
-    overview.take(1, seen(clock, sinks=True, opened={"control/control/0"}))
+    overview.take(1, seen(clock, opened={"control/control/0"}))
     assert overview.unready() == []
     assert overview.numbers()[c.READY.key()] == 1
     overview.start()
@@ -114,12 +114,16 @@ def test_ready_when_state_is_restored_and_sources_are_assigned() -> None:
     assert overview.unready() == ["the run is stopping"]
 
 
-def test_sinks_are_part_of_it() -> None:
-    """Where their positions are not restored, nothing can leave."""
+def test_state_is_restored_before_it_is_ready() -> None:
+    """Of every operator that has any; those that are built beside them, anew, do no harm."""
     clock = Clock()
-    overview = begun(clock, processes=(0,))
-    overview.take(0, seen(clock, opened=set(PARTITIONS)))
-    assert overview.unready() == ["the sinks are not open"]
+    overview = begun(clock, processes=(0, 1))
+    overview.start(frozenset({("subject", "0"), ("subject", "1"), ("population", "0")}))
+    overview.take(0, seen(clock, opened=set(PARTITIONS), built={("subject", "0"), ("subject", "7")}))
+    overview.take(1, seen(clock))
+    assert overview.unready() == ["state of 2 of 3 operators is not restored (started again 1 times)"]
+    overview.take(1, seen(clock, built={("subject", "1"), ("population", "0")}))
+    assert overview.unready() == []
 
 
 def test_a_host_of_several_answers_for_itself() -> None:

@@ -70,7 +70,7 @@ def test_ready_has_reasons(url: str, overview: Overview, clock: Clock) -> None:
     assert (status, kind) == (503, "application/json")
     assert json.loads(text) == {"ready": False, "reasons": ["process 0 has not begun", "process 1 has not begun"]}
     for process in (0, 1):
-        overview.take(process, seen(clock, sinks=True, opened=set(PARTITIONS)))
+        overview.take(process, seen(clock, opened=set(PARTITIONS)))
     status, _, text = ask(f"{url}/readyz")
     assert (status, json.loads(text)) == (200, {"ready": True, "reasons": []})
 

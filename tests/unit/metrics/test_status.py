@@ -79,7 +79,7 @@ def test_a_run_that_goes_on(tmp_path: Path) -> None:
             file.write_text(json.dumps(json.loads(file.read_text()) | {"listen": address}))
             (health,) = status(directory)["health"].values()
             assert (health["alive"], health["ready"]) == (True, False)
-            overview.take(0, seen(clock, sinks=True, opened=set(PARTITIONS)))
+            overview.take(0, seen(clock, opened=set(PARTITIONS)))
             (health,) = status(directory)["health"].values()
             assert (health["ready"], health["reasons"]) == (True, [])
             assert set(health["stages"]) == {"ingest", "subject", "population", "alerts", "sinks"}
