@@ -110,6 +110,8 @@ class Cluster:
         for process in self._processes:
             process.join(_GRACE_S)
         self._processes = []
+        if self._overview is not None:
+            self._overview.gone()
 
     def _attend(
         self, connections: list[Connection], stop: Stop, tell: Callable[[Sequence[Status]], None]

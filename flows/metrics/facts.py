@@ -7,7 +7,16 @@ from typing import Final
 
 from flows import counters
 from flows.job import Job
-from flows.metrics.catalogue import FUSE, PERCENTILES, STATES, Metric
+from flows.metrics.catalogue import (
+    DETECTOR_SCORE,
+    DETECTOR_STATE,
+    FUSE,
+    OF_COUNTERS,
+    PERCENTILES,
+    STAGE_SECONDS,
+    STATES,
+    Metric,
+)
 from flows.steps import Step
 from flows.streams import Stream
 
@@ -115,8 +124,6 @@ _PAIRS: Final = (("partition", "reads"), ("detector", "window"), ("sink", "strea
 
 
 def _known() -> dict[tuple[str, str], tuple[str, ...]]:
-    from flows.metrics.catalogue import DETECTOR_SCORE, DETECTOR_STATE, OF_COUNTERS, STAGE_SECONDS
-
     found: dict[tuple[str, str], tuple[str, ...]] = {
         (STAGE_SECONDS.name, "state"): STATES,
         (DETECTOR_STATE.name, "state"): FUSE,

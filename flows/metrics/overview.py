@@ -1,6 +1,5 @@
 """The supervising process's picture of a run: what its processes told last, and what came of it."""
 
-import os
 import platform
 import shutil
 import threading
@@ -48,6 +47,10 @@ class Overview:
         self._saved_before: tuple[int, float] | None = None
         self._checkpoints = 0
         self._directory = Path()
+        self._last: dict[int, Observation] = {}
+        """The same of those that were there before."""
+        self._nothing: Numbers = {}
+        """Every series of the run, of which nothing is known."""
         self._kept: Numbers = {}
         """What processes told that are gone: what they counted, and how far they were."""
         self._before: Mapping[str, int] | None = None
@@ -61,8 +64,9 @@ class Overview:
         which it goes on.  directory: where that is.
         """
         with self._lock:
-            self._keep()
             self.facts, self._directory, self._saved = facts, directory or Path(), saved
+            metrics = [metric for metric in c.CATALOGUE.values() if metric is not c.RUN_INFO]
+            self._nothing = {metric.key(*values): 0.0 for metric in metrics for values in facts.series(metric)}
             self.stopping = False
             self._before = totals if self._before is None else self._before
             self._saved_before = self._saved_before or saved()
@@ -73,12 +77,20 @@ class Overview:
             self._to_restore = saved
             self.restarts += self.running
             self.running = True
-            self._keep()
 
     def end(self) -> None:
         """They have ended well, and nothing is started again."""
         with self._lock:
             self.running = False
+
+    def gone(self) -> None:
+        """None of its processes is there any more.  What they counted goes on; of the rest the last is known until
+        somebody tells anew.
+        """
+        with self._lock:
+            for key, value in c.merged([seen.numbers for seen in self.latest.values()]).items():
+                self._kept[key] = self._kept.get(key, 0.0) * _grows(key) + value
+            self._last, self.latest, self._rows_told = self.latest or self._last, {}, {}
 
     def stop(self) -> None:
         """They were asked to stop."""
@@ -93,14 +105,6 @@ class Overview:
                     self._most[key] = max(self._most.get(key, 0), n)
             self._weigh(process, seen)
 
-    def _keep(self) -> None:
-        """Counters of processes that are gone go on; of the rest the last is known until somebody tells anew."""
-        gone = c.merged([seen.numbers for seen in self.latest.values()])
-        for key, value in gone.items():
-            self._kept[key] = self._kept.get(key, 0.0) * _grows(key) + value
-        self.latest = {}
-        self._rows_told = {}
-
     def _weigh(self, process: int, seen: Observation) -> None:
         """Which key groups rows went to lately."""
         fade = 0.5 ** (max(seen.at_s - self._rows_at_s, 0.0) / _HALF_LIFE_S)
@@ -114,13 +118,7 @@ class Overview:
     def numbers(self) -> Numbers:
         """Every series that there is, now."""
         with self._lock:
-            out: Numbers = {
-                metric.key(*values): 0.0
-                for metric in c.CATALOGUE.values()
-                if metric is not c.RUN_INFO
-                for values in self.facts.series(metric)
-            }
-            told = c.merged([seen.numbers for seen in self.latest.values()])
+            out, told = dict(self._nothing), c.merged([seen.numbers for seen in self.latest.values()])
             out |= {key: value for key, value in self._kept.items() if _grows(key) or not told}
             out |= {key: value + self._kept.get(key, 0.0) * _grows(key) for key, value in told.items()}
             return out | self._of_totals() | self._of_run()
@@ -128,7 +126,8 @@ class Overview:
     @property
     def totals(self) -> Mapping[str, int]:
         """Of the state's life, as they were told last."""
-        return next((seen.counts for seen in self.latest.values() if seen.counts), {})
+        told = (self.latest or self._last).values()
+        return next((seen.counts for seen in told if seen.counts), {})
 
     def _of_totals(self) -> Numbers:
         totals, before, out = self.totals, self._before or {}, Numbers()
@@ -144,7 +143,7 @@ class Overview:
         under_way = counters.unaccounted(totals)
         out[c.OF_COUNTERS[counters.OPEN.name].key()] = float(under_way)
         if not self.facts.elsewhere:
-            waiting = sum(seen.waiting for seen in self.latest.values())
+            waiting = sum(seen.waiting for seen in (self.latest or self._last).values())
             out[c.UNACCOUNTED.key()] = float(under_way - waiting)
         return out
 
@@ -209,11 +208,6 @@ class Overview:
     def now_s(self) -> float:
         """The wall clock."""
         return self._clock_s()
-
-    @property
-    def pid(self) -> int:
-        """Of the supervising process."""
-        return os.getpid()
 
 
 def _grows(key: c.Key) -> bool:

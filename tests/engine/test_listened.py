@@ -103,7 +103,7 @@ def test_a_second_run_starts_from_nothing(tmp_path: Path) -> None:
         assert summary.read == count
         assert overview.numbers()[c.OF_COUNTERS[READ.name].key()] == fresh
         assert overview.numbers()[c.UNACCOUNTED.key()] == 0
-        assert overview.latest[0].built >= restored[-1]
+        assert overview._last[0].built >= restored[-1]
     stages = plan.stages.keyed
     assert restored == [frozenset(), {(stage.name, key_name(n)) for stage in stages for n in stage.keys.values()}]
 

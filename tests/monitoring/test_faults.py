@@ -214,6 +214,7 @@ def _dies(day: Day, every: int) -> None:
 
     def dying() -> None:
         if next(ticks) % every == 0:
+            day.overview.gone()
             day.overview.start()
         tick()
 

@@ -30,6 +30,7 @@ def test_a_restart_counts_nothing_twice() -> None:
     told = []
     for read, again in ((0, False), (50, False), (30, True), (49, False), (51, False)):
         if again:
+            overview.gone()
             overview.start()
         overview.take(0, seen(clock, counts={"read": read}))
         told.append(overview.numbers()[READ_LINES])
@@ -43,11 +44,12 @@ def test_what_processes_counted_themselves_goes_on_too() -> None:
     overview = begun(clock)
     rows, memory = c.DETECTOR_ROWS.key("extremes", "w24h"), c.MEMORY.key("0")
     overview.take(0, seen(clock, numbers={rows: 7.0, memory: 100.0}))
+    overview.gone()
     overview.start()
     assert (overview.numbers()[rows], overview.numbers()[memory]) == (7, 100)
     overview.take(0, seen(clock, numbers={rows: 2.0, memory: 60.0}))
     assert (overview.numbers()[rows], overview.numbers()[memory]) == (9, 60)
-    overview.start()
+    overview.gone()
     overview.take(0, seen(clock, numbers={rows: 1.0}))
     assert overview.numbers()[rows] == 10
 
@@ -58,7 +60,7 @@ def test_a_state_that_is_over_is_not_told_on() -> None:
     overview = begun(clock)
     where = "extremes", "w24h"
     overview.take(0, seen(clock, numbers={c.DETECTOR_STATE.key(*where, "paused"): 1.0}))
-    overview.start()
+    overview.gone()
     overview.take(0, seen(clock, numbers={c.DETECTOR_STATE.key(*where, "on"): 1.0}))
     numbers = overview.numbers()
     assert {state: numbers[c.DETECTOR_STATE.key(*where, state)] for state in c.FUSE} == {
@@ -81,6 +83,8 @@ def test_the_accounting_identity_is_a_metric() -> None:
     assert numbers[c.UNACCOUNTED.key()] == 0
     overview.take(1, seen(clock, waiting=8))
     assert overview.numbers()[c.UNACCOUNTED.key()] == 2
+    overview.gone()
+    assert overview.numbers()[c.UNACCOUNTED.key()] == 2, "as it was told last"
 
 
 def test_ids_are_summed_up() -> None:
@@ -108,6 +112,8 @@ def test_ready_when_state_is_restored_and_sources_are_assigned() -> None:
     overview.take(1, seen(clock, opened={"control/control/0"}))
     assert overview.unready() == []
     assert overview.numbers()[c.READY.key()] == 1
+    overview.gone()
+    assert overview.unready()[0] == "process 0 has not begun", "also while nothing is started yet"
     overview.start()
     assert overview.unready()[0] == "process 0 has not begun (started again 1 times)"
     overview.stop()
