@@ -104,6 +104,7 @@ class Observer:
         self._operators: list[tuple[Stage, Any]] = []
         self._built: set[tuple[str, str]] = set()
         self._saved: dict[tuple[str, Any], int] = {}
+        self._spent_ns: dict[tuple[str, str], int] = {}
         self._paced_ns = 0
         self._paced_since: tuple[int, int] | None = None
         self._checkpoint_ns = self._checkpoint_bytes = 0
@@ -232,7 +233,9 @@ class Observer:
             idle = max(there_ns - all_busy, 0)
             paced = min(self._paced_in_all_ns(), idle) if stage == Step.INGEST else 0
             times = busy[stage], all_busy - busy[stage] + paced, idle - paced
-            for state, spent_ns in zip(c.STATES, times, strict=True):
+            for state, seen_ns in zip(c.STATES, times, strict=True):
+                # A call that ends just now may be seen twice, or not at all: what was told is not taken back.
+                spent_ns = self._spent_ns[stage, state] = max(seen_ns, self._spent_ns.get((stage, state), 0))
                 c.add(seen.numbers, c.STAGE_SECONDS, spent_ns / 1e9 / self._workers, self._process, stage, state)
             c.add(seen.numbers, c.STAGE_MOVED, seen.moved.get(stage, 0.0), self._process, stage)
 

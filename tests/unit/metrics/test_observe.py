@@ -75,6 +75,20 @@ def test_a_piece_of_work_that_does_not_end_is_seen() -> None:
     assert times(told[-1], "population")["busy"] > 0
 
 
+def test_what_was_told_is_not_taken_back() -> None:
+    """A counter that falls looks like a new one that has jumped, also where a call ends between two glances at it."""
+    watched = observer()
+    watch = watched.watch("population", "population all", FirstError())
+    with watch:
+        time.sleep(0.02)
+        before = times(watched.look(), "population")
+        since_ns, watch.since_ns = watch.since_ns, 0  # it has ended, and its time is not there yet
+        after = times(watched.look(), "population")
+        watch.since_ns = since_ns
+    assert before["busy"] >= 0.02
+    assert all(after[state] >= before[state] for state in before)
+
+
 def test_errors_pass_through() -> None:
     """And are reported, as by any other watch; the work has ended."""
     first = FirstError()
