@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from flows.engine.monitor import Status
 from flows.engine.names import key_name
@@ -34,13 +34,6 @@ _SAMPLED: Final = 16
 """Of a large read the bytes of one line in so many are counted."""
 _FEW_LINES: Final = 256
 _PAGE_BYTES: Final = resource.getpagesize()
-
-
-class Observed(Protocol):
-    """An operator that tells more of itself than its messages do."""
-
-    def observe(self, numbers: Numbers) -> None:
-        """Puts its numbers to the others' (flows.metrics.catalogue.add); cheap, and called from any thread."""
 
 
 class Timed(Reporting):
@@ -140,7 +133,9 @@ class Observer:
             self._rows[where] = self._rows.get(where, 0) + len(message.batch)
 
     def operator(self, stage: Stage, who: Any, operator: Any) -> None:
-        """One was built, for `who`."""
+        """One was built, for `who`.  One that has `observe(numbers)` puts what it knows to what others do
+        (flows.metrics.catalogue.add), cheaply, whichever thread asks.
+        """
         self._operators.append((stage, operator))
         self._built.add((stage.name, key_name(stage.keys[who])))
         if hasattr(operator, "observe"):
