@@ -6,6 +6,7 @@ import numpy as np
 
 from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.base import Rows
+from flows.judgement import Judgement
 from flows.operators.population.verdict import Verdict, known
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows, OwnVerdict
@@ -16,9 +17,11 @@ _REASONS: Final = 6
 
 
 def candidates_of(
-    line: float, key_groups: int, cohort: str, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels
-) -> list[Candidate]:
+    judgement: Judgement, key_groups: int, cohort: str, rows: FeatureRows, view: Rows, verdict: Verdict,
+    models: WindowModels,
+) -> list[Candidate]:  # fmt: skip
     """Of one judged round, those at or below the line.  view: the rows as detectors see them."""
+    line = judgement.policy.candidate_line
     odd = verdict.p <= line
     if not np.count_nonzero(odd):
         return []
@@ -53,6 +56,7 @@ def candidates_of(
             ),
             reasons=reasons[i],
             rules=rules[i],
+            kind=judgement.cohorts.kind,
         )
         for i, row in enumerate(at.tolist())
     ]

@@ -7,14 +7,17 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.features.plan import WindowPlan
+from detectors.features.running import Running
 from flows.counters import Counts
 from flows.evolution.changes import WindowFit, name_in_state
+from flows.evolution.layout import StateForm
 from flows.evolution.renames import Renames
 from flows.judgement import Audience
 from flows.metrics.catalogue import Numbers
 from flows.operators.faults import fault_outputs, observe_guard
 from flows.operators.messages import Leaving
 from flows.operators.rows import FeatureRows
+from flows.operators.subject.lending import Lending, Met
 from flows.operators.subject.own import OwnDetectors
 from flows.rows_spec import WindowRows
 from flows.steps import Step
@@ -52,15 +55,25 @@ class Closing:
     """
 
     def __init__(
-        self, windows: Sequence[WindowPlan], audience: Audience, group: int, stage: str, renamed: Renames
+        self,
+        windows: Sequence[WindowPlan],
+        audience: Audience,
+        group: int,
+        stage: str,
+        renamed: Renames,
+        lending: Lending | None = None,
     ) -> None:
-        """stage: whose detectors are counted.  renamed: what had other names in state that was saved earlier."""
+        """stage: whose detectors are counted.  renamed: what had other names in state that was saved earlier.  lending:
+        is told of the rows of its window.
+        """
+        self._lending = lending
         self._group = group
         self._stage = stage
         self._windows = windows
         self._cohorts = audience.cohorts.names
         self._own = [OwnDetectors(audience.own, WindowRows(w.spec, w.features), renamed) for w in windows]
-        self._due: list[_Due] = []
+        self._running = [Running(w.running) for w in windows]
+        self._due: list[_Due | Met] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
         self._faults: list[Leaving] = []
@@ -76,6 +89,10 @@ class Closing:
         self._waiting += len(cells)
         if self._waiting >= _WAITING:
             self._work()
+
+    def met(self, met: Met) -> None:
+        """Who met whom in a pane, after the windows that closed where it ends."""
+        self._due.append(met)
 
     def take(self) -> dict[str, list[FeatureRows]]:
         """The rows of all windows that closed since, by cohort, in the order in which they closed."""
@@ -104,15 +121,22 @@ class Closing:
         self._work()
         for own in self._own:
             own.forget(slots)
+        for running in self._running:
+            running.forget(slots)
+        if self._lending is not None:
+            self._lending.forget(slots)
 
     def _work(self) -> None:
         matrices: dict[int, F64] = {}
         for index, window in enumerate(self._windows):
-            for batch in _batches([due for due in self._due if due.index == index]):
+            for batch in _batches([due for due in self._due if isinstance(due, _Due) and due.index == index]):
                 found = window.matrices([due.end_us for due in batch], [due.cells for due in batch])
                 matrices |= zip(map(id, batch), found, strict=True)
         for due in self._due:
-            self._emit(due, matrices[id(due)])
+            if isinstance(due, _Due):
+                self._emit(due, matrices[id(due)])
+            elif self._lending is not None:
+                self._lending.lend(due)
         self._due, self._waiting = [], 0
 
     def _emit(self, due: _Due, matrix: F64) -> None:
@@ -120,8 +144,10 @@ class Closing:
         since = self.since.get(spec.name)
         if since is not None:
             matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
-        x = matrix[:, due.order].T
+        x = self._running[due.index].go_on(due.end_us, due.slot, matrix[:, due.order].T)
         start_us, stop_us = spec.bounds(due.end_us, due.cells.first_us[due.order], due.cells.last_us[due.order])
+        if self._lending is not None and spec.name == self._lending.window:
+            self._lending.know(due.slot, x)
         rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x)
         rows.own = self._own[due.index].judge(rows.view(spec, due.slot.astype(np.int32)))
         where = f"{spec.name} of key group {self._group}"
@@ -133,6 +159,31 @@ class Closing:
         code = np.where(due.cohort < 0, len(self._cohorts) - 1, due.cohort)
         for cohort in np.unique(code).tolist():
             self._rows[self._cohorts[cohort]].append(rows.take(np.flatnonzero(code == cohort)))
+
+    def running(self, chunks: Chunks) -> dict[str, bytes]:
+        """The root frames of the features that go on from window to window, by window."""
+        return {
+            window.spec.name: running.memory.snapshot(chunks)
+            for window, running in zip(self._windows, self._running, strict=True)
+            if window.running
+        }
+
+    def meant(self, form: StateForm) -> dict[str, dict[str, str]]:
+        """Window -> feature that goes on -> what it means."""
+        return {
+            w.spec.name: form.running(w.spec.name, (f.decl.name for f in w.running)) for w in self._windows if w.running
+        }
+
+    def restore_running(
+        self, frames: Mapping[str, bytes], chunks: Chunks, saved: Mapping[str, Mapping[str, str]], form: StateForm
+    ) -> None:
+        """Takes what `running` gave; features that meant something else then begin anew.  saved: of `meant`."""
+        now = self.meant(form)
+        for window, running in zip(self._windows, self._running, strict=True):
+            name = window.spec.name
+            if window.running and name in frames:
+                cold = [f for f, meaning in now[name].items() if saved.get(name, {}).get(f) != meaning]
+                running.memory.restore(frames[name], chunks, running.columns_of(cold))
 
     def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
         """The root frames of the own-history detectors' state, by window and detector."""

@@ -4,13 +4,15 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from detectors.features.derived import SubjectRuns, fill_forward
 from detectors.features.sequences import Sequences
 from flows.event_stream import EventStream
+from flows.operators.subject.borrowing import Borrowing
+from flows.operators.subject.lending import Lending, Met
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
 from state.chunks import Chunks
@@ -25,8 +27,16 @@ _TOGETHER: Final = 2_048
 """So many rows of small panes are worked out at once: what a pane costs, few rows or many, is shared."""
 
 
-_Pane = tuple[Cells | None, Cells | None]
-"""Cells of rows, cells of marks."""
+class _Worked(NamedTuple):
+    """A pane that closed: cells of its rows and of its marks, how many rows it had, who met whom."""
+
+    cells: Cells | None = None
+    marks: Cells | None = None
+    rows: int = 0
+    met: Met | None = None
+
+
+_NOTHING: Final = _Worked()
 
 
 @dataclass(slots=True)
@@ -63,10 +73,20 @@ class Counting:
     """The subjects of one key group, and the cells of its panes.
 
     cohort_column: that cohorts go by, "" for none.  leave: called with the slots of subjects before these are given to
-    others.
+    others.  borrowing, lending: loans from and to other kinds of subjects.
     """
 
-    def __init__(self, stream: EventStream, cohort_column: str, log: PaneLog, leave: Callable[[I64], None]) -> None:
+    def __init__(
+        self,
+        stream: EventStream,
+        cohort_column: str,
+        log: PaneLog,
+        leave: Callable[[I64], None],
+        borrowing: Borrowing | None = None,
+        lending: Lending | None = None,
+    ) -> None:
+        self._borrowing = borrowing
+        self._lending = lending
         self._plan = stream.plan
         self._log = log
         self._leave = leave
@@ -74,8 +94,8 @@ class Counting:
         self._cohort_column = cohort_column
         self._sequences = Sequences(self._plan.sequences, self._plan.filters)
         self._cohort = SlotColumns({"cohort": (np.int16, (), NO_CODE)})
-        self._ready: deque[tuple[int, _Pane, int]] = deque()
-        """Panes that were worked out with an earlier one: end, cells, number of rows."""
+        self._ready: deque[tuple[int, _Worked]] = deque()
+        """Panes that were worked out with an earlier one, by their ends."""
         self.slots = SlotTable(stream.state.capacity, stream.state.ttl_us)
 
     @property
@@ -87,24 +107,16 @@ class Counting:
         """Where the earliest pane with rows ends; None without rows."""
         return self._ready[0][0] if self._ready else self._log.first_end_us()
 
-    def close(self, end_us: int, limit_us: int) -> tuple[Cells | None, Cells | None, int]:
-        """The cells of the pane that ends there, those of its marks, and how many rows it had.
-
-        limit_us: up to where panes will be closed next.
-        """
+    def close(self, end_us: int, limit_us: int) -> _Worked:
+        """What became of the pane that ends there.  limit_us: up to where panes will be closed next."""
         if self.first_end_us() != end_us:
-            return None, None, 0
+            return _NOTHING
         if not self._ready:
-            ends = self._stretch(limit_us)
-            closed = {end: self._log.close(end) for end in ends}
-            several = {end: pane for end, pane in closed.items() if pane is not None}
-            cells = dict(zip(several, self._cells(list(several.values())), strict=True))
-            nothing = None, None
-            self._ready += [
-                (end, cells.get(end, nothing), len(pane.batch) if pane else 0) for end, pane in closed.items()
-            ]
-        _, found, rows = self._ready.popleft()
-        return *found, rows
+            closed = [(end, self._log.close(end)) for end in self._stretch(limit_us)]
+            several = [(end, pane) for end, pane in closed if pane is not None]
+            worked = dict(zip((end for end, _ in several), self._cells(several), strict=True))
+            self._ready += [(end, worked.get(end, _NOTHING)) for end, _ in closed]
+        return self._ready.popleft()[1]
 
     def _stretch(self, limit_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves before."""
@@ -131,10 +143,14 @@ class Counting:
             self._cohort.reset(slots)
             self._leave(slots)
 
-    def _cells(self, panes: list[Closed]) -> list[_Pane]:
-        """The cells of each pane, and those of its marks."""
-        if not panes:
+    def _cells(self, several: list[tuple[int, Closed]]) -> list[_Worked]:
+        """What becomes of each pane.  several: with their ends."""
+        if not several:
             return []
+        panes = [closed for _, closed in several]
+        if self._borrowing is not None:
+            for end_us, closed in several:
+                closed.batch = self._borrowing.close(end_us, closed.batch)
         entered = [self._enter(closed) for closed in panes]
         self._sequences.carry.grow(self.slots.size)
         self._cohort.grow(self.slots.size)
@@ -154,7 +170,13 @@ class Counting:
                 subject = closed.marks.subject
                 at_us = np.where(np.isin(subject, _with_rows(closed)), np.nan, float(closed.start_us))
                 marks[i] = self._plan.kernel.marks(closed.marks, entered[i].of(subject), at_us)
-        return list(zip(cells, marks, strict=True))
+        met: list[Met | None] = [None] * len(panes)
+        if self._lending is not None:
+            met = [
+                self._lending.met(end_us, closed.batch, who.of_row)
+                for (end_us, closed), who in zip(several, entered, strict=True)
+            ]
+        return [_Worked(cells[i], marks[i], len(panes[i].batch), met[i]) for i in range(len(panes))]
 
     def _enter(self, closed: Closed) -> "_Entered":
         """Gives everybody a slot who has rows, or marks."""
