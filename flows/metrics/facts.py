@@ -62,6 +62,7 @@ class Facts:
     ) -> "Facts":
         """stages: between ingest and sinks."""
         judgement, names = job.judgement, job.names
+        jobs = (job, *(kind.job for kind in job.kinds))
         return cls(
             run=run,
             job=job.name,
@@ -70,8 +71,10 @@ class Facts:
             partitions=partitions,
             processes=processes,
             stages=(Step.INGEST.value, *stages, Step.SINKS.value),
-            windows=tuple(w.name for w in job.stream.rows.windows),
-            detectors=tuple((use.name, window) for use in judgement.detectors for window in use.windows),
+            windows=tuple(dict.fromkeys(w.name for of in jobs for w in of.stream.rows.windows)),
+            detectors=tuple(
+                dict.fromkeys((use.name, w) for of in jobs for use in of.judgement.detectors for w in use.windows)
+            ),
             sinks=sinks,
             severities=tuple(name for name, _ in judgement.policy.severities),
             features=names["features"],

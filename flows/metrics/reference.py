@@ -19,7 +19,8 @@ subject, an event or an alert.
 
 ## Totals
 
-One for each entry of [counters.md](counters.md). That each line that was read has one fate is
+One for each entry of [counters.md](counters.md), of the stream's own subjects; those of further kinds
+([subjects.md](subjects.md)) are in the summary alone. That each line that was read has one fate is
 `driftnet_lines_unaccounted` below.
 
 {totals}
