@@ -24,7 +24,7 @@ def serve(
     Where others reach it, whoever asks must send the token that the environment variable DRIFTNET_SERVE_TOKEN has. See
     docs/servers.md.
     """
-    from flows.serve.address import parse_address
+    from flows.metrics.server import parse_address
     from flows.serve.run import serve as answer
 
     host, port = parse_address(listen)

@@ -1,32 +1,9 @@
-"""Where `driftnet serve` listens, and whom it asks for a token."""
+"""Whom `driftnet serve` asks for a token."""
 
 import pytest
 
-from flows.serve.address import parse_address
 from flows.serve.app import TOKEN, is_loopback, token_for
 from state.errors import ConfigError
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("0.0.0.0:80", ("0.0.0.0", 80)),
-        ("[::1]:8321", ("::1", 8321)),
-        ("8321", ("127.0.0.1", 8321)),
-        (":8321", ("127.0.0.1", 8321)),
-        ("desk.internal:1", ("desk.internal", 1)),
-    ],
-)
-def test_an_address(text: str, address: tuple[str, int]) -> None:
-    """Without a host it is this machine alone."""
-    assert parse_address(text) == address
-
-
-@pytest.mark.parametrize("text", ["", "host", "host:", "host:http", "host:70000", "1.2.3.4:-1"])
-def test_no_address(text: str) -> None:
-    """It is told what one looks like."""
-    with pytest.raises(ConfigError, match="allowed: HOST:PORT"):
-        parse_address(text)
 
 
 @pytest.mark.parametrize(
