@@ -39,7 +39,7 @@ def replay(
             show_default=False,
         ),
     ] = None,
-    batch_lines: BatchLines = 8192,
+    batch_lines: BatchLines = 32_768,
     show_alerts: Annotated[bool, typer.Option("--print/--no-print", help="Print each alert as it is found.")] = True,
     as_json: AsJson = False,
 ) -> None:

@@ -46,7 +46,7 @@ class LocalDriver:
         job: Job,
         partitions: Sequence[Partition],
         sinks: Mapping[Stream, Sequence[Sink]],
-        batch_lines: int = 8192,
+        batch_lines: int = 32_768,
         observer: RoundObserver | None = None,
         until_us: int = END_OF_TIME_US,
         reads: Mapping[str, str] = MappingProxyType({}),

@@ -1,6 +1,5 @@
 """The rows of one key group's panes -> cells: who the subjects are, what they did before, what is counted of them."""
 
-from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -21,12 +20,22 @@ from state.slot_columns import SlotColumns
 from state.slots import SLOT_BITS, SlotTable
 from state.types import I16, I64, NO_CODE, U64, Names
 
-_TOGETHER: Final = 2_048
+_TOGETHER: Final = 8_192
 """So many rows of small panes are worked out at once: what a pane costs, few rows or many, is shared."""
 
 
-_Pane = tuple[Cells | None, Cells | None]
+_Both = tuple[Cells | None, Cells | None]
 """Cells of rows, cells of marks."""
+
+
+@dataclass(slots=True)
+class Pane:
+    """What was counted in a pane.  rows: how many were."""
+
+    end_us: int
+    cells: Cells | None = None
+    marks: Cells | None = None
+    rows: int = 0
 
 
 @dataclass(slots=True)
@@ -74,8 +83,6 @@ class Counting:
         self._cohort_column = cohort_column
         self._sequences = Sequences(self._plan.sequences, self._plan.filters)
         self._cohort = SlotColumns({"cohort": (np.int16, (), NO_CODE)})
-        self._ready: deque[tuple[int, _Pane, int]] = deque()
-        """Panes that were worked out with an earlier one: end, cells, number of rows."""
         self.slots = SlotTable(stream.state.capacity, stream.state.ttl_us)
 
     @property
@@ -85,26 +92,20 @@ class Counting:
 
     def first_end_us(self) -> int | None:
         """Where the earliest pane with rows ends; None without rows."""
-        return self._ready[0][0] if self._ready else self._log.first_end_us()
+        return self._log.first_end_us()
 
-    def close(self, end_us: int, limit_us: int) -> tuple[Cells | None, Cells | None, int]:
-        """The cells of the pane that ends there, those of its marks, and how many rows it had.
+    def close(self, end_us: int, limit_us: int) -> list[Pane]:
+        """The pane that ends there, and further ones that were worked out with it.
 
-        limit_us: up to where panes will be closed next.
+        limit_us: up to where panes may be closed.  Nobody leaves before the last of them has ended.
         """
         if self.first_end_us() != end_us:
-            return None, None, 0
-        if not self._ready:
-            ends = self._stretch(limit_us)
-            closed = {end: self._log.close(end) for end in ends}
-            several = {end: pane for end, pane in closed.items() if pane is not None}
-            cells = dict(zip(several, self._cells(list(several.values())), strict=True))
-            nothing = None, None
-            self._ready += [
-                (end, cells.get(end, nothing), len(pane.batch) if pane else 0) for end, pane in closed.items()
-            ]
-        _, found, rows = self._ready.popleft()
-        return *found, rows
+            return [Pane(end_us)]
+        closed = {end: self._log.close(end) for end in self._stretch(limit_us)}
+        several = {end: pane for end, pane in closed.items() if pane is not None}
+        cells = dict(zip(several, self._cells(list(several.values())), strict=True))
+        nothing = None, None
+        return [Pane(end, *cells.get(end, nothing), len(pane.batch) if pane else 0) for end, pane in closed.items()]
 
     def _stretch(self, limit_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves before."""
@@ -131,7 +132,7 @@ class Counting:
             self._cohort.reset(slots)
             self._leave(slots)
 
-    def _cells(self, panes: list[Closed]) -> list[_Pane]:
+    def _cells(self, panes: list[Closed]) -> list[_Both]:
         """The cells of each pane, and those of its marks."""
         if not panes:
             return []
