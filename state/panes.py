@@ -1,7 +1,7 @@
 """PaneLog: rows wait in their pane until the watermark closes it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final
@@ -20,7 +20,7 @@ from state.pieces import Pieces
 from state.refit import CellFit, RowFit
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.snapshot import pack, pack_frames, unpack, unpack_frames
-from state.types import I64, U64, Bool, Names, Values
+from state.types import I64, U64, Names, Values
 
 Tally = Callable[[MicroBatch], Cells]
 """Aggregates surplus rows (one subject after the other) into cells whose slot is the subject's hash, viewed as int64.
@@ -74,34 +74,43 @@ class _Pane:
 
 @dataclass(slots=True)
 class Closed:
-    """A pane's rows in (subject, event time, event key) order, without duplicates; the cells of its surplus rows; marks
-    of what does not count.
+    """The rows of some panes in (subject, event time, event key) order, without duplicates; of each pane the cells of
+    its surplus rows, and marks of what does not count.
 
     The rows come without their subjects' names: few are ever asked for, and text is what costs most to move.
+
+    ends_us: of the panes, ascending.  pane: (n,) which of them a row is of.
     """
 
+    ends_us: list[int]
     batch: MicroBatch
-    folded: Cells | None
+    pane: I64
+    folded: list[Cells | None]
+    marks: list[Marks | None]
     _parts: list[MicroBatch]
     _order: I64
-    marks: Marks | None = None
-    start_us: int = 0
+
+    @property
+    def rows(self) -> list[int]:
+        """How many each pane has."""
+        return np.bincount(self.pane, minlength=len(self.ends_us)).tolist()
 
     def names(self, rows: I64) -> Names:
         """The names of the subjects of these rows."""
         return np.concatenate([part.subject_name for part in self._parts])[self._order[rows]]
 
-    def take(self, mask: Bool) -> "Closed":
-        """The rows under this mask."""
-        return Closed(self.batch.take(mask), self.folded, self._parts, self._order[mask])
+    def take(self, rows: I64) -> "Closed":
+        """Some of the rows."""
+        return replace(self, batch=self.batch.take(rows), pane=self.pane[rows], _order=self._order[rows])
 
     def names_of(self, subjects: U64) -> Names:
         """The names of subjects that have marks, or rows that count no more."""
         found = np.full(len(subjects), "", object)
-        if self.marks is not None:
-            at = np.minimum(np.searchsorted(self.marks.subject, subjects), len(self.marks) - 1)
-            mine = self.marks.subject[at] == subjects
-            found[mine] = self.marks.name[at[mine]]
+        for marks in self.marks:
+            if marks is not None:
+                at = np.minimum(np.searchsorted(marks.subject, subjects), len(marks) - 1)
+                mine = (marks.subject[at] == subjects) & (found == "")
+                found[mine] = marks.name[at[mine]]
         for i in np.flatnonzero(found == "").tolist():
             rows = ((part, np.flatnonzero(part.subject == subjects[i])) for part in self._parts)
             found[i] = next(part.subject_name[at[0]] for part, at in rows if len(at))
@@ -221,28 +230,61 @@ class PaneLog:
                 del self._panes[number]
         return before - self.rows
 
-    def close(self, end_us: int) -> Closed | None:
-        """Takes out the pane that ends there; None when it is empty."""
-        pane = self._panes.pop(end_us // self.pane_us - 1, None)
-        if pane is None:
-            return None
-        closed = _sorted(pane)
-        if _longest_run_exceeds(closed.batch.subject, self._rows_max):
-            self._enforce(pane)
-            closed = _sorted(pane)
+    def close(self, ends_us: list[int]) -> Closed:
+        """Takes out the panes that end there.  ends_us: ascending, each with rows or marks."""
+        panes = [self._panes.pop(end_us // self.pane_us - 1) for end_us in ends_us]
+        closed = _sorted(ends_us, panes)
+        if self._exceeds(closed):
+            for pane in panes:
+                if pane.parts:
+                    self._enforce(pane)
+            closed = _sorted(ends_us, panes)
         self.rows -= len(closed.batch)
-        if self._dedup is not None and pane.parts:
-            fresh = self._dedup.fresh(end_us - self.pane_us, closed.batch.event_key)
+        if self._dedup is not None:
+            closed = self._deduplicated(self._dedup, closed, panes)
+        closed.folded, closed.marks = [pane.folded for pane in panes], [pane.marks for pane in panes]
+        return closed
+
+    def _exceeds(self, closed: Closed) -> bool:
+        """Whether a subject has more rows in a pane than it may have."""
+        most, subject, pane = self._rows_max, closed.batch.subject, closed.pane
+        return len(pane) > most and bool(((subject[most:] == subject[:-most]) & (pane[most:] == pane[:-most])).any())
+
+    def _deduplicated(self, dedup: Dedup, closed: Closed, panes: list[_Pane]) -> Closed:
+        """The rows without those that repeat one: pane by pane, in the order of each."""
+        order = np.argsort(closed.pane.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
+        keys = closed.batch.event_key[order]
+        cuts = np.cumsum([0, *closed.rows]).tolist()
+        again: list[I64] = []
+        filled = [i for i, rows in enumerate(closed.rows) if rows]
+        while filled:
+            start_us = closed.ends_us[filled[0]] - self.pane_us
+            last = 0
+            # Keys that were folded are known from the next pane on.
+            while (
+                last + 1 < len(filled)
+                and not len(panes[filled[last]].folded_keys)
+                and dedup.as_one(start_us, closed.ends_us[filled[last + 1]] - self.pane_us)
+            ):
+                last += 1
+            mine = slice(cuts[filled[0]], cuts[filled[last] + 1])
+            fresh = dedup.fresh(start_us, keys[mine])
             if fresh is not None:
-                self.duplicates += len(fresh) - int(fresh.sum())
-                if self._marks:
-                    again = np.flatnonzero(~fresh)
-                    pane.mark(Marks.of(DUPLICATES, closed.batch.subject[again], closed.names(again)))
-                closed = closed.take(fresh)
-            if len(pane.folded_keys):
-                self._dedup.remember(pane.folded_keys)
-        closed.marks, closed.start_us = pane.marks, end_us - self.pane_us
-        return closed if len(closed.batch) or closed.folded is not None or closed.marks is not None else None
+                again.append(order[mine][~fresh])
+            folded = panes[filled[last]].folded_keys
+            if len(folded):
+                dedup.remember(folded)
+            filled = filled[last + 1 :]
+        if not again:
+            return closed
+        repeated = np.concatenate(again)
+        self.duplicates += len(repeated)
+        for number in np.unique(closed.pane[repeated]).tolist() if self._marks else ():
+            rows = repeated[closed.pane[repeated] == number]
+            panes[number].mark(Marks.of(DUPLICATES, closed.batch.subject[rows], closed.names(rows)))
+        left = np.ones(len(closed.pane), np.bool_)
+        left[repeated] = False
+        return closed.take(left.nonzero()[0])
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame; rows are written once, or a few times while they wait for long."""
@@ -329,21 +371,18 @@ def _folded_frame(pane: _Pane) -> bytes:
     return pack("folded", _VERSION, {}, pane.folded.arrays("cells") | {"keys": pane.folded_keys})
 
 
-def _sorted(pane: _Pane) -> Closed:
-    if not pane.parts:
+def _sorted(ends_us: list[int], panes: list[_Pane]) -> Closed:
+    parts = [part for pane in panes for part in pane.parts]
+    number = np.repeat(np.arange(len(panes)), [sum(map(len, pane.parts)) for pane in panes])
+    if not parts:
         nothing: dict[str, Values] = {EVENT_TIME: np.zeros(0, np.int64)}
         nothing |= {name: np.zeros(0, np.uint64) for name in (EVENT_KEY, SUBJECT)}
-        return Closed(MicroBatch(nothing), None, [], np.zeros(0, np.int64))
+        return Closed(ends_us, MicroBatch(nothing), number, [], [], [], number)
     columns = {
-        name: np.concatenate([part.columns[name] for part in pane.parts])
-        for name in pane.parts[0].columns
+        name: np.concatenate([part.columns[name] for part in parts])
+        for name in parts[0].columns
         if name != SUBJECT_NAME
     }
     batch = MicroBatch(columns)
     order = chronological(batch.subject, batch.event_time_us, batch.event_key)
-    return Closed(batch.take(order), pane.folded, pane.parts, order)
-
-
-def _longest_run_exceeds(ordered: U64, length: int) -> bool:
-    """Whether a value occurs more often than this; ordered: (n,) equal values side by side."""
-    return len(ordered) > length and bool((ordered[length:] == ordered[:-length]).any())
+    return Closed(ends_us, batch.take(order), number[order], [], [], parts, order)

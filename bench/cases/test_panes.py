@@ -33,9 +33,7 @@ def _log() -> PaneLog:
 def _close_all(log: PaneLog) -> list[Closed]:
     closed: list[Closed] = []
     while (end_us := log.first_end_us()) is not None:
-        rows = log.close(end_us)
-        if rows is not None:
-            closed.append(rows)
+        closed.append(log.close([end_us]))
     return closed
 
 

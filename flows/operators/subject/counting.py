@@ -13,7 +13,6 @@ from flows.event_stream import EventStream
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
 from state.chunks import Chunks
-from state.order import stable_argsort
 from state.panes import Closed, PaneLog
 from state.side_by_side import apart
 from state.slot_columns import SlotColumns
@@ -22,10 +21,6 @@ from state.types import I16, I64, NO_CODE, U64, Names
 
 _TOGETHER: Final = 8_192
 """So many rows of small panes are worked out at once: what a pane costs, few rows or many, is shared."""
-
-
-_Both = tuple[Cells | None, Cells | None]
-"""Cells of rows, cells of marks."""
 
 
 @dataclass(slots=True)
@@ -40,7 +35,7 @@ class Pane:
 
 @dataclass(slots=True)
 class _Entered:
-    """Who is in a pane.  key: (m,) sorted; slot: (m,) theirs.  of_row: (n,) the slot of each row's subject."""
+    """Who is in some panes.  key: (m,) sorted; slot: (m,) theirs.  of_row: (n,) the slot of each row's subject."""
 
     key: U64
     slot: I64
@@ -51,21 +46,23 @@ class _Entered:
         return self.slot[np.searchsorted(self.key, subject)]
 
 
-def _with_rows(closed: Closed) -> U64:
-    """The subjects of rows that count, some of them often."""
-    folded = closed.folded
-    return np.concatenate([closed.batch.subject, *([] if folded is None else [folded.slot.view(np.uint64)])])
-
-
-def _others(closed: Closed, keys: U64) -> tuple[U64, I64] | None:
+def _others(closed: Closed, keys: U64, pane_us: int) -> tuple[U64, I64] | None:
     """Subjects without rows that count, and when they were last seen: all of their rows were duplicates or rejected.
 
     None where there are none, as in most panes.
     """
-    found = [] if closed.folded is None else [closed.folded.slot.view(np.uint64)]
-    found += [] if closed.marks is None else [closed.marks.subject]
-    subject = np.setdiff1d(np.concatenate(found), keys) if found else keys[:0]
-    return (subject, np.full(len(subject), closed.start_us)) if len(subject) else None
+    found: list[tuple[U64, int]] = []
+    for end_us, folded, marks in zip(closed.ends_us, closed.folded, closed.marks, strict=True):
+        found += [] if folded is None else [(folded.slot.view(np.uint64), end_us - pane_us)]
+        found += [] if marks is None else [(marks.subject, end_us - pane_us)]
+    if not found:
+        return None
+    subject = np.concatenate([subject for subject, _ in found])
+    seen_us = np.repeat([at_us for _, at_us in found], [len(subject) for subject, _ in found])
+    # The last time of each comes first.
+    subject, first = np.unique(subject[::-1], return_index=True)
+    others = ~np.isin(subject, keys)
+    return (subject[others], seen_us[::-1][first[others]]) if others.any() else None
 
 
 class Counting:
@@ -101,11 +98,22 @@ class Counting:
         """
         if self.first_end_us() != end_us:
             return [Pane(end_us)]
-        closed = {end: self._log.close(end) for end in self._stretch(limit_us)}
-        several = {end: pane for end, pane in closed.items() if pane is not None}
-        cells = dict(zip(several, self._cells(list(several.values())), strict=True))
-        nothing = None, None
-        return [Pane(end, *cells.get(end, nothing), len(pane.batch) if pane else 0) for end, pane in closed.items()]
+        closed = self._log.close(self._stretch(limit_us))
+        entered = self._enter(closed)
+        self._sequences.carry.grow(self.slots.size)
+        self._cohort.grow(self.slots.size)
+        panes = [Pane(*pane) for pane in zip(closed.ends_us, self._cells(closed, entered), strict=True)]
+        for i, (pane, rows) in enumerate(zip(panes, closed.rows, strict=True)):
+            pane.rows, folded, marks = rows, closed.folded[i], closed.marks[i]
+            if folded is not None:
+                surplus = folded.renamed(entered.of(folded.slot.view(np.uint64)))
+                pane.cells = surplus if pane.cells is None else merge([pane.cells, surplus])
+            if marks is not None:
+                slot = entered.of(marks.subject)
+                there = pane.cells is not None and np.isin(slot, pane.cells.slot)
+                at_us = np.where(there, np.nan, float(pane.end_us - self._pane_us))
+                pane.marks = self._plan.kernel.marks(marks, slot, at_us)
+        return panes
 
     def _stretch(self, limit_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves before."""
@@ -132,39 +140,14 @@ class Counting:
             self._cohort.reset(slots)
             self._leave(slots)
 
-    def _cells(self, panes: list[Closed]) -> list[_Both]:
-        """The cells of each pane, and those of its marks."""
-        if not panes:
-            return []
-        entered = [self._enter(closed) for closed in panes]
-        self._sequences.carry.grow(self.slots.size)
-        self._cohort.grow(self.slots.size)
-        filled = [i for i, closed in enumerate(panes) if len(closed.batch)]
-        batches, slots = [panes[i].batch for i in filled], [entered[i].of_row for i in filled]
-        found = [self._pane(batches[0], slots[0])] if len(filled) == 1 else self._together(batches, slots)
-        cells: list[Cells | None] = [None] * len(panes)
-        for i, of_rows in zip(filled, found, strict=True):
-            cells[i] = of_rows
-        marks: list[Cells | None] = [None] * len(panes)
-        for i, closed in enumerate(panes):
-            if closed.folded is not None:
-                surplus = closed.folded.renamed(entered[i].of(closed.folded.slot.view(np.uint64)))
-                before = cells[i]
-                cells[i] = surplus if before is None else merge([before, surplus])
-            if closed.marks is not None:
-                subject = closed.marks.subject
-                at_us = np.where(np.isin(subject, _with_rows(closed)), np.nan, float(closed.start_us))
-                marks[i] = self._plan.kernel.marks(closed.marks, entered[i].of(subject), at_us)
-        return list(zip(cells, marks, strict=True))
-
-    def _enter(self, closed: Closed) -> "_Entered":
+    def _enter(self, closed: Closed) -> _Entered:
         """Gives everybody a slot who has rows, or marks."""
         subject = closed.batch.subject
         starts = run_starts(subject)
         lengths = run_lengths(starts, len(subject))
         keys, seen_us = subject[starts], closed.batch.event_time_us[starts + lengths - 1]
         rows = len(keys)
-        others = _others(closed, keys)
+        others = _others(closed, keys, self._pane_us)
         if others is None:
             slot, evicted = self.slots.enter(keys, lambda new: closed.names(starts[new]), seen_us)
             self._forget(evicted)
@@ -186,27 +169,23 @@ class Counting:
         self._forget(evicted)
         return _Entered(keys, slot, np.repeat(slot[np.argsort(order)[:rows]], lengths))
 
-    def _pane(self, batch: MicroBatch, slot: I64) -> Cells:
-        starts = run_starts(batch.subject)
-        return self._kernel(batch, starts, starts, slot, slot)
-
-    def _together(self, panes: list[MicroBatch], slots: list[I64]) -> list[Cells]:
-        """Each subject's rows of all panes side by side, so that what derives from the rows before does so as ever."""
-        if not panes:
-            return []
-        batch = MicroBatch.concat(panes)
-        order = stable_argsort(batch.subject)
-        batch, slot = batch.take(order), np.concatenate(slots)[order]
-        pane = np.repeat(np.arange(len(panes)), [len(s) for s in slots])[order]
-        owner = (pane << SLOT_BITS) | slot
-        starts = run_starts(owner)
+    def _cells(self, closed: Closed, entered: _Entered) -> list[Cells | None]:
+        """The cells of each pane's rows."""
+        panes = len(closed.ends_us)
+        if not len(closed.batch):
+            return [None] * panes
+        if panes == 1:
+            return [self._kernel(closed.batch, run_starts(closed.batch.subject), entered.of_row, entered.of_row)]
         # For the kernel a subject in a pane is a subject of its own.
+        owner = (closed.pane << SLOT_BITS) | entered.of_row
+        starts = run_starts(owner)
         owners = np.sort(owner[starts])
-        number = np.searchsorted(owners, owner)
-        return apart(self._kernel(batch, run_starts(batch.subject), starts, slot, number), owners, len(panes))
+        cells = self._kernel(closed.batch, starts, entered.of_row, np.searchsorted(owners, owner))
+        return [part if len(part) else None for part in apart(cells, owners, panes)]
 
-    def _kernel(self, batch: MicroBatch, subjects: I64, starts: I64, slot: I64, owner: I64) -> Cells:
-        """subjects, starts: first row of each subject and of each owner, in which the cells are told."""
+    def _kernel(self, batch: MicroBatch, starts: I64, slot: I64, owner: I64) -> Cells:
+        """slot: of each row.  starts: first row of each owner, of whom the cells are told."""
+        subjects = run_starts(batch.subject)
         of_row = np.repeat(np.arange(len(subjects)), run_lengths(subjects, len(batch)))
         runs = SubjectRuns(of_row, slot[subjects])
         masks = self._plan.filters.masks(batch)
