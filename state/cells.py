@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from state.narrow import narrowed, widened
 from state.slots import SLOT_BITS
 from state.types import F64, I64, U64, Bool
 
@@ -136,25 +137,31 @@ class Cells:
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """For a snapshot."""
-        return {
-            f"{prefix}.slot": self.slot,
-            f"{prefix}.sums": self.sums,
-            f"{prefix}.mins": self.mins,
-            f"{prefix}.maxs": self.maxs,
-            f"{prefix}.bits": self.bits,
-            f"{prefix}.key": self.tables.key,
-            f"{prefix}.count": self.tables.count,
+        rows = self.sums, self.mins, self.maxs
+        few = self.slot.min(initial=0) >= 0 and self.slot.max(initial=0) < 1 << 32  # not so where it is a hash
+        arrays = {
+            "slot": self.slot.astype(np.uint32) if few else self.slot,
+            "rows": np.array([len(each) for each in rows], np.uint16),
+            **narrowed(np.concatenate(rows)),
+            "bits": self.bits,
+            "key": self.tables.key,
+            "count": self.tables.count,
         }
+        return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
     @staticmethod
     def of_arrays(prefix: str, arrays: dict[str, NDArray[Any]]) -> "Cells":
         """Takes what `arrays` gave."""
-        slot, sums, mins, maxs, bits, key, count = (arrays[f"{prefix}.{name}"] for name in _ARRAYS)
+        of = {name.removeprefix(f"{prefix}."): array for name, array in arrays.items()}
+        slot, key, count = of["slot"].astype(np.int64), of["key"], of["count"]
+        if "sums" in of:  # saved as they are, once
+            sums, mins, maxs = of["sums"], of["mins"], of["maxs"]
+        else:
+            rows = widened(of["width"], of["low"], of["body"], len(slot))
+            sums, mins, maxs = (np.ascontiguousarray(part) for part in np.split(rows, np.cumsum(of["rows"])[:-1]))
         # Counts were saved as float64 once.
-        return Cells(slot, sums, mins, maxs, bits, Tables(key, count if count.dtype.kind == "u" else narrow(count)))
-
-
-_ARRAYS: Final = ("slot", "sums", "mins", "maxs", "bits", "key", "count")
+        tables = Tables(key, count if count.dtype.kind == "u" else narrow(count))
+        return Cells(slot, sums, mins, maxs, of["bits"], tables)
 
 
 def merge(parts: Sequence[Cells]) -> Cells:

@@ -28,6 +28,7 @@ Tally = Callable[[MicroBatch], Cells]
 
 
 _VERSION: Final = 1
+_FOLDED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +319,7 @@ class PaneLog:
                 pane.marks = Marks.of_arrays(f"marks{number}", refs)
             self.rows += pane.unchecked
         for number in meta["folded"]:
-            _, _, arrays = unpack(folded[f"folded{number}"], "folded", (_VERSION,))
+            _, _, arrays = unpack(folded[f"folded{number}"], "folded", (1, _FOLDED))
             pane = self._panes[number]
             pane.folded, pane.folded_keys = Cells.of_arrays("cells", arrays), arrays["keys"]
         if self._dedup is not None:
@@ -368,7 +369,7 @@ class PaneLog:
 
 def _folded_frame(pane: _Pane) -> bytes:
     assert pane.folded is not None
-    return pack("folded", _VERSION, {}, pane.folded.arrays("cells") | {"keys": pane.folded_keys})
+    return pack("folded", _FOLDED, {}, pane.folded.arrays("cells") | {"keys": pane.folded_keys})
 
 
 def _sorted(ends_us: list[int], panes: list[_Pane]) -> Closed:

@@ -10,7 +10,8 @@ from state.snapshot import pack, unpack
 from state.spans import Spans
 from state.types import I64
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+_VERSIONS: Final = (1, _VERSION)
 Fed = Sequence[tuple[int, Cells | None]]
 """Boundaries in ascending order, each with the pane that ends there, if it has rows."""
 
@@ -53,7 +54,7 @@ def frame_of(cells: Cells) -> bytes:
 def read_cells(table: I64, chunks: Chunks, saved: Sealed[Cells], fit: CellFit | None) -> list[Cells]:
     """The cells that are there, which are remembered as saved unless they had to be changed."""
     refs = chunks.refs(table)
-    cells = [Cells.of_arrays("cells", unpack(chunks.get(ref), "cells", (_VERSION,))[2]) for ref in refs]
+    cells = [Cells.of_arrays("cells", unpack(chunks.get(ref), "cells", _VERSIONS)[2]) for ref in refs]
     if fit is not None:
         return [fit(each) for each in cells]
     saved.know(cells, refs)

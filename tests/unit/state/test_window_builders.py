@@ -129,7 +129,7 @@ def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
 
     class Kept(Bundle):
         def cells(self) -> list[int]:
-            found = (unpack(frame, "cells", (1,))[2] for frame in self._frames)
+            found = (unpack(frame, "cells", (2,))[2] for frame in self._frames)
             return sorted({slot for arrays in found for slot in arrays["cells.slot"].tolist()})
 
     chunks = Kept()
