@@ -9,12 +9,22 @@ from typing import Final
 import numpy as np
 
 from state.blocks import Blocks
-from state.cells import NO_TABLES, SLOT_MASK, SLOT_SHIFT, Cells, Tables, merge_runs, run_starts
+from state.cells import (
+    NO_TABLES,
+    TABLE_BITS,
+    VALUE_BITS,
+    VALUE_MASK,
+    Cells,
+    Tables,
+    merge_runs,
+    run_starts,
+)
 from state.frequencies import frequencies
 from state.slots import SLOT_BITS
 from state.types import I64
 
 _SLOTS: Final = 1 << SLOT_BITS
+_TABLE: Final = np.uint64(64 - TABLE_BITS)
 
 
 def active(numbers: Sequence[int], slides: Mapping[int, Cells], size: int, blocks: Blocks) -> tuple[I64, I64, Cells]:
@@ -51,24 +61,55 @@ def _tables(numbers: Sequence[int], slides: Mapping[int, Cells], size: int, wind
     """How often each value occurs in each window, under the numbers of the windows' subjects."""
     first = numbers[0]
     # By subject, then by window: those that a subject's slide is in are side by side.
-    row = np.argsort((slot << SLOT_BITS) + window)
-    ordered = ((slot << SLOT_BITS) + window)[row]
-    keys, counts = [], []
-    for number, cells in slides.items():
-        owner = cells.slot << SLOT_BITS
-        begin = np.searchsorted(ordered, owner + max(number - first, 0))
-        often = np.searchsorted(ordered, owner + min(max(number - first + size, 0), _SLOTS)) - begin
-        of_entry = np.searchsorted(cells.slot, cells.tables.slot)
-        times = often[of_entry]
-        ends = np.cumsum(times)
-        entry = np.repeat(np.arange(len(times)), times)
-        at = row[np.arange(len(entry)) + (begin[of_entry] - ends + times)[entry]]
-        keys.append((cells.tables.key[entry] & ~(SLOT_MASK << SLOT_SHIFT)) | (at.view(np.uint64) << SLOT_SHIFT))
-        counts.append(cells.tables.count[entry])
-    key = np.concatenate(keys)
-    if not len(key):
+    by_subject = (slot << SLOT_BITS) + window
+    row = np.argsort(by_subject)
+    by_subject = by_subject[row]
+    held = list(slides.values())
+    owner = np.concatenate([cells.slot for cells in held]) << SLOT_BITS
+    at = np.repeat(np.fromiter(slides, np.int64) - first, [len(cells) for cells in held])
+    begin = np.searchsorted(by_subject, owner + np.maximum(at, 0))
+    often = np.searchsorted(by_subject, owner + np.clip(at + size, 0, _SLOTS)) - begin
+    places = np.cumsum([0, *map(len, held)]).tolist()
+    of_entry = [_columns_of(cells) + place for cells, place in zip(held, places, strict=False)]
+    cell = np.concatenate(of_entry)
+    key = np.concatenate([cells.tables.key for cells in held])
+    count = np.concatenate([cells.tables.count for cells in held])
+    entry = often[cell].nonzero()[0]
+    # Counts ride along in the bits that the numbers leave: values are sorted, and not positions.
+    bits = (len(slot) - 1).bit_length()
+    room = SLOT_BITS - bits
+    entry, count = _at_most(entry, count[entry].astype(np.int64), (1 << room) - 1)
+    cell = cell[entry]
+    times = often[cell]
+    of = np.repeat(np.arange(len(entry)), times)
+    if not len(of):
         return NO_TABLES
-    order = np.argsort(key)  # which of the equal ones comes first does not matter
-    key = key[order]
-    starts = run_starts(key)
-    return Tables(key[starts], np.add.reduceat(np.concatenate(counts)[order], starts, dtype=np.int64))
+    number = row[np.arange(len(of)) + (begin[cell] - np.cumsum(times) + times)[of]].view(np.uint64)
+    table, value = key[entry] >> _TABLE, key[entry] & VALUE_MASK
+    packed = ((table << _TABLE) | (value << np.uint64(room)) | count.view(np.uint64))[of]
+    packed |= number << np.uint64(VALUE_BITS + room)
+    packed.sort()
+    head = packed >> np.uint64(room)
+    starts = run_starts(head)
+    found = np.add.reduceat(packed & np.uint64((1 << room) - 1), starts).view(np.int64)
+    key = head[starts]
+    low = (np.uint64(1) << np.uint64(VALUE_BITS + bits)) - np.uint64(1)
+    return Tables(((key >> np.uint64(VALUE_BITS + bits)) << _TABLE) | (key & low), found)
+
+
+def _columns_of(cells: Cells) -> I64:
+    """The column of each entry's subject."""
+    column = np.empty(int(cells.slot[-1]) + 1, np.int64)
+    column[cells.slot] = np.arange(len(cells))
+    return column[cells.tables.slot]
+
+
+def _at_most(entry: I64, count: I64, most: int) -> tuple[I64, I64]:
+    """Entries, those that count more in several."""
+    if count.max(initial=0) <= most:
+        return entry, count
+    parts = -(-count // most)
+    rest = count - most * (parts - 1)
+    count = np.full(int(parts.sum()), most)
+    count[np.cumsum(parts) - 1] = rest
+    return np.repeat(entry, parts), count
