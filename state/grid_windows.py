@@ -57,12 +57,17 @@ class GridWindows:
         if self._slides == 1 and not self._filling and not any(end % self._slide_us for end, _ in panes):
             return self._alone(panes)
         found: list[Spans] = []
+        single: list[tuple[int, Cells]] = []
         while panes:
             few = self._of_few(panes, after_us)
+            if few:
+                found += [*_spans(single), self._active(few)]
+                single = []
+            else:
+                single += self._one_by_one(panes[:1], after_us)
             done = len(few) or 1
-            found += [self._active(few)] if few else _spans(self._one_by_one(panes[:1], after_us))
             after_us, panes = panes[done - 1][0], panes[done:]
-        return found
+        return found + _spans(single)
 
     def _alone(self, panes: Fed) -> list[Spans]:
         """Windows that are a pane each."""

@@ -1,7 +1,7 @@
 """PaneLog: rows wait in their pane until the watermark closes it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final
@@ -13,14 +13,13 @@ from state.batch import MicroBatch
 from state.budget import cut, over_budget
 from state.cells import Cells, merge, run_starts
 from state.chunks import Chunks, Latest, table_of
+from state.closed import Closed
 from state.dedup import Dedup
 from state.marks import DUPLICATES, REJECTS, Marks
-from state.order import chronological
 from state.pieces import Pieces
 from state.refit import CellFit, RowFit
-from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.snapshot import pack, pack_frames, unpack, unpack_frames
-from state.types import I64, U64, Names, Values
+from state.types import I64, U64, Names
 
 Tally = Callable[[MicroBatch], Cells]
 """Aggregates surplus rows (one subject after the other) into cells whose slot is the subject's hash, viewed as int64.
@@ -71,51 +70,6 @@ class _Pane:
             self.pieces.add(chunks, MicroBatch.concat(self.parts[self.written :]).columns)
             self.written = len(self.parts)
         return self.pieces.table()
-
-
-@dataclass(slots=True)
-class Closed:
-    """The rows of some panes in (subject, event time, event key) order, without duplicates; of each pane the cells of
-    its surplus rows, and marks of what does not count.
-
-    The rows come without their subjects' names: few are ever asked for, and text is what costs most to move.
-
-    ends_us: of the panes, ascending.  pane: (n,) which of them a row is of.
-    """
-
-    ends_us: list[int]
-    batch: MicroBatch
-    pane: I64
-    folded: list[Cells | None]
-    marks: list[Marks | None]
-    _parts: list[MicroBatch]
-    _order: I64
-
-    @property
-    def rows(self) -> list[int]:
-        """How many each pane has."""
-        return np.bincount(self.pane, minlength=len(self.ends_us)).tolist()
-
-    def names(self, rows: I64) -> Names:
-        """The names of the subjects of these rows."""
-        return np.concatenate([part.subject_name for part in self._parts])[self._order[rows]]
-
-    def take(self, rows: I64) -> "Closed":
-        """Some of the rows."""
-        return replace(self, batch=self.batch.take(rows), pane=self.pane[rows], _order=self._order[rows])
-
-    def names_of(self, subjects: U64) -> Names:
-        """The names of subjects that have marks, or rows that count no more."""
-        found = np.full(len(subjects), "", object)
-        for marks in self.marks:
-            if marks is not None:
-                at = np.minimum(np.searchsorted(marks.subject, subjects), len(marks) - 1)
-                mine = (marks.subject[at] == subjects) & (found == "")
-                found[mine] = marks.name[at[mine]]
-        for i in np.flatnonzero(found == "").tolist():
-            rows = ((part, np.flatnonzero(part.subject == subjects[i])) for part in self._parts)
-            found[i] = next(part.subject_name[at[0]] for part, at in rows if len(at))
-        return found
 
 
 class PaneLog:
@@ -234,22 +188,17 @@ class PaneLog:
     def close(self, ends_us: list[int]) -> Closed:
         """Takes out the panes that end there.  ends_us: ascending, each with rows or marks."""
         panes = [self._panes.pop(end_us // self.pane_us - 1) for end_us in ends_us]
-        closed = _sorted(ends_us, panes)
-        if self._exceeds(closed):
+        closed = Closed.of(ends_us, [pane.parts for pane in panes])
+        if closed.exceeds(self._rows_max):
             for pane in panes:
                 if pane.parts:
                     self._enforce(pane)
-            closed = _sorted(ends_us, panes)
+            closed = Closed.of(ends_us, [pane.parts for pane in panes])
         self.rows -= len(closed.batch)
         if self._dedup is not None:
             closed = self._deduplicated(self._dedup, closed, panes)
         closed.folded, closed.marks = [pane.folded for pane in panes], [pane.marks for pane in panes]
         return closed
-
-    def _exceeds(self, closed: Closed) -> bool:
-        """Whether a subject has more rows in a pane than it may have."""
-        most, subject, pane = self._rows_max, closed.batch.subject, closed.pane
-        return len(pane) > most and bool(((subject[most:] == subject[:-most]) & (pane[most:] == pane[:-most])).any())
 
     def _deduplicated(self, dedup: Dedup, closed: Closed, panes: list[_Pane]) -> Closed:
         """The rows without those that repeat one: pane by pane, in the order of each."""
@@ -370,20 +319,3 @@ class PaneLog:
 def _folded_frame(pane: _Pane) -> bytes:
     assert pane.folded is not None
     return pack("folded", _FOLDED, {}, pane.folded.arrays("cells") | {"keys": pane.folded_keys})
-
-
-def _sorted(ends_us: list[int], panes: list[_Pane]) -> Closed:
-    parts = [part for pane in panes for part in pane.parts]
-    number = np.repeat(np.arange(len(panes)), [sum(map(len, pane.parts)) for pane in panes])
-    if not parts:
-        nothing: dict[str, Values] = {EVENT_TIME: np.zeros(0, np.int64)}
-        nothing |= {name: np.zeros(0, np.uint64) for name in (EVENT_KEY, SUBJECT)}
-        return Closed(ends_us, MicroBatch(nothing), number, [], [], [], number)
-    columns = {
-        name: np.concatenate([part.columns[name] for part in parts])
-        for name in parts[0].columns
-        if name != SUBJECT_NAME
-    }
-    batch = MicroBatch(columns)
-    order = chronological(batch.subject, batch.event_time_us, batch.event_key)
-    return Closed(ends_us, batch.take(order), number[order], [], [], parts, order)

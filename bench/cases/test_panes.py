@@ -13,8 +13,9 @@ from detectors.features.declare import FeatureDecl, FeatureKind
 from flows.event_stream import WindowFeatures
 from flows.job import Job
 from state.batch import MicroBatch
+from state.closed import Closed
 from state.dedup import Dedup
-from state.panes import Closed, PaneLog
+from state.panes import PaneLog
 from state.schema import EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.types import HOUR_US, MINUTE_US, SECOND_US
 

@@ -258,6 +258,15 @@ def test_nothing_but_a_subjects_rows_decides(spec: WindowSpec, story: list[Turn]
         assert repr(sorted(alone.rows.items())) == repr(sorted(mine.items()))
 
 
+def test_panes_of_a_session_are_added_up_one_after_the_other() -> None:
+    """0.1 + 0.2 + 0.3 is not 0.1 + (0.2 + 0.3)."""
+    spec = WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000)
+    story = [Turn(rows=((1, 5, amount, 0),)) for amount in (0.1, 0.2, 0.3)]
+    for otherwise in (True, False):
+        (row,) = run(spec, story, otherwise=otherwise).rows.values()
+        assert row["amount"] == 0.1 + 0.2 + 0.3
+
+
 entries = st.dictionaries(st.tuples(st.integers(0, 31), st.integers(0, 3), st.integers(0, 9)), st.integers(1, 3))
 
 

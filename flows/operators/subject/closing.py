@@ -74,7 +74,7 @@ class Closing:
         key = slots.key(spans.slot)
         order = stable_argsort(key)
         if len(spans.ends_us) > 1:
-            order = order[np.argsort(spans.part[order].astype(np.uint16), kind="stable")]  # 16 bits: a radix sort
+            order = order[stable_argsort(spans.part[order].view(np.uint64))]
         slot = spans.slot[order]
         self._due.append(_Due(index, spans, order, slot, key[order], slots.name(slot), cohort[slot]))
         self._waiting += len(spans)

@@ -13,7 +13,8 @@ from flows.event_stream import EventStream
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
 from state.chunks import Chunks
-from state.panes import Closed, PaneLog
+from state.closed import Closed
+from state.panes import PaneLog
 from state.side_by_side import apart
 from state.slot_columns import SlotColumns
 from state.slots import SLOT_BITS, SlotTable
