@@ -190,8 +190,8 @@ class SubjectOperator:
         return sum(pane.rows for pane in panes)
 
     def _told_of(self, spec: WindowSpec, spans: Spans) -> Spans:
-        """Without rows that might have begun before there was such a window, and windows that nobody is told of: events
-        go on, or a window had begun to tell when they ended.
+        """The rows that are told: not those that might have begun before there was such a window, and where events have
+        ended, those of windows that had begun to tell by then.
         """
         if spec.name in self._since.windows:
             spans = spans.where(spec.whole(self._since.windows[spec.name], spans.end_us, spans.cells.first_us))
