@@ -11,6 +11,7 @@ from flows.drive.local import LocalDriver
 from flows.evolution.layout import form_of
 from flows.job import Job
 from flows.operators.ingest.operator import Ingest
+from flows.operators.messages import CohortInput
 from flows.operators.population.operator import RoundObserver
 from flows.operators.subject.operator import SubjectOperator
 from flows.sources.base import Lines, Partition, Unwatched
@@ -118,7 +119,8 @@ def windows_only(job: Job, lines: list[bytes]) -> int:
         for message in sent:
             if isinstance(message, tuple):
                 for out in subjects[message[0]].process(message[1]):
-                    rows += sum(map(len, out[1].rows)) if isinstance(out, tuple) else 0
+                    if isinstance(out, tuple) and isinstance(out[1], CohortInput):
+                        rows += sum(map(len, out[1].rows))
     return rows
 
 

@@ -140,6 +140,7 @@ class DetectorSpec(ABC):
     uses_labels: whether it learns from rows with a label only, and its score is the probability of label 1.
     calibrated: the raw score is turned into a tail probability by online calibration. A spec with calibrated=False
     (hard rules) gives tail probabilities itself: score() is then -log10(p).
+    learns: whether rows change it; one that does not has an opinion from the first row on.
     one_mode: its scores of people have one mode, so that a second one is attackers' (detectors.groups).
     declared: what it finds is declared by the configuration, and holds however many are found.  What others that give
     probabilities themselves say of a round is not used when they find most of it suspicious.
@@ -149,6 +150,7 @@ class DetectorSpec(ABC):
     scope: ClassVar[Scope] = Scope.COHORT
     version: ClassVar[int] = 1
     calibrated: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
     one_mode: ClassVar[bool] = True
     declared: ClassVar[bool] = False
     own_features: ClassVar[tuple[FeatureDecl, ...]] = ()

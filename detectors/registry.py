@@ -33,6 +33,7 @@ from detectors.rolling import RollingDeviationSpec
 from detectors.rules import RulesSpec
 from detectors.seasonal import SeasonalDeviationSpec
 from detectors.settings import spec_of
+from detectors.values import ValuesSpec
 from state.errors import ConfigError, Mistake, PluginError
 
 GROUP: Final = "driftnet.detectors"
@@ -47,6 +48,7 @@ BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
     SeasonalDeviationSpec,
     DiscordSpec,
     RulesSpec,
+    ValuesSpec,
     BinnedLogisticSpec,
     RiverModelSpec,
 )

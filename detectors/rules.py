@@ -65,6 +65,7 @@ class RulesSpec(DetectorSpec):
 
     type: ClassVar[str] = "rules"
     calibrated: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
     declared: ClassVar[bool] = True
 
     rules: tuple[Rule, ...] = ()

@@ -119,7 +119,7 @@ def replay(
     takers: dict[Stream, list[Sink]] = {
         s: [*(sinks or {}).get(s, ()), *([kept[s]] if s in kept else [])] for s in STREAMS
     }
-    job = found.job().with_judgement(asked=frozenset(stream for stream, taken in takers.items() if taken))
+    job = found.job().asking(stream for stream, taken in takers.items() if taken)
     summary = LocalDriver(job, partitions, takers, reads=reads).run(progress)
     return Replay(summary, {stream: sink.records for stream, sink in kept.items()})
 

@@ -1,13 +1,15 @@
 """EventStream: what is known of events before anybody judges them, as frozen specs that operators are built from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from detectors.features.declare import FeatureDecl, SequenceDecl
 from detectors.features.parts import PartKind
 from detectors.features.plan import FeaturePlan
+from flows.loans import Borrows, Lends
 from flows.rows_spec import RowsSpec, WindowRows
 from flows.wire.spec import WireSpec
+from state.plain import LATER
 from state.schema import Schema
 from state.windows import WindowSpec, pane_us
 
@@ -51,7 +53,8 @@ class WindowFeatures:
 class EventStream:
     """Lines to feature rows: how events are read, when windows close, what is computed and what is remembered.
 
-    features, windows: those that are declared, and those that detectors bring along.
+    features, windows: those that are declared, and those that detectors bring along.  beside: the windows of other
+    kinds of subjects over the same events, with which they share panes.  lends, borrows: see flows.loans.
     """
 
     key_groups: int
@@ -62,11 +65,21 @@ class EventStream:
     sequences: tuple[SequenceDecl, ...]
     features: tuple[FeatureDecl, ...]
     windows: tuple[WindowFeatures, ...]
+    beside: tuple[WindowSpec, ...] = field(default=(), metadata=LATER)
+    lends: Lends | None = field(default=None, metadata=LATER)
+    borrows: tuple[Borrows, ...] = field(default=(), metadata=LATER)
 
     @property
     def plan(self) -> FeaturePlan:
         """The compiled features.  Raises ConfigError for declarations that do not fit the schema."""
         return _plan(self.schema, self.sequences, self.features, tuple((w.window, w.features) for w in self.windows))
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The event columns that it needs, beside the system's."""
+        lent = {column for loan in self.borrows for column in loan.columns}
+        keys = {column for loan in self.borrows for column in (loan.key, *(c.column for c in loan.where))}
+        return (self.plan.columns - lent).union(keys, (to.column for to in (self.lends.to if self.lends else ())))
 
     @property
     def rows(self) -> RowsSpec:
@@ -86,7 +99,7 @@ class EventStream:
     @property
     def pane_us(self) -> int:
         """The base pane that all windows are made of."""
-        return pane_us(tuple(w.window for w in self.windows))
+        return pane_us((*(w.window for w in self.windows), *self.beside))
 
 
 @lru_cache(maxsize=8)

@@ -1,53 +1,85 @@
 """The stages of a job: the one place where the flow's graph stands.
 
                  by key column               by cohort
- ingest ═══► subject stage(s) ═══════► population stage(s) ════► alerts ──► sinks
+ ingest ═╦═► subject stage ══════════► population stage ═══╦═══► alerts ──► sinks
+         ╚═► subject stage of a kind ═► its population ════╝
 
-A further stage of an operator that there is, such as a second subject stage keyed by another column, is one more entry.
+Each further kind of subjects (`[subjects.NAME]`) has the first two stages once more, under its name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 from flows.evolution.fates import shape_of
 from flows.evolution.layout import Layout, form_of
-from flows.job import Job
-from flows.operators.alerts.operator import AlertOperator
+from flows.job import Job, SubjectKind
+from flows.operators.alerts.operator import AlertOperator, Teller
 from flows.operators.ingest.operator import Ingest
+from flows.operators.ingest.route import Route
 from flows.operators.ingest.told import Told, first_stage
-from flows.operators.messages import CohortInput, PolicyInput
+from flows.operators.messages import CohortInput, LoanInput, PolicyInput
 from flows.operators.population.operator import PopulationOperator
 from flows.operators.subject.operator import SubjectOperator
-from flows.stages import Operator, Stage, Stages
-from flows.steps import Step
+from flows.stages import Destination, Operator, Stage, Stages
+from flows.steps import Step, stage_name
+from flows.streams import Stream
 from state.chunks import Saved
-from state.schema import SUBJECT
 from state.snapshot import reading
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stage of every job.
+    """A stage of a job.
 
     name: a part of saved state; never changes.  step: what its operators do.  sends: kind of message -> the entry that
-    it goes to, None for what nobody hears.  column: of a subject stage, the column that its keys are of: SUBJECT, or
-    one of kind "id".  called: what a look into state calls its operators.
+    it goes to, None for what nobody hears.  called: what a look into state calls its operators.  kind: of the subjects
+    that it is about; "" for those that the stream is keyed by, and for all.
     """
 
     name: str
     step: Step
     called: str
-    sends: Mapping[type, str | None] = field(default_factory=dict)
-    column: str = ""
+    sends: Mapping[type, Destination] = field(default_factory=dict)
+    kind: str = ""
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether source partitions send to it."""
+        return self.step is Step.SUBJECT
+
+    @property
+    def holds_lines(self) -> bool:
+        """Each line has its fate in one stage, which is that of the stream's own subjects."""
+        return self.is_fed and not self.kind
 
 
 CATALOGUE: Final = (
-    Entry(Step.SUBJECT.value, Step.SUBJECT, "groups", {CohortInput: Step.POPULATION.value}, SUBJECT),
+    Entry(Step.SUBJECT.value, Step.SUBJECT, "groups", {CohortInput: Step.POPULATION.value}),
     Entry(Step.POPULATION.value, Step.POPULATION, "cohorts", {PolicyInput: Step.ALERTS.value}),
     Entry(Step.ALERTS.value, Step.ALERTS, "policy"),
 )
-"""In the order of the flow."""
+"""Of every job, in the order of the flow."""
+
+
+def entries_of(job: Job) -> tuple[Entry, ...]:
+    """All stages of a job, in the order of the flow."""
+    return (*(entry for kind in job.kinds for entry in _of_kind(kind)), *CATALOGUE)
+
+
+def _of_kind(kind: SubjectKind) -> Iterator[Entry]:
+    judgement = kind.job.judgement
+    # Without detectors, and where nobody reads their values, rows have nowhere to go.
+    judged = bool(judgement.detectors or judgement.asked & {Stream.SCORES, Stream.FEATURES})
+    population, lends = stage_name(kind.name, Step.POPULATION), kind.job.stream.lends
+    sends: dict[type, Destination] = {CohortInput: population if judged else None}
+    if lends is not None:
+        sends[LoanInput] = tuple(stage_name(to.kind, Step.SUBJECT) for to in lends.to)
+    yield Entry(stage_name(kind.name, Step.SUBJECT), Step.SUBJECT, f"{kind.name} groups", sends, kind.name)
+    if judged:
+        sends = {PolicyInput: Step.ALERTS.value if kind.alerts else None}
+        yield Entry(population, Step.POPULATION, f"{kind.name} cohorts", sends, kind.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +87,8 @@ class JobStages:
     """Builds the operators of a job.  Picklable.
 
     partitions: the names of all source partitions.  reads: of those that are not events, "labels" or "control".
-    unsaid: the layout of saved state that does not say its own; None for the job's.  cohort_numbers: of cohorts, where
-    they are not their positions.
+    unsaid: the layout of saved state that does not say its own; None for the job's.  cohort_numbers: of cohorts of all
+    kinds, where they are not their positions.
     """
 
     job: Job
@@ -64,15 +96,33 @@ class JobStages:
     reads: Mapping[str, str] = field(default_factory=dict)
     unsaid: Layout | None = None
     cohort_numbers: Mapping[str, int] = field(default_factory=dict)
-    entries: tuple[Entry, ...] = CATALOGUE
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The stages of the job, before they are built."""
+        return entries_of(self.job)
+
+    def job_of(self, entry: Entry) -> Job:
+        """What is known and thought of the subjects that an entry is about."""
+        return next((kind.job for kind in self.job.kinds if kind.name == entry.kind), self.job)
 
     def ingest(self, partition: str, /, *, resume: bytes | None) -> Ingest | Told:
         """The first operator of one source partition."""
-        routes = tuple((entry.name, entry.column) for entry in self.entries if entry.column)
         with reading(f"partition {partition}"):
             return first_stage(
-                self.job.stream, self.job.columns, partition, self.reads.get(partition, "events"), resume, routes
-            )
+                self.job.stream, self.job.decoded, partition, self.reads.get(partition, "events"), resume,
+                tuple(map(self._route, filter(_IS_FED, self.entries))), self.job.kinds_known,
+            )  # fmt: skip
+
+    def _stage(self, entry: Entry) -> Stage:
+        keys = _KINDS[entry.step].keys(self, entry)
+        return Stage(entry.name, keys, _Build(self, entry), entry.sends, entry.holds_lines, entry.is_fed)
+
+    def _route(self, entry: Entry) -> Route:
+        kind = next((kind for kind in self.job.kinds if kind.name == entry.kind), None)
+        if kind is None:
+            return Route(entry.name, columns=self.job.columns if self.job.kinds else None)
+        return Route(entry.name, kind.name, kind.key, kind.where, kind.job.columns, owner=self.job.judgement.own_kind)
 
     def operator(self, entry: Entry, who: Any, resume: Saved | None) -> Operator:
         """The operator of one key of a stage.  who: a key group, a cohort, or None where there is one key."""
@@ -83,10 +133,7 @@ class JobStages:
         time = self.job.stream.time
         return Stages(
             ingest=self.ingest,
-            keyed=tuple(
-                Stage(entry.name, _KINDS[entry.step].keys(self), _Build(self, entry), entry.sends, _holds_lines(entry))
-                for entry in self.entries
-            ),
+            keyed=tuple(map(self._stage, self.entries)),
             # One pane ahead keeps all partitions busy; more would only pile up rows in open panes.
             lead_us=self.job.stream.pane_us + time.out_of_orderness_us,
             out_of_orderness_us=time.out_of_orderness_us,
@@ -96,9 +143,7 @@ class JobStages:
         )
 
 
-def _holds_lines(entry: Entry) -> bool:
-    """Each line has its fate in one stage, which is that of the subjects."""
-    return entry.column == SUBJECT
+_IS_FED: Final = attrgetter("is_fed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,47 +157,52 @@ class _Build:
         return self.stages.operator(self.entry, who, resume)
 
 
-def _groups(stages: JobStages) -> dict[Any, int]:
+def _groups(stages: JobStages, entry: Entry) -> dict[Any, int]:  # noqa: ARG001
     return {group: group for group in range(stages.job.stream.key_groups)}
 
 
-def _cohorts(stages: JobStages) -> dict[Any, int]:
-    names = stages.job.judgement.cohorts.names
+def _cohorts(stages: JobStages, entry: Entry) -> dict[Any, int]:
+    names = stages.job_of(entry).judgement.cohorts.names
     return {name: stages.cohort_numbers.get(name, position) for position, name in enumerate(names)}
 
 
-def _one(stages: JobStages) -> dict[Any, int]:  # noqa: ARG001
+def _one(stages: JobStages, entry: Entry) -> dict[Any, int]:  # noqa: ARG001
     return {None: 0}
 
 
 def _subject(stages: JobStages, entry: Entry, who: int, resume: Saved | None) -> SubjectOperator:
-    # What people tell is about subjects: other stages do not hear it, and must not wait for it.
-    of_subjects = entry.column == SUBJECT
-    partitions = tuple(name for name in stages.partitions if of_subjects or name not in stages.reads)
-    job, form = stages.job, form_of(stages.job, stages.unsaid)
-    with reading(f"{entry.called} {who}" if not of_subjects else f"key group {who}"):
+    job = stages.job_of(entry)
+    form = form_of(job, None if entry.kind else stages.unsaid)
+    with reading(f"{entry.kind} key group {who}".lstrip()):
         return SubjectOperator(
-            job.stream, job.judgement.audience, form, who, partitions, resume, stages.reads, entry.name
+            job.stream, job.judgement.audience, form, who, stages.partitions, resume, stages.reads, entry.name
         )
 
 
 def _population(stages: JobStages, entry: Entry, who: str, resume: Saved | None) -> PopulationOperator:
-    job, form = stages.job, form_of(stages.job, stages.unsaid)
+    job = stages.job_of(entry)
+    form = form_of(job, None if entry.kind else stages.unsaid)
     with reading(f"cohort {who}"):
         return PopulationOperator(job.judgement, job.stream.rows, who, resume, form, entry.name)
 
 
 def _alerts(stages: JobStages, entry: Entry, who: None, resume: Saved | None) -> AlertOperator:  # noqa: ARG001
-    job, form = stages.job, form_of(stages.job, stages.unsaid)
+    job = stages.job
+    others = {kind.name: _teller(kind.job) for kind in job.kinds if kind.alerts}
+    own = _teller(job, stages.unsaid)
     with reading("alert policy"):
-        return AlertOperator(job.judgement, (w.name for w in job.stream.rows.windows), resume, form, entry.name)
+        return AlertOperator(own.judgement, own.windows, resume, own.form, entry.name, others)
+
+
+def _teller(job: Job, unsaid: Layout | None = None) -> Teller:
+    return Teller(job.judgement, tuple(w.name for w in job.stream.rows.windows), form_of(job, unsaid))
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """Of a step's operators: their keys with numbers, and how one is built."""
 
-    keys: Callable[[JobStages], dict[Any, int]]
+    keys: Callable[[JobStages, Entry], dict[Any, int]]
     build: Callable[[JobStages, Entry, Any, Saved | None], Operator]
 
 

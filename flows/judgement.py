@@ -17,16 +17,19 @@ from state.types import DAY_US
 class CohortSpec:
     """Which population a row belongs to: the subject's last known word in an enum column.
 
-    column: "" for one cohort.  values: the words; other words and none at all go to the cohort "other".
+    column: "" for one cohort.  values: the words; other words and none at all go to the cohort "other".  kind: that
+    subjects are of, a part of the names of cohorts; "" for those that the stream is keyed by.
     """
 
     column: str = ""
     values: tuple[str, ...] = ()
+    kind: str = field(default="", metadata=LATER)
 
     @property
     def names(self) -> tuple[str, ...]:
         """All cohorts, in code order; the last one is "other" (the only one is "all" without a column)."""
-        return (*self.values, "other") if self.column else ("all",)
+        names = (*self.values, "other") if self.column else ("all",)
+        return tuple(f"{self.kind}:{name}" for name in names) if self.kind else names
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class Judgement:
 
     It depends on a stream by names alone: those of windows, of features, and of the column that cohorts go by.
 
-    name: the job's, a part of every alert's identity.  digest: of all that its alerts depend on, the stream among it.
+    name: the job's, a part of every alert's identity.  own_kind: what the subjects are called that the stream is keyed
+    by.  digest: of all that its alerts depend on, the stream among it.
     asked: the streams that somebody reads.  labels: None where no source has any.  exempt: the list of subjects that
     are not alerted.  left_out: detectors whose plug-ins cannot be loaded, each with the reason; the others do their
     work.
@@ -111,6 +115,12 @@ class Judgement:
     exempt: tuple[Exemption, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     digest: str = ""
+    own_kind: str = "subject"
+
+    @property
+    def kind(self) -> str:
+        """What its subjects are called."""
+        return self.cohorts.kind or self.own_kind
 
     @property
     def audience(self) -> Audience:

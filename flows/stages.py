@@ -21,6 +21,10 @@ Routed = tuple[int, GroupInput] | Leaving
 """What a source partition emits: a message and the key group that it goes to, or what leaves the flow."""
 
 
+Destination = str | tuple[str, ...] | None
+"""Of a kind of message: the stage that it goes to, several where each message says which (`stage`), None for nobody."""
+
+
 class Operator(Protocol):
     """A stage at work on one key."""
 
@@ -82,15 +86,21 @@ class Stage:
 
     name: of its step in Bytewax and of its folders of chunks: a part of saved state, which never changes.  keys: whom
     it has operators for (None where there is but one) -> the number of the key, for the life of the state.  sends: kind
-    of message that its operators give -> the stage that it goes to, None for what nobody hears.  holds_lines: whether
-    rows that wait in its operators (`rows_waiting`) are lines without a fate.
+    of message that its operators give -> where it goes to.  holds_lines: whether rows that wait in its operators
+    (`rows_waiting`) are lines without a fate.  is_fed: whether source partitions send to it.
     """
 
     name: str
     keys: Mapping[Any, int]
     build: Builder[Saved, Operator]
-    sends: Mapping[type, str | None] = field(default_factory=dict)
+    sends: Mapping[type, Destination] = field(default_factory=dict)
     holds_lines: bool = False
+    is_fed: bool = False
+
+    @property
+    def receivers(self) -> set[str]:
+        """The stages that it may send to."""
+        return {name for to in self.sends.values() for name in (to if isinstance(to, tuple) else (to,)) if name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +127,8 @@ class Stages:
         for i, stage in enumerate(self.keyed):
             if stage.name in names[:i]:
                 raise DriftnetError(f"stage {stage.name}: seen twice, expected one of this name")
-            for to in stage.sends.values():
-                if to is not None and to not in names[i + 1 :]:
+            for to in sorted(stage.receivers):
+                if to not in names[i + 1 :]:
                     raise DriftnetError(
                         f"stage {stage.name}: sends to {to!r}, expected one of the stages after it: {names[i + 1 :]}"
                     )
@@ -131,8 +141,14 @@ class Stages:
         raise DriftnetError(f"stage {name}: seen in a message, expected one of {[s.name for s in self.keyed]}")
 
     def senders(self, name: str) -> Iterator[Stage]:
-        """The stages that send to one; none do to one that source partitions send to."""
-        return (stage for stage in self.keyed if name in stage.sends.values())
+        """The stages that send to one."""
+        return (stage for stage in self.keyed if name in stage.receivers)
+
+
+def destination(stage: Stage, message: Any) -> str | None:
+    """The stage that a message goes to.  Raises KeyError for a kind of message of which nothing says where it goes."""
+    to = stage.sends[type(message)]
+    return message.stage if isinstance(to, tuple) else to
 
 
 def addressed(stage: Stage, item: Any) -> tuple[str | None, Any, Any]:
@@ -141,7 +157,7 @@ def addressed(stage: Stage, item: Any) -> tuple[str | None, Any, Any]:
     """
     who, message = item if isinstance(item, tuple) else (None, item)
     try:
-        return stage.sends[type(message)], who, message
+        return destination(stage, message), who, message
     except KeyError:
         raise DriftnetError(
             f"stage {stage.name}: gave a {type(message).__name__}, expected one of"

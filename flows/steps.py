@@ -15,3 +15,13 @@ class Step(StrEnum):
     POPULATION = "population"
     ALERTS = "alerts"
     SINKS = "sinks"
+
+
+def stage_name(kind: str, step: Step) -> str:
+    """What the stage of a kind of subjects is called; kind "" for those that the stream is keyed by."""
+    return f"{kind}_{step.value}" if kind else step.value
+
+
+def step_of(stage: str) -> str:
+    """The step of a stage, by the stage's name."""
+    return stage.rpartition("_")[2]

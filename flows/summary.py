@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _REASONS_SHOWN: Final = 5
+_OF_KINDS: Final = (counters.ACCEPTED, counters.CAPPED, counters.EVICTED, counters.EXPIRED, counters.SCORED)
+"""What is told of further kinds of subjects, beside their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,18 @@ class Summary:
                 told[counter.name] = self.total(counter)
         facts = {name: value for name, value in asdict(self).items() if name != "totals"}
         derived = {"alerts": self.alerts, "events_per_s": round(self.events_per_s), "balanced": self.balanced}
-        return told | facts | derived
+        return told | facts | derived | {"kinds": {kind: _of_kind(of) for kind, of in self.kinds.items()}}
+
+    @property
+    def kinds(self) -> "dict[str, Summary]":
+        """Further kind of subjects -> what was counted of it."""
+        found: dict[str, dict[str, int]] = {}
+        for key, n in self.totals.items():
+            stage, is_other, name = key.partition("/")
+            if is_other:
+                of = found.setdefault(stage.rpartition("_")[0], {})
+                of[name] = of.get(name, 0) + n
+        return {kind: Summary(of) for kind, of in sorted(found.items())}
 
     def _quality(self) -> str:
         """What labels say of earlier verdicts."""
@@ -193,6 +206,8 @@ class Summary:
         if off := self.by_label(counters.DETECTOR_OFF):
             yield "off", f"{', '.join(off)}: failed too often, and judge nothing any more"
         yield "window rows", listing(self.by_label(counters.ROWS)) or "none"
+        for kind, told in self.kinds.items():
+            yield f"{kind} rows", listing(told.by_label(counters.ROWS)) or "none"
         severities = self.by_label(counters.ALERTS)
         yield "alerts", f"{self.alerts:,}" + (f": {listing(severities)}" if severities else "")
         if self.total(counters.SPARED):
@@ -221,6 +236,11 @@ class Summary:
         for partition, note in self.notes.items():
             yield "note", f"{partition}: {note}"
         yield "speed", f"{self.events_per_s:,.0f} events/s, {self.elapsed_s:.1f} s"
+
+
+def _of_kind(told: Summary) -> dict[str, Any]:
+    rows = {counters.ROWS.told: told.by_label(counters.ROWS)}
+    return rows | {c.name: told.total(c) for c in _OF_KINDS}
 
 
 def _share(part: int, whole: int) -> str:

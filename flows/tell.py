@@ -31,7 +31,8 @@ def tell(config: "Config", reads: str, record: Mapping[str, Any], source: str | 
     """
     line = orjson.dumps({name: value for name, value in record.items() if value is not None})
     try:
-        read_label(line) if reads == "labels" else read_command(line, "", 0)
+        kinds = config.job().kinds_known
+        read_label(line, kinds) if reads == "labels" else read_command(line, "", 0, kinds)
     except BadLineError as error:
         reason, detail = error.why
         raise ConfigError(f"{reason.value}: {detail}; nothing was written") from None

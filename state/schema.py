@@ -32,6 +32,13 @@ SUBJECT: Final = "subject"
 """uint64: hash of the subject's id, the key of the stream."""
 SUBJECT_NAME: Final = "subject_name"
 """object: the subject's id as text."""
+
+
+def name_column(column: str) -> str:
+    """What holds the texts of an id column, as object, where they are asked for."""
+    return f"{column} as text"
+
+
 SYSTEM_COLUMNS: Final = (EVENT_TIME, EVENT_KEY, SUBJECT, SUBJECT_NAME)
 
 

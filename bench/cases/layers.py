@@ -12,7 +12,7 @@ from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.features.hashing import mix
 from flows.evolution.layout import form_of
 from flows.job import Job
-from flows.operators.messages import GroupInput
+from flows.operators.messages import CohortInput, GroupInput
 from flows.operators.rows import FeatureRows
 from flows.operators.subject.operator import SubjectOperator
 from flows.simulate.config import MONDAY_US
@@ -144,7 +144,7 @@ def feature_rows(operator: SubjectOperator, parts: Sequence[MicroBatch]) -> list
     out: list[FeatureRows] = []
     for message in (*inputs, GroupInput(SENDER, END_OF_TIME_US, last_us=last_us)):
         for item in operator.process(message):
-            if isinstance(item, tuple):
+            if isinstance(item, tuple) and isinstance(item[1], CohortInput):
                 out += item[1].rows
     return out
 

@@ -28,7 +28,7 @@ def test_policy(benchmark: BenchmarkFixture, size: Size, per_round: int) -> None
     def judge(policy: AlertPolicy) -> tuple[AlertPolicy, list[Alert]]:
         return policy, [alert for end_us, candidates in rounds for alert in policy.round(end_us, candidates)]
 
-    policy, alerts = fresh(benchmark, lambda: _SPEC.build("bench", "digest", {"w5m": 1.0}), judge)
+    policy, alerts = fresh(benchmark, lambda: _SPEC.build("bench", "digest", {"": {"w5m": 1.0}}), judge)
     evidence = sum(c.tail_probability <= _SPEC.candidate_line for _, candidates in rounds for c in candidates)
     assert policy.counts["candidates"] == evidence
     assert 0 < len(alerts) <= _SPEC.budget_per_day

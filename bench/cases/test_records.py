@@ -42,9 +42,9 @@ def test_records(benchmark: BenchmarkFixture, size: Size, rows: int, stream: str
     n = size(min(rows, 32), rows)
     told, verdict = _round(n)
     if stream == "scores":
-        found = benchmark(score_records, told, verdict, "all")
+        found = benchmark(score_records, told, verdict, ("user", "all"))
     else:
-        found = benchmark(feature_records, told, verdict, "all", _FEATURES)
+        found = benchmark(feature_records, told, verdict, ("user", "all"), _FEATURES)
     assert [record["start"] for record in found] == [iso(us) for us in told.start_us.tolist()]
     assert sum(record["tail_probability"] is None for record in found) == int(np.isnan(verdict.p).sum())
     written = orjson.dumps(found).decode()

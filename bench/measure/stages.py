@@ -26,6 +26,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
     "ids to hashes": ("flows.wire.hashing", "flows.wire.xxh3", "detectors.features.hashing:pair"),
     "lateness, routing": (
         "flows.operators.ingest.operator",
+        "flows.operators.ingest.route",
         "flows.operators.ingest.aside",
         "flows.operators.ingest.shares",
         "flows.operators.ingest.data_fault",
@@ -42,6 +43,8 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.subject.operator",
         "flows.operators.subject.counting",
         "flows.operators.subject.closing",
+        "flows.operators.subject.borrowing",
+        "flows.operators.subject.lending",
         "state.window_builders",
         "state.grid_windows",
         "state.session_windows",

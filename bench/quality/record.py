@@ -172,5 +172,5 @@ def _messages(job: Job, partitions: Sequence[Partition]) -> Iterator[tuple[str, 
         for sent in ingest.finish() if lines is None else ingest.process(lines):
             if isinstance(sent, tuple):
                 for out in subjects[sent[0]].process(sent[1]):
-                    if isinstance(out, tuple):
-                        yield out
+                    if isinstance(out, tuple) and isinstance(out[1], CohortInput):
+                        yield out[0], out[1]

@@ -41,6 +41,7 @@ class Candidate:
     own bounds).  end_us: the round it closed in.  since_us: where that which is new in it begins: a sliding window's
     last slide.  until_us: how long it is evidence.  tail_probability: of all detectors together, above 0 and at most 1.
     parts: each detector's verdict.  reasons: most telling first.  rules: names of the hard rules that it broke.
+    kind: of the subject; "" for those that the stream is keyed by.
     """
 
     subject: int
@@ -57,6 +58,7 @@ class Candidate:
     parts: tuple[Part, ...] = ()
     reasons: tuple[Reason, ...] = ()
     rules: tuple[str, ...] = ()
+    kind: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """JSON values that `from_json` turns back into an equal candidate."""
@@ -92,7 +94,8 @@ class Alert:
     tail_probability: of all evidence together; it decides the severity.  raised_us: the round end at which it found a
     token.  suppressed_repeats: candidates folded away since the subject's previous alert.
     first_us, last_us: from when to when the subject was suspicious without a pause.
-    spared_by: why nobody is told; None for an alert that somebody is to look at.
+    spared_by: why nobody is told; None for an alert that somebody is to look at.  own_kind: what subjects are called
+    that the stream is keyed by.
     """
 
     job: str
@@ -106,19 +109,21 @@ class Alert:
     first_us: int
     last_us: int
     spared_by: Exemption | None = None
+    own_kind: str = "subject"
 
     @property
     def alert_id(self) -> str:
         """Hash of what the alert is about: job, subject, window kind and bounds. Not of when it was raised."""
         c = self.candidate
-        return stable_id(self.job, c.name, c.window, c.start_us, c.end_us)
+        kind = (c.kind,) if c.kind else ()
+        return stable_id(self.job, *kind, c.name, c.window, c.start_us, c.end_us)
 
     def to_record(self) -> dict[str, Any]:
         """The alert as JSON values; times are ISO 8601 UTC text of fixed width.
 
         alert_id            16 hexadecimal digits
         severity            a name of the configured severities
-        subject             the subject's id, as in the events
+        kind, subject       what the subject is, and its id, as in the events
         cohort, window      the population it was compared with, the window kind
         start, stop         the window's bounds; for a session, of its rows
         end, raised         the round in which the window closed; the round in which the alert found room in the budget
@@ -137,6 +142,7 @@ class Alert:
         return {
             "alert_id": self.alert_id,
             "severity": self.severity,
+            "kind": c.kind or self.own_kind,
             "subject": c.name,
             "cohort": c.cohort,
             "window": c.window,

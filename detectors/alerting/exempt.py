@@ -20,7 +20,8 @@ class Exemption(NamedTuple):
     """One subject is not alerted in rounds that end in [since_us, until_us).
 
     subject: 64-bit hash; name: its id as text.  reason, by: for those who read the audit.  worst: whether alerts of the
-    worst severity are spared too.  withdrawn: it was in the list, and somebody commanded that it does not count.
+    worst severity are spared too.  withdrawn: it was in the list, and somebody commanded that it does not count.  kind:
+    of the subject; "" for those that the stream is keyed by.
     """
 
     subject: int
@@ -32,6 +33,7 @@ class Exemption(NamedTuple):
     since_us: int = START_OF_TIME_US
     worst: bool = True
     withdrawn: bool = False
+    kind: str = ""
 
     def holds(self, now_us: int) -> bool:
         """Whether it does in a round that ends now."""

@@ -20,6 +20,10 @@ _SEVERAL: Final = 5
 """Subjects who are odd together, below which the line does not rise: among thirteen people one is soon the oddest."""
 
 
+Weights = Mapping[str, Mapping[str, float]]
+"""Kind of subjects -> window -> how much what its detectors learned weighs, for all that have any."""
+
+
 class Counted:
     """What the policy counts: rows at or below `candidate_line`; alerts, by severity; candidates that were folded;
     subjects for whom the budget had no room, by severity, and those of them that were alerted after all; alerts that an
@@ -90,13 +94,13 @@ class PolicySpec:
         return next(i for i, (_, bound) in enumerate(self.severities) if tail_probability <= bound)
 
     def build(
-        self, job_name: str, digest: str, weights: Mapping[str, float], resume: bytes | None = None
+        self, job_name: str, digest: str, weights: Weights, resume: bytes | None = None, own_kind: str = "subject"
     ) -> "AlertPolicy":
-        """A policy at work.  weights: window -> how much what its detectors learned weighs, for all that have any.
+        """A policy at work.  own_kind: what subjects of the kind "" are called.
 
         Raises SnapshotError for bytes that do not fit.
         """
-        policy = AlertPolicy(self, job_name, digest, weights)
+        policy = AlertPolicy(self, job_name, digest, weights, own_kind)
         if resume is not None:
             policy._restore(resume)
         return policy
@@ -123,7 +127,7 @@ class _Track:
     since the last decision.  repeats: candidates folded since the latest alert, which was alerted_us, alerted_rank;
     spared_us, spared_rank: of the latest alert that an exemption kept back.
     first_us, last_us: from when to when it was suspicious without a pause.  withheld: waits for room in the budget.
-    seen_us: latest candidate.
+    seen_us: latest candidate.  kind: as of Candidate.
     """
 
     evidence: dict[str, tuple[float, int, int]] = field(default_factory=dict)
@@ -137,6 +141,7 @@ class _Track:
     withheld: bool = False
     spared_us: int | None = None
     spared_rank: int = 0
+    kind: str = ""
 
     def live(self, now_us: int) -> dict[str, tuple[float, int, int]]:
         """The evidence that counts now."""
@@ -169,11 +174,12 @@ class AlertPolicy:
     may be left out; called, they let those who wait take what has become free meanwhile.
     """
 
-    def __init__(self, spec: PolicySpec, job_name: str, digest: str, weights: Mapping[str, float]) -> None:
+    def __init__(self, spec: PolicySpec, job_name: str, digest: str, weights: Weights, own_kind: str) -> None:
         self.spec = spec
         self._job = job_name
         self._digest = digest
         self._weights = dict(weights)
+        self._own_kind = own_kind
         self.exemptions = Exemptions(spec.capacity)
         self._now_us: int | None = None
         self._spent: dict[int, int] = {}
@@ -260,7 +266,7 @@ class AlertPolicy:
             if c.tail_probability > self.spec.candidate_line:
                 continue
             strongest.setdefault(c.subject, c)
-            track = self._tracks.setdefault(c.subject, _Track())
+            track = self._tracks.setdefault(c.subject, _Track(kind=c.kind))
             if not track.live(end_us - 1) or track.first_us is None or track.last_us is None:
                 track.first_us, track.last_us = c.since_us, c.stop_us
             live = track.live(end_us)
@@ -305,7 +311,11 @@ class AlertPolicy:
             known = self._together.get(subject)
             if known is None or known[1] <= end_us:
                 live = track.live(end_us)
-                p = combine_windows({window: p for window, (p, _, _) in live.items()}, self._weights) if live else None
+                p = (
+                    combine_windows({window: p for window, (p, _, _) in live.items()}, self._weights[track.kind])
+                    if live
+                    else None
+                )
                 until_us = min((until_us for _, _, until_us in live.values()), default=END_OF_TIME_US)
                 known = self._together[subject] = p, until_us
             if known[0] is not None:
@@ -339,9 +349,10 @@ class AlertPolicy:
             suppressed_repeats=track.repeats,
             first_us=candidate.since_us if track.first_us is None else track.first_us,
             last_us=candidate.stop_us if track.last_us is None else track.last_us,
+            own_kind=self._own_kind,
         )
 
-    def vouch(self, subject: int, name: str, until_us: int, reason: str, by: str) -> None:
+    def vouch(self, subject: int, name: str, until_us: int, reason: str, by: str, kind: str = "") -> None:
         """A label says that a subject is genuine: it is exempt, until then.
 
         The worst severity is spared only if the subject was alerted at it before, so that a label which said that a
@@ -350,7 +361,7 @@ class AlertPolicy:
         track, held = self._tracks.get(subject), self.exemptions.get(subject, Origin.LABEL)
         worst = track is not None and track.alerted_us is not None and not track.alerted_rank
         worst = worst or (held is not None and held.worst)
-        self.exemptions.put(Exemption(subject, name, Origin.LABEL, until_us, reason, by, worst=worst))
+        self.exemptions.put(Exemption(subject, name, Origin.LABEL, until_us, reason, by, worst=worst, kind=kind))
 
     def _forget(self, subjects: Iterable[int]) -> None:
         for subject in subjects:
@@ -363,21 +374,33 @@ class AlertPolicy:
         self._forget([subject] if subject in self._tracks else [])
         self.exemptions.forget(subject)
 
-    def rename_windows(self, names: Mapping[str, str]) -> None:
-        """Evidence of windows goes on under their names of now.  names: name before -> name now."""
+    def rename_windows(self, kind: str, names: Mapping[str, str]) -> None:
+        """Evidence of a kind's windows goes on under their names of now.  names: name before -> name now."""
         if not names:
             return
         self._together = {}
-        for track in self._tracks.values():
+        for track in self._of_kind(kind):
             track.evidence = {names.get(w, w): seen for w, seen in track.evidence.items()}
-        self._waiting = {s: replace(c, window=names.get(c.window, c.window)) for s, c in self._waiting.items()}
+        self._waiting = {
+            s: replace(c, window=names.get(c.window, c.window)) if c.kind == kind else c
+            for s, c in self._waiting.items()
+        }
 
-    def forget_windows(self, windows: AbstractSet[str]) -> None:
-        """Drops the evidence of windows that are gone, or are others now.  Who was alerted stays known."""
+    def forget_windows(self, kind: str, windows: AbstractSet[str]) -> None:
+        """Drops the evidence of a kind's windows that are gone, or are others now.  Who was alerted stays known."""
+        if not windows:
+            return
         self._together = {}
-        for track in self._tracks.values():
+        for track in self._of_kind(kind):
             track.evidence = {w: seen for w, seen in track.evidence.items() if w not in windows}
-        self._waiting = {s: c for s, c in self._waiting.items() if c.window not in windows}
+        self._waiting = {s: c for s, c in self._waiting.items() if c.kind != kind or c.window not in windows}
+
+    def _of_kind(self, kind: str) -> list[_Track]:
+        return [track for track in self._tracks.values() if track.kind == kind]
+
+    def forget_kinds(self) -> None:
+        """Drops all that is known of subjects of kinds that there are not any more."""
+        self._forget([s for s, track in self._tracks.items() if track.kind not in self._weights])
 
     def snapshot(self) -> bytes:
         """The whole state; `PolicySpec.build(..., resume=...)` takes it back."""

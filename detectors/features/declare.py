@@ -1,7 +1,9 @@
 """How features are declared: plain frozen descriptions, which `detectors.features.plan` compiles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from state.plain import LATER
 
 
 class Direction(StrEnum):
@@ -83,6 +85,8 @@ class FeatureKind(StrEnum):
     TIME_RATIO = "time_ratio"
     AGE_MIN = "age_min"
     PER_AGE_DAY = "per_age_day"
+    DECAYED = "decayed"
+    SURGE = "surge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,8 @@ class FeatureDecl:
     says
     nothing, and would hide what is odd about three hundred.
     resolution: bin width for numeric columns in distinct-value features.  unit_us: microseconds per unit (time_ratio).
+    feature: the feature whose values it goes on from, window by window (decayed, surge), with a half-life of
+    half_life_us.  floor: what both sides of a comparison have at least (surge).
     """
 
     name: str
@@ -125,6 +131,9 @@ class FeatureDecl:
     log: bool = False
     low: float = float("nan")
     high: float = float("nan")
+    feature: str = field(default="", metadata=LATER)
+    half_life_us: int = field(default=0, metadata=LATER)
+    floor: float = field(default=1.0, metadata=LATER)
 
     @property
     def info(self) -> FeatureInfo:

@@ -2,8 +2,8 @@
 and an entry here.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -25,6 +25,7 @@ class Reads(Enum):
     NUMBERS = "a number or time column"
     VALUES = "a column of any kind"
     SEQUENCE = "a sequence of numbers"
+    FEATURE = "another feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +186,23 @@ FEATURES: Final = each(
             lambda d: (_rows(d), Part(PartKind.MIN, d.sequence)),
             "n(where) / max(smallest age in days, 1)",
         ),
+        FeatureKind.DECAYED: Definition(
+            Reads.FEATURE, Keys(needs=("feature", "half_life")), formulas.itself, lambda _: (),
+            "Σ values of `feature` in this window and those before, each halved with every `half_life` since",
+        ),
+        FeatureKind.SURGE: Definition(
+            Reads.FEATURE, Keys(needs=("feature", "half_life"), may=("floor",)), formulas.itself, lambda _: (),
+            "(decayed sum as above + `floor`) / (what it would be at the subject's own mean until then + `floor`)",
+        ),
     },
     "detectors.features.kinds.FEATURES",
 )  # fmt: skip
 """What each kind of feature is."""
+
+
+def computed(d: FeatureDecl, declared: Mapping[str, FeatureDecl]) -> FeatureDecl:
+    """What a window's own value of a feature is computed as: itself, or the feature that it goes on from."""
+    return replace(declared[d.feature], name=d.name) if FEATURES[d.kind].reads is Reads.FEATURE else d
 
 
 def quantities(d: FeatureDecl) -> tuple[Quantity, ...]:

@@ -1,6 +1,6 @@
 """FeaturePlan: all declarations of a job compiled together, so that shared work is done once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ from detectors.features.declare import FeatureDecl, FeatureInfo, SequenceDecl
 from detectors.features.derived import SEQUENCES
 from detectors.features.finish import Finish
 from detectors.features.kernel import Kernel
-from detectors.features.kinds import FEATURES, Reads, parts
+from detectors.features.kinds import FEATURES, Reads, computed, parts
 from detectors.features.parts import MARK_KINDS, Part, PartKind
+from detectors.features.running import KINDS, RunningFeature
 from detectors.features.where import Filters, check
 from state.batch import MicroBatch
 from state.cells import TABLE_BITS, Cells, merge, run_starts
@@ -27,7 +28,8 @@ class WindowPlan:
     """One window: its features in matrix order and the formulas that fill the columns.
 
     tables: (32,) by table, whether a feature looks at it; None where they look at all.  marks: rows of the sums that
-    hold counts of what does not count, of its features.
+    hold counts of what does not count, of its features.  running: those of them that go on from window to window; the
+    matrices hold what they go on by.
     """
 
     spec: WindowSpec
@@ -35,6 +37,7 @@ class WindowPlan:
     finish: Finish
     tables: Bool | None
     marks: tuple[int, ...]
+    running: tuple[RunningFeature, ...] = ()
 
     def of(self, pane: Cells | None, marks: Cells | None) -> Cells | None:
         """A pane's cells without what only other windows look at (merging distinct values is what costs most), and with
@@ -75,7 +78,8 @@ class FeaturePlan:
     ) -> None:
         declared = {f.name: f for f in features}
         used = {name for _, names in windows for name in names}
-        wanted = {f.sequence or f.column for f in features if f.name in used}
+        read = {f.name: computed(f, declared) for f in features if f.name in used and _there(f, declared)}
+        wanted = {f.sequence or f.column for f in read.values()}
         self.sequences = tuple(s for s in sequences if s.name in wanted)
         self.columns: frozenset[str] = frozenset().union(*(seq.needs(schema, s) for s in self.sequences))
         for s in self.sequences:
@@ -84,19 +88,26 @@ class FeaturePlan:
             (*schema.columns, *(Column(s.name, SEQUENCES[s.kind].gives) for s in sequences)), schema.has_event_id
         )
         for name in sorted(used):
-            self.columns |= self._needs(schema, declared[name])
-        needed = tuple(dict.fromkeys(part for name in sorted(used) for part in parts(declared[name])))
+            self.columns |= self._needs(schema, read[name])
+        needed = tuple(dict.fromkeys(part for name in sorted(used) for part in parts(read[name])))
         wheres = [*(p.where for p in needed), *(w for s in self.sequences for w in (s.where, s.sign_up))]
         self.filters = Filters(self.schema, wheres)
         self.kernel = Kernel(self.schema, needed, self.filters)
-        self.windows = tuple(self._window(spec, [declared[n] for n in names]) for spec, names in windows)
+        self.windows = tuple(self._window(spec, [declared[n] for n in names], read) for spec, names in windows)
 
-    def _window(self, spec: WindowSpec, features: list[FeatureDecl]) -> WindowPlan:
+    def _window(self, spec: WindowSpec, told: list[FeatureDecl], read: Mapping[str, FeatureDecl]) -> WindowPlan:
+        running = tuple(RunningFeature(i, f) for i, f in enumerate(told) if f.kind in KINDS)
+        if running and spec.overlaps:
+            raise ConfigError(
+                f"feature {running[0].decl.name!r}: seen in the window {spec.name!r}, which holds an event several"
+                " times; allowed: windows that hold each event once, as tumbling ones and sessions do"
+            )
+        features = [read[f.name] for f in told]
         finish = Finish(features, self.kernel.index)
         wanted = np.isin(np.arange(1 << TABLE_BITS), list(finish.tables))
         tables = None if len(finish.tables) == self.kernel.tables else wanted
         marks = tuple(self.kernel.index[p] for f in features for p in parts(f) if p.kind in MARK_KINDS)
-        return WindowPlan(spec, tuple(f.info for f in features), finish, tables, marks)
+        return WindowPlan(spec, tuple(f.info for f in told), finish, tables, marks, running)
 
     def marks(self, kind: PartKind) -> bool:
         """Whether a window asks for marks of this kind."""
@@ -121,3 +132,14 @@ class FeaturePlan:
             raise ConfigError(f"{owner}: kind {f.kind} needs {reads.value}; {source!r} is of kind {kind}")
         columns = {c.column for c in (*f.where, *f.of)}
         return frozenset(columns | ({f.column} if f.column else set()))
+
+
+def _there(f: FeatureDecl, declared: Mapping[str, FeatureDecl]) -> bool:
+    """Raises ConfigError for a feature that goes on from one that there is not, or that goes on itself."""
+    if f.kind not in KINDS:
+        return True
+    source = declared.get(f.feature)
+    if source is None or source.kind in KINDS:
+        known = ", ".join(sorted(name for name, other in declared.items() if other.kind not in KINDS))
+        raise ConfigError(f"feature {f.name!r}: seen feature = {f.feature!r}, allowed: one of {known}")
+    return True

@@ -210,6 +210,8 @@ def list_view(alerts: list[dict[str, Any]]) -> "Table":
     """Alert records for people, a line each."""
     from rich.table import Table
 
+    from flows.streams.lines import who
+
     table = Table(box=None, padding=(0, 2, 0, 0))
     several = len({a.get("run_id") for a in alerts}) > 1
     for title in ("id", "raised", "severity", "subject", "window"):
@@ -223,7 +225,7 @@ def list_view(alerts: list[dict[str, Any]]) -> "Table":
             a["alert_id"],
             minute(a["raised"]),
             shown(a["severity"]),
-            shown(a["subject"]),
+            shown(who(a)),
             shown(a["window"]),
             f"{a['tail_probability']:.1e}",
             *([shown(a["run_id"])] if several else []),
@@ -236,9 +238,10 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
     """One alert record for people."""
     from rich.table import Table
 
+    from flows.streams.lines import who
     from flows.summary import two_columns
 
-    head = two_columns(f"{shown(a['severity'])}: {shown(a['subject'])}")
+    head = two_columns(f"{shown(a['severity'])}: {shown(who(a))}")
     rows = {
         "alert": a["alert_id"],
         "window": f"{a['window']}, {minute(a['start'])} to {minute(a['stop'])}, cohort {a['cohort']}",

@@ -123,7 +123,10 @@ def verify(where: Where, config: OwnConfig = None, as_json: AsJson = False) -> N
 def inspect(
     where: Where,
     user: Annotated[
-        str | None, typer.Option("--user", "-u", help="What is known of this user.", show_default=False)
+        str | None,
+        typer.Option(
+            "--subject", "--user", "-u", help="What is known of this subject (its id, or KIND:ID).", show_default=False
+        ),
     ] = None,
     config: OwnConfig = None,
     as_json: AsJson = False,
@@ -236,8 +239,13 @@ def _exempt(held: Sequence[dict[str, Any]]) -> list[Any]:
     table = _table("not alerted", "by", "until", "reason", "alerts kept back")
     for e in held[:_EXEMPT_SHOWN]:
         until = f"{e['until'][:16]}{', withdrawn' * e['withdrawn']}"
+        whose = f"{e['kind']}:{e['subject']}" if e["kind"] else e["subject"]
         table.add_row(
-            shown(e["subject"]), shown(f"{e['by']} ({e['origin']})"), until, shown(e["reason"]), f"{e['spared']:,}"
+            shown(whose),
+            shown(f"{e['by']} ({e['origin']})"),
+            until,
+            shown(e["reason"]),
+            f"{e['spared']:,}",
         )
     more = [f"and {len(held) - _EXEMPT_SHOWN:,} more: --json"] if len(held) > _EXEMPT_SHOWN else []
     return ["", table, *more]

@@ -44,7 +44,10 @@ SourceName = Annotated[
 def label(
     about: Annotated[
         str,
-        typer.Argument(metavar="ALERT|SUBJECT", help="An alert's id, or its first digits; or a subject's id."),
+        typer.Argument(
+            metavar="ALERT|SUBJECT",
+            help="An alert's id, or its first digits; or a subject's id (or KIND:ID).",
+        ),
     ],
     word: Annotated[str, typer.Argument(metavar="fraud|genuine", help="What it is.", show_default=False)],
     by: By,
@@ -85,10 +88,14 @@ def label(
     found = load_config(config, settings)
     known = _known(db, found)
     alert = None if is_subject else _alert_of(about, known)
-    subject = about if alert is None else str(alert["subject"])
+    kind, subject = found.job().typed(about)
+    if alert is not None:
+        kind, subject = str(alert.get("kind")), str(alert["subject"])
+        kind = kind if kind in found.job().kinds_known.others else ""
     began = None if alert is None or word != "fraud" else alert["first"]
     when = _at(at, found, known)
     record = {
+        "kind": kind or None,
         "subject": subject,
         "label": word,
         "at": when,
@@ -103,7 +110,7 @@ def label(
 
 
 def exempt(
-    subject: Annotated[str, typer.Argument(help="The subject's id, as events have it.", show_default=False)],
+    subject: Annotated[str, typer.Argument(help="The subject's id (or KIND:ID).", show_default=False)],
     by: By,
     until: Annotated[
         str | None, typer.Option(help="When it ends, in event time, e.g. 2027-01-01.", show_default=False)
@@ -132,9 +139,11 @@ def exempt(
         raise typer.BadParameter("seen neither or both, allowed: --until with a moment, or --end", param_hint="--until")
     found = load_config(config, settings)
     when = _at(at, found, _known(db, found))
+    kind, name = found.job().typed(subject)
     record = {
         "command": "unexempt" if end else "exempt",
-        "subject": subject,
+        "kind": kind or None,
+        "subject": name,
         "until": moment_option("--until", until),
         "at": when,
         "by": by,

@@ -1,7 +1,7 @@
 """The named things of a job: sequences, features, windows and detectors, as tables."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -92,6 +92,9 @@ class FeatureConfig(Declaration):
     bins_per_octave: int = Field(
         4, ge=1, le=64, description=f"{_kinds('bins_per_octave', FEATURES)}: bins per factor of two"
     )
+    feature: str = Field("", description=f"{_kinds('feature', FEATURES)}: the feature whose values it goes on from")
+    half_life: Duration = Field(0, description=f"{_kinds('half_life', FEATURES)}: after which a value counts half")
+    floor: float = Field(1.0, gt=0, description=f"{_kinds('floor', FEATURES)}: added to both sides of the comparison")
     direction: Direction = Field(Direction.HIGH, description="the suspicious side")
     log: bool = Field(False, description="values span orders of magnitude: detectors look at log(1 + value)")
     low: float | None = Field(None, description="physical lower limit, if there is one")
@@ -130,6 +133,22 @@ class WindowConfig(Declaration):
         keys = WINDOWS[self.kind].keys.all
         times = {f"{key}_us": getattr(self, key) for key in keys if key != "fire"}
         return WindowSpec(name, self.kind, **times, fire=self.fire)
+
+
+class Declared(Protocol):
+    """What declares features of events, and detectors on them: the whole configuration, or a kind of subjects."""
+
+    @property
+    def sequences(self) -> Mapping[str, SequenceConfig]: ...
+
+    @property
+    def features(self) -> Mapping[str, FeatureConfig]: ...
+
+    @property
+    def windows(self) -> Mapping[str, WindowConfig]: ...
+
+    @property
+    def detectors(self) -> "Mapping[str, DetectorConfig]": ...
 
 
 class DetectorConfig(Declaration):

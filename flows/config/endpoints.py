@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 from pydantic_core import PydanticCustomError
 
+from flows.config.company import CompanyConfig
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.load import DEFAULT_STORE
 from flows.config.section import Section, SourceSection, problem, together
@@ -75,9 +76,9 @@ class StdinConfig(SourceSection):
 
 
 def _campaigns(value: object) -> object:
-    from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
+    from flows.simulate.company.kinds import ALL_NAMES
 
-    known = [c.name for c in DEFAULT_CAMPAIGNS]
+    known = list(ALL_NAMES)
     if not isinstance(value, (list, tuple)):
         raise problem(value, f"a list of campaigns: {one_of(known)}")
     for name in value:
@@ -125,7 +126,17 @@ class SimulatorConfig(SourceSection):
     growth: float = Field(
         0.004, ge=0, le=1, description="accounts that sign up on each day after the first, per account in users"
     )
+    company: CompanyConfig | None = Field(
+        None, description="a harder world, in which campaigns hide among people and people keep company; absent: none"
+    )
     speed: float | None = Field(None, gt=0, description="seconds of event time per second; absent: as fast as it goes")
+
+    def mistakes(self) -> Iterator[PydanticCustomError]:
+        from flows.simulate.company.kinds import PLAIN_NAMES
+
+        farms = [name for name in self.campaigns or () if name not in PLAIN_NAMES]
+        if farms and self.company is None:
+            yield problem(farms, f"{one_of(PLAIN_NAMES)}; farms are in the world of company = {{}}", "campaigns")
 
     @property
     def is_live(self) -> bool:
@@ -133,10 +144,11 @@ class SimulatorConfig(SourceSection):
 
     def simulation(self) -> Any:
         """The SimulationSpec.  Raises ConfigError."""
-        from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
+        from flows.simulate.company.kinds import campaigns_of
         from flows.simulate.config import SimulationSpec
 
-        chosen = tuple(c for c in DEFAULT_CAMPAIGNS if self.campaigns is None or c.name in self.campaigns)
+        company = self.company.settings() if self.company else None
+        chosen = tuple(c for c in campaigns_of(company) if self.campaigns is None or c.name in self.campaigns)
         return SimulationSpec(
             users=self.users,
             duration_us=self.duration,
@@ -159,6 +171,7 @@ class SimulatorConfig(SourceSection):
             hit=self.hit,
             taste=self.taste,
             growth=self.growth,
+            company=company,
         )
 
     def source(self, name: str, line_bytes_max: int) -> "Source":

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from detectors.alerting.exempt import Exemption
 from flows.wire.reject import BadLineError
-from flows.wire.told import read_exempt
+from flows.wire.told import Kinds, read_exempt
 from state.errors import ConfigError
 
 
-def read_list(file: str) -> tuple[Exemption, ...]:
-    """The entries of a JSON Lines file; empty lines and those that begin with # say nothing.
+def read_list(file: str, kinds: Kinds) -> tuple[Exemption, ...]:
+    """The entries of a JSON Lines file; empty lines and those that begin with # say nothing.  kinds: of subjects.
 
     Raises ConfigError, with file and line, for a file that cannot be read, a line that is no entry, and a subject that
     is in two.
@@ -23,7 +23,7 @@ def read_list(file: str) -> tuple[Exemption, ...]:
         if not line.strip() or line.lstrip().startswith(b"#"):
             continue
         try:
-            entry = read_exempt(line)
+            entry = read_exempt(line, kinds)
         except BadLineError as error:
             reason, detail = error.why
             raise ConfigError(

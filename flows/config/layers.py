@@ -8,6 +8,8 @@ from typing import Any, Final
 Key = tuple[str, ...]
 NAMED: Final = (("event", "columns"), ("sequences",), ("features",), ("windows",), ("detectors",))
 """Tables of named things: a later layer's entry changes single keys of the earlier one; `name = false` removes it."""
+SUBJECTS: Final = "subjects"
+"""The table of kinds of subjects, each with tables of named things of its own."""
 _WHOLE: Final = (("sources",), ("job", "cohorts"), ("event", "time"))
 """Tables that a later file replaces as a whole."""
 
@@ -51,6 +53,13 @@ class Layers:
         return f"{best.name}:{lines[0]}" if lines else best.name
 
 
+def named_at(at: Key) -> int:
+    """How many parts of a key make up a table of named things that it leads to or into; 0 for none."""
+    if at[:1] == (SUBJECTS,):
+        return 3 if at[2:3] in NAMED else 1
+    return next((len(named) for named in NAMED if at[: len(named)] == named), 0)
+
+
 def _held(table: Any, key: Key) -> tuple[int, bool]:
     """How many parts of the key are there, and whether they end in what hides the layers below: a list, or no table."""
     hides = False
@@ -69,11 +78,12 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any], at: Key, single: bo
     for name, value in over.items():
         here = (*at, name)
         before = merged.get(name)
-        if at in NAMED and value is False:
+        is_named = bool(at) and named_at(at) == len(at)
+        if is_named and value is False:
             merged.pop(name, None)
         elif not (isinstance(value, Mapping) and isinstance(before, Mapping)) or (here in _WHOLE and not single):
             merged[name] = value
-        elif at in (*NAMED, ("sources",)):
+        elif (is_named and at != (SUBJECTS,)) or at == ("sources",):
             merged[name] = _merge_entry(before, value)
         else:
             merged[name] = _merge(before, value, here, single)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flows.judgement import Judgement
     from flows.rows_spec import RowsSpec
 
+_KIND_NAME: Final = r"^[a-z][a-z0-9_]{0,31}$"
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 
 
@@ -92,7 +93,7 @@ class EventTimeConfig(Section):
 
 _OF_KINDS: Final = {
     "values": (Kind.ENUM,), "map": (Kind.ENUM,), "strict": (Kind.ENUM,), "scale": (Kind.NUMBER,),
-    "min": (Kind.NUMBER, Kind.TIME), "max": (Kind.NUMBER, Kind.TIME),
+    "min": (Kind.NUMBER, Kind.TIME), "max": (Kind.NUMBER, Kind.TIME), "network": (Kind.ID,),
 }  # fmt: skip
 """Keys of a column -> the kinds that have them."""
 
@@ -112,6 +113,11 @@ class ColumnConfig(Declaration):
     scale: float = Field(1.0, description="number: the column holds value * scale")
     min: Limit | None = Field(None, description="number (after scaling) or time: a smaller value rejects the line")
     max: Limit | None = Field(None, description="number (after scaling) or time: a larger value rejects the line")
+
+    network: tuple[int, ...] = Field(
+        (),
+        description="id of IP addresses: how many bits of IPv4 and of IPv6 count, such as [24, 48]; absent: the whole",
+    )
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -139,6 +145,10 @@ class ColumnConfig(Declaration):
                 )
         if self.kind is Kind.TIME and self.unit not in TIME_UNITS:
             yield problem(self.unit, one_of(TIME_UNITS), "unit")
+        if self.network and not (len(self.network) == 2 and 1 <= self.network[0] <= 32 and 1 <= self.network[1] <= 128):
+            yield problem(
+                list(self.network), "bits of IPv4 (1 to 32) and of IPv6 (1 to 128), such as [24, 48]", "network"
+            )
         if self.scale == 0:
             yield problem(self.scale, "a number other than 0", "scale")
 
@@ -165,6 +175,7 @@ class EventConfig(Section):
     )
     time: EventTimeConfig = Field(EventTimeConfig(path=("event_time",)), description="when it happened")
     subject: JsonPath = Field(("user_id",), description="JSON path of the subject's id, the key of the stream")
+    kind: str = Field("subject", pattern=_KIND_NAME, description="what such subjects are called in records")
     max_subject_chars: int = Field(512, ge=1, description="a line with a longer subject's id is rejected: it is kept")
     max_line_bytes: int = Field(65_536, ge=64, description="a longer line is rejected unread")
     time_min: Moment = Field(946_684_800_000_000, description="an earlier event is rejected")
@@ -219,6 +230,30 @@ class StateConfig(Section):
     rows_per_pane_max: int = Field(4096, ge=1, description="rows of one subject and pane that are kept in full")
 
 
+class SubjectConfig(Section):
+    """A further kind of subjects: the same events under another key, with features, windows and detectors of their own.
+
+    In its `where` and features there is one more column, called as `event.kind` says: whose event it is.
+    """
+
+    key: str = Field(description="the id column that holds their ids; an event without one is not theirs")
+    where: WhereTable = Field((), description="the events that count for them")
+    alerts: bool = Field(False, description="whether they are alerted themselves, out of the same budget")
+    cohorts: CohortsConfig | None = Field(None, description="as job.cohorts; absent: one population for all")
+    capacity: int = Field(1_048_576, ge=1, description="as state.capacity")
+    ttl: Duration = Field(30 * DAY_US, description="as state.ttl")
+    rows_per_pane_max: int = Field(4096, ge=1, description="as state.rows_per_pane_max")
+    sequences: dict[str, SequenceConfig] = Field({}, description="as the section [sequences]")
+    features: dict[str, FeatureConfig] = Field({}, description="as the section [features]")
+    windows: dict[str, WindowConfig] = Field({}, description="as the section [windows]")
+    detectors: dict[str, DetectorConfig] = Field({}, description="as the section [detectors]")
+    lends: tuple[str, ...] = Field(
+        (),
+        description="names of features, which other kinds have as columns KIND_FEATURE of the events that name one",
+    )
+    lends_from: str = Field("", description="the window whose latest rows are lent; may be absent where there is one")
+
+
 class ExemptConfig(Section):
     """Subjects that are not alerted."""
 
@@ -243,6 +278,9 @@ class Config(Section):
     features: dict[str, FeatureConfig] = Field({}, description="features, by name")
     windows: dict[str, WindowConfig] = Field({}, description="windows, by name")
     detectors: dict[str, DetectorConfig] = Field({}, description="detectors, by name")
+    subjects: dict[Annotated[str, Field(pattern=_KIND_NAME)], SubjectConfig] = Field(
+        {}, description="further kinds of subjects, by name"
+    )
     calibration: Annotated[CalibrationSpec, SpecTable()] = Field(
         CalibrationSpec(), description="scores to probabilities"
     )

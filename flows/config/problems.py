@@ -47,23 +47,35 @@ class Problems:
     def __init__(self, layers: Layers, broken: Iterable[Key] = ()) -> None:
         self._layers = layers
         self._broken = set(broken)
+        self._at: Key = ()
         self.lines: list[str] = []
+
+    def within(self, *at: str) -> "Problems":
+        """The same list, for tables that stand in another one: their keys are told from there."""
+        inner = Problems(self._layers)
+        inner._broken, inner.lines, inner._at = self._broken, self.lines, (*self._at, *at)
+        return inner
+
+    def _whole(self, key: Key) -> Key:
+        """The key from the top.  What events are is said there for all."""
+        return key if key[:1] == ("event",) else (*self._at, *key)
 
     def is_broken(self, *key: str) -> bool:
         """Whether something was wrong with the thing of this key."""
-        return key in self._broken
+        return self._whole(key) in self._broken
 
     def are_broken(self, table: str) -> bool:
         """Whether something was wrong with any of these named things."""
-        return any(key[0] == table for key in self._broken)
+        whole = self._whole((table,))
+        return any(key[: len(whole)] == whole for key in self._broken)
 
     def breaks(self, *key: str) -> None:
         """What depends on something broken is so itself."""
-        self._broken.add(key)
+        self._broken.add(self._whole(key))
 
     def add(self, key: Key, seen: object, allowed: str, hint: str = "") -> None:
         """One more mistake."""
-        self.lines.append(message(self._layers, key, seen, allowed, hint))
+        self.lines.append(message(self._layers, self._whole(key), seen, allowed, hint))
 
     def unknown(self, key: Key, seen: object, known: Iterable[str], what: str) -> None:
         """A name that there is not."""
@@ -75,7 +87,7 @@ class Problems:
         try:
             return build()
         except ConfigError as error:
-            self.lines += [placed(mistake, self._layers, key) for mistake in error.mistakes]
+            self.lines += [placed(mistake, self._layers, self._whole(key)) for mistake in error.mistakes]
             return None
 
     def raise_all(self) -> None:

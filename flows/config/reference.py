@@ -17,6 +17,7 @@ from detectors.features.derived import SEQUENCES
 from detectors.features.kinds import FEATURES
 from detectors.registry import detector_types
 from detectors.settings import keys_of, parameters
+from flows.config.company import CompanyConfig
 from flows.config.declarations import (
     DetectorConfig,
     FeatureConfig,
@@ -34,6 +35,7 @@ from flows.config.models import (
     ExemptConfig,
     JobConfig,
     StateConfig,
+    SubjectConfig,
     TimeConfig,
 )
 from flows.config.section import Section, SpecTable, describe
@@ -131,6 +133,7 @@ def _sections() -> Iterator[str]:
             "",
         )
         yield from _table(detector.params)
+    yield from _section("[subjects.NAME]", SubjectConfig)
     for name, field in Config.model_fields.items():
         if any(isinstance(m, SpecTable) for m in field.metadata):
             default = field.get_default()
@@ -140,6 +143,7 @@ def _sections() -> Iterator[str]:
     yield from _section("[exempt]", ExemptConfig)
     for source in _members(SourceConfig):
         yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)
+    yield from _section("[sources.NAME.company] of a simulator", CompanyConfig)
     yield from _section("[sinks]", SinksConfig)
     for sink in _members(SinkConfig):
         yield from _section(f'A sink with kind = "{_word(sink)}"', sink, level="###")
@@ -214,12 +218,18 @@ def _default(name: str, field: FieldInfo) -> str:
         return ""
     schema = next((m.json_schema.get("type") for m in field.metadata if hasattr(m, "json_schema")), None)
     if schema == "duration":
-        return f'"{format_duration(value)}"' if value else '"0s"'
+        return _duration(value)
+    if schema == "durations":
+        return f"[{', '.join(map(_duration, value))}]"
     if schema == "moment":
         return f'"{format_moment(value)}"'
     if name in ("subject", "id"):
         value = format_path(value)
     return value_text(value)
+
+
+def _duration(value: int) -> str:
+    return f'"{format_duration(value)}"' if value else '"0s"'
 
 
 def _spec_params(spec: type[Any], table: SpecTable | None = None) -> Iterator[Param]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from flows.config.compile import mistakes
-from flows.config.layers import NAMED, Key, Layers
+from flows.config.layers import Key, Layers, named_at
 from flows.config.models import Config
 from flows.config.problems import Problems, of_validation, together
 from state.errors import ConfigError
@@ -45,7 +45,7 @@ def all_mistakes(error: ValidationError, layers: Layers) -> ConfigError:
 
 def _without(table: dict[str, Any], key: Key) -> Key:
     """Takes out what the key is about: a named thing as a whole, else a key of a section.  Returns the key of that."""
-    at = key[: next((len(named) + 1 for named in NAMED if key[: len(named)] == named), _SECTION_KEY)]
+    at = key[: named_at(key) + 1 if named_at(key) else _SECTION_KEY]
     inner = _at(table, at[:-1])
     if isinstance(inner, dict):
         inner.pop(at[-1], None)

@@ -86,7 +86,9 @@ def explain(
             found.extend(_look(rows, verdict, models, int(i), alert) for i in at)
 
     until_us = end_us + job.stream.time.allowed_lateness_us + SECOND_US
-    LocalDriver(job, partitions, {}, observer=observe, until_us=until_us, reads=reads).run(progress)
+    kind = alert.get("kind", job.judgement.own_kind)
+    observed = "" if kind == job.judgement.own_kind else kind
+    LocalDriver(job, partitions, {}, observer=observe, until_us=until_us, reads=reads, observed=observed).run(progress)
     if not found:
         raise SourceError(
             f"alert {alert['alert_id']}: replaying the run's input gave no {alert['window']} window"

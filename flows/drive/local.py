@@ -11,13 +11,14 @@ from typing import Any
 from flows.batches import BATCH_LINES
 from flows.counters import READ
 from flows.job import Job
-from flows.job_stages import CATALOGUE, Entry, JobStages
+from flows.job_stages import JobStages
 from flows.operators.messages import Leaving
 from flows.operators.population.operator import PopulationOperator, RoundObserver
 from flows.sinks.base import Sink
 from flows.sinks.outputs import Outputs
 from flows.sources.base import Partition
 from flows.stages import Routed, Stage, addressed
+from flows.steps import Step, stage_name
 from flows.streams import Stream
 from flows.summary import Summary
 from state.types import END_OF_TIME_US
@@ -39,7 +40,8 @@ class LocalDriver:
 
     sinks: stream -> open sinks.  batch_lines: lines read at a time; changes speed and memory, never results.
     observer: called with every scored round, before it is learned from.  until_us: stop after the rounds up to there.
-    reads: partition -> "labels" or "control", of those that are not events.  entries: the stages.
+    reads: partition -> "labels" or "control", of those that are not events.  observed: the kind of subjects whose
+    rounds are observed.
     """
 
     def __init__(
@@ -51,21 +53,21 @@ class LocalDriver:
         observer: RoundObserver | None = None,
         until_us: int = END_OF_TIME_US,
         reads: Mapping[str, str] = MappingProxyType({}),
-        entries: tuple[Entry, ...] = CATALOGUE,
+        observed: str = "",
     ) -> None:
         names = tuple(p.name for p in partitions)
         self._partitions = {p.name: p for p in partitions}
         self._batch_lines = batch_lines
         self._until_us = until_us
-        stages = JobStages(job, names, reads, entries=entries).stages()
+        stages = JobStages(job, names, reads).stages()
         self.ingests = {name: stages.ingest(name, resume=None) for name in names}
         self._stages = {stage.name: stage for stage in stages.keyed}
         self.operators = {
             (stage.name, who): stage.build(who, resume=None) for stage in stages.keyed for who in stage.keys
         }
         """By stage and key."""
-        for operator in self.operators.values():
-            if isinstance(operator, PopulationOperator):
+        for (stage, _), operator in self.operators.items():
+            if isinstance(operator, PopulationOperator) and stage == stage_name(observed, Step.POPULATION):
                 operator.observer = observer
         self.outputs = Outputs(sinks)
 

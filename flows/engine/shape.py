@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from flows.evolution.fates import MADE_OF, UNSAID, FateKind, fates
+from flows.evolution.fates import KINDS, MADE_OF, UNSAID, FateKind, fates
 from flows.evolution.layout import Layout
 from flows.stages import Stages
 from state.errors import SnapshotError
@@ -59,12 +59,18 @@ def read_shape(file: Path) -> dict[str, Any]:
             f"{file}: state of format {saved.get('format')!r}, this build reads {_FORMAT}; run the build that wrote it,"
             " or start in an empty directory"
         )
-    for name, what in _PARTS.items():
-        if not what(saved.get(name)):
-            raise SnapshotError(damaged % f"{name} is not what it should be")
-    for name in (MADE_OF, UNSAID):
-        if name in saved:
-            Layout.from_plain(saved[name])
+    kinds = saved.get(KINDS, {})
+    if not _tables(kinds):
+        raise SnapshotError(damaged % f"{KINDS} is not what it should be")
+    for shape in (saved, *({"partitions": [], **kind} for kind in kinds.values())):
+        for name, what in _PARTS.items():
+            if not what(shape.get(name)):
+                raise SnapshotError(damaged % f"{name} is not what it should be")
+        for name in (MADE_OF, UNSAID):
+            if name in shape:
+                Layout.from_plain(shape[name])
+    if not all(isinstance(kind.get("key"), str) for kind in kinds.values()):
+        raise SnapshotError(damaged % "key is not what it should be")
     return saved
 
 

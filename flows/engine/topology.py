@@ -19,7 +19,7 @@ from flows.engine.sink import Openers, OutputSink
 from flows.engine.source import LineSource
 from flows.operators.messages import Leaving
 from flows.sources.base import Source
-from flows.stages import Stage, Stages, addressed
+from flows.stages import Stage, Stages, addressed, destination
 from flows.steps import Step
 
 
@@ -31,7 +31,7 @@ def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) 
     leaving: list[KeyedStream[Any]] = [ingested.trues]
     emitted: dict[str, KeyedStream[Any]] = {}
     """Stage -> the messages of its operators, each under the key of its sender."""
-    fed = [stage for stage in stages.keyed if not any(stages.senders(stage.name))]
+    fed = [stage for stage in stages.keyed if stage.is_fed]
     for stage in stages.keyed:
         incoming = [
             op.flat_map_batch(
@@ -41,7 +41,7 @@ def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) 
         ]
         if stage in fed:
             name, ours = f"ingest_to_{stage.name}", partial(_is_for, stage.name)
-            incoming = [op.filter(name, ingested.falses, ours) if len(fed) > 1 else ingested.falses]
+            incoming.append(op.filter(name, ingested.falses, ours) if len(fed) > 1 else ingested.falses)
         arriving = incoming[0] if len(incoming) == 1 else op.merge(f"{stage.name}_inputs", *incoming)
         worked = op.stateful_batch(stage.name, arriving, partial(_logic, context, stage, _address(stages, stage)))
         if stage.sends:
@@ -87,4 +87,4 @@ def _is_for(name: str, item: Item) -> bool:
 
 def _sent(sender: Stage, to: str, items: list[tuple[str, Item]]) -> list[Item]:
     """Those that are for one stage, without the key of the stage that sent them."""
-    return [item for _, item in items if sender.sends[type(item[1][1])] == to]
+    return [item for _, item in items if destination(sender, item[1][1]) == to]

@@ -43,7 +43,7 @@ class LayoutNote:
     def changed(self, saved: Saved, meta: Mapping[str, Any]) -> Layout | None:
         """The layout that state was saved with, under the names of now, None where it is that of now."""
         found = self._form.unsaid
-        if _KIND in meta:
+        if meta.get(_KIND) is not None:
             refs = saved.chunks.refs(np.array([meta[_KIND]], np.int64))
             frame = self._latest.get(saved.chunks, [_KIND], refs)[_KIND]
             found = Layout.from_plain(unpack(frame, _KIND, (_VERSION,))[1])

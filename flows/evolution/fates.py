@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flows.evolution.layout import Layout, changes, form_of, replaceable, state_settings
 from flows.evolution.renames import renamed_shape
-from flows.job import Job
+from flows.job import Job, SubjectKind
 
 MADE_OF: Final = "made_of"
 """In a shape: the layout of what the job saves."""
@@ -16,6 +16,8 @@ UNSAID: Final = "unsaid"
 """In a shape: the layout of what an earlier build saved, which does not say its own."""
 COHORT_NUMBERS: Final = "cohort_numbers"
 """In a shape: cohort -> the number of its key, for the life of the state."""
+KINDS: Final = "kinds"
+"""In a shape: name -> shape of each further kind of subjects."""
 RENAMED: Final = "renamed"
 """In a shape: kind -> name before -> name now, of what the configuration says was called otherwise."""
 Shape = Mapping[str, Any]
@@ -46,7 +48,9 @@ def shape_of(job: Job, numbers: Mapping[str, int] = MappingProxyType({})) -> dic
     numbers: of cohorts, where they are not their positions.
     """
     cohorts, form = job.judgement.cohorts.names, form_of(job)
+    kinds = {kind.name: {"key": _key_of(kind), **shape_of(kind.job, numbers)} for kind in job.kinds}
     return {
+        **({KINDS: kinds} if kinds else {}),
         "key_groups": job.stream.key_groups,
         "cohorts": list(cohorts),
         COHORT_NUMBERS: {name: numbers.get(name, position) for position, name in enumerate(cohorts)},
@@ -56,6 +60,11 @@ def shape_of(job: Job, numbers: Mapping[str, int] = MappingProxyType({})) -> dic
         MADE_OF: form.layout.to_plain(),
         "detectors": {use.name: list(use.windows) for use in job.judgement.detectors},
     }
+
+
+def _key_of(kind: SubjectKind) -> str:
+    """What says which events are whose."""
+    return f"{kind.key} {kind.where}" if kind.where else kind.key
 
 
 def layout_in(shape: Shape) -> Layout | None:
@@ -88,7 +97,22 @@ def fates(saved: Shape, now: Shape) -> list[Fate]:
         found += [Fate(FateKind.REFUSED, why) for why in changed.values()]
     else:
         found += [*_of_cohorts(saved, now), *_of_layout(changed, before, after)]
-    return found + list(_of_replaceable(saved, now, before, after))
+    return [*found, *_of_replaceable(saved, now, before, after), *_of_kinds(saved.get(KINDS, {}), now.get(KINDS, {}))]
+
+
+def _of_kinds(saved: Mapping[str, Shape], now: Mapping[str, Shape]) -> Iterator[Fate]:
+    for kind in sorted(saved.keys() | now.keys()):
+        if kind not in now:
+            yield Fate(FateKind.DROPPED, f"subjects of kind {kind} are gone: their state is dropped")
+        elif kind not in saved:
+            yield Fate(FateKind.COLD, f"subjects of kind {kind} are new: they start cold")
+        elif saved[kind]["key"] != now[kind]["key"]:
+            was, is_ = saved[kind]["key"], now[kind]["key"]
+            yield Fate(
+                FateKind.REFUSED, f"subjects of kind {kind} went by {was!r}, go by {is_!r}; give them a new name"
+            )
+        else:
+            yield from (Fate(fate.kind, f"{kind}: {fate.why}") for fate in fates(saved[kind], now[kind]))
 
 
 def _refused(saved: Shape, now: Shape) -> Iterator[str]:

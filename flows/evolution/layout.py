@@ -12,12 +12,13 @@ from typing import Any, Final
 import msgspec
 
 from detectors.features.declare import FeatureDecl, SequenceDecl
-from detectors.features.kinds import parts
+from detectors.features.kinds import computed, parts
 from detectors.features.parts import MARK_KINDS, Part, PartKind
 from flows.event_stream import EventStream
 from flows.evolution.renames import Names, Renames, moved, told_in
 from flows.job import Job
 from flows.judgement import CohortSpec, DetectorUse, Judgement
+from flows.loans import Lends
 from state.errors import SnapshotError
 from state.plain import not_by_default
 from state.schema import Kind
@@ -171,11 +172,12 @@ def _layout(stream: EventStream, cohorts: CohortSpec, decoded: frozenset[str]) -
     features = {f.name: meanings.feature(f) for f in stream.features}
     columns = {c.name: c for c in stream.schema.columns if c.name in decoded}
     used = {name for window in stream.windows for name in window.features}
+    declared = {f.name: f for f in stream.features}
     return Layout(
         stream.pane_us,
         {name: (_digest(_plain(column, "values")), column.values) for name, column in columns.items()},
         {s.name: meanings.sequence(s.name) for s in plan.sequences},
-        {f.name: tuple(map(meanings.part, parts(f))) for f in stream.features if f.name in used},
+        {f.name: tuple(map(meanings.part, parts(computed(f, declared)))) for f in stream.features if f.name in used},
         tuple(tuple(map(meanings.part, group)) for group in plan.kernel.rows),
         {
             w.window.name: WindowLayout(
@@ -205,6 +207,18 @@ class StateForm:
     specs: Mapping[str, str] = field(default_factory=dict)
     unsaid: Layout | None = None
 
+    def lends(self, lends: Lends | None) -> list[str]:
+        """What is lent, as state that holds it was saved: the window's meaning, and those of the features."""
+        if lends is None or lends.window not in self.layout.windows:
+            return []
+        window = self.layout.windows[lends.window]
+        return [window.spec, *(dict(window.features)[name] for name in lends.features)]
+
+    def running(self, window: str, features: Iterable[str]) -> dict[str, str]:
+        """Feature -> what it means in a window that it goes on from."""
+        held = self.layout.windows.get(window)
+        return {} if held is None else {f: f"{held.spec} {dict(held.features)[f]}" for f in features}
+
     @property
     def renames(self) -> dict[str, dict[str, str]]:
         """Name before -> name now of what was renamed, by kind; and "specs"."""
@@ -224,10 +238,12 @@ class _Meanings:
     def __init__(self, stream: EventStream) -> None:
         self._columns = {c.name: c for c in stream.schema.columns}
         self._sequences = {s.name: s for s in stream.sequences}
+        self._features = {f.name: f for f in stream.features}
 
     def feature(self, feature: FeatureDecl) -> str:
         """Beside its name."""
-        return _digest([_plain(feature, "name"), self._read(_columns_of(feature))])
+        source = [self.feature(self._features[feature.feature])] if feature.feature else []
+        return _digest([_plain(feature, "name"), self._read(_columns_of(feature)), *source])
 
     def part(self, part: Part) -> str:
         # Distinct values of an enum are counted by their codes.

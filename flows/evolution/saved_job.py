@@ -1,12 +1,13 @@
 """The job whose state is in a directory, by what was noted beside it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from flows.config.models import Config
 from flows.config.saved import load_saved
 from flows.engine.shape import SHAPE, read_shape
-from flows.evolution.fates import MADE_OF, UNSAID, Fate, cohort_numbers, fates, shape_of
+from flows.evolution.fates import KINDS, MADE_OF, UNSAID, Fate, cohort_numbers, fates, shape_of
 from flows.evolution.layout import Layout, layout_of, state_settings
 from flows.job import Job
 from flows.savepoint.manifest import is_savepoint, require_whole
@@ -61,8 +62,16 @@ def numbered_cohorts(directory: Path | None, job: Job) -> dict[str, int]:
     """Numbers of the cohorts of a job that goes on from the state in a directory."""
     if directory is None or not (directory / SHAPE).exists():
         return {}
-    now = {"cohorts": job.judgement.cohorts.names, "layout": state_settings(job)}
-    return cohort_numbers(read_shape(directory / SHAPE), now)
+    saved = read_shape(directory / SHAPE)
+    numbers = _numbers(saved, job)
+    for kind in job.kinds:
+        if kind.name in saved.get(KINDS, {}):
+            numbers |= _numbers(saved[KINDS][kind.name], kind.job)
+    return numbers
+
+
+def _numbers(saved: Mapping[str, Any], job: Job) -> dict[str, int]:
+    return cohort_numbers(saved, {"cohorts": job.judgement.cohorts.names, "layout": state_settings(job)})
 
 
 def fates_against(directory: Path, config: Config) -> list[Fate]:

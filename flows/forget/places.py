@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 
 from flows.config.models import Config
-from flows.forget.records import About, forget_in_lines, forget_in_parquet, forget_in_store
-from flows.forget.state import forget_in_state
+from flows.forget.records import forget_in_lines, forget_in_parquet, forget_in_store
+from flows.forget.state import about_of, forget_in_state
 from flows.savepoint.manifest import is_savepoint
 from flows.sinks import parts
 from state.errors import ConfigError
@@ -38,7 +38,7 @@ def forget_everywhere(name: str, places: Sequence[Path], by: str, reason: str, o
         "by": by,
         "reason": reason,
     }
-    about = About(name, own.event.subject)
+    about = about_of(name, own)
     removed: dict[str, dict[str, int]] = {}
     for kind, place in work:
         if kind == "state":
@@ -47,7 +47,7 @@ def forget_everywhere(name: str, places: Sequence[Path], by: str, reason: str, o
                 with (place / RECORD).open("ab") as file_:
                     file_.write(orjson.dumps(record | {"removed": +found}, option=orjson.OPT_APPEND_NEWLINE))
         elif kind == "parquet":
-            found = Counter({"rows": forget_in_parquet(place, name)})
+            found = Counter({"rows": forget_in_parquet(place, about)})
         elif kind == "store":
             found = forget_in_store(place, about, record)
         else:

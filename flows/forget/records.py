@@ -27,12 +27,16 @@ _SHORT: Final = 4
 class About:
     """Whether a record is about a subject.
 
-    name: the subject's id.  path: where events have it.  Records of dead letters hold lines as they came: one that has
-    an id counts by that, in one that has none where it belongs the id's text is enough.
+    name: the subject's id.  path: where events have it.  kind: of the subject; "" for those that the stream is keyed
+    by, which are all but the others, whatever a run called them.  others: further kinds.  Records of dead letters hold
+    lines as they came, each of a subject of the stream's own: one that has an id counts by that, in one that has none
+    where it belongs the id's text is enough.
     """
 
-    def __init__(self, name: str, path: JsonPath) -> None:
-        self._name = name
+    def __init__(self, name: str, path: JsonPath, kind: str = "", others: frozenset[str] = frozenset()) -> None:
+        self.name = name
+        self.kind = kind
+        self.others = others
         self._path = path
         quoted = re.escape(orjson.dumps(name).decode())
         bare = rf"|(?<!\w){re.escape(name)}(?!\w)" if len(name) >= _SHORT else ""
@@ -42,16 +46,19 @@ class About:
         if not isinstance(record, dict):
             return False
         if "subject" in record and not isinstance(record.get("subject"), dict):
-            return str(record["subject"]) == self._name
+            return str(record["subject"]) == self.name and self._is_of(record.get("kind"))
         raw = record.get("raw")
-        if isinstance(raw, str):
+        if isinstance(raw, str) and not self.kind:
             return self._raw(base64.b64decode(raw).decode(errors="replace") if "raw_encoding" in record else raw)
         return False
+
+    def _is_of(self, kind: Any) -> bool:
+        return kind == self.kind if self.kind else kind not in self.others
 
     def _raw(self, line: str) -> bool:
         value = walk(_parsed(line), self._path, None)
         if isinstance(value, str | int):
-            return str(value) == self._name
+            return str(value) == self.name
         return self._text.search(line) is not None
 
 
@@ -106,26 +113,34 @@ def forget_in_lines(path: Path, about: About) -> int:
     return len(found)
 
 
-def forget_in_parquet(folder: Path, name: str) -> int:
+def forget_in_parquet(folder: Path, about: About) -> int:
     """How many rows of a folder of Parquet files, and of what is to become one, were removed.
 
     The files that had some are made anew.  Raises SinkError.
     """
     try:
-        rows = sum(parts.keep(found.file, lambda table: _is_of_others(table, name)) for found in parts.finished(folder))
+        rows = sum(
+            parts.keep(found.file, lambda table: _is_of_others(table, about)) for found in parts.finished(folder)
+        )
     except OSError as error:
         raise SinkError(f"{folder}: cannot be written: {error}") from error
-    about = About(name, ())
     return rows + sum(forget_in_lines(journal, about) for journal in parts.journals(folder).values())
 
 
-def _is_of_others(table: "pa.Table", name: str) -> Any:
+def _is_of_others(table: "pa.Table", about: About) -> Any:
     """True for rows that are not the subject's; streams without subjects have no others."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     if "subject" not in table.column_names:
         return [True] * len(table)
-    return pc.fill_null(pc.not_equal(table["subject"], name), True)
+    others = pc.fill_null(pc.not_equal(table["subject"], about.name), True)
+    if "kind" not in table.column_names:
+        return [True] * len(table) if about.kind else others
+    kind = pc.fill_null(table["kind"], "")
+    if about.kind:
+        return pc.or_(others, pc.not_equal(kind, about.kind))
+    return pc.or_(others, pc.is_in(kind, pa.array(sorted(about.others), pa.string())))
 
 
 def _parsed(text: str | bytes) -> Any:

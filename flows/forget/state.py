@@ -20,17 +20,23 @@ from flows.savepoint.look import place_of
 from flows.savepoint.manifest import describe, is_savepoint, require_whole
 from flows.steps import Step
 from state.chunks import Saved
-from state.schema import SUBJECT
 from state.segments import Segments
 from state.snapshot import reading
 
 State = dict[tuple[str, str], Any]
 
 
+def about_of(subject: str, config: Config) -> About:
+    """Whether records are about a subject, by its id as of `place_of`."""
+    job = config.job()
+    place = place_of(subject, job)
+    return About(place.name, config.event.subject, place.kind, job.kinds_known.others)
+
+
 def forget_in_state(directory: Path, name: str, own: Config) -> Counter[str]:
     """What was removed, by kind; from the files of records beside the state too.
 
-    name: the id as events have it.  own: as of `flows.savepoint.look.opened`.
+    name: the id as events have it, of a further kind of subjects "KIND:ID".  own: as of `flows.savepoint.look.opened`.
 
     New files are written beside the old ones, rows that refer to them replace the old rows, then the old files go:
     where it was cut off in between, it can be done again.  A savepoint's manifest is written anew, with the same date.
@@ -49,7 +55,7 @@ def forget_in_state(directory: Path, name: str, own: Config) -> Counter[str]:
         replace_states(store, checkpoint, states)
         for file in old:
             file.unlink()
-        about = About(name, own.event.subject)
+        about = about_of(name, own)
         for file in sorted(directory.glob("*.jsonl")):
             found[f"lines of {file.name}"] += forget_in_lines(file, about)
         if manifest:
@@ -63,7 +69,7 @@ def _rewritten(
 ) -> tuple[State, list[Path]]:
     """Rows that know nothing of the subject, and the files that only the old ones need."""
     job, shape = saved_job(directory, own)
-    subject, group = place_of(name, job)
+    place = place_of(name, job)
     stages = JobStages(job, tuple(shape["partitions"]), unsaid=unsaid_in(shape))
     entries = {entry.name: entry for entry in stages.entries}
     chunks_of = chunks_beside(directory / "store")
@@ -73,20 +79,22 @@ def _rewritten(
     for (step_id, key), state in checkpoint.states.items():
         step = step_id.rpartition(".")[2]
         if step == Step.INGEST and state:
-            ingest, ahead = forget_first(job.stream, job.columns, key, state["ingest"], subject)
+            ingest, ahead = forget_first(job.stream, job.decoded, key, state["ingest"], place.subject, job.kinds_known)
             states[step_id, key] = state | {"ingest": ingest}
             found["ingest.rows"] += ahead
             waiting += ahead
             continue
         entry = entries.get(step)
-        if entry is None or not state or (entry.column == SUBJECT and state[0] != group):
+        if entry is None or not state or entry.kind not in ("", place.kind):
+            continue
+        if entry.is_fed and (entry.kind != place.kind or state[0] != place.group):
             continue
         who, root = state
         operator: Any = stages.operator(entry, who, Saved(root, chunks_of(step, who)))
-        if entry.column == SUBJECT:
-            found["users"] += operator.look_up(subject) is not None
-        removed = operator.forget(subject)
-        waiting += removed if entry.column == SUBJECT else 0
+        if entry.is_fed:
+            found["users"] += operator.look_up(place.subject) is not None
+        removed = operator.forget(place.subject)
+        waiting += removed if entry.holds_lines else 0
         found[f"{step}.rows"] += removed
         folder = chunk_folder(directory / "store", step, who)
         old += folder.glob("*.seg")

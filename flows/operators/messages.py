@@ -1,7 +1,7 @@
 """What travels between the stages. Every message carries its sender's watermark, as in Flink."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.counters import Counts
 from flows.operators.rows import FeatureRows
@@ -9,7 +9,7 @@ from flows.steps import Step
 from flows.streams import Stream
 from flows.wire.told import Command, Label
 from state.batch import MicroBatch
-from state.types import START_OF_TIME_US
+from state.types import F64, START_OF_TIME_US, U64
 
 
 @dataclass(slots=True)
@@ -31,6 +31,38 @@ class GroupInput:
     rejected: MicroBatch | None = None
     at_rest: bool = False
     stage: str = Step.SUBJECT.value
+
+
+class Loan(NamedTuple):
+    """What subjects of one kind lend in the pane that ends there.  key: (k,) hashes of their ids.  values: (k, L)."""
+
+    end_us: int
+    key: U64
+    values: F64
+
+
+@dataclass(slots=True)
+class LoanInput:
+    """From a key group of one kind of subjects to one of those that they lend to: all panes up to watermark_us are in.
+
+    kind, group: of the sender.  stage: as of GroupInput.
+    """
+
+    kind: str
+    group: int
+    watermark_us: int
+    stage: str
+    loans: list[Loan] = field(default_factory=list)
+
+    @property
+    def sender(self) -> str:
+        """The name under which watermarks are kept."""
+        return lender_name(self.kind, self.group)
+
+
+def lender_name(kind: str, group: int) -> str:
+    """What a key group of a kind is called by those that it lends to."""
+    return f"{kind} {group}"
 
 
 @dataclass(slots=True)

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from xxhash import xxh3_64_intdigest
 
 from flows.config.load import load
 from flows.config.models import Config
@@ -22,12 +21,12 @@ from flows.operators.alerts.operator import AlertOperator
 from flows.operators.ingest.told import describe_first
 from flows.operators.subject.operator import SubjectOperator
 from flows.savepoint.manifest import is_savepoint, require_whole
-from flows.steps import Step
+from flows.steps import Step, stage_name
 from flows.summary import Summary
+from flows.wire.hashing import id_hash
 from state.chunks import Saved
 from state.errors import SnapshotError
 from state.keygroup import key_group
-from state.schema import SUBJECT
 from state.snapshot import reading
 
 
@@ -46,13 +45,13 @@ class Look:
 
     @property
     def subjects(self) -> dict[int, SubjectOperator]:
-        """Of the stage that is keyed by subject."""
-        return next(self.operators.get(e.name, {}) for e in self.entries if e.column == SUBJECT)
+        """Of the stream's own subjects, by key group."""
+        return self.operators.get(Step.SUBJECT, {})
 
     @property
     def policy(self) -> AlertOperator | None:
         """The alert policy; None where it has not said anything yet."""
-        return next(self.operators.get(e.name, {}).get(None) for e in self.entries if e.step is Step.ALERTS)
+        return self.operators.get(Step.ALERTS, {}).get(None)
 
     def describe(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -80,15 +79,18 @@ class Look:
             for who, operator in sorted(operators.items())
         }
 
-    def look_up(self, user: str) -> dict[str, Any] | None:
-        """What is known of one user, by the id as events have it; None when nothing is."""
-        subject, group = place_of(user, self.job)
-        operator = self.subjects.get(group)
-        found = operator.look_up(subject) if operator else None
-        exempt = self.policy.exempt(subject) if self.policy else []
+    def look_up(self, subject: str) -> dict[str, Any] | None:
+        """What is known of one subject, by its id as events have it, of a further kind with "KIND:" before it; None
+        when nothing is.
+        """
+        place = place_of(subject, self.job)
+        operator = self.operators.get(stage_name(place.kind, Step.SUBJECT), {}).get(place.group)
+        found = operator.look_up(place.subject) if operator else None
+        exempt = self.policy.exempt(place.subject) if self.policy else []
         if found is None and not exempt:
             return None
-        return {"user": user, "key_group": group, "exempt": exempt} | (found or {})
+        kind = place.kind or self.job.judgement.own_kind
+        return {"user": place.name, "kind": kind, "key_group": place.group, "exempt": exempt} | (found or {})
 
 
 @contextmanager
@@ -116,10 +118,20 @@ def _existing(directory: Path) -> Path:
     return directory
 
 
-def place_of(user: str, job: Job) -> tuple[int, int]:
-    """The hash of a user's id, as events have it, and its key group."""
-    subject = xxh3_64_intdigest(user.encode()) or 1
-    return subject, int(key_group(np.array([subject], np.uint64), job.stream.key_groups)[0])
+class Place(NamedTuple):
+    """Where a subject's state is.  kind: "" for those that the stream is keyed by.  subject: the hash of its id."""
+
+    kind: str
+    name: str
+    subject: int
+    group: int
+
+
+def place_of(subject: str, job: Job) -> Place:
+    """Of a subject that people name, see Job.typed."""
+    kind, name = job.typed(subject)
+    hashed = id_hash(name, kind)
+    return Place(kind, name, hashed, int(key_group(np.array([hashed], np.uint64), job.stream.key_groups)[0]))
 
 
 def _built(directory: Path, checkpoint: Checkpoint, own: Config) -> Look:

@@ -2,20 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from flows.engine.lock import held_by_run
 from flows.engine.store import Checkpoint, read_checkpoint, replace_states
-from flows.job_stages import CATALOGUE
 from flows.operators.ingest.told import describe_first, set_back
 from flows.savepoint.manifest import is_savepoint
-from flows.steps import Step
+from flows.steps import Step, step_of
 from state.errors import SnapshotError
 from state.snapshot import pack_frames, reading, unpack_frames
 from state.times import iso
-
-_FED: Final = frozenset(entry.name for entry in CATALOGUE if entry.column)
-"""The stages that hear source partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,7 @@ def _roots(checkpoint: Checkpoint) -> list[tuple[tuple[str, str], Any, dict[str,
     """Of the key groups: name in the store, who it is, and its root frame, opened."""
     found = []
     for name, state in checkpoint.states.items():
-        if name[0].split(".")[-1] in _FED and state is not None:
+        if step_of(name[0].split(".")[-1]) == Step.SUBJECT and state is not None:
             who, root = state
             meta, frames = unpack_frames(root, "subject", (1,))
             found.append((name, who, meta, frames))

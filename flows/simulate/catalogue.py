@@ -115,6 +115,10 @@ class Catalogue:
         """The context of playlist `number`."""
         return self.albums + number
 
+    def some_playlist(self, rng: np.random.Generator) -> int:
+        """The context of a playlist that is no owner's."""
+        return self.playlist(int(rng.integers(self.playlists - len(self.owned))))
+
     def owner_playlist(self, owner: int) -> int:
         """The context of an owner's own playlist."""
         return self.albums + self.playlists - len(self.owned) + owner

@@ -5,6 +5,7 @@ from typing import Final
 
 from flows.simulate.campaigns import DEFAULT_CAMPAIGNS
 from flows.simulate.campaigns.base import Campaign
+from flows.simulate.company.settings import CompanySettings
 from flows.simulate.seeds import stream
 from state.errors import ConfigError
 from state.types import DAY_US, HOUR_US, SECOND_US
@@ -13,6 +14,9 @@ MONDAY_US: Final = 1_772_409_600 * SECOND_US
 """2026-03-02T00:00:00Z."""
 _CAMPAIGNS_MAX: Final = 16
 _DELAY_MOST_US: Final = 6 * HOUR_US
+_COMPANY_USERS: Final = 1000
+_TWO_CAMPAIGNS: Final = 8
+"""Accounts of a kind which are two campaigns in the world of company."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,10 @@ class SimulationSpec:
     heard for so long; 0 for never.  hit: share of the people who cannot get enough of the song that comes out on
     Fridays.  taste: share of everybody's favourites that changes in a day.  growth: accounts that sign up on each day
     after the first, as a share of `users` and beyond them.
+
+    company: the settings of the harder world, in which campaigns hide among people and people keep company; None for
+    the plain one.  It goes with the campaigns of company.kinds.campaigns_of, wants 1,000 users, and has `tracks` grow
+    with the users instead.
     Raises ConfigError naming the field, the value seen and what is allowed.
     """
 
@@ -55,6 +63,7 @@ class SimulationSpec:
     hit: float = 0.2
     taste: float = 0.01
     growth: float = 0.004
+    company: CompanySettings | None = None
 
     def __post_init__(self) -> None:
         ranges: dict[str, tuple[float, float]] = {
@@ -87,6 +96,16 @@ class SimulationSpec:
             raise ConfigError(
                 f"simulation.attack_day is {self.attack_day}, but the simulation ends on day "
                 f"{-(-self.duration_us // DAY_US)}; simulate longer, or set attackers = 0 for none"
+            )
+        if self.company and self.users < _COMPANY_USERS:
+            raise ConfigError(
+                f"simulation.users is {self.users}; with company it must be at least {_COMPANY_USERS}, of whom the "
+                "crowds are made"
+            )
+        if self.company and self.genuine_tracks < ranges["tracks"][0]:
+            raise ConfigError(
+                f"simulation.company.tracks_per_user is {self.company.tracks_per_user:g}, which makes "
+                f"{self.genuine_tracks} tracks for {self.users} users; {ranges['tracks'][0]:g} are needed"
             )
         self._check_campaigns()
 
@@ -130,7 +149,7 @@ class SimulationSpec:
         """
         first, further = [], []
         for campaign, size in zip(self.campaigns, self.crew_sizes(), strict=True):
-            count = max(1, min(_CAMPAIGNS_MAX, -(-size // self.campaign_accounts)))
+            count = max(self._campaigns_least(size), min(_CAMPAIGNS_MAX, -(-size // self.campaign_accounts)))
             edges = [size * i // count for i in range(count + 1)]
             first.append((campaign, edges[1]))
             for number in range(2, count + 1):
@@ -138,6 +157,14 @@ class SimulationSpec:
                 another = replace(campaign, number=number, start_us=campaign.start_us + delay_us)
                 further.append((another, edges[number] - edges[number - 1]))
         return first + further
+
+    def _campaigns_least(self, size: int) -> int:
+        return 2 if self.company and size >= _TWO_CAMPAIGNS else 1
+
+    @property
+    def genuine_tracks(self) -> int:
+        """Size of the genuine catalogue."""
+        return round(self.company.tracks_per_user * self.users) if self.company else self.tracks
 
     def newcomers_by(self, number: int) -> int:
         """How many accounts have signed up beyond `users` by the end of day `number`; the first is day 0."""

@@ -5,7 +5,9 @@ from functools import lru_cache
 import numpy as np
 
 from flows.simulate.calendar import Day, day_of
+from flows.simulate.company.apart import apart
 from flows.simulate.habits import account_changes, around
+from flows.simulate.ledger import Ledger
 from flows.simulate.listening import genuine_plays
 from flows.simulate.lookalikes import awake, nights, not_during, release
 from flows.simulate.offline import dead_zones, sync
@@ -34,6 +36,7 @@ class Days:
         self.count = -(-world.spec.duration_us // DAY_US)
         self.begun = lru_cache(maxsize=2)(self._begun)
         self.day = lru_cache(maxsize=1)(self._day)
+        self._ledger = Ledger(world.crews, len(world.people))
         self._attack_seen: set[int] = set()
         self._first_attack_us = np.full(len(world.people), END_OF_TIME_US)
 
@@ -42,18 +45,31 @@ class Days:
 
         Log-ins do not count: the first event is a guessed password, a sign-up, or a play.
         """
-        spec = self.world.spec
+        spec, created_us = self.world.spec, self.world.people.created_us
+        farms = self.world.company.farms if self.world.company else ()
+        played_us = self.ledger().first_us if farms else self._first_attack_us
         crew = np.concatenate([np.zeros(0, np.int32), *(c.user for _, c in self.world.crews)])
         for number in range(spec.attack_day - 1, self.count):
             if number not in self._attack_seen:
                 self._attacks(day_of(spec, number))
             if (self._first_attack_us[crew] < spec.start_us + (number + 1) * DAY_US).all():
                 break
-        created_us = self.world.people.created_us[crew]
-        signed_up = crew[(created_us >= spec.attack_us) & (created_us < spec.stop_us)]
         first_us = self._first_attack_us.copy()
-        first_us[signed_up] = self.world.people.created_us[signed_up]
+        for _, farm in farms:
+            first_us[farm.user] = played_us[farm.user]
+        for campaign, members in self.world.crews:
+            if campaign.signs_up:
+                made_us = created_us[members.user]
+                seen = members.user[(made_us >= spec.start_us) & (made_us < spec.stop_us)]
+                first_us[seen] = created_us[seen]
         return first_us
+
+    def ledger(self) -> Ledger:
+        """What campaigns play on all days."""
+        for number in range(self.count):
+            if number not in self._ledger:
+                self.day(number)
+        return self._ledger
 
     def _attacks(self, day: Day) -> list[Rows]:
         """What each campaign does on a day."""
@@ -61,6 +77,11 @@ class Days:
         parts = [
             c.rows(crew, world.catalogue, day.from_us, day.rng(f"acts {c.campaign_id}")) for c, crew in world.crews
         ]
+        if world.company:
+            parts = [
+                world.company.thinned(c, rows, day.rng(f"thinned {c.campaign_id}"))
+                for (c, _), rows in zip(world.crews, parts, strict=True)
+            ]
         for rows in parts:
             seen = (rows.type != Type.LOGIN_OK) & (rows.time_us < world.spec.stop_us)
             seen &= rows.time_us >= world.people.created_us[rows.user]
@@ -75,7 +96,12 @@ class Days:
         world, spec = self.world.on(number), self.world.spec
         day = day_of(spec, number)
         day_us = day.from_us
+        attacks = self._attacks(day) if number >= 0 else []
         plays, session = genuine_plays(world, day)
+        if world.company:
+            attacks += world.company.acts(world, day)
+            kept = apart(plays, Rows.concat([plays.take(slice(0)), *attacks])) & world.company.awake(world, plays)
+            plays, session = plays.take(kept), session[kept]
         people = Rows.concat((plays, around(world, plays, session, day.rng("habits"))))
         people = people.take(awake(world, people))
         parts = [nights(world, day_us, day.rng("nights")), account_changes(world, day_us, day.rng("changes"))]
@@ -85,9 +111,7 @@ class Days:
             people = people.take(not_during(people, album, len(world.people)))
             parts.append(album)
         parts.append(sync(people.by_time(), *dead_zones(world, day), day.rng("sync")))
-        if number >= 0:
-            parts += self._attacks(day)
-        rows = Rows.concat(parts)
+        rows = Rows.concat(parts + attacks)
         return rows.take(rows.time_us >= world.people.created_us[rows.user])  # nobody acts before signing up
 
     def _day(self, number: int) -> tuple[Rows, U64]:
@@ -107,6 +131,7 @@ class Days:
         if day.outage:
             rows = interrupted(rows, day.outage, day.rng("outage"))
         rows = rows.take((rows.time_us >= from_us) & (rows.time_us < until_us)).by_time()
+        self._ledger.note(number, rows)
         index = np.arange(len(rows), dtype=np.uint64) + np.uint64(number * _EVENTS_PER_DAY_MAX)
         return rows, scramble(index, spec.seed)
 

@@ -48,9 +48,9 @@ class Encoder:
             f',"device_id":"{d}","client":"{CLIENTS[c]}"'
             for d, c in zip(names("d", len(world.client), seed), world.client.tolist(), strict=True)
         )
+        texts = world.layout.texts(seed) if world.layout else addresses(len(world.country), seed)
         self.ip = pieces(
-            f',"ip":"{a}","country":"{ALL_COUNTRIES[c]}"'
-            for a, c in zip(addresses(len(world.country), seed), world.country.tolist(), strict=True)
+            f',"ip":"{a}","country":"{ALL_COUNTRIES[c]}"' for a, c in zip(texts, world.country.tolist(), strict=True)
         )
         holder = names("r", int(catalogue.holder.max()) + 1, seed)
         artist = [

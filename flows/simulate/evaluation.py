@@ -28,7 +28,10 @@ class CampaignResult:
 
 @dataclass(frozen=True, slots=True)
 class RoleResult:
-    """One kind of genuine account.  alerted: those accused, urgent: those accused at the two worst severities."""
+    """One kind of genuine account, or of crowd.
+
+    alerted: those accused, urgent: those accused at the two worst severities.
+    """
 
     name: str
     accounts: int
@@ -101,7 +104,7 @@ class Evaluation:
 
 
 def evaluate(alerts: Iterable[Mapping[str, Any]], truth: Iterable[Mapping[str, Any]]) -> Evaluation:
-    """Joins alert records with truth records (user_id, role, is_attacker, start_us), by account."""
+    """Joins alert records with truth records (user_id, role, is_attacker, start_us, maybe crowd), by account."""
     accounts = {str(t["user_id"]): t for t in truth}
     first_us: dict[str, int] = {}
     accused: dict[str, bool] = {}
@@ -118,7 +121,7 @@ def evaluate(alerts: Iterable[Mapping[str, Any]], truth: Iterable[Mapping[str, A
             accused[name] = accused.get(name, False) or alert["severity"] in ("critical", "high")
     by_role: dict[str, list[str]] = {}
     for name, who in accounts.items():
-        by_role.setdefault(who["role"], []).append(name)
+        by_role.setdefault(_kind(who), []).append(name)
     campaigns, roles = [], []
     for role, names in by_role.items():
         if accounts[names[0]]["is_attacker"]:
@@ -139,6 +142,12 @@ def evaluate(alerts: Iterable[Mapping[str, Any]], truth: Iterable[Mapping[str, A
         campaigns=tuple(sorted(campaigns, key=lambda c: c.name)),
         roles=tuple(sorted(roles, key=lambda r: r.name)),
     )
+
+
+def _kind(record: Mapping[str, Any]) -> str:
+    """The role; of people in a crowd the kind of the crowd: shop_chain of shop_chain-2, listeners of listeners of X."""
+    crowd = record.get("crowd")
+    return str(crowd).split(" of ")[0].rsplit("-", 1)[0] if crowd else str(record["role"])
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -19,6 +19,7 @@ class Written:
 
     parts: tuple[Path, ...]
     truth: Path
+    campaigns: Path
     lines: int
     events: int
     duplicates: int
@@ -37,7 +38,10 @@ def _writer(path: Path, gzip: bool) -> Iterator[Callable[[bytes], int]]:
 
 
 def write_files(spec: SimulationSpec, directory: Path, gzip: bool = False) -> Written:
-    """Write part-NN.jsonl (.gz) and truth.jsonl; the same spec gives the same bytes.  Creates the directory."""
+    """Write part-NN.jsonl (.gz), truth.jsonl and campaigns.jsonl; the same spec gives the same bytes.
+
+    Creates the directory.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     platform = Platform(spec)
     parts, events, duplicates, lines = [], 0, 0, 0
@@ -51,6 +55,7 @@ def write_files(spec: SimulationSpec, directory: Path, gzip: bool = False) -> Wr
                 duplicates += chunk.duplicates
                 lines += len(chunk.lines)
                 bad.update(chunk.bad)
-    truth = directory / "truth.jsonl"
-    truth.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in platform.truth()))
-    return Written(tuple(parts), truth, lines, events, duplicates, dict(bad))
+    truth, campaigns = directory / "truth.jsonl", directory / "campaigns.jsonl"
+    for path, records in ((truth, platform.truth()), (campaigns, platform.campaigns())):
+        path.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in records))
+    return Written(tuple(parts), truth, campaigns, lines, events, duplicates, dict(bad))

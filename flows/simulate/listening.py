@@ -10,6 +10,7 @@ import numpy as np
 
 from flows.simulate.calendar import Day
 from flows.simulate.catalogue import ALBUM_TRACKS
+from flows.simulate.company.draft import Draft
 from flows.simulate.geography import ZONE_US
 from flows.simulate.people import FAVOURITES, PHONES, People, Persona
 from flows.simulate.rows import NOTHING, Rows
@@ -51,16 +52,21 @@ def genuine_plays(world: World, day: Day) -> tuple[Rows, I32]:
     count = plays_per_day(world.people, rng)
     if day.free.any():
         count = np.where(day.free[world.people.country], _fewer(count, day.rng("free day")), count)
+    if world.company:
+        world.company.quotas(day, count)
     sessions, session = _sessions(world, day, count, rng)
     user = sessions.user[session]
     track, context = _tracks(world, user, session, rng)
     if day.hit != NOTHING:
         _play_the_hit(world, day, user, track, context)
+    device, ip = sessions.device[session], sessions.ip[session]
+    if world.company:
+        begin_us = sessions.start_us[session]
+        world.company.rewrite(world, day, Draft(user, session, begin_us, track, context, device, ip))
     ms = _played_ms(world, session, user, world.catalogue.ms[track], rng)
     busy_us = ms.astype(np.int64) * MS_US + _pauses_us(rng, len(ms))
     start_us = _one_after_another(sessions.lane[session], sessions.start_us[session], busy_us)
     end_us = start_us + ms.astype(np.int64) * MS_US
-    device, ip = sessions.device[session], sessions.ip[session]
     abroad = end_us >= world.people.arrive_us[user]
     ip[abroad] = world.people.guest[user[abroad]]
     return Rows.of(end_us, user, device=device, ip=ip, track=track, context=context, ms=ms), session

@@ -14,7 +14,7 @@ from flows.simulate.day import Days
 from flows.simulate.disorder import arrivals
 from flows.simulate.encode import Encoder
 from flows.simulate.seeds import stream
-from flows.simulate.truth import truth
+from flows.simulate.truth import campaign_truth, truth
 from flows.simulate.world import World
 from state.errors import SourceError
 from state.types import DAY_US, I64, MINUTE_US, U64
@@ -63,6 +63,10 @@ class Platform:
     def truth(self) -> list[dict[str, Any]]:
         """Who is who; see flows.simulate.truth."""
         return truth(self.world, self.days.first_attack_us())
+
+    def campaigns(self) -> list[dict[str, Any]]:
+        """What the campaigns are, and when they played; see flows.simulate.truth.  Draws all days."""
+        return campaign_truth(self.world, self.days.ledger())
 
     def lines(self, partition: str, chunk_us: int = 10 * MINUTE_US) -> Iterator[list[bytes]]:
         """The partition's lines in arrival order, one list per chunk_us of arrival time (empty ones too)."""

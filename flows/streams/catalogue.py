@@ -50,6 +50,11 @@ _ALERT: Final = Form(
     (
         Field("alert_id", _ID, "of what the alert is about: the same in every replay"),
         Field("severity", Text(), "a name of the configured severities"),
+        Field(
+            "kind",
+            Text(),
+            "what the subject is: what the configuration calls those that the stream is keyed by, or one of [subjects]",
+        ),
         Field("subject", Text(), "the subject's id, as in the events"),
         Field("cohort", Text(), "the population that it was compared with"),
         Field("window", Text(), "the window kind"),
@@ -78,6 +83,7 @@ _DRIFT: Final = Form(
         Field(
             "name", Text(), "a feature, a detector, alert_rate; of lines, how they ended and in which source partition"
         ),
+        Field("kind", Text(), "what the subjects are; not of lines", optional=True),
         Field("cohort", Text(), "the population; empty for lines"),
         Field("window", Text(), "the window kind; empty for lines"),
         Field("monitor", Text(), "the test that fired"),
@@ -129,6 +135,7 @@ _COMMANDED: Final = Form(
         Field("effective", Moment(), "the end of the last round that it did not affect"),
         Field("command", Text(words=tuple(verb for verb in get_args(Verb) if verb not in OF_SUBJECTS))),
         Field("detector", Text(), "its name"),
+        Field("kind", Text(), "what the subjects of the population are"),
         Field("cohort", Text(), "the population"),
         Field("windows", ListOf(Text()), "the window kinds that have the detector"),
         Field("outcome", Text(words=("applied", "refused"))),
@@ -159,6 +166,7 @@ _EXEMPTED: Final = Form(
         Field("effective", Moment(), "the end of the round in which it counted"),
         Field("command", Text(words=OF_SUBJECTS)),
         Field("detector", Text(words=("",)), "none"),
+        Field("kind", Text(), "what the subject is"),
         Field("subject", Text(filled=True), "the subject's id"),
         Field("cohort", Text(), "of an alert that was kept back, the population; else empty: exemptions hold in all"),
         Field(
@@ -186,6 +194,7 @@ _EXEMPTED: Final = Form(
 )
 _SCORE: Final = Form(
     (
+        Field("kind", Text(), "what the subject is"),
         Field("subject", Text(), "its id"),
         Field("window", Text(), "the window kind"),
         Field("start", Moment(), "the window's first bound"),

@@ -17,8 +17,14 @@ def alert_line(record: Record) -> str:
         for r in record["reasons"][:_REASONS]
     ]
     why = ", ".join([*record["rules"], *reasons]) or "no reasons"
-    head = f"{minute(record['raised'])}  {record['severity']:<8}  {record['subject']}"
+    head = f"{minute(record['raised'])}  {record['severity']:<8}  {who(record)}"
     return f"{head}  {record['window']}  p {record['tail_probability']:.1e}  {why}"
+
+
+def who(record: Record) -> str:
+    """The subject; of a further kind it is "KIND:ID"."""
+    kind: str = record.get("kind", "")
+    return f"{kind}:{record['subject']}" if kind and record["cohort"].startswith(f"{kind}:") else str(record["subject"])
 
 
 def drift_line(r: Record) -> str:
@@ -47,13 +53,13 @@ def audit_line(r: Record) -> str:
 
 def score_line(r: Record) -> str:
     """Whose window it is, and how odd."""
-    return f"{minute(r['end'])}  score  {r['subject']}  {r['window']}  p {_probability(r)}"
+    return f"{minute(r['end'])}  score  {who(r)}  {r['window']}  p {_probability(r)}"
 
 
 def features_line(r: Record) -> str:
     """Whose window it is, how odd, and the values that there are."""
     values = ", ".join(f"{name} {_number(value)}" for name, value in r["values"].items() if value is not None)
-    return f"{minute(r['end'])}  features  {r['subject']}  {r['window']}  p {_probability(r)}  {values}"
+    return f"{minute(r['end'])}  features  {who(r)}  {r['window']}  p {_probability(r)}  {values}"
 
 
 def _probability(r: Record) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from flows.sources.files import FilesSpec
 from flows.streams.fields import Field, Moment, Number
 from flows.wire.reject import BadLineError
-from flows.wire.told import Label, read_label
+from flows.wire.told import ONE_KIND, Kinds, Label, read_label
 from state.errors import SourceError
 from state.times import from_iso, iso
 
@@ -32,23 +32,27 @@ class KnownLabels:
     `until`.  Of several, one that was given at the same time as another counts in order of (since, until, label).
     """
 
-    def __init__(self, told: Iterable[_Told]) -> None:
-        self._of: defaultdict[str, list[_Told]] = defaultdict(list)
+    def __init__(self, told: Iterable[_Told], own_kind: str = ONE_KIND.own) -> None:
+        """own_kind: what records call subjects that the stream is keyed by."""
+        self._own_kind = own_kind
+        self._of: defaultdict[tuple[str, str], list[_Told]] = defaultdict(list)
         for at_us, label in sorted(told, key=lambda t: (t[0], t[1].since_us, t[1].until_us, t[1].fraud)):
-            self._of[label.name].append((at_us, label))
+            self._of[label.kind, label.name].append((at_us, label))
 
     @classmethod
-    def read(cls, path: str | Path) -> "KnownLabels":
-        """Of a file of labels (docs/labels.md).  Raises SourceError, with the place of the first line that is none."""
+    def read(cls, path: str | Path, kinds: Kinds = ONE_KIND) -> "KnownLabels":
+        """Of a file of labels (docs/labels.md).  kinds: of subjects.  Raises SourceError, with the place of the first
+        line that is none.
+        """
         source, found = FilesSpec((str(path),)), []
         (name,) = source.partition_names()
         partition = source.open(name)
         while (lines := partition.read(_LINES)) is not None:
             for line, offset in zip(lines.lines, lines.offsets, strict=True):
                 if line.strip():
-                    found.append(_label(line, f"{lines.source}:{offset}"))
+                    found.append(_label(line, f"{lines.source}:{offset}", kinds))
         partition.close()
-        return cls(found)
+        return cls(found, kinds.own)
 
     def about(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """What LABELS says of a record of the stream `features`.
@@ -56,7 +60,8 @@ class KnownLabels:
         label: the first one that was given after its end, as a running job takes it, so that a value that is there
         never changes when more becomes known.  known_label: the last one that had been given by then.
         """
-        mine = self._of.get(row["subject"])
+        kind = row.get("kind", self._own_kind)
+        mine = self._of.get(("" if kind == self._own_kind else kind, row["subject"]))
         if mine is None:
             return dict.fromkeys(field.name for field in LABELS)
         start_us, stop_us, end_us = (from_iso(row[name]) for name in ("start", "stop", "end"))
@@ -75,9 +80,9 @@ def _is_about(label: Label, start_us: int, stop_us: int) -> bool:
     return stop_us > label.since_us and start_us < label.until_us
 
 
-def _label(line: bytes, place: str) -> _Told:
+def _label(line: bytes, place: str, kinds: Kinds) -> _Told:
     try:
-        return read_label(line)
+        return read_label(line, kinds)
     except BadLineError as error:
         reason, detail = error.why
         raise SourceError(f"{place}: no label ({reason}): {detail}; docs/labels.md says what one looks like") from None

@@ -61,8 +61,8 @@ class Recipe:
 
     def job(self) -> Job:
         """The job that makes the rows, and nothing else.  Raises ConfigError."""
-        job = self.assembly().config.job().with_judgement(asked=frozenset({Stream.FEATURES}))
-        return job if self.scores else job.with_judgement(detectors=())
+        job = self.assembly().config.job().asking({Stream.FEATURES})
+        return job if self.scores else job.without_detectors()
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ def as_frame(table: "pa.Table", kind: Frame = "arrow") -> Any:
 
 
 def _made(recipe: Recipe, job: Job, out: Sink, progress: Callable[[Progress], None] | None) -> Made:
-    labels = None if recipe.labels is None else KnownLabels.read(recipe.labels)
+    labels = None if recipe.labels is None else KnownLabels.read(recipe.labels, job.kinds_known)
     partitions, reads = recipe.assembly().inputs()
     rows = _Labelled(out, labels)
     driver = LocalDriver(job, partitions, {Stream.FEATURES: [rows]}, recipe.batch_lines, reads=reads)

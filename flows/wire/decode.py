@@ -4,6 +4,7 @@ Lines are parsed in chunks that stay in the processor's caches, and their column
 What a line gives does not depend on the lines around it.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,14 +13,15 @@ import numpy as np
 
 from detectors.features.hashing import pair
 from flows.wire.columns import Converter, IdConverter, event_time_converter, field_converter
-from flows.wire.hashing import hash_lines, id_texts
+from flows.wire.hashing import hash_lines
+from flows.wire.networks import NetworkConverter
 from flows.wire.parse import Parser
 from flows.wire.paths import walk
 from flows.wire.reject import BadLineError, Reject, Why, read_document
-from flows.wire.spec import WireSpec
+from flows.wire.spec import FieldSpec, WireSpec
 from flows.wire.where import Where
 from state.batch import MicroBatch
-from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
+from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME, name_column
 from state.types import I64, Values
 
 _CHUNK: Final = 256
@@ -49,8 +51,10 @@ class Decoder:
     empty text is no id. Members that are not read have to be JSON, but the size of their numbers does not matter.
     """
 
-    def __init__(self, spec: WireSpec) -> None:
+    def __init__(self, spec: WireSpec, named: frozenset[str] = frozenset()) -> None:
+        """named: id columns whose texts are kept beside their hashes (state.schema.name_column)."""
         self.spec = spec
+        self._named = named
         self._plans: dict[frozenset[str] | None, _Plan] = {}
         self._subject = IdConverter(spec.subject, required=True, chars_max=spec.subject_chars_max)
 
@@ -62,7 +66,7 @@ class Decoder:
         """
         plan = self._plans.get(columns)
         if plan is None:
-            plan = self._plans[columns] = _Plan(self.spec, columns)
+            plan = self._plans[columns] = _Plan(self.spec, columns, self._named)
         return plan.decode(lines)
 
     def subject_of(self, line: bytes) -> str | None:
@@ -82,7 +86,7 @@ class Decoder:
 class _Plan:
     """What to read, for one choice of columns: time, subject, event id (if any), then the chosen fields."""
 
-    def __init__(self, spec: WireSpec, columns: frozenset[str] | None) -> None:
+    def __init__(self, spec: WireSpec, columns: frozenset[str] | None, named: frozenset[str]) -> None:
         for name in columns or ():
             spec.schema().column(name)
         conditions = {c.column for c in spec.where}
@@ -98,13 +102,18 @@ class _Plan:
         ]
         if self._has_id:
             self._converters.append(IdConverter(spec.event_id, required=True))
-        self._converters += [field_converter(field, spec.time_zone) for field in fields]
+        fixed = len(self._converters)
+        self._converters += [_converter(field, spec, named=field.column.name in named) for field in fields]
+        self._texts = {SUBJECT_NAME: _SUBJECT} | {
+            name_column(name): fixed + i for i, name in enumerate(self._names) if name in named
+        }
+        """Column of texts -> the converter whose values they are."""
         self._parser = Parser(self._converters, spec.line_bytes_max)
 
     def decode(self, lines: Sequence[bytes]) -> Decoded:
         """As Decoder.decode."""
         bad: dict[int, Why] = {}
-        names, pieces = self._read(lines, bad)
+        texts, pieces = self._read(lines, bad)
         rows = np.delete(np.arange(len(lines)), list(bad)) if bad else np.arange(len(lines))
         unfit = np.zeros(len(rows), np.bool_)
         arrays: list[Values] = []
@@ -112,17 +121,24 @@ class _Plan:
             array, is_unfit = converter.column(parts) if parts else (np.empty(0, converter.dtype), unfit)
             arrays.append(array)
             unfit |= is_unfit
-        if max(map(len, names), default=0) > self._subject_chars_max:
-            unfit |= np.fromiter(map(len, names), np.int64, len(names)) > self._subject_chars_max
+        for names in texts.values():
+            if max(map(len, names), default=0) > self._subject_chars_max:
+                unfit |= np.fromiter(map(len, names), np.int64, len(names)) > self._subject_chars_max
         if not self._has_id:
             arrays.insert(_KEY, hash_lines([lines[row] for row in rows.tolist()] if bad else lines))
-        arrays.append(np.fromiter(names, np.object_, len(names)))
+        arrays += [np.fromiter(names, np.object_, len(names)) for names in texts.values()]
         if unfit.any():
             bad |= {row: self._fault(lines[row]) for row in rows[unfit].tolist()}
             rows, *arrays = (array[~unfit] for array in (rows, *arrays))
-        time, subject, key, *rest, name = arrays
-        system = {EVENT_TIME: time, EVENT_KEY: pair(subject, key), SUBJECT: subject, SUBJECT_NAME: name}
-        batch = MicroBatch(system | dict(zip(self._names, rest, strict=True)))
+        time, subject, key, *rest = arrays
+        told = dict(zip((*self._names, *texts), rest, strict=True))
+        system = {
+            EVENT_TIME: time,
+            EVENT_KEY: pair(subject, key),
+            SUBJECT: subject,
+            SUBJECT_NAME: told.pop(SUBJECT_NAME),
+        }
+        batch = MicroBatch(system | told)
         if self._where is not None:
             kept = self._where.keeps(batch)
             bad = {row: why for row, why in bad.items() if not self._where.leaves_out(lines[row])}
@@ -131,17 +147,20 @@ class _Plan:
         filtered = len(lines) - len(rows) - len(bad)
         return Decoded(batch, rows, [Reject(row, *bad[row]) for row in sorted(bad)], filtered)
 
-    def _read(self, lines: Sequence[bytes], bad: dict[int, Why]) -> tuple[list[str], list[list[Any]]]:
-        """The subjects' names, and each converter's pieces.  bad: gets the lines that are not in them."""
-        names: list[str] = []
+    def _read(self, lines: Sequence[bytes], bad: dict[int, Why]) -> tuple[dict[str, list[str]], list[list[Any]]]:
+        """The texts that are kept, and each converter's pieces.  bad: gets the lines that are not in them."""
+        texts: dict[str, list[str]] = {name: [] for name in self._texts}
         pieces: list[list[Any]] = [[] for _ in self._converters]
         for start in range(0, len(lines), _CHUNK):
             columns = self._parser.columns(lines[start : start + _CHUNK], bad, start)
             if columns:
-                names += id_texts(columns[_SUBJECT])
+                for name, at in self._texts.items():
+                    converter = self._converters[at]
+                    assert isinstance(converter, IdConverter)
+                    texts[name] += converter.texts(columns[at])
                 for converter, values, into in zip(self._converters, columns, pieces, strict=True):
                     into.append(converter.piece(values))
-        return names, pieces
+        return texts, pieces
 
     def _fault(self, line: bytes) -> Why:
         """What is wrong with a line whose values do not all fit."""
@@ -150,3 +169,11 @@ class _Plan:
         except BadLineError as error:
             return error.why
         raise AssertionError("a line was refused without a reason")
+
+
+def _converter(field: FieldSpec, spec: WireSpec, *, named: bool) -> Converter:
+    """The converter of one configured column.  named: whether the texts of an id column are kept."""
+    chars_max = spec.subject_chars_max if named else sys.maxsize
+    if field.network:
+        return NetworkConverter(field, chars_max)
+    return IdConverter(field.path, field.required, chars_max) if named else field_converter(field, spec.time_zone)

@@ -55,6 +55,17 @@ def hash_pieces(pieces: Sequence[IdPiece]) -> tuple[U64, Bool]:
     return _as_ids(hashes), hashes == _HUGE_HASH
 
 
+def id_hash(name: str, kind: str = "") -> int:
+    """The hash of one subject's id.  kind: the name of its kind; "" for the subjects that the stream is keyed by."""
+    hashes, _ = hash_pieces([id_piece([name])])
+    return int(of_kind(hashes, kind)[0])
+
+
+def of_kind(hashes: U64, kind: str) -> U64:
+    """Hashes of ids as those of subjects of a kind, which no two kinds share: (n,) uint64, and back again."""
+    return hashes ^ np.uint64(xxh3_64_intdigest(f"subject kind {kind}".encode())) if kind else hashes
+
+
 def hash_lines(lines: Sequence[bytes]) -> U64:
     """xxh3_64 of each line's bytes, (n,) uint64: the identity of an event that has no id."""
     return _as_ids(hash_each(lines))

@@ -256,6 +256,7 @@ def stages(partitions: Sequence[str], fail_on: str = "", idle_s: float = 0.1) ->
                 partial(Subject, tuple(partitions)),
                 {CohortInput: "population"},
                 holds_lines=True,
+                is_fed=True,
             ),
             Stage("population", SHAPE["cohort_numbers"], partial(Population, fail_on), {PolicyInput: "alerts"}),
             Stage("alerts", {None: 0}, Alerts),

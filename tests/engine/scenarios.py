@@ -55,6 +55,85 @@ suppress = "1h"
 scores = [{ kind = "jsonl", path = "unused" }]
 """
 
+_COMPANY = """
+[features.crowd]
+kind = "max"
+column = "net_users"
+[features.crowded]
+kind = "share"
+where = { net_users = { min = 2 } }
+[features.wide]
+kind = "mean"
+column = "holder_artists_users"
+[detectors]
+population = false
+[detectors.history]
+features = ["crowd", "plays", "crowded"]
+windows = ["w1h"]
+
+[subjects.net]
+key = "ip"
+lends = ["users", "devices"]
+lends_from = "recent"
+ttl = "2d"
+[subjects.net.features]
+users = { kind = "nunique", column = "user", log = true }
+devices = { kind = "nunique", column = "device", log = true }
+[subjects.net.windows.recent]
+kind = "sliding"
+size = "1h"
+slide = "15m"
+fire = "active"
+[subjects.net.windows.sitting]
+kind = "session"
+gap = "20m"
+
+[subjects.artist]
+key = "artist"
+where = { type = "play" }
+alerts = true
+cohorts = { column = "plan" }
+lends = ["users"]
+[subjects.artist.features]
+plays = { kind = "count", log = true }
+users = { kind = "nunique", column = "user", log = true }
+crowd = { kind = "mean", column = "net_users" }
+[subjects.artist.windows.w1h]
+kind = "sliding"
+size = "1h"
+slide = "15m"
+[subjects.artist.detectors.extremes]
+type = "extremes"
+params = { ready = 64, ready_hours = 0, settle_hours = 1 }
+[subjects.artist.detectors.own]
+type = "history_baseline"
+features = ["plays"]
+
+[subjects.holder]
+key = "rights_holder"
+where = { type = "play" }
+lends = ["artists_users"]
+[subjects.holder.features]
+artists_users = { kind = "max", column = "artist_users" }
+[subjects.holder.windows.w15m]
+kind = "tumbling"
+size = "15m"
+"""
+
+_CROWDS = '"plays", "play_time", "countries", "failed_logins", "new_countries", "new_devices", "crowd", "crowded"'
+_WAYS = (
+    '"paid_plays", "paid_per_hour", "tracks", "skip_rate", "just_paid_share", "holder_entropy", "social_rate", "wide",'
+    ' "plays_per_age_day", "new_countries", "account_changes", "play_time", "active_hours", "plays", "countries"'
+)
+
+
+def _in_company(platform: str) -> str:
+    """With features of what others lend."""
+    hour, day = 'w1h = { slide = "15m"', 'w24h = { size = "3h", slide = "1h"'
+    platform = platform.replace(hour, f"{hour}, features = [{_CROWDS}]")
+    return platform.replace(day, f"{day}, features = [{_WAYS}]")
+
+
 _CARDS = """
 [job]
 name = "cards"
@@ -232,6 +311,7 @@ params = { rules = [{ name = "again", feature = "again", above = 20, p = 1e-7 }]
 SCENARIOS = {
     "in_order": Scenario(_PLATFORM, partial(_platform_lines, disorder_us=0, duplicate_share=0.0), "user_id"),
     "troubled": Scenario(_PLATFORM, _troubled_lines, "user_id", late=True),
+    "company": Scenario(_in_company(_PLATFORM) + _COMPANY, _troubled_lines, "user_id", late=True),
     "hot_card": Scenario(_CARDS, _card_lines, "card"),
     "clocks_ahead": Scenario(_CARDS, _ahead_lines, "card", late=True),
     "spoilt": Scenario(_CARDS + _MARKED, _spoilt_lines, "card", late=True),

@@ -96,7 +96,7 @@ def test_bytewax_agrees(reference: Reference, tmp_path: Path, name: str, parts: 
     same(told, reference(name, parts))
 
 
-@pytest.mark.parametrize("name", ["troubled", "hot_card"])
+@pytest.mark.parametrize("name", ["troubled", "hot_card", "company"])
 def test_two_processes_agree(reference: Reference, tmp_path: Path, name: str) -> None:
     """So do two processes, that exchange half of their messages."""
     options = Options(processes=2, batch_lines=1000)

@@ -68,7 +68,7 @@ def test_no_24_hours_hold_more_than_the_budget(spec: PolicySpec, played: list[Ro
     """The promise to the analysts: in any 24 hours at most budget_per_day alerts are raised, beside those that only say
     of a subject alerted before that it has reached the worst severity.
     """
-    policy = spec.build("job", "digest", WEIGHTS)
+    policy = spec.build("job", "digest", {"": WEIGHTS})
     raised: list[int] = []
     last: dict[int, int] = {}
     for end_us, found in played:
@@ -88,8 +88,8 @@ def test_the_order_of_the_candidates_in_a_round_does_not_matter(
 ) -> None:
     """Cohorts may finish a round in any order."""
     shuffled = [(end_us, random.Random(seed).sample(found, len(found))) for end_us, found in played]
-    assert records(spec.build("job", "digest", WEIGHTS), shuffled) == records(
-        spec.build("job", "digest", WEIGHTS), played
+    assert records(spec.build("job", "digest", {"": WEIGHTS}), shuffled) == records(
+        spec.build("job", "digest", {"": WEIGHTS}), played
     )
 
 
@@ -100,10 +100,10 @@ def test_a_resumed_policy_goes_on_as_if_it_had_never_stopped(
 ) -> None:
     """Snapshot, restore, continue: the same alerts, the same counts, the same bytes."""
     cut = data.draw(st.integers(0, len(played)))
-    whole, first = spec.build("job", "digest", WEIGHTS), spec.build("job", "digest", WEIGHTS)
+    whole, first = spec.build("job", "digest", {"": WEIGHTS}), spec.build("job", "digest", {"": WEIGHTS})
     expected = records(whole, played)
     head = records(first, played[:cut])
-    second = spec.build("job", "digest", WEIGHTS, first.snapshot())
+    second = spec.build("job", "digest", {"": WEIGHTS}, first.snapshot())
     assert head + records(second, played[cut:]) == expected
     assert second.counts == whole.counts
     assert second.snapshot() == whole.snapshot()
@@ -113,7 +113,7 @@ def test_a_resumed_policy_goes_on_as_if_it_had_never_stopped(
 @given(specs, rounds())
 def test_an_alert_is_raised_once_and_by_evidence_below_the_line(spec: PolicySpec, played: list[Round]) -> None:
     """No id is raised twice, each alert is at or below the line, and within suppress_us only for the worst severity."""
-    policy = spec.build("job", "digest", WEIGHTS)
+    policy = spec.build("job", "digest", {"": WEIGHTS})
     last: dict[int, tuple[int, int]] = {}
     seen: set[tuple[int, str, int]] = set()
     for end_us, found in played:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from detectors.features import sequences
 from detectors.features.declare import FeatureDecl, SequenceDecl
+from detectors.features.kinds import FEATURES
 from detectors.features.plan import FeaturePlan
 from flows.config.compile.named import check_names, fits, knows
 from flows.config.problems import Problems
@@ -13,11 +14,10 @@ from flows.event_stream import WindowFeatures
 from state.schema import Schema
 
 if TYPE_CHECKING:
-    from flows.config.declarations import FeatureConfig
-    from flows.config.models import Config
+    from flows.config.declarations import Declared, FeatureConfig
 
 
-def sequences_of(config: "Config", schema: Schema, problems: Problems) -> tuple[SequenceDecl, ...]:
+def sequences_of(config: "Declared", schema: Schema, problems: Problems) -> tuple[SequenceDecl, ...]:
     """Those that fit the event columns."""
     declared: list[SequenceDecl] = []
     for name, s in config.sequences.items():
@@ -36,7 +36,7 @@ def sequences_of(config: "Config", schema: Schema, problems: Problems) -> tuple[
     return tuple(declared)
 
 
-def features_of(config: "Config", schema: Schema, problems: Problems) -> tuple[FeatureDecl, ...]:
+def features_of(config: "Declared", schema: Schema, problems: Problems) -> tuple[FeatureDecl, ...]:
     """Those whose columns and sequences there are."""
     declared: list[FeatureDecl] = []
     for name, f in config.features.items():
@@ -49,6 +49,13 @@ def features_of(config: "Config", schema: Schema, problems: Problems) -> tuple[F
             if not problems.is_broken("sequences", f.sequence):
                 problems.unknown((*key, "sequence"), f.sequence, config.sequences, "a sequence")
         if problems.is_broken("sequences", f.sequence):
+            usable = False
+        if f.feature and f.feature not in config.features:
+            usable = False
+            if not problems.is_broken("features", f.feature):
+                problems.unknown((*key, "feature"), f.feature, config.features, "a feature")
+        if "half_life" in FEATURES[f.kind].keys.needs and f.half_life <= 0:
+            problems.add((*key, "half_life"), f.half_life, "a duration above 0")
             usable = False
         check_limits(name, f, problems)
         if usable:
@@ -81,10 +88,13 @@ def declaration(name: str, f: "FeatureConfig") -> FeatureDecl:
         log=f.log,
         low=math.nan if f.low is None else f.low,
         high=math.nan if f.high is None else f.high,
+        feature=f.feature,
+        half_life_us=f.half_life,
+        floor=f.floor,
     )
 
 
-def windows_of(config: "Config", problems: Problems) -> tuple[WindowFeatures, ...]:
+def windows_of(config: "Declared", problems: Problems) -> tuple[WindowFeatures, ...]:
     """All of them, with the features that they name, or all."""
     if not config.windows and not problems.are_broken("windows"):
         problems.add(("windows",), "nothing", "at least one window")
@@ -111,7 +121,9 @@ def check_features(
     problems: Problems,
 ) -> None:
     """Whether each feature of a window can read what it is given."""
+    declared = {f.name: f for f in features}
     for f in features:
         mine = tuple((w.window, (f.name,)) for w in windows if f.name in w.features)
+        of = (f, declared[f.feature]) if f.feature in declared else (f,)
         if mine:
-            problems.guard(("features", f.name), partial(FeaturePlan, schema, derived, (f,), mine))
+            problems.guard(("features", f.name), partial(FeaturePlan, schema, derived, of, mine))

@@ -17,7 +17,7 @@ from state.types import SECOND_US
 from state.words import one_of
 
 if TYPE_CHECKING:
-    from flows.config.models import Config
+    from flows.config.declarations import Declared
 
 
 class Uses(NamedTuple):
@@ -30,7 +30,7 @@ class Uses(NamedTuple):
 
 
 def uses_of(
-    config: "Config", features: tuple[FeatureDecl, ...], windows: tuple[WindowFeatures, ...], problems: Problems
+    config: "Declared", features: tuple[FeatureDecl, ...], windows: tuple[WindowFeatures, ...], problems: Problems
 ) -> Uses:
     """features, windows: that are declared."""
     uses: list[DetectorUse] = []

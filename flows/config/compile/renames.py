@@ -7,13 +7,12 @@ from flows.config.problems import Problems
 from flows.evolution.renames import Renames
 
 if TYPE_CHECKING:
-    from flows.config.declarations import DetectorConfig, FeatureConfig, WindowConfig
-    from flows.config.models import Config
+    from flows.config.declarations import Declared, DetectorConfig, FeatureConfig, WindowConfig
 
     Renamable = FeatureConfig | WindowConfig | DetectorConfig
 
 
-def renames_in(config: "Config", problems: Problems) -> Renames:
+def renames_in(config: "Declared", problems: Problems) -> Renames:
     """Of features, windows and detectors."""
     return Renames(
         _before("features", config.features, problems),

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from detectors.features.declare import FeatureDecl, SequenceDecl
+from flows.config.layers import Key
 from flows.config.problems import Problems
 from flows.event_stream import EventStream, StateSpec, TimeSpec, WindowFeatures
 from flows.wire.spec import WireSpec
@@ -37,12 +38,16 @@ def stream_of(
 
 def check_state(config: "Config", windows: tuple[WindowFeatures, ...], problems: Problems) -> None:
     """Whether enough is remembered."""
-    ttl_us = config.state.ttl
-    longest = max((w.window for w in windows), key=lambda w: w.span_us, default=None)
-    if longest is not None and ttl_us < longest.span_us and not problems.is_broken("state", "ttl"):
-        allowed = f"at least {format_duration(longest.span_us)}, the reach of the window {longest.name!r}"
-        problems.add(("state", "ttl"), format_duration(ttl_us), allowed)
+    check_ttl(("state", "ttl"), config.state.ttl, windows, problems)
     held_us = config.time.out_of_orderness + config.time.allowed_lateness
     if 0 < config.time.dedup_horizon < held_us:
         allowed = f"at least out_of_orderness + allowed_lateness ({format_duration(held_us)})"
         problems.add(("time", "dedup_horizon"), format_duration(config.time.dedup_horizon), allowed)
+
+
+def check_ttl(key: Key, ttl_us: int, windows: tuple[WindowFeatures, ...], problems: Problems) -> None:
+    """Whether subjects are remembered for as long as their windows reach.  key: that says so."""
+    longest = max((w.window for w in windows), key=lambda w: w.span_us, default=None)
+    if longest is not None and ttl_us < longest.span_us and not problems.is_broken(*key):
+        allowed = f"at least {format_duration(longest.span_us)}, the reach of the window {longest.name!r}"
+        problems.add(key, format_duration(ttl_us), allowed)

@@ -18,7 +18,7 @@ _NO_EVENTS = Schema((), has_event_id=False)
 
 def compile_table(config: "Config", columns: tuple[str, ...], problems: Problems) -> tuple[Judgement, RowsSpec]:
     """columns: of the table.  Raises ConfigError with all that is wrong."""
-    cohorts = cohorts_of(config, _NO_EVENTS, problems)
+    cohorts = cohorts_of(config.about.cohorts, _NO_EVENTS, problems)
     for name, f in config.features.items():
         if name not in columns:
             problems.unknown(("features", name), name, columns, "a column of the table")

@@ -28,7 +28,7 @@ def heed(policy: AlertPolicy, told: Iterable[Label | Command], trust_us: int) ->
             policy.exemptions.distrust(label.subject)
         else:
             until_us = min(label.until_us, label.end_us) + trust_us
-            policy.vouch(label.subject, label.name, until_us, label.reason, label.by)
+            policy.vouch(label.subject, label.name, until_us, label.reason, label.by, label.kind)
     return records
 
 
@@ -52,13 +52,14 @@ def _obey(exemptions: Exemptions, command: Command) -> Record:
             command.reason,
             command.by,
             since_us=command.end_us,
+            kind=command.kind,
         )
         exemptions.put(after)
     return {
         "audit_id": stable_id("command", command.source, command.offset),
         "at": iso(command.at_us),
         "effective": iso(command.end_us),
-        **_about(command.name, "", command.verb, "refused" if refused else "applied", refused),
+        **_about(command.kind, command.name, "", command.verb, "refused" if refused else "applied", refused),
         "origin": Origin.COMMAND.value,
         "before": _terms(before),
         "after": _terms(after),
@@ -78,7 +79,7 @@ def changed(change: Change, now_us: int) -> Record:
         "audit_id": stable_id("exempt", exemption.origin, exemption.name, exemption.until_us, change.outcome, at_us),
         "at": iso(at_us),
         "effective": iso(at_us),
-        **_about(exemption.name, "", "exempt", change.outcome, change.detail),
+        **_about(exemption.kind, exemption.name, "", "exempt", change.outcome, change.detail),
         "origin": exemption.origin.value,
         "before": {} if began else terms,
         "after": terms if began else {},
@@ -95,7 +96,7 @@ def spared(alert: Alert) -> Record:
         "audit_id": stable_id("spared", alert.alert_id),
         "at": told["raised"],
         "effective": told["raised"],
-        **_about(told["subject"], told["cohort"], "exempt", "spared", ""),
+        **_about(told["kind"], told["subject"], told["cohort"], "exempt", "spared", ""),
         "origin": exemption.origin.value,
         "before": _terms(exemption),
         "after": _terms(exemption),
@@ -108,14 +109,15 @@ def spared(alert: Alert) -> Record:
 def describe(exemptions: Exemptions, held: Iterable[Exemption]) -> list[Record]:
     """Some of them, as JSON values."""
     return [
-        {"subject": e.name, "origin": e.origin.value, **_terms(e)}
+        {"kind": e.kind, "subject": e.name, "origin": e.origin.value, **_terms(e)}
         | {"by": e.by, "reason": e.reason, "withdrawn": e.withdrawn, "spared": exemptions.spared(e.subject)}
         for e in held
     ]
 
 
-def _about(subject: str, cohort: str, command: str, outcome: str, detail: str) -> Record:
+def _about(kind: str, subject: str, cohort: str, command: str, outcome: str, detail: str) -> Record:
     return {
+        "kind": kind,
         "command": command,
         "detector": "",
         "subject": subject,

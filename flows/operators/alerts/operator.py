@@ -1,7 +1,8 @@
 """The alert stage: all cohorts' candidates, round by round, through the one alert policy."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from detectors.alerting.alert import Candidate
@@ -23,6 +24,26 @@ _VERSION: Final = 2
 _OF_NO_STREAM: Final = StateForm()
 
 
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """A kind of subjects that candidates are of.  windows: theirs.  form: of their state."""
+
+    judgement: Judgement
+    windows: tuple[str, ...]
+    form: StateForm = _OF_NO_STREAM
+
+    def weights(self) -> dict[str, float]:
+        """Window -> how much what its detectors learn weighs, for all that have any."""
+        found = dict.fromkeys(self.windows, 0.0)
+        for use in self.judgement.detectors:
+            for window in use.windows if not use.spec.declared else ():
+                found[window] += use.weight
+        return found
+
+
+_NO_OTHERS: Final[Mapping[str, Teller]] = MappingProxyType({})
+
+
 class AlertOperator:
     """Candidates, what people said of subjects, and watermarks in; alert records and the audit of exemptions out."""
 
@@ -33,17 +54,23 @@ class AlertOperator:
         resume: Saved | None = None,
         form: StateForm = _OF_NO_STREAM,
         stage: str = Step.ALERTS,
+        others: Mapping[str, Teller] = _NO_OTHERS,
     ) -> None:
-        """windows: that candidates are of.  form: of its state.  stage: the name under which it counts."""
+        """judgement, windows, form: of the stream's own subjects, see Teller.  stage: the name under which it counts.
+        others: further kinds of subjects that are alerted, by name.
+        """
         self._labels = judgement.labels
+        self._own_kind = judgement.own_kind
         self._stage = stage
-        self._rounds: Rounds[Candidate | Label | Command] = Rounds(judgement.cohorts.names)
-        self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in judgement.cohorts.names}
+        tellers = {"": Teller(judgement, tuple(windows), form), **others}
+        cohorts = [name for teller in tellers.values() for name in teller.judgement.cohorts.names]
+        self._rounds: Rounds[Candidate | Label | Command] = Rounds(cohorts)
+        self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in cohorts}
         """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
         self._saved = Latest()
-        self._layout = LayoutNote(form)
-        gone: frozenset[str] = frozenset()
-        renamed = dict(form.renamed.windows)
+        self._layouts = {kind: LayoutNote(teller.form) for kind, teller in tellers.items()}
+        gone: dict[str, frozenset[str]] = {}
+        renamed = {kind: dict(teller.form.renamed.windows) for kind, teller in tellers.items()}
         policy: bytes | None = None
         if resume is not None:
             version, meta, arrays = unpack(resume.root, "alerts", (1, _VERSION))
@@ -52,25 +79,26 @@ class AlertOperator:
             told_of = meta.get("subjects", {})
             for name in self._subjects.keys() & told_of.keys():
                 self._subjects[name] = [(end, n) for end, n in told_of[name]]
+            for kind, note in self._layouts.items():
+                layout = note.changed(resume, {"layout": meta.get("layouts", {}).get(kind)} if kind else meta)
+                if layout is not None:
+                    kept = layout.kept_windows(tellers[kind].form.layout)
+                    gone[kind] = frozenset(layout.windows.keys() - kept.keys())
             # Probabilities of version 1 meant something else: its evidence is not evidence here.
-            layout = self._layout.changed(resume, meta)
-            if layout is not None:
-                gone = frozenset(layout.windows.keys() - layout.kept_windows(form.layout).keys())
             for candidate in map(Candidate.from_json, meta["waiting"] if version > 1 else ()):
-                window = renamed.get(candidate.window, candidate.window)
-                if window not in gone:
+                window = renamed.get(candidate.kind, {}).get(candidate.window, candidate.window)
+                if candidate.kind in tellers and window not in gone.get(candidate.kind, ()):
                     self._rounds.add(candidate.end_us, replace(candidate, window=window))
             for item in told_from(meta):
                 self._rounds.add(item.end_us, item)
             refs = resume.chunks.refs(arrays["policy"])
             policy = self._saved.get(resume.chunks, ["policy"], refs)["policy"]
-        weights = dict.fromkeys(windows, 0.0)
-        for use in judgement.detectors:
-            for window in use.windows if not use.spec.declared else ():
-                weights[window] += use.weight
-        self._policy = judgement.policy.build(judgement.name, judgement.digest, weights, policy)
-        self._policy.rename_windows(renamed)
-        self._policy.forget_windows(gone)
+        weights = {kind: teller.weights() for kind, teller in tellers.items()}
+        self._policy = judgement.policy.build(judgement.name, judgement.digest, weights, policy, self._own_kind)
+        self._policy.forget_kinds()
+        for kind, names in renamed.items():
+            self._policy.rename_windows(kind, names)
+            self._policy.forget_windows(kind, gone.get(kind, frozenset()))
         self._listed: Sequence[Exemption] | None = judgement.exempt
         """The list of who is exempt, until it is taken: what is only looked into stays as it was saved."""
 
@@ -94,6 +122,7 @@ class AlertOperator:
                 (item for item in items if not isinstance(item, Candidate)),
                 self._labels.trust_us if self._labels is not None else 0,
             )
+            audit = [record | {"kind": record["kind"] or self._own_kind} for record in audit]
             out += [Output(Stream.AUDIT, audit)] * bool(audit)
             counts = Counts(Step.ALERTS, self._stage)
             now = self._policy.counts
@@ -148,7 +177,8 @@ class AlertOperator:
             "watermark_us": self._rounds.watermark_us,
             "waiting": [item.to_json() for item in items if isinstance(item, Candidate)],
             "subjects": self._subjects,
-            "layout": self._layout.put(chunks),
+            "layout": self._layouts[""].put(chunks),
+            "layouts": {kind: note.put(chunks) for kind, note in self._layouts.items() if kind},
             **told_state(item for item in items if not isinstance(item, Candidate)),
         }
         refs = self._saved.put(chunks, {"policy": self._policy.snapshot()})

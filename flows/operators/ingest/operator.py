@@ -14,6 +14,7 @@ from flows.counters import FILLED, FILTERED, LATE, READ, REJECTED, Counts
 from flows.event_stream import EventStream
 from flows.operators.ingest.aside import Line, dead_letter, late_records
 from flows.operators.ingest.filled import FilledWatch
+from flows.operators.ingest.route import SUBJECTS, Route, Router, split
 from flows.operators.ingest.shares import ShareWatch
 from flows.operators.messages import GroupInput, Leaving, Output
 from flows.sources.base import Lines
@@ -24,12 +25,10 @@ from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import Reason, Reject
 from state.ahead import AheadBound, Verdicts
 from state.batch import MicroBatch
-from state.errors import ConfigError
-from state.keygroup import key_group
-from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME, Kind
+from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.snapshot import pack, unpack
 from state.times import iso
-from state.types import END_OF_TIME_US, I64, NO_ID, SECOND_US
+from state.types import END_OF_TIME_US, I64, SECOND_US
 from state.watermark import PartitionClock
 
 KIND: Final = "ingest"
@@ -37,10 +36,6 @@ _VERSION: Final = 2
 VERSIONS: Final = (1, _VERSION)
 """Of snapshots that can be read."""
 _NOTHING: Final = Lines((), (), "")
-
-Route = tuple[str, str]
-"""A stage that is sent to, and the column that its keys are of: SUBJECT, or one of kind "id"."""
-SUBJECTS: Final[Sequence[Route]] = ((Step.SUBJECT.value, SUBJECT),)
 
 Emitted = tuple[int, GroupInput] | Leaving
 """A message with its key group, or what leaves the flow."""
@@ -72,20 +67,17 @@ class Ingest:
         routes: Sequence[Route] = SUBJECTS,
     ) -> None:
         """columns: that are read.  partition: the name under which messages are sent.  resume: a `snapshot()`; raises
-        SnapshotError.  routes: of the stages that are sent to; raises ConfigError for a column that holds no ids.
+        SnapshotError.  routes: of the stages that are sent to, the first one that of the stream's own subjects.
         """
         self._partition = partition
         self._groups = stream.key_groups
-        self._routes = routes
-        keys = [column for _, column in routes if column != SUBJECT]
-        for column in keys:
-            kind = stream.schema.column(column).kind
-            if kind is not Kind.ID:
-                raise ConfigError(f"event.columns.{column}.kind: seen {kind.value!r}, allowed: 'id', for a stage's key")
-        self._columns = columns.union(keys)
+        self._schema = stream.wire.schema()
+        self._routers = [Router(route, self._schema, self._groups) for route in routes]
+        self._columns = columns
         self._tells_rejects = stream.tells_rejects
-        self._decoder = Decoder(stream.wire)
-        self._whole = Decoder(replace(stream.wire, where=()))
+        named = frozenset(route.column for route in routes if route.kind)
+        self._decoder = Decoder(stream.wire, named)
+        self._whole = Decoder(replace(stream.wire, where=()), named)
         """For what had its place in the stream before."""
         self._clock = PartitionClock(stream.time.out_of_orderness_us, stream.pane_us, stream.time.allowed_lateness_us)
         self._ahead_us = stream.time.ahead_max_us
@@ -94,7 +86,6 @@ class Ingest:
         self._unfit: list[tuple[Line, Reason, str]] = []
         """Lines that waited when the job was another one, and that this one cannot read."""
         self._shares = ShareWatch(partition)
-        self._schema = stream.wire.schema()
         self._filled = FilledWatch(partition, self._schema, sorted(columns))
         self._told_us = self._clock.closed_us
         self.read = self.late = self.rejected = 0
@@ -138,8 +129,8 @@ class Ingest:
         """Tells all groups that they need not wait for this partition in this run."""
         head = self._partition, self.watermark_us
         return [
-            (group, GroupInput(*head, at_rest=True, stage=stage))
-            for stage, _ in self._routes
+            (group, GroupInput(*head, at_rest=True, stage=router.route.stage))
+            for router in self._routers
             for group in range(self._groups)
         ]
 
@@ -329,11 +320,11 @@ class Ingest:
         self._told_us = max(closed_us, self._told_us)
         head = self._partition, self.watermark_us
         sent: list[tuple[int, GroupInput]] = []
-        for stage, column in self._routes:
-            rows = batch if batch is None or column == SUBJECT else _keyed_by(batch, column)
-            parts = _split(rows, self._groups) if rows else {}
+        for router in self._routers:
+            stage = router.route.stage
+            parts = router.parts(batch) if batch else {}
             # Of a line that was rejected nothing is known but its subject.
-            marks = _split(rejected, self._groups) if rejected is not None and column == SUBJECT else {}
+            marks = split(rejected, self._groups) if rejected is not None and not router.route.kind else {}
             groups = range(self._groups) if to_all else sorted(parts.keys() | marks.keys())
             sent += [(g, GroupInput(*head, parts.get(g), rejected=marks.get(g), stage=stage)) for g in groups]
         return sent
@@ -370,21 +361,3 @@ class _Pool:
         """The new lines of these new rows; 0 where there are none."""
         at = np.array(rows, np.int64)
         return self._decoded.row[at] if len(self._decoded.row) else at
-
-
-def _keyed_by(batch: MicroBatch, column: str) -> MicroBatch:
-    """The rows that have a value in a column of ids, with that as their subject; its name is its hash, of which the
-    column keeps no text: 16 hexadecimal digits.
-    """
-    rows = batch.take(batch[column] != NO_ID)
-    names = np.array([f"{key:016x}" for key in rows[column].tolist()], object)
-    return MicroBatch(rows.columns | {SUBJECT: rows[column], SUBJECT_NAME: names})
-
-
-def _split(batch: MicroBatch, groups: int) -> dict[int, MicroBatch]:
-    """The rows of each key group that has any, in their order."""
-    group = key_group(batch.subject, groups)
-    order = np.argsort(group.astype(np.uint16) if groups <= 1 << 16 else group, kind="stable")  # 16 bits: a radix sort
-    ends = np.cumsum(np.bincount(group, minlength=groups)).tolist()
-    rows = batch.take(order)
-    return {g: rows.take(slice(a, b)) for g, (a, b) in enumerate(zip([0, *ends], ends, strict=False)) if a < b}

@@ -14,14 +14,15 @@ from flows.counters import CONTROL, LABELS, Counts
 from flows.event_stream import EventStream
 from flows.operators.ingest.aside import Line, dead_letter
 from flows.operators.ingest.operator import KIND as INGEST_KIND
-from flows.operators.ingest.operator import SUBJECTS, Emitted, Ingest, Route
 from flows.operators.ingest.operator import VERSIONS as INGEST_VERSIONS
+from flows.operators.ingest.operator import Emitted, Ingest
+from flows.operators.ingest.route import SUBJECTS, Route
 from flows.operators.messages import GroupInput, Output
 from flows.sources.base import Lines
-from flows.steps import Step
+from flows.steps import Step, stage_name
 from flows.streams import Stream
 from flows.wire.reject import BadLineError, Reason
-from flows.wire.told import Command, Label, read_command, read_label
+from flows.wire.told import ONE_KIND, Command, Kinds, Label, read_command, read_label
 from state.ahead import AheadBound, Verdicts
 from state.errors import SnapshotError
 from state.keygroup import key_group
@@ -48,8 +49,12 @@ class Told:
 
     awaited: ClassVar[bool] = False
 
-    def __init__(self, stream: EventStream, partition: str, reads: str, resume: bytes | None = None) -> None:
-        """reads: "labels" or "control".  resume: a `snapshot()`; raises SnapshotError."""
+    def __init__(
+        self, stream: EventStream, partition: str, reads: str, resume: bytes | None = None, kinds: Kinds = ONE_KIND
+    ) -> None:
+        """reads: "labels" or "control".  resume: a `snapshot()`; raises SnapshotError.  kinds: of subjects."""
+        self._kinds = kinds
+        self._stages = [stage_name(kind, Step.SUBJECT) for kind in ("", *sorted(kinds.others))]
         self._partition = partition
         self._reads = reads
         self._groups = stream.key_groups
@@ -125,7 +130,7 @@ class Told:
                 at_us, line = dated[position]
                 rejects.append((line, Reason.AHEAD, f"at: found {iso(at_us)}, far ahead of the lines that follow"))
         self.accepted += len(accepted)
-        by_group: dict[int, list[Label | Command]] = {}
+        by_group: dict[tuple[str, int], list[Label | Command]] = {}
         for at_us, line in accepted:
             _, told = self._read(line)
             # From the partition alone, so that it does not matter how partitions are interleaved.
@@ -134,7 +139,7 @@ class Told:
             self._clock.observe(np.array([at_us]))
             subject = np.array([told.subject], np.uint64)
             group = int(key_group(subject, self._groups)[0])
-            by_group.setdefault(group, []).append(told)
+            by_group.setdefault((stage_name(told.kind, Step.SUBJECT), group), []).append(told)
         out: list[Emitted] = list(self._send(by_group))
         if rejects:
             out.append(Output(Stream.REJECTS, [dead_letter(*reject) for reject in rejects]))
@@ -145,8 +150,8 @@ class Told:
 
     def _read(self, line: Line) -> tuple[int, Any]:
         if self._reads == "labels":
-            return read_label(line.raw)
-        return read_command(line.raw, line.source, line.offset)
+            return read_label(line.raw, self._kinds)
+        return read_command(line.raw, line.source, line.offset, self._kinds)
 
     def _left(self) -> list[Emitted]:
         """What waits is decided now."""
@@ -164,7 +169,8 @@ class Told:
 
     def rest(self) -> list[Emitted]:
         """Tells all groups that they need not wait for this partition in this run."""
-        return [(group, GroupInput(self._partition, self.watermark_us, at_rest=True)) for group in range(self._groups)]
+        head = self._partition, self.watermark_us
+        return [(group, GroupInput(*head, at_rest=True, stage=stage)) for stage, group in self._all]
 
     def finish(self) -> list[Emitted]:
         """Tells all groups that nothing follows."""
@@ -172,7 +178,7 @@ class Told:
 
     def forget(self, subject: int) -> None:
         """Drops what is about one subject and waits.  subject: the hash of its id."""
-        stay = [i for i, (_, line) in enumerate(self._waiting) if not _is_about(subject, line)]
+        stay = [i for i, (_, line) in enumerate(self._waiting) if not self._is_about(subject, line)]
         self._waiting = [self._waiting[i] for i in stay]
         self._ahead.keep(stay)
 
@@ -201,11 +207,26 @@ class Told:
         number = np.arange(2**63, 2**63 + n, dtype=np.uint64)
         self._ahead.restore(meta["ahead"], at, number, [len(line.raw) for _, line in self._waiting])
 
-    def _send(self, by_group: dict[int, list[Label | Command]]) -> list[tuple[int, GroupInput]]:
+    def _is_about(self, subject: int, line: Line) -> bool:
+        """Also where lines that wait were asked for without knowing what they are."""
+        for read in (read_label, _command):
+            with suppress(BadLineError):
+                return read(line.raw, self._kinds)[1].subject == subject
+        return False
+
+    @property
+    def _all(self) -> list[tuple[str, int]]:
+        """Stages and key groups that hear it."""
+        return [(stage, group) for stage in self._stages for group in range(self._groups)]
+
+    def _send(self, by_group: dict[tuple[str, int], list[Label | Command]]) -> list[tuple[int, GroupInput]]:
         closed_us = self._clock.closed_us
-        groups = range(self._groups) if closed_us > self._told_us else sorted(by_group)
+        places = self._all if closed_us > self._told_us else sorted(by_group)
         self._told_us = max(closed_us, self._told_us)
-        return [(g, GroupInput(self._partition, self.watermark_us, told=by_group.get(g, []))) for g in groups]
+        head = self._partition, self.watermark_us
+        return [
+            (group, GroupInput(*head, told=by_group.get((stage, group), []), stage=stage)) for stage, group in places
+        ]
 
 
 def first_stage(
@@ -215,13 +236,14 @@ def first_stage(
     reads: str,
     resume: bytes | None = None,
     routes: Sequence[Route] = SUBJECTS,
+    kinds: Kinds = ONE_KIND,
 ) -> Ingest | Told:
-    """The operator of a source partition.  reads: "events", "labels" or "control".  columns, routes: as of Ingest; what
-    people tell goes to the subjects' stage.
+    """The operator of a source partition.  reads: "events", "labels" or "control".  columns, routes: as of Ingest.
+    kinds: of subjects; what people tell goes to the stage of its kind.
     """
     if reads == "events":
         return Ingest(stream, columns, partition, resume, routes)
-    return Told(stream, partition, reads, resume)
+    return Told(stream, partition, reads, resume, kinds)
 
 
 def describe_first(saved: bytes) -> dict[str, Any]:
@@ -238,26 +260,19 @@ def set_back(saved: bytes, watermark_us: int) -> bytes:
 
 
 def forget_first(
-    stream: EventStream, columns: frozenset[str], partition: str, saved: bytes, subject: int
+    stream: EventStream, columns: frozenset[str], partition: str, saved: bytes, subject: int, kinds: Kinds = ONE_KIND
 ) -> tuple[bytes, int]:
     """A snapshot of either without what waits of one subject, and how many events that were."""
     # Lines that wait say themselves whether they are labels or commands.
     reads = "events" if _opened(saved)[0] == INGEST_KIND else "labels"
-    stage = first_stage(stream, columns, partition, reads, saved)
+    stage = first_stage(stream, columns, partition, reads, saved, kinds=kinds)
     before = stage.rows_waiting
     stage.forget(subject)
     return stage.snapshot(), before - stage.rows_waiting
 
 
-def _is_about(subject: int, line: Line) -> bool:
-    for read in (read_label, _command):
-        with suppress(BadLineError):
-            return read(line.raw)[1].subject == subject
-    return False
-
-
-def _command(raw: bytes) -> tuple[int, Command]:
-    return read_command(raw, "", 0)
+def _command(raw: bytes, kinds: Kinds) -> tuple[int, Command]:
+    return read_command(raw, "", 0, kinds)
 
 
 def _opened(saved: bytes) -> tuple[str, int, dict[str, Any], dict[str, Any]]:

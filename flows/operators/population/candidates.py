@@ -7,6 +7,7 @@ import numpy as np
 
 from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.base import Rows
+from flows.judgement import Judgement
 from flows.operators.population.verdict import Verdict, known_values
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows, OwnVerdict
@@ -19,9 +20,11 @@ _LEAST: Final = 0.01
 
 
 def candidates_of(
-    line: float, key_groups: int, cohort: str, rows: FeatureRows, view: Rows, verdict: Verdict, models: WindowModels
-) -> list[Candidate]:
+    judgement: Judgement, key_groups: int, cohort: str, rows: FeatureRows, view: Rows, verdict: Verdict,
+    models: WindowModels,
+) -> list[Candidate]:  # fmt: skip
     """Of one judged round, those at or below the line.  view: the rows as detectors see them."""
+    line = judgement.policy.candidate_line
     odd = verdict.p <= line
     if not np.count_nonzero(odd):
         return []
@@ -58,6 +61,7 @@ def candidates_of(
             parts=tuple(Part(*part) for part in parts if part[-1] == part[-1]),
             reasons=reasons_of,
             rules=rules_of,
+            kind=judgement.cohorts.kind,
         )
         for subject, name, group, start_us, stop_us, p, parts, reasons_of, rules_of in zip(
             few.subject.tolist(),

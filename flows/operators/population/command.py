@@ -79,9 +79,13 @@ def parse_duration(key: str, value: Any) -> int:
 
 
 def audit_record(
-    command: Command, cohort: str, windows: Sequence[str], before: dict[str, Any], after: dict[str, Any], refused: str
-) -> dict[str, Any]:
-    """What is put on record of a command in one cohort.  refused: why, empty where it was obeyed."""
+    command: Command, whose: tuple[str, str], windows: Sequence[str], before: dict[str, Any], after: dict[str, Any],
+    refused: str,
+) -> dict[str, Any]:  # fmt: skip
+    """What is put on record of a command in one cohort.  whose: kind of its subjects, and its name.  refused: why,
+    empty where it was obeyed.
+    """
+    kind, cohort = whose
     about = f"{command.source}:{command.offset}:{cohort}"
     return {
         "audit_id": hashlib.blake2b(about.encode(), digest_size=8).hexdigest(),
@@ -89,6 +93,7 @@ def audit_record(
         "effective": iso(command.end_us),
         "command": command.verb,
         "detector": command.detector,
+        "kind": kind,
         "cohort": cohort,
         "windows": list(windows),
         "outcome": "refused" if refused else "applied",

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeGuard
 import numpy as np
 
 from detectors.alerting.alert import Candidate
+from detectors.drift.event import DriftEvent
 from detectors.subject_sample import SubjectSample
 from flows.counters import LABELLED, NOT_LEARNED, SCORED, Counts
 from flows.evolution.changes import LayoutNote, name_in_state, window_fits
@@ -61,6 +62,7 @@ class PopulationOperator:
         self._form = form
         self._stage = stage
         self._cohort = cohort
+        self._kind_and_cohort = judgement.kind, cohort
         self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(rows.key_groups))
         self._models = {w.name: WindowModels(judgement, cohort, w, form.renamed) for w in rows.windows}
         self._order = {name: i for i, name in enumerate(self._models)}
@@ -127,9 +129,12 @@ class PopulationOperator:
             if lesson is not None:
                 events = self._models[window].teach(lesson.rows, lesson.score)
                 if events:
-                    out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
+                    out.append(self._drift(events))
                 out.append(self._quality(lesson))
         return out
+
+    def _drift(self, events: list[DriftEvent]) -> Output:
+        return Output(Stream.DRIFT, [e.to_record() | {"kind": self._judgement.kind} for e in events])
 
     def _quality(self, lesson: Lesson) -> Counts:
         """What labels say of the verdicts in their time."""
@@ -165,7 +170,7 @@ class PopulationOperator:
             refused = str(error)
         done = f"refused: {refused}" if refused else f"done in {', '.join(windows)}"
         _log.info("command %s of detector %s, cohort %s: %s", command.verb, command.detector, self._cohort, done)
-        return Output(Stream.AUDIT, [audit_record(command, self._cohort, windows, before, after, refused)])
+        return Output(Stream.AUDIT, [audit_record(command, self._kind_and_cohort, windows, before, after, refused)])
 
     def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Leaving]]:
         models = self._models[rows.window]
@@ -175,16 +180,15 @@ class PopulationOperator:
             self.observer(rows, verdict, models)
         out: list[Leaving] = []
         if Stream.SCORES in self._judgement.asked:
-            out.append(Output(Stream.SCORES, score_records(rows, verdict, self._cohort)))
+            out.append(Output(Stream.SCORES, score_records(rows, verdict, self._kind_and_cohort)))
         if Stream.FEATURES in self._judgement.asked:
-            out.append(Output(Stream.FEATURES, feature_records(rows, verdict, self._cohort, models.features)))
+            out.append(Output(Stream.FEATURES, feature_records(rows, verdict, self._kind_and_cohort, models.features)))
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
-        line = self._judgement.policy.candidate_line
-        found = candidates_of(line, self._key_groups, self._cohort, rows, view, verdict, models)
+        found = candidates_of(self._judgement, self._key_groups, self._cohort, rows, view, verdict, models)
         keep = self._to_hear(rows)
         events = models.learn(view, rows.own, verdict, keep)
         if events:
-            out.append(Output(Stream.DRIFT, [e.to_record() for e in events]))
+            out.append(self._drift(events))
         where, of_faults = f"{rows.window} of {self._cohort}", Counts(Step.POPULATION, self._stage)
         out += fault_outputs(models.faults(len(rows), verdict), where, rows.end_us, of_faults)
         counts = Counts(Step.POPULATION, self._stage)

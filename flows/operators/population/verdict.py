@@ -30,13 +30,14 @@ class Verdict:
         return Verdict(self.p[at], score, {name: p[at] for name, p in self.tail.items()})
 
 
-def score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict[str, Any]]:
-    """Per row: subject, window, start, stop, end, cohort, tail_probability (how often a genuine subject shows as much
-    in a day), scores and tails by detector; null for "not yet".
+def score_records(rows: FeatureRows, verdict: Verdict, whose: tuple[str, str]) -> list[dict[str, Any]]:
+    """Per row: kind, subject, window, start, stop, end, cohort, tail_probability (how often a genuine subject shows as
+    much in a day), scores and tails by detector; null for "not yet".  whose: kind of the subjects, and cohort.
     """
-    end, window = iso(rows.end_us), rows.window
+    end, window, (kind, cohort) = iso(rows.end_us), rows.window, whose
     return [
         {
+            "kind": kind,
             "subject": name,
             "window": window,
             "start": start,
@@ -60,11 +61,11 @@ def score_records(rows: FeatureRows, verdict: Verdict, cohort: str) -> list[dict
 
 
 def feature_records(
-    rows: FeatureRows, verdict: Verdict, cohort: str, features: Sequence[FeatureInfo]
+    rows: FeatureRows, verdict: Verdict, whose: tuple[str, str], features: Sequence[FeatureInfo]
 ) -> list[dict[str, Any]]:
     """The same with the values of all features by name.  features: of the window, in matrix order."""
     names = [feature.name for feature in features]
-    scored = score_records(rows, verdict, cohort)
+    scored = score_records(rows, verdict, whose)
     for record, row in zip(scored, rows.x.tolist(), strict=True):
         record["values"] = {name: v if v == v else None for name, v in zip(names, row, strict=True)}
     return scored

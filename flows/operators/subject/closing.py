@@ -7,13 +7,16 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.features.plan import WindowPlan
+from detectors.features.running import Running
 from flows.counters import Counts
 from flows.evolution.changes import WindowFit, name_in_state
+from flows.evolution.layout import StateForm
 from flows.evolution.renames import Renames
 from flows.judgement import Audience
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import Leaving
 from flows.operators.rows import FeatureRows
+from flows.operators.subject.lending import Lending, Met
 from flows.operators.subject.own import OwnDetectors
 from flows.rows_spec import WindowRows
 from flows.steps import Step
@@ -42,8 +45,14 @@ class _Due:
     cohort: I16
 
 
-_Rows = tuple[int, FeatureRows, I16]
-"""Rows of one window: which, the rows, their cohorts."""
+@dataclass(slots=True)
+class _Closed:
+    """One window's rows.  index: which window.  slot, cohort: of the rows."""
+
+    index: int
+    rows: FeatureRows
+    slot: I64
+    cohort: I16
 
 
 class Closing:
@@ -54,15 +63,25 @@ class Closing:
     """
 
     def __init__(
-        self, windows: Sequence[WindowPlan], audience: Audience, group: int, stage: str, renamed: Renames
+        self,
+        windows: Sequence[WindowPlan],
+        audience: Audience,
+        group: int,
+        stage: str,
+        renamed: Renames,
+        lending: Lending | None = None,
     ) -> None:
-        """stage: whose detectors are counted.  renamed: what had other names in state that was saved earlier."""
+        """stage: whose detectors are counted.  renamed: what had other names in state that was saved earlier.  lending:
+        is told of the rows of its window.
+        """
+        self._lending = lending
         self._group = group
         self._stage = stage
         self._windows = windows
         self._cohorts = audience.cohorts.names
         self._own = [OwnDetectors(audience.own, WindowRows(w.spec, w.features), renamed) for w in windows]
-        self._due: list[_Due] = []
+        self._running = [Running(w.running) for w in windows]
+        self._due: list[_Due | Met] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
         self._faults: list[Leaving] = []
@@ -83,6 +102,10 @@ class Closing:
         """Works out what has closed where that has become much.  To be asked when all windows have come as far."""
         if self._waiting >= _WAITING:
             self._work()
+
+    def met(self, met: Met) -> None:
+        """Who met whom in a pane, after the windows that closed where it ends."""
+        self._due.append(met)
 
     def take(self) -> dict[str, list[FeatureRows]]:
         """The rows of all windows that closed since, by cohort, in the order in which they closed."""
@@ -105,30 +128,47 @@ class Closing:
         self._work()
         for own in self._own:
             own.forget(slots)
+        for running in self._running:
+            running.forget(slots)
+        if self._lending is not None:
+            self._lending.forget(slots)
 
     def _work(self) -> None:
-        closed: list[_Rows] = []
+        closed: list[_Closed] = []
         for index, window in enumerate(self._windows):
-            for batch in _batches([due for due in self._due if due.index == index]):
+            for batch in _batches([due for due in self._due if isinstance(due, _Due) and due.index == index]):
                 x = window.matrix([due.spans for due in batch])
                 ends = np.cumsum([len(due.spans) for due in batch])[:-1]
                 for due, mine in zip(batch, np.split(x, ends, axis=1), strict=True):
                     closed += self._judged(due, mine)
+        met = [due for due in self._due if isinstance(due, Met)]
         self._due, self._waiting = [], 0
-        for _, rows, cohort in sorted(closed, key=lambda c: (c[1].end_us, c[0])):
-            self._emit(rows, cohort)
+        for one in sorted(closed, key=lambda c: (c.rows.end_us, c.index)):
+            while met and met[0].end_us < one.rows.end_us:
+                self._lend(met.pop(0))
+            self._emit(one)
+        for each in met:
+            self._lend(each)
 
-    def _judged(self, due: _Due, matrix: F64) -> Iterator[_Rows]:
-        """The rows of each window, with what own history says of them."""
+    def _lend(self, met: Met) -> None:
+        if self._lending is not None:
+            self._lending.lend(met)
+
+    def _judged(self, due: _Due, matrix: F64) -> Iterator[_Closed]:
+        """Each of the windows that have rows, with what own history says of them."""
         spec, spans, own = self._windows[due.index].spec, due.spans, self._own[due.index]
         since = self.since.get(spec.name)
         if since is not None:
             matrix = np.where(spans.cells.first_us < since[:, None], np.nan, matrix)
         first_us, last_us = spans.cells.first_us[due.order], spans.cells.last_us[due.order]
         start_us, stop_us = spec.bounds(spans.end_us, first_us, last_us)
-        whole = FeatureRows(spec.name, 0, self._group, due.key, due.name, start_us, stop_us, matrix[:, due.order].T)
+        x = matrix[:, due.order].T
         some, starts = np.unique(spans.part, return_index=True)
         ends_us, cuts = spans.ends_us[some].tolist(), [*starts.tolist(), len(spans)]
+        if self._windows[due.index].running:
+            for end_us, a, b in zip(ends_us, cuts, cuts[1:], strict=False):
+                x[a:b] = self._running[due.index].go_on(end_us, due.slot[a:b], x[a:b])
+        whole = FeatureRows(spec.name, 0, self._group, due.key, due.name, start_us, stop_us, x)
         for stretch in own.stretches(ends_us):
             first, stop = cuts[stretch.start], cuts[stretch.stop]
             rows = whole.cut(slice(first, stop), ends_us[stretch.stop - 1])
@@ -140,15 +180,43 @@ class Closing:
                 mine = slice(cuts[i], cuts[i + 1])
                 one = whole.cut(mine, ends_us[i])
                 one.own = {name: v.cut(slice(mine.start - first, mine.stop - first)) for name, v in said.items()}
-                yield due.index, one, due.cohort[mine]
+                yield _Closed(due.index, one, due.slot[mine], due.cohort[mine])
 
-    def _emit(self, rows: FeatureRows, cohort: I16) -> None:
+    def _emit(self, closed: _Closed) -> None:
+        rows, cohort = closed.rows, closed.cohort
+        if self._lending is not None and rows.window == self._lending.window:
+            self._lending.know(closed.slot, rows.x)
         if len(self._cohorts) == 1:
             self._rows[self._cohorts[0]].append(rows)
             return
         code = np.where(cohort < 0, len(self._cohorts) - 1, cohort)
         for each in np.unique(code).tolist():
             self._rows[self._cohorts[each]].append(rows.take(np.flatnonzero(code == each)))
+
+    def running(self, chunks: Chunks) -> dict[str, bytes]:
+        """The root frames of the features that go on from window to window, by window."""
+        return {
+            window.spec.name: running.memory.snapshot(chunks)
+            for window, running in zip(self._windows, self._running, strict=True)
+            if window.running
+        }
+
+    def meant(self, form: StateForm) -> dict[str, dict[str, str]]:
+        """Window -> feature that goes on -> what it means."""
+        return {
+            w.spec.name: form.running(w.spec.name, (f.decl.name for f in w.running)) for w in self._windows if w.running
+        }
+
+    def restore_running(
+        self, frames: Mapping[str, bytes], chunks: Chunks, saved: Mapping[str, Mapping[str, str]], form: StateForm
+    ) -> None:
+        """Takes what `running` gave; features that meant something else then begin anew.  saved: of `meant`."""
+        now = self.meant(form)
+        for window, running in zip(self._windows, self._running, strict=True):
+            name = window.spec.name
+            if window.running and name in frames:
+                cold = [f for f, meaning in now[name].items() if saved.get(name, {}).get(f) != meaning]
+                running.memory.restore(frames[name], chunks, running.columns_of(cold))
 
     def snapshots(self, chunks: Chunks) -> dict[str, bytes]:
         """The root frames of the own-history detectors' state, by window and detector."""

@@ -10,6 +10,8 @@ import numpy as np
 from detectors.features.derived import SubjectRuns, fill_forward
 from detectors.features.sequences import Sequences
 from flows.event_stream import EventStream
+from flows.operators.subject.borrowing import Borrowing
+from flows.operators.subject.lending import Lending, Met
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
 from state.chunks import Chunks
@@ -26,12 +28,13 @@ _TOGETHER: Final = 8_192
 
 @dataclass(slots=True)
 class Pane:
-    """What was counted in a pane.  rows: how many were."""
+    """What was counted in a pane.  rows: how many were.  met: who met whom."""
 
     end_us: int
     cells: Cells | None = None
     marks: Cells | None = None
     rows: int = 0
+    met: Met | None = None
 
 
 @dataclass(slots=True)
@@ -70,10 +73,20 @@ class Counting:
     """The subjects of one key group, and the cells of its panes.
 
     cohort_column: that cohorts go by, "" for none.  leave: called with the slots of subjects before these are given to
-    others.
+    others.  borrowing, lending: loans from and to other kinds of subjects.
     """
 
-    def __init__(self, stream: EventStream, cohort_column: str, log: PaneLog, leave: Callable[[I64], None]) -> None:
+    def __init__(
+        self,
+        stream: EventStream,
+        cohort_column: str,
+        log: PaneLog,
+        leave: Callable[[I64], None],
+        borrowing: Borrowing | None = None,
+        lending: Lending | None = None,
+    ) -> None:
+        self._borrowing = borrowing
+        self._lending = lending
         self._plan = stream.plan
         self._log = log
         self._leave = leave
@@ -100,6 +113,8 @@ class Counting:
         if self.first_end_us() != end_us:
             return [Pane(end_us)]
         closed = self._log.close(self._stretch(limit_us))
+        if self._borrowing is not None and len(closed.batch):
+            closed.batch = self._borrowed(self._borrowing, closed)
         entered = self._enter(closed)
         self._sequences.carry.grow(self.slots.size)
         self._cohort.grow(self.slots.size)
@@ -114,7 +129,17 @@ class Counting:
                 there = pane.cells is not None and np.isin(slot, pane.cells.slot)
                 at_us = np.where(there, np.nan, float(pane.end_us - self._pane_us))
                 pane.marks = self._plan.kernel.marks(marks, slot, at_us)
+            if self._lending is not None and rows:
+                mine = np.flatnonzero(closed.pane == i)
+                pane.met = self._lending.met(pane.end_us, closed.batch.take(mine), entered.of_row[mine])
         return panes
+
+    def _borrowed(self, borrowing: Borrowing, closed: Closed) -> MicroBatch:
+        """The rows with what was lent to them, pane by pane."""
+        of = [np.flatnonzero(closed.pane == i) for i in range(len(closed.ends_us))]
+        with_rows = [(end_us, rows) for end_us, rows in zip(closed.ends_us, of, strict=True) if len(rows)]
+        whole = MicroBatch.concat([borrowing.close(end_us, closed.batch.take(rows)) for end_us, rows in with_rows])
+        return whole.take(np.argsort(np.concatenate([rows for _, rows in with_rows])))
 
     def _stretch(self, limit_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves before."""

@@ -11,13 +11,16 @@ from flows.event_stream import EventStream
 from flows.evolution.changes import Evolution, LayoutNote, Since, name_in_state, window_fits
 from flows.evolution.layout import StateForm
 from flows.judgement import Audience
-from flows.operators.messages import CohortInput, GroupInput, Leaving, Output
+from flows.operators.messages import CohortInput, GroupInput, Leaving, LoanInput, Output, lender_name
+from flows.operators.subject.borrowing import Borrowing
 from flows.operators.subject.closing import Closing
 from flows.operators.subject.counting import Counting
+from flows.operators.subject.lending import Lending
 from flows.steps import Step
 from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.batch import MicroBatch
+from state.cells import Cells
 from state.chunks import Chunks, Saved
 from state.dedup import Dedup
 from state.panes import PaneFit, PaneLog
@@ -30,6 +33,10 @@ from state.window_builders import WindowBuilder
 from state.windows import WindowSpec
 
 _VERSION: Final = 1
+
+
+Sent = tuple[str, CohortInput] | tuple[int, LoanInput] | Leaving
+"""What it emits: to cohorts, to key groups of other kinds of subjects, or out of the flow."""
 
 
 class SubjectOperator:
@@ -63,15 +70,20 @@ class SubjectOperator:
         self._stage = stage
         self._group = group
         self._pane_us = stream.pane_us
-        self._watermarks = WatermarkMerger(partitions)
+        lenders = [lender_name(loan.kind, group) for loan in stream.borrows for group in range(stream.key_groups)]
+        self._watermarks = WatermarkMerger((*partitions, *lenders))
         self._of_events = [name for name in partitions if name not in reads]
         dedup = Dedup(stream.time.dedup_horizon_us) if stream.schema.has_event_id else None
         rows_max, marks = stream.state.rows_per_pane_max, stream.tells_duplicates
-        self._log = PaneLog(self._pane_us, dedup, rows_max, stream.plan.tally, marks=marks)
-        self._counting = Counting(stream, audience.cohorts.column, self._log, self._forget)
         self._windows = stream.plan.windows
+        self._borrowing = Borrowing(stream.borrows, stream.schema) if stream.borrows else None
+        self._lending = self._lends(audience.cohorts.kind)
+        self._log = PaneLog(self._pane_us, dedup, rows_max, self._tally, marks=marks)
+        self._counting = Counting(
+            stream, audience.cohorts.column, self._log, self._forget, self._borrowing, self._lending
+        )
         self._building: dict[str, WindowBuilder] = {w.spec.name: w.spec.build(self._pane_us) for w in self._windows}
-        self._closing = Closing(self._windows, audience, group, stage, form.renamed)
+        self._closing = Closing(self._windows, audience, group, stage, form.renamed, self._lending)
         self._closed_us = START_OF_TIME_US
         self._boundary_us = START_OF_TIME_US
         """Where something closed last: unlike `_closed_us` a function of the rows alone."""
@@ -85,6 +97,17 @@ class SubjectOperator:
         if resume is not None:
             self._restore(resume)
 
+    def _lends(self, kind: str) -> Lending | None:
+        lends = self._stream.lends
+        if lends is None:
+            return None
+        (window,) = (w for w in self._windows if w.spec.name == lends.window)
+        return Lending(lends, kind, self._group, self._stream.key_groups, [f.name for f in window.features])
+
+    def _tally(self, surplus: MicroBatch) -> Cells:
+        whole = surplus if self._borrowing is None else self._borrowing.blank(surplus)
+        return self._stream.plan.tally(whole)
+
     @property
     def rows_waiting(self) -> int:
         """Rows in panes that are still open, with those of them that were folded or dropped and are not counted yet."""
@@ -93,9 +116,15 @@ class SubjectOperator:
             totals[counter.name] - self._counted[counter.name] for counter in (CAPPED, DUPLICATE)
         )
 
-    def process(self, message: GroupInput) -> list[tuple[str, CohortInput] | Leaving]:
-        """Files the rows; when the watermark lets panes close, emits one message to every cohort."""
-        out: list[tuple[str, CohortInput] | Leaving] = []
+    def process(self, message: GroupInput | LoanInput) -> list[Sent]:
+        """Files the rows; when the watermark lets panes close, emits one message to every cohort, and one to every key
+        group that is lent to.
+        """
+        out: list[Sent] = []
+        if isinstance(message, LoanInput):
+            if self._borrowing is not None:
+                self._borrowing.add(message)
+            return self._move(self._watermarks.update(message.sender, message.watermark_us))
         if message.batch is not None:
             out += self._file(message.batch)
         if message.rejected is not None:
@@ -106,9 +135,12 @@ class SubjectOperator:
         self._told += message.told
         self._last_us = max(self._last_us, message.last_us)
         watermark_us = self._watermarks.update(message.sender, message.watermark_us, at_rest=message.at_rest)
+        return out + self._move(watermark_us)
+
+    def _move(self, watermark_us: int) -> list[Sent]:
         limit_us = watermark_us - self._stream.time.allowed_lateness_us
         limit_us = END_OF_TIME_US if watermark_us >= END_OF_TIME_US else limit_us // self._pane_us * self._pane_us
-        return out + self._advance(limit_us) if limit_us > self._closed_us else out
+        return self._advance(limit_us) if limit_us > self._closed_us else []
 
     def _file(self, batch: MicroBatch) -> list[Leaving]:
         """Source partitions keep late rows to themselves; only a partition whose idle clock ran ahead can still bring
@@ -119,6 +151,8 @@ class SubjectOperator:
             return []
         late = batch.event_time_us < self._closed_us
         self._log.add(batch.take(~late))
+        if self._stage != Step.SUBJECT:  # told once, where each line has its fate
+            return []
         rows = batch.take(late)
         records = [
             {
@@ -135,7 +169,7 @@ class SubjectOperator:
         counts.add(LATE, len(records))
         return [Output(Stream.LATE, records), counts]
 
-    def _advance(self, limit_us: int) -> list[tuple[str, CohortInput] | Leaving]:
+    def _advance(self, limit_us: int) -> list[Sent]:
         accepted = 0
         while (boundary_us := self._next_boundary()) is not None and boundary_us <= limit_us:
             accepted += self._close(boundary_us, limit_us)
@@ -151,9 +185,13 @@ class SubjectOperator:
             counts.add(ROWS, len(closed), closed.window)
         told = [item for item in self._told if item.end_us <= limit_us]
         self._told = [item for item in self._told if item.end_us > limit_us]
-        out: list[tuple[str, CohortInput] | Leaving] = [
+        out: list[Sent] = [
             (name, CohortInput(self._group, limit_us, of_cohort, told)) for name, of_cohort in rows.items()
         ]
+        if self._borrowing is not None:
+            self._borrowing.forget_until(limit_us)
+        if self._lending is not None:
+            out += self._lending.take(limit_us, self._stream.time.allowed_lateness_us)
         out += self._closing.faults()
         return [*out, counts] if counts else out
 
@@ -182,6 +220,9 @@ class SubjectOperator:
                 spans = self._told_of(planned.spec, closed)
                 if len(spans):
                     self._closing.add(i, spans, self._counting.slots, self._counting.cohort)
+        for pane in panes:
+            if pane.met is not None:
+                self._closing.met(pane.met)
         self._closing.relieve()
         last_us = panes[-1].end_us
         if last_us // HOUR_US != self._boundary_us // HOUR_US:
@@ -252,6 +293,11 @@ class SubjectOperator:
         frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
         frames |= {f"window.{name}": a.snapshot(chunks) for name, a in self._building.items()}
         frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
+        frames |= {f"running.{name}": root for name, root in self._closing.running(chunks).items()}
+        if self._borrowing is not None:
+            frames["loans"] = self._borrowing.snapshot()
+        if self._lending is not None:
+            frames["lent"] = self._lending.snapshot(chunks)
         meta = {
             "closed_us": self._closed_us,
             "boundary_us": self._boundary_us,
@@ -260,6 +306,8 @@ class SubjectOperator:
             "counted": self._counted,
             "layout": self._layout.put(chunks),
             "since": self._since.state(),
+            "running": self._closing.meant(self._form),
+            "lends": self._form.lends(self._stream.lends),
             **told_state(self._told),
         }
         return pack_frames("subject", _VERSION, meta, frames)
@@ -288,6 +336,12 @@ class SubjectOperator:
             self._since.evolve(evolution, self._stream, self._form.renamed, began_us)
         for name, fit in fits.items():
             self._building[name].restore(frames[f"window.{name_in_state(name, fit)}"], saved.chunks, cells)
+        running = {n.removeprefix("running."): root for n, root in frames.items() if n.startswith("running.")}
+        self._closing.restore_running(running, saved.chunks, meta.get("running", {}), self._form)
+        if self._borrowing is not None and "loans" in frames:
+            self._borrowing.restore(frames["loans"])
+        if self._lending is not None and meta.get("lends") == self._form.lends(self._stream.lends):
+            self._lending.known.restore(frames["lent"], saved.chunks)
         self._counted = meta.get("counted", self._totals())
         self._closing.since = self._since.features(now)
         self._closing.restore(own, saved.chunks, fits)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from flows.simulate.campaigns.base import Campaign, Crew
+from flows.simulate.campaigns.base import Crew, Scripted
 from flows.simulate.catalogue import Catalogue, Owner
 from flows.simulate.geography import ELSEWHERE
 from flows.simulate.rows import Rows, Type
@@ -14,7 +14,7 @@ from state.types import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountTakeover(Campaign):
+class AccountTakeover(Scripted):
     """Guessed passwords, a log-in from abroad on a new device, then one owner's tracks among the genuine plays."""
 
     name: str = "account_takeover"
@@ -47,4 +47,4 @@ class AccountTakeover(Campaign):
             at_us = some.start_us + (rng.uniform(5, 15, len(some)) * MINUTE_US).astype(np.int64)
             parts.append(Rows.of(at_us, some.user, kind=kind, device=some.device, ip=some.ip))
         inside = replace(crew, start_us=crew.start_us + 4 * MINUTE_US)
-        return Rows.concat((*parts, Campaign.rows(self, inside, catalogue, day_us, rng)))
+        return Rows.concat((*parts, Scripted.rows(self, inside, catalogue, day_us, rng)))

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 import numpy as np
 
@@ -20,14 +20,15 @@ _NAPS_PER_DAY: Final = 1.5
 class Crew:
     """A campaign's accounts, (m,) each, and the tracks it earns with.
 
-    user: ascending.  start_us: when it sets out; it may sleep first.  rest_us: time of day (UTC) at which the nightly
-    rest begins.  resting_us: its length, 0 for none.  playlist: the context of the owner's playlist.
+    user: ascending.  start_us: when it sets out; it may sleep first.  addresses: (m, k), of which the first is home.
+    rest_us: time of day (UTC) at which the nightly rest begins.  resting_us: its length, 0 for none.  playlist: the
+    context of the owner's playlist.
     """
 
     user: I32
     start_us: I64
     device: I32
-    ip: I32
+    addresses: I32
     rest_us: I64
     resting_us: I64
     tracks: I32
@@ -36,14 +37,19 @@ class Crew:
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, index: I64 | Bool) -> "Crew":
+    @property
+    def ip(self) -> I32:
+        """(m,) each account's own address."""
+        return self.addresses[:, 0]
+
+    def take(self, index: I64 | Bool) -> Self:
         """Some of the accounts."""
         return replace(
             self,
             user=self.user[index],
             start_us=self.start_us[index],
             device=self.device[index],
-            ip=self.ip[index],
+            addresses=self.addresses[index],
             rest_us=self.rest_us[index],
             resting_us=self.resting_us[index],
         )
@@ -76,6 +82,8 @@ class Campaign(ABC):
 
     takes_over: ClassVar[bool] = False
     """Whether the accounts belong to active people, who go on listening."""
+    signs_up: ClassVar[bool] = False
+    """Whether the accounts are made for the attack, which begins with their sign-up."""
 
     @property
     def campaign_id(self) -> str:
@@ -91,14 +99,12 @@ class Campaign(ABC):
     ) -> Crew:
         """Equip these accounts: plan, one device, an address shared by a few.  Aged accounts: creation stays."""
         m = len(user)
-        country = rng.choice([ALL_COUNTRIES.index(c) for c in self.countries], -(-m // self.per_address))
-        ip = around.addresses.add(country.astype(np.int16))[np.arange(m) // self.per_address]
-        device = around.devices.add(_words(rng, self.clients, CLIENTS, m))
+        device, addresses = self.seats(rng, m, around)
         crew = Crew(
             user,
             (begin_us + self.start_us + rng.random(m) * self.ramp_us).astype(np.int64) // 1000 * 1000,
             device,
-            ip,
+            addresses,
             (rng.random(m) * DAY_US).astype(np.int64),
             np.where(rng.random(m) < self.resters, rng.uniform(3, 6, m) * HOUR_US, 0).astype(np.int64),
             around.catalogue.owned[owner],
@@ -108,8 +114,24 @@ class Campaign(ABC):
             people.plan[user] = _words(rng, self.plans, PLANS, m)
             people.plan_change_us[user] = END_OF_TIME_US
             people.device[user], people.devices[user] = device, 1
-            people.home[user] = people.work[user] = ip
+            people.home[user] = people.work[user] = crew.ip
         return crew
+
+    def seats(self, rng: np.random.Generator, count: int, around: Surroundings) -> tuple[I32, I32]:
+        """(count,) devices and (count, k) addresses: each account's first one is where it lives."""
+        country = rng.choice([ALL_COUNTRIES.index(c) for c in self.countries], -(-count // self.per_address))
+        ip = around.addresses.add(country.astype(np.int16))[np.arange(count) // self.per_address]
+        return around.devices.add(_words(rng, self.clients, CLIENTS, count)), ip[:, None]
+
+    @abstractmethod
+    def rows(self, crew: Crew, catalogue: Catalogue, day_us: int, rng: np.random.Generator) -> Rows:
+        """All acts of one day, account by account."""
+
+
+class Scripted(Campaign):
+    """A campaign whose accounts play a script from their start on, but for a nightly rest."""
+
+    __slots__ = ()
 
     @abstractmethod
     def script(self, crew: Crew, catalogue: Catalogue, rng: np.random.Generator, span_us: int) -> Script:

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flows.simulate.campaigns.base import Campaign, Crew
+from flows.simulate.campaigns.base import Crew, Scripted
 from flows.simulate.catalogue import ALBUM_TRACKS, Catalogue, Owner
 from flows.simulate.steady import Script, gaps_us
 from state.types import HOUR_US, MS_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoopBot(Campaign):
+class LoopBot(Scripted):
     """Seen on a real service: 37, 60 and 94 s, up to 24 h, 455 to 918 plays a day, desktop browsers, free plan."""
 
     name: str = "loop_bot"

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flows.simulate.campaigns.base import Campaign, Crew
+from flows.simulate.campaigns.base import Crew, Scripted
 from flows.simulate.catalogue import Catalogue, Owner
 from flows.simulate.steady import Script, gaps_us
 from state.types import HOUR_US, MS_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaylistFarm(Campaign):
+class PlaylistFarm(Scripted):
     """The Bulgarian playlists: 467 tracks of little over half a minute, premium plans, about 2,000 plays a day."""
 
     name: str = "playlist_farm"

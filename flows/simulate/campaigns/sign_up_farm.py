@@ -1,10 +1,11 @@
 """sign_up_farm: a burst of new accounts from a few addresses, all with the same appetite."""
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
-from flows.simulate.campaigns.base import Campaign, Crew
+from flows.simulate.campaigns.base import Crew, Scripted
 from flows.simulate.catalogue import Catalogue, Owner
 from flows.simulate.people import People, Surroundings
 from flows.simulate.rows import Rows
@@ -13,7 +14,7 @@ from state.types import HOUR_US, I32, MINUTE_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignUpFarm(Campaign):
+class SignUpFarm(Scripted):
     """Signed up within 20 minutes from a handful of addresses; then 300 to 500 plays a day of the same 200 tracks."""
 
     name: str = "sign_up_farm"
@@ -28,11 +29,13 @@ class SignUpFarm(Campaign):
     decoys: float = 0.05
     likes: float = 0.01
 
+    signs_up: ClassVar[bool] = True
+
     def enlist(
         self, rng: np.random.Generator, user: I32, people: People, around: Surroundings, begin_us: int, owner: int
     ) -> Crew:
         """As every campaign, with accounts that do not exist before."""
-        crew = Campaign.enlist(self, rng, user, people, around, begin_us, owner)
+        crew = Scripted.enlist(self, rng, user, people, around, begin_us, owner)
         people.created_us[user] = crew.start_us
         return crew
 
@@ -46,4 +49,4 @@ class SignUpFarm(Campaign):
     def rows(self, crew: Crew, catalogue: Catalogue, day_us: int, rng: np.random.Generator) -> Rows:
         """Sign-ups on the first day (people.created_us makes them), then plays from five minutes later on."""
         later = replace(crew, start_us=crew.start_us + 5 * MINUTE_US)
-        return Campaign.rows(self, later, catalogue, day_us, rng)
+        return Scripted.rows(self, later, catalogue, day_us, rng)

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flows.simulate.campaigns.base import Campaign, Crew
+from flows.simulate.campaigns.base import Crew, Scripted
 from flows.simulate.catalogue import Catalogue, Owner
 from flows.simulate.steady import Script, gaps_us
 from state.types import HOUR_US, MS_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpreadThin(Campaign):
+class SpreadThin(Scripted):
     """The Smith case: 636 plays per bot and day, one per 136 s round the clock, family plans, never a skip."""
 
     name: str = "spread_thin"

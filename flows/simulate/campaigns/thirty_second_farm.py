@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flows.simulate.campaigns.base import Campaign, Crew
+from flows.simulate.campaigns.base import Crew, Scripted
 from flows.simulate.catalogue import Catalogue, Owner
 from flows.simulate.steady import Script
 from state.types import DAY_US, HOUR_US, MS_US, SECOND_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThirtySecondFarm(Campaign):
+class ThirtySecondFarm(Scripted):
     """Plays of 31 to 37 s, 450 to 2,000 a day by account, over about 120 tracks of ten albums."""
 
     name: str = "thirty_second_farm"

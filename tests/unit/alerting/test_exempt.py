@@ -208,7 +208,7 @@ def test_a_policy_that_was_saved_goes_on_in_the_same_way(cut: int) -> None:
             few = [candidate(int(s), float(10 ** -rng.uniform(4, 13)), end_us) for s in rng.choice(12, 3, False)]
             seen += [(end_us, a.candidate.subject, a.spared_by is None, a.severity) for a in p.round(end_us, few)]
             if turn == cut_at:
-                p = p.spec.build("job", "digest", {"w1h": 1.0}, p.snapshot())
+                p = p.spec.build("job", "digest", {"": {"w1h": 1.0}}, p.snapshot())
         return [*seen, *((e.until_us, e.subject, e.withdrawn, e.origin) for e in p.exemptions.all())]
 
     whole = play(-1)
@@ -225,7 +225,7 @@ def test_a_state_of_before_has_no_exemptions() -> None:
     version, meta, _ = unpack(p.snapshot(), "policy", (2,))
     del meta["exempt"]
     meta["fields"], meta["tracks"] = meta["fields"][:-2], [row[:-2] for row in meta["tracks"]]
-    again = p.spec.build("job", "digest", {"w1h": 1.0}, pack("policy", version, meta, {}))
+    again = p.spec.build("job", "digest", {"": {"w1h": 1.0}}, pack("policy", version, meta, {}))
     assert len(again.exemptions) == 0
     assert again.round(T0 + HOUR_US, [candidate(1, 1e-8, T0 + HOUR_US)]) == []
 

@@ -24,7 +24,7 @@ def candidate(subject: int, p: float, end_us: int = T0, window: str = "w1h", las
 
 def policy(weights: dict[str, float] | None = None, **settings: object) -> AlertPolicy:
     spec = PolicySpec(**(LINES | settings))  # type: ignore[arg-type]
-    return spec.build("job", "digest", {"w1h": 1.0} if weights is None else weights)
+    return spec.build("job", "digest", {"": {"w1h": 1.0} if weights is None else weights})
 
 
 def subjects(alerts: list[Alert]) -> list[int]:
@@ -271,7 +271,7 @@ def test_evidence_that_is_remembered_is_that_which_counts(seed: int) -> None:
     rng = np.random.default_rng(seed)
     spec = PolicySpec(line=1e-4, candidate_line=1e-2, false_discovery=0.05, suppress_us=2 * HOUR_US, budget_per_day=9)
     weights = {"w1h": 1.0, "w24h": 2.0, "w5m": 0.0}
-    kept, again = (spec.build("job", "digest", weights) for _ in range(2))
+    kept, again = (spec.build("job", "digest", {"": weights}) for _ in range(2))
     said = []
     for end_us in range(T0, T0 + DAY_US, 10 * MINUTE_US):
         found = [
@@ -280,7 +280,7 @@ def test_evidence_that_is_remembered_is_that_which_counts(seed: int) -> None:
         ]
         alerts = kept.round(end_us, found, subjects=200)
         assert again.round(end_us, found, subjects=200) == alerts
-        again = spec.build("job", "digest", weights, resume=again.snapshot())
+        again = spec.build("job", "digest", {"": weights}, resume=again.snapshot())
         said += alerts
     assert len(said) >= 5
     assert kept.snapshot() == again.snapshot()

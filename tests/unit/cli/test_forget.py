@@ -147,7 +147,7 @@ def test_rows_that_are_no_file_yet_are_removed_too(tmp_path: Path) -> None:
     sink.flush()
     sink.write([{"subject": "ann", "event_time": "2026-03-03T00:00:00.000000Z", "lateness_s": 1.0}])
     sink.flush()
-    assert forget_in_parquet(tmp_path, "ann") == 2
+    assert forget_in_parquet(tmp_path, About("ann", ())) == 2
     assert [part.day for part in parts.finished(tmp_path)] == ["2026-03-02"]
     assert b"ann" not in parts.journal_of(tmp_path, 3).read_bytes()
-    assert forget_in_parquet(tmp_path, "ann") == 0
+    assert forget_in_parquet(tmp_path, About("ann", ())) == 0

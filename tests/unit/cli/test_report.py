@@ -155,3 +155,20 @@ def test_what_is_wrong_with_the_input_is_named() -> None:
 def test_speed_is_that_of_this_run() -> None:
     """What earlier runs on the same state had read is not counted."""
     assert Summary({READ.key(): 300}, 2.0, resumed=100).events_per_s == 100.0
+
+
+def test_people_in_crowds_are_counted_by_kind_of_crowd() -> None:
+    """Where the truth has them; everybody else by role, as in a truth without crowds."""
+    truth = [
+        {"user_id": user, "role": "person", "is_attacker": False, "start_us": 0} | ({"crowd": crowd} if crowd else {})
+        for user, crowd in (
+            ("a", "shop_chain-1"),
+            ("b", "shop_chain-2"),
+            ("c", "listeners of aged_farm-2"),
+            ("d", None),
+        )
+    ]
+    truth.append({"user_id": "e", "role": "person", "is_attacker": False, "start_us": 0, "crowd": None})
+    alert = {"subject": "b", "end": "2026-03-02T10:00:00.000000Z", "raised": "2026-03-02T10:00:00.000000Z"}
+    roles = {r.name: (r.accounts, r.alerted, r.urgent) for r in evaluate([alert | {"severity": "high"}], truth).roles}
+    assert roles == {"listeners": (1, 0, 0), "person": (2, 0, 0), "shop_chain": (2, 1, 1)}

@@ -37,6 +37,23 @@ def test_simulate_writes_events_and_truth(cli: Cli, small: Path, tmp_path: Path)
     assert f"{counts['lines']:,} lines" in text
 
 
+def test_simulate_with_company_says_what_campaigns_give_away(cli: Cli, tmp_path: Path) -> None:
+    """--company keeps the settings of the table; --figures has a line per kind, and people last."""
+    asked = ("--company", "--users", "1000", "--duration", "12h", "--set", "sources.main.company.decoys=[0.5, 0.5]")
+    done = cli("simulate", "out", *asked, "--figures", "--json")
+    assert done.code == 0
+    written = json.loads(done.out)
+    figures = {kind["kind"]: kind for kind in written["figures"]}
+    assert list(figures)[-1] == "people"
+    assert {"loop_bot", "drip_farm", "lockstep_farm"} < set(figures)
+    assert figures["people"]["unheard"] is None
+    campaigns = [json.loads(line) for line in (tmp_path / written["campaigns"]).read_bytes().splitlines()]
+    assert {c["role"] for c in campaigns} == set(figures) - {"people"}
+    assert {c["decoys"] for c in campaigns if "decoys" in c} == {0.5}
+    text = cli("simulate", "again", *asked, "--figures").out
+    assert "| lockstep_farm | 1 | 3 |" in text
+
+
 def test_simulate_refuses_what_cannot_be(cli: Cli) -> None:
     """Options are checked like the configuration that they change."""
     done = cli("simulate", "out", "--users", "3")

@@ -226,10 +226,10 @@ def test_a_subject_stays_in_its_cohort(cohorts: str, expected: str) -> None:
 def test_a_removed_window_is_no_evidence() -> None:
     """It would count as a declared rule otherwise: windows without learned detectors come on top."""
     spec = PolicySpec(line=1e-3, candidate_line=1e-2)
-    policy = spec.build("job", "digest", {"old": 1.0, "new": 1.0})
+    policy = spec.build("job", "digest", {"": {"old": 1.0, "new": 1.0}})
     assert not policy.round(10, [candidate("old", 5e-3)])
-    policy = spec.build("job", "digest", {"new": 1.0}, policy.snapshot())
-    policy.forget_windows({"old"})
+    policy = spec.build("job", "digest", {"": {"new": 1.0}}, policy.snapshot())
+    policy.forget_windows("", {"old"})
     (alert,) = policy.round(20, [candidate("new", 5e-4)])
     assert [e.window for e in alert.evidence] == ["new"]
 

@@ -52,7 +52,7 @@ def test_columns_have_the_types_of_the_fields(tmp_path: Path) -> None:
     assert file == tmp_path / "day=2026-03-02" / "part-000001.parquet"
     moment, number, text = pa.timestamp("us", "UTC"), pa.float64(), pa.string()
     assert pq.read_schema(file) == pa.schema({
-        "subject": text, "window": text, "start": moment, "stop": moment, "end": moment, "cohort": text,
+        "kind": text, "subject": text, "window": text, "start": moment, "stop": moment, "end": moment, "cohort": text,
         "tail_probability": number, "score.population": number, "tail.population": number, "plays": number,
         "gap": number,
     })  # fmt: skip

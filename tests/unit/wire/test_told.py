@@ -109,8 +109,8 @@ def test_command_about_a_subject() -> None:
 
 def test_label_says_who_and_why() -> None:
     """What is no text there is ignored, as it always was."""
-    assert label(by="ann", reason="by phone")[1][5:] == ("ann", "ann", "by phone")
-    assert label(by=7, reason=[])[1][5:] == ("ann", "", "")
+    assert label(by="ann", reason="by phone")[1][5:] == ("ann", "ann", "by phone", "")
+    assert label(by=7, reason=[])[1][5:] == ("ann", "", "", "")
 
 
 def test_line_of_the_list() -> None:

@@ -92,6 +92,7 @@ def test_pause_and_resume() -> None:
         "effective": "1970-01-01T00:10:00.000000Z",
         "command": "pause",
         "detector": "ecod",
+        "kind": "subject",
         "cohort": "all",
         "windows": ["w5m"],
         "outcome": "applied",

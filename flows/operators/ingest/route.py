@@ -1,0 +1,77 @@
+"""Routes: which rows of a batch go to which stage, and under which key."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from detectors.features.declare import Where
+from detectors.features.where import Filters
+from flows.steps import Step
+from flows.wire.hashing import of_kind
+from state.batch import MicroBatch
+from state.keygroup import key_group
+from state.schema import SUBJECT, SUBJECT_NAME, SYSTEM_COLUMNS, Schema, name_column
+from state.types import NO_ID, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way to a stage.
+
+    stage: its name.  kind: of its subjects; "" for those that the stream is keyed by.  column: that holds the ids of
+    another kind.  where: conditions on the rows of another kind.  columns: that its rows have beside the system's; None
+    for all.  owner: the column in which another kind's rows have the hash of the subject that the stream is keyed by.
+    """
+
+    stage: str
+    kind: str = ""
+    column: str = SUBJECT
+    where: Where = ()
+    columns: frozenset[str] | None = None
+    owner: str = ""
+
+
+SUBJECTS: Final[Sequence[Route]] = (Route(Step.SUBJECT.value),)
+
+
+class Router:
+    """One route at work.  schema: of the rows."""
+
+    def __init__(self, route: Route, schema: Schema, groups: int) -> None:
+        self.route = route
+        self._groups = groups
+        self._filters = Filters(schema, [route.where]) if route.where else None
+
+    def parts(self, batch: MicroBatch) -> dict[int, MicroBatch]:
+        """The rows of each key group that has any, in their order."""
+        route = self.route
+        if route.kind:
+            batch = self._of_kind(batch)
+        if route.columns is not None:
+            asked = route.columns.union(SYSTEM_COLUMNS)
+            batch = MicroBatch({name: values for name, values in batch.columns.items() if name in asked})
+        return split(batch, self._groups)
+
+    def _of_kind(self, batch: MicroBatch) -> MicroBatch:
+        """Those rows that have an id of this kind, with that as their subject."""
+        route = self.route
+        mine = batch[route.column] != NO_ID
+        if self._filters is not None:
+            mine &= self._filters.masks(batch)[0]
+        rows = batch if mine.all() else batch.take(mine)
+        key: dict[str, Values] = {
+            SUBJECT: of_kind(rows[route.column], route.kind),
+            SUBJECT_NAME: rows[name_column(route.column)],
+        }
+        return MicroBatch(rows.columns | key | {route.owner: rows.subject})
+
+
+def split(batch: MicroBatch, groups: int) -> dict[int, MicroBatch]:
+    """The rows of each key group that has any, in their order."""
+    group = key_group(batch.subject, groups)
+    order = np.argsort(group.astype(np.uint16) if groups <= 1 << 16 else group, kind="stable")  # 16 bits: a radix sort
+    ends = np.cumsum(np.bincount(group, minlength=groups)).tolist()
+    rows = batch.take(order)
+    return {g: rows.take(slice(a, b)) for g, (a, b) in enumerate(zip([0, *ends], ends, strict=False)) if a < b}

@@ -1,0 +1,1 @@
+"""The harder world: campaigns that hide among people, and people who keep company as campaigns do."""
