@@ -117,7 +117,7 @@ class Ingest(_Json):
 
     def __init__(self, name: str, *, resume: bytes | None) -> None:
         self.name = name
-        self.watermark_us = START_OF_TIME_US
+        self.watermark_us = self.newest_us = START_OF_TIME_US
         self.ends = 0
         self._restore(resume)
 

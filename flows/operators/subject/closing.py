@@ -13,7 +13,8 @@ from flows.evolution.changes import WindowFit, name_in_state
 from flows.evolution.layout import StateForm
 from flows.evolution.renames import Renames
 from flows.judgement import Audience
-from flows.operators.faults import fault_outputs
+from flows.metrics.catalogue import Numbers
+from flows.operators.faults import fault_outputs, observe_guard
 from flows.operators.messages import Leaving
 from flows.operators.rows import FeatureRows
 from flows.operators.subject.lending import Lending, Met
@@ -117,6 +118,12 @@ class Closing:
         """What own-history detectors did wrong since the last call."""
         told, self._faults = self._faults, []
         return told
+
+    def observe(self, numbers: Numbers) -> None:
+        """What own-history detectors cost, and whether they are at work."""
+        for window, own in zip(self._windows, self._own, strict=True):
+            for name, guard in own.guards.items():
+                observe_guard(numbers, (name, window.spec.name), guard)
 
     def row(self, slot: int) -> dict[str, Any]:
         """Window -> own-history detector -> feature -> what it knows of one subject."""

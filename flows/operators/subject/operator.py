@@ -11,6 +11,8 @@ from flows.event_stream import EventStream
 from flows.evolution.changes import Evolution, LayoutNote, Since, name_in_state, window_fits
 from flows.evolution.layout import StateForm
 from flows.judgement import Audience
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers, seconds
 from flows.operators.messages import CohortInput, GroupInput, Leaving, LoanInput, Output, lender_name
 from flows.operators.subject.borrowing import Borrowing
 from flows.operators.subject.closing import Closing
@@ -244,6 +246,12 @@ class SubjectOperator:
         for building in self._building.values():
             building.drop(slots)
         self._closing.forget(slots)
+
+    def observe(self, numbers: Numbers) -> None:
+        """Its part of what a run tells of itself."""
+        c.add(numbers, c.SUBJECTS, self.users, self._stage)
+        c.add(numbers, c.STAGE_BOUNDARY, seconds(self._closed_us), self._stage)
+        self._closing.observe(numbers)
 
     @property
     def users(self) -> int:

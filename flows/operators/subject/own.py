@@ -37,7 +37,8 @@ class OwnDetectors:
         self._learned_as: dict[str, dict[str, str]] = {}
         """Detector -> feature -> its name when the detector began, of those that are called otherwise now."""
         self._detectors: dict[str, SubjectDetector] = {}
-        self._guards: dict[str, Guard] = {}
+        self.guards: dict[str, Guard] = {}
+        """By detector."""
         self._faults: list[tuple[str, Fault]] = []
         for use in uses:
             if rows.name in use.windows:
@@ -66,7 +67,7 @@ class OwnDetectors:
         verdicts: dict[str, OwnVerdict] = {}
         n, new = len(rows), self._is_new(rows.end_us)
         for use, chosen, width in self._uses:
-            detector, guard = self._detectors[use.name], self._guards[use.name]
+            detector, guard = self._detectors[use.name], self.guards[use.name]
             at = np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0) if guard.sampled else None
             view = _seen(rows, at, chosen, width)
             learned = view
@@ -114,7 +115,7 @@ class OwnDetectors:
 
     def spent_s(self) -> dict[str, float]:
         """Detector -> CPU seconds, since the start of this process."""
-        return {name: guard.spent_s for name, guard in self._guards.items()}
+        return {name: guard.spent_s for name, guard in self.guards.items()}
 
     def forget(self, slots: I64) -> None:
         for detector in self._detectors.values():
@@ -124,10 +125,10 @@ class OwnDetectors:
         """The root frames of the state, by detector."""
         frames = {}
         for use, _, _ in self._uses:
-            meta = {"settings": detector_settings(use), "guard": self._guards[use.name].state()}
+            meta = {"settings": detector_settings(use), "guard": self.guards[use.name].state()}
             if names := self._learned_as.get(use.name):
                 meta["learned_as"] = names
-            root = self._guards[use.name].saved(partial(save, self._detectors[use.name], chunks))
+            root = self.guards[use.name].saved(partial(save, self._detectors[use.name], chunks))
             frames[use.name] = pack_frames("own", _VERSION, meta, {} if root is None else {"root": root})
         return frames
 
@@ -159,7 +160,7 @@ class OwnDetectors:
                     f"detector {use.name!r} declares scope subject, but is no SubjectDetector: {type(detector)}"
                 )
             self._detectors[use.name] = detector
-            self._guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)
+            self.guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)
 
 
 def _seen(rows: Rows, at: I64 | None, chosen: I64, width: int) -> Rows:
