@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.batches import BATCH_LINES
 from flows.cli.display import display
 from flows.cli.logs import as_here
 from flows.cli.options import AsJson, BatchLines, Settings, duration_option, load_config, store_note
@@ -89,7 +90,7 @@ def run(
             show_default="nowhere",
         ),
     ] = "",
-    batch_lines: BatchLines = 8192,
+    batch_lines: BatchLines = BATCH_LINES,
     status_every: Annotated[
         str, typer.Option(help="Time between status lines, where there is no progress bar.")
     ] = "10s",

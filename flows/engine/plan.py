@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.batches import BATCH_LINES
 from flows.engine.sink import Openers
 from flows.engine.supervise import Restarts
 from flows.metrics.facts import Facts
@@ -29,7 +30,7 @@ class Options:
 
     workers: int = 1
     processes: int = 1
-    batch_lines: int = 8192
+    batch_lines: int = BATCH_LINES
     epoch_s: float = 5.0
     live: bool = False
     state_dir: Path | None = None

@@ -1,6 +1,6 @@
 """The subject-scope detectors of one window: each subject against its own past."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -50,21 +50,36 @@ class OwnDetectors:
         self._renamed = renamed
         self._build({}, {})
 
-    def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
-        """Each detector's verdict on the rows, which it learns from afterwards."""
+    def stretches(self, ends_us: Sequence[int]) -> Iterator[slice]:
+        """Windows that may be judged at once.  ends_us: of some, ascending."""
+        start = 0
+        together = all(detector.row_by_row for detector in self._detectors.values())
+        for i, end_us in enumerate(ends_us, start=1):
+            if i == len(ends_us) or not together or self._is_new(end_us):
+                yield slice(start, i)
+                start = i
+
+    def judge(self, rows: Rows, last: int = 0) -> dict[str, OwnVerdict]:
+        """Each detector's verdict on the rows of a stretch of windows; it learns from those of the last one afterwards.
+
+        rows.end_us: that of the last one, whose rows begin at `last`.
+        """
         verdicts: dict[str, OwnVerdict] = {}
         n, new = len(rows), self._is_new(rows.end_us)
         for use, chosen, width in self._uses:
             detector, guard = self._detectors[use.name], self.guards[use.name]
             at = np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0) if guard.sampled else None
-            seen = rows if at is None else rows.pick(at)
-            view = seen if len(chosen) == width else replace(seen, x=seen.x[:, chosen])
+            view = _seen(rows, at, chosen, width)
+            learned = view
+            if last:
+                mine = np.arange(last, n)
+                learned = _seen(rows, mine if at is None else np.intersect1d(mine, at), chosen, width)
             k, f = view.x.shape
             score, typical, share = guard.arrays(
                 ("score", partial(detector.score, view), (k,), np.nan),
                 ("typical", partial(detector.typical, view), (k, f), np.nan),
                 ("explain", partial(detector.explain, view), (k, f), 0.0),
-                then=("learn", partial(detector.learn, view)) if new else None,
+                then=("learn", partial(detector.learn, learned)) if new else None,
             )
             if at is not None:
                 score = _spread(score, at, n, np.nan)
@@ -146,6 +161,12 @@ class OwnDetectors:
                 )
             self._detectors[use.name] = detector
             self.guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)
+
+
+def _seen(rows: Rows, at: I64 | None, chosen: I64, width: int) -> Rows:
+    """Some of the rows, None for all, with these of their features."""
+    seen = rows if at is None else rows.pick(at)
+    return seen if len(chosen) == width else replace(seen, x=seen.x[:, chosen])
 
 
 def _spread(values: F64, at: I64, rows: int, otherwise: float) -> F64:
