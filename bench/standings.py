@@ -9,7 +9,6 @@ when its question was due: a server that stands still for a second is late for a
 import argparse
 import asyncio
 import json
-import os
 import random
 import socket
 import subprocess
@@ -17,7 +16,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,6 +29,8 @@ _CONNECTIONS = 64
 _KNOWN_SHARE = 0.9
 """Of the questions; the others are about nobody, and are answered by 404."""
 _BATCH = 10_000
+_WARM_UP_S = 15.0
+"""Until the job writes."""
 
 
 def standing(n: int) -> dict[str, Any]:
@@ -159,6 +160,19 @@ def program(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
             process.wait()
 
 
+def wait_for(port: int) -> None:
+    """Until the server answers."""
+    until_s = time.monotonic() + 60.0
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > until_s:
+                sys.exit("the server does not answer")
+            time.sleep(0.1)
+
+
 def job(store: Path, folder: Path) -> Path:
     """The configuration of a job without an end that writes its standings to the store, as shipped otherwise."""
     file = folder / "job.toml"
@@ -186,19 +200,15 @@ def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as found:
             port = found.getsockname()[1]
         run = ["run", str(job(store, Path(folder))), "--state-dir", str(Path(folder) / "state"), "--no-print"]
-        with program("serve", "--db", str(store), "--listen", str(port)) as server:
-            with program(*(["--version"] if chosen.no_job else run)) as beside:
-                time.sleep(15.0)
-                if not chosen.no_job and beside.poll() is not None:
-                    sys.exit("the job ended before it was measured beside it")
-                found_ = asyncio.run(measure(port, chosen.subjects, chosen.rate, chosen.seconds))
-                used_s = sum(os.times()[:2])
-            assert server.poll() is None
-        print(
-            json.dumps(
-                {"subjects": chosen.subjects, "job": not chosen.no_job, **found_, "client_cpu_s": round(used_s, 1)}
-            )
-        )
+        with program("serve", "--db", str(store), "--listen", str(port)):
+            wait_for(port)
+            with nullcontext() if chosen.no_job else program(*run) as beside:
+                if beside is not None:
+                    time.sleep(_WARM_UP_S)
+                came = asyncio.run(measure(port, chosen.subjects, chosen.rate, chosen.seconds))
+                if beside is not None and beside.poll() is not None:
+                    sys.exit("the job ended before all was measured beside it")
+        print(json.dumps({"subjects": chosen.subjects, "job": not chosen.no_job, **came}))
 
 
 if __name__ == "__main__":

@@ -102,9 +102,13 @@ def test_who_may_not_write_is_told_at_once(database: Server, db: psycopg.Connect
     db.execute("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN PASSWORD 'hunter2'")
     url = database.url.replace("driftnet@", "reader:hunter2@")
     other = open_sink(PostgresSink(url, outage_s=0.0), "alerts", patience=SHORT)
+    db.execute("GRANT SELECT ON alerts TO reader")
     with pytest.raises(SinkError, match=r"permission denied for table alerts.*must be put right") as told:
         other.write([ALERT])
     assert "hunter2" not in str(told.value)
+    db.execute("GRANT INSERT, UPDATE ON alerts TO reader")
+    other.close()
+    assert db.execute("SELECT count(*) FROM alerts").fetchone() == (1,)
 
 
 def test_no_server_and_no_address() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flows.forget.records import About
 from flows.sinks import WebhookSink, open_sink
 from flows.sinks.base import Patience
 from flows.sinks.webhook import WebhookWriter
@@ -150,6 +151,7 @@ def test_what_is_refused_is_a_dead_letter(receiver: Receiver, tmp_path: Path, st
     (letter,) = dead(tmp_path)
     told = letter.pop("undelivered")
     assert letter == ALERTS[1]
+    assert About(letter["subject"], ("subject",))(letter | {"undelivered": told})  # `driftnet forget` knows whose it is
     assert (told["id"], told["why"]) == (ALERTS[1]["alert_id"], f"it answers {status}: ok")
 
 
