@@ -15,6 +15,7 @@ from detectors.drift.spec import DriftSpec
 from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceConfig, WindowConfig
 from flows.config.endpoints import SinksConfig, SourceConfig
 from flows.config.layers import Layers
+from flows.config.campaigns import CampaignsConfig
 from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
 from flows.config.where import WhereTable
@@ -272,6 +273,7 @@ class Config(Section):
     subjects: dict[Annotated[str, Field(pattern=_KIND_NAME)], SubjectConfig] = Field(
         {}, description="further kinds of subjects, by name"
     )
+    campaigns: CampaignsConfig | None = Field(None, description="accounts that coincide; absent: nobody looks for any")
     calibration: Annotated[CalibrationSpec, SpecTable()] = Field(
         CalibrationSpec(), description="scores to probabilities"
     )

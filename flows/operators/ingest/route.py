@@ -22,7 +22,8 @@ class Route:
 
     stage: its name.  kind: of its subjects; "" for those that the stream is keyed by.  column: that holds the ids of
     another kind.  where: conditions on the rows of another kind.  columns: that its rows have beside the system's; None
-    for all.  owner: the column in which another kind's rows have the hash of the subject that the stream is keyed by.
+    for all.  owner: the column in which another kind's rows have the hash of the subject that the stream is keyed by; its id as text
+    stands beside it, where columns ask for that.
     """
 
     stage: str
@@ -65,7 +66,10 @@ class Router:
             SUBJECT: of_kind(rows[route.column], route.kind),
             SUBJECT_NAME: rows[name_column(route.column)],
         }
-        return MicroBatch(rows.columns | key | {route.owner: rows.subject})
+        owner: dict[str, Values] = {route.owner: rows.subject}
+        if route.columns is not None and name_column(route.owner) in route.columns:
+            owner[name_column(route.owner)] = rows.subject_name
+        return MicroBatch(rows.columns | key | owner)
 
 
 def split(batch: MicroBatch, groups: int) -> dict[int, MicroBatch]:
