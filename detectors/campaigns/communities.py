@@ -15,9 +15,11 @@ from state.types import F64, I64, Bool
 _NONE: Final = -1
 _ROUNDS: Final = 3
 """So often members are chosen anew from what the members of before are."""
-_PARTNERS_SHARE: Final = 0.4
+_PARTNERS_SHARE: Final = 0.25
 """An account must have coincided with so many of a community's members."""
-_AT_LEAST: Final = 3
+_AT_LEAST: Final = 2
+_ONE_PARENT: Final = 0.8
+"""Of a community's coincidences: who loves one artist is no campaign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Community:
     objects: (k,) positions of objects that members coincided on, those on which most pairs did first; pairs: (k,) how
     many.  own: (t,) positions of the coincidences between members.  chance: log10 of the probability of so many under
     independence.
-    closure: share of the coincidences on its objects that are its own.
+    closure: of all coincidences on an object, the share between members; on average over these.
     """
 
     members: I64
@@ -182,25 +184,25 @@ def _community(evidence: Evidence, members: I64, own: I64, everybody: F64) -> Co
     partners = np.bincount(met, minlength=len(members))
     objects, pairs = np.unique(on, return_counts=True)
     order = np.lexsort((objects, -pairs))
+    often = np.bincount(on, evidence.times[own], minlength=len(everybody))[objects]
     seen, degree = float(evidence.times[own].sum()), evidence.degree[members]
     expected = (degree.sum() ** 2 - (degree**2).sum()) / 2 / evidence.total
     chance = float(log10_tail(np.array([seen]), np.array([expected]))[0])
-    closure = seen / float(everybody[objects].sum())
+    closure = float(np.average(often / everybody[objects], weights=often))
     return Community(members, partners, objects[order], pairs[order], own, chance, closure)
 
 
 def _is_campaign(evidence: Evidence, community: Community, spec: CampaignSpec) -> bool:
     if len(community.members) < spec.members_min:
         return False
-    parents = len(np.unique(evidence.parent[community.objects]))
-    if parents == 1 or community.closure < spec.closure:
-        return False
-    return community.closure >= spec.closed or repetition(evidence, community) >= spec.repetition
+    repetition, largest = _parents(evidence, community)
+    return community.closure >= spec.closure and repetition >= spec.repetition and largest <= _ONE_PARENT
 
 
-def repetition(evidence: Evidence, community: Community) -> float:
+def _parents(evidence: Evidence, community: Community) -> tuple[float, float]:
     """How many of the community's objects have the parent of a coincidence's object, on average over its coincidences:
-    what it has in common by chance counts little.
+    what it has in common by chance counts little.  And the share of the parent with most coincidences.
     """
-    _, parent, siblings = np.unique(evidence.parent[community.objects], return_inverse=True, return_counts=True)
-    return float(np.average(siblings[parent], weights=community.pairs))
+    _, at, siblings = np.unique(evidence.parent[community.objects], return_inverse=True, return_counts=True)
+    share = np.bincount(at, community.pairs) / community.pairs.sum()
+    return float(share @ siblings), float(share.max())

@@ -17,10 +17,9 @@ class CampaignSpec:
     links: different objects on which two accounts must have coincided to be linked.  p: a link is less probable than
     this under independence.  partners: a link counts where each of the two is among so many strongest partners of the
     other.  triangles: common partners that a link must have.  belonging: the share of an account's coincidences that
-    are with a community, relative to the community's median, from which it is a member.  closure: the share of the
-    coincidences on a community's objects that are its own, from which it is a campaign.  repetition: so many of its
-    objects per parent (tracks per artist) it must have in common, on average over its coincidences.  closed: the
-    closure from which its repetition makes no difference.  members_min: a smaller community is
+    are with a community, relative to the community's median, from which it is a member.  closure: of the
+    coincidences on a community's objects, the share that is its own, from which it is a campaign.  repetition: so many of its
+    objects per parent (tracks per artist) it must have in common, on average over its coincidences.  members_min: a smaller community is
     none.  stay_us: a member that is not confirmed for so long has left, and a campaign without members has ended.
 
     Raises ConfigError naming the field, the value seen and what is allowed.
@@ -33,13 +32,12 @@ class CampaignSpec:
     visits_max: float = 150.0
     popularity_half_us: int = 12 * HOUR_US
     links: int = 3
-    p: float = 1e-4
+    p: float = 1e-3
     partners: int = 8
     triangles: int = 1
-    belonging: float = 0.5
-    closure: float = 0.02
-    repetition: float = 6.0
-    closed: float = 0.9
+    belonging: float = 0.6
+    closure: float = 0.3
+    repetition: float = 6.5
     members_min: int = 5
     stay_us: int = DAY_US
 
@@ -58,7 +56,6 @@ class CampaignSpec:
             "belonging": (0, 1),
             "closure": (0, 1),
             "repetition": (0, 1000),
-            "closed": (0, 1),
             "members_min": (3, 1000),
             "stay_us": (0, 90 * DAY_US),
         }

@@ -57,9 +57,6 @@ class CampaignsConfig(Section):
         _SPEC.repetition,
         description="so many objects of one parent a campaign has in common, on average over its coincidences",
     )
-    closed: float = Field(
-        _SPEC.closed, description="closure from which a community is a campaign whatever its repetition"
-    )
     members_min: int = Field(_SPEC.members_min, description="a smaller community is no campaign")
     stay: Duration = Field(
         _SPEC.stay_us, description="a member that no review confirms for so long has left; without members it has ended"
