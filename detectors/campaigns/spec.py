@@ -33,11 +33,11 @@ class CampaignSpec:
     popularity_half_us: int = 12 * HOUR_US
     links: int = 3
     p: float = 1e-3
-    partners: int = 8
+    partners: int = 5
     triangles: int = 1
     belonging: float = 0.6
     closure: float = 0.3
-    repetition: float = 6.5
+    repetition: float = 6.0
     members_min: int = 5
     stay_us: int = DAY_US
 
