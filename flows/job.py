@@ -32,8 +32,8 @@ class SubjectKind:
 @dataclass(frozen=True, slots=True)
 class Job:
     """Everything that alerts depend on, beside the events.  renamed: what had other names in state that was saved
-    earlier.  kinds: further kinds of subjects, beside those that the stream is keyed by.  campaigns: what accounts coincide
-    on; None where nobody asks.
+    earlier.  kinds: further kinds of subjects, beside those that the stream is keyed by.  campaigns: what accounts
+    coincide on; None where nobody asks.
     """
 
     stream: EventStream

@@ -41,10 +41,10 @@ class Pairs:
 class Coincidences:
     """What one sender saw in the bucket that ends there.
 
-    sender: its name.  column: of the objects.  account, account_name: (k,) of those that coincided, sorted.  object, object_name, parent,
-    visits: (o,) of the objects that they coincided on, and of those that have become too popular to tell anything,
-    sorted; parent: what each belongs to; visits: a day.  low, high, on: (m,) positions of the two accounts and of the
-    object.
+    sender: its name.  column: of the objects.  account, account_name: (k,) of those that coincided, sorted.  object,
+    object_name, parent, visits: (o,) of the objects that they coincided on, and of those that have become too popular
+    to tell anything, sorted; parent: what each belongs to; visits: a day.  low, high, on: (m,) positions of the two
+    accounts and of the object.
     """
 
     end_us: int

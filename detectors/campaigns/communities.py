@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from detectors.campaigns.coincidence import Coincidences
-from detectors.campaigns.evidence import Evidence, Strengths, changes, gather, log10_tail, strengths
+from detectors.campaigns.evidence import Evidence, Strengths, changes, gather, log10_tail, strengths, summed
 from detectors.campaigns.spec import CampaignSpec
 from state.cells import run_lengths, run_starts
 from state.types import F64, I64, Bool
@@ -77,7 +77,7 @@ def _mutual(low: I64, high: I64, weight: F64, most: int) -> Bool:
     end, link = end[order], link[order]
     first = np.searchsorted(end, end)
     strong = np.arange(len(end)) - first < most
-    found: Bool = np.bincount(link[strong], minlength=len(low)) == 2  # noqa: PLR2004 - both ends
+    found: Bool = np.bincount(link[strong], minlength=len(low)) == 2
     return found
 
 
@@ -121,17 +121,17 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
     degree = evidence.degree
     end, other = np.concatenate([pairs.low, pairs.high]), np.concatenate([pairs.high, pairs.low])
     count, weight = (np.concatenate([of, of]) for of in (pairs.times, pairs.weight))
-    whole = np.bincount(end, weight, minlength=accounts)
+    whole = summed(end, weight, accounts)
     for _ in range(_ROUNDS):
         met = label[other] >= 0
         if not met.any():
             break
         key, at = _numbered(end[met] * accounts + label[other[met]])
         who, to = np.divmod(key, accounts)
-        objects, shared = np.bincount(at, count[met]), np.bincount(at, weight[met])
+        objects, shared = summed(at, count[met], len(key)), summed(at, weight[met], len(key))
         partners = np.bincount(at)
         inside = label[who] == to
-        of_label = np.bincount(label[label >= 0], degree[label >= 0], minlength=accounts)
+        of_label = summed(label[label >= 0], degree[label >= 0], accounts)
         size = np.bincount(label[label >= 0], minlength=accounts)
         expected = degree[who] * (of_label[to] - inside * degree[who]) / evidence.total
         share = shared / whole[who]
@@ -170,7 +170,7 @@ def _communities(evidence: Evidence, label: I64) -> Iterator[Community]:
     """Of all labels, in their order."""
     inside = np.flatnonzero((label[evidence.low] >= 0) & (label[evidence.low] == label[evidence.high]))
     inside = inside[np.argsort(label[evidence.low[inside]], kind="stable")]
-    everybody = np.bincount(evidence.on, evidence.times, minlength=len(evidence.object))
+    everybody = summed(evidence.on, evidence.times, len(evidence.object))
     of = label[evidence.low[inside]]
     start = run_starts(of)
     for number, own in zip(of[start].tolist(), np.split(inside, start)[1:], strict=True):
@@ -184,7 +184,7 @@ def _community(evidence: Evidence, members: I64, own: I64, everybody: F64) -> Co
     partners = np.bincount(met, minlength=len(members))
     objects, pairs = np.unique(on, return_counts=True)
     order = np.lexsort((objects, -pairs))
-    often = np.bincount(on, evidence.times[own], minlength=len(everybody))[objects]
+    often = summed(on, evidence.times[own], len(everybody))[objects]
     seen, degree = float(evidence.times[own].sum()), evidence.degree[members]
     expected = (degree.sum() ** 2 - (degree**2).sum()) / 2 / evidence.total
     chance = float(log10_tail(np.array([seen]), np.array([expected]))[0])

@@ -11,7 +11,6 @@ from state.cells import run_lengths, run_starts
 from state.order import stable_argsort
 from state.types import F64, I64, U64, Bool
 
-
 TIMES_MAX: Final = 4.0
 """Again and again on one object says less and less: more often than this counts as this often."""
 
@@ -47,9 +46,9 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Strengths:
     """Pairs of accounts, sorted.  start: (P,) where each one's coincidences begin.  low, high: (P,).  objects: (P,) how
-    many different ones.  times: (P,) coincidences on them.  weight: (P,) the same, rare objects counting more.  varied: (P,)
-    whether the objects have two parents.  chance: (P,) log10 of the probability of so many coincidences under
-    independence, by `log10_tail`.
+    many different ones.  times: (P,) coincidences on them.  weight: (P,) the same, rare objects counting more.
+    varied: (P,) whether the objects have two parents.  chance: (P,) log10 of the probability of so many coincidences
+    under independence, by `log10_tail`.
     """
 
     start: I64
@@ -83,10 +82,15 @@ def gather(segments: Sequence[Coincidences], visits_max: float) -> Evidence:
     low, high, on, end = _ordered(low[rare], high[rare], on[rare], end[rare], len(account), len(object_), len(ends))
     start = changes(low, high, on)
     length = run_lengths(start, len(low))
-    times = np.minimum(length, TIMES_MAX)
+    times = np.minimum(length, TIMES_MAX).astype(np.float64)
     low, high, on, last_us = low[start], high[start], on[start], ends[end[start + length - 1]]
-    degree = np.bincount(low, times, minlength=len(account)) + np.bincount(high, times, minlength=len(account))
+    degree = summed(low, times, len(account)) + summed(high, times, len(account))
     return Evidence(account, object_, parent, visits, low, high, on, times, last_us, degree)
+
+
+def summed(at: I64, values: F64, count: int) -> F64:
+    """(count,) sums of the values at each position."""
+    return np.bincount(at, values, minlength=count).astype(np.float64, copy=False)
 
 
 def changes(*ordered: I64) -> I64:

@@ -76,7 +76,9 @@ class Lives:
         self.lives = list(lives)
 
     def review(self, end_us: int, communities: Sequence[Mapping[int, str]]) -> list[Told]:
-        """Takes the communities, as hashes of their accounts and what these are called; what has changed, the oldest campaign first."""
+        """Takes the communities, as hashes of their accounts and what these are called; what has changed, the oldest
+        campaign first.
+        """
         heirs = self._heirs(communities)
         told: list[Told] = []
         absorbed: dict[str, list[str]] = {}

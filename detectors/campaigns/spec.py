@@ -13,14 +13,15 @@ class CampaignSpec:
     bucket_us: accounts on one object in the same bucket, or in neighbouring ones, coincide.  expire_us: so long a
     coincidence is evidence.  review_us: how often communities are sought; a multiple of the bucket.  accounts_max: an
     object with more accounts than this in a bucket tells nothing of any two of them.  visits_max: nor does one with
-    more visits a day; a visit is an account in a bucket.  popularity_half_us: visits of so long ago count half.
-    links: different objects on which two accounts must have coincided to be linked.  p: a link is less probable than
-    this under independence.  partners: a link counts where each of the two is among so many strongest partners of the
+    more visits a day; a visit is an account in a bucket.  popularity_half_us: visits of so long ago count half.  links:
+    different objects on which two accounts must have coincided to be linked.  p: a link is less probable than this
+    under independence.  partners: a link counts where each of the two is among so many strongest partners of the
     other.  triangles: common partners that a link must have.  belonging: the share of an account's coincidences that
-    are with a community, relative to the community's median, from which it is a member.  closure: of the
-    coincidences on a community's objects, the share that is its own, from which it is a campaign.  repetition: so many of its
-    objects per parent (tracks per artist) it must have in common, on average over its coincidences.  members_min: a smaller community is
-    none.  stay_us: a member that is not confirmed for so long has left, and a campaign without members has ended.
+    are with a community, relative to the community's median, from which it is a member.  closure: of the coincidences
+    on a community's objects, the share that is its own, from which it is a campaign.  repetition: so many of its
+    objects per parent (tracks per artist) it must have in common, on average over its coincidences.  members_min: a
+    smaller community is none.  stay_us: a member that is not confirmed for so long has left, and a campaign without
+    members has ended.
 
     Raises ConfigError naming the field, the value seen and what is allowed.
     """
@@ -35,11 +36,11 @@ class CampaignSpec:
     p: float = 1e-3
     partners: int = 5
     triangles: int = 1
-    belonging: float = 0.6
-    closure: float = 0.3
-    repetition: float = 6.0
+    belonging: float = 0.65
+    closure: float = 0.4
+    repetition: float = 6.5
     members_min: int = 5
-    stay_us: int = DAY_US
+    stay_us: int = 6 * HOUR_US
 
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float]] = {

@@ -25,8 +25,8 @@ class CampaignsConfig(Section):
     where: WhereTable = Field((), description="the events that count")
     bucket: Duration = Field(
         _SPEC.bucket_us,
-        description="accounts on one object in the same bucket of time, or in neighbouring ones, coincide; a multiple of"
-        " the pane that the windows have",
+        description="accounts on one object in the same bucket of time, or in neighbouring ones, coincide; a multiple"
+        " of the pane that the windows have",
     )
     expire: Duration = Field(_SPEC.expire_us, description="a coincidence is evidence for so long")
     review: Duration = Field(_SPEC.review_us, description="how often communities are sought; a multiple of bucket")

@@ -12,10 +12,10 @@ from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
 from detectors.drift.spec import DriftSpec
+from flows.config.campaigns import CampaignsConfig
 from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceConfig, WindowConfig
 from flows.config.endpoints import SinksConfig, SourceConfig
 from flows.config.layers import Layers
-from flows.config.campaigns import CampaignsConfig
 from flows.config.section import Declaration, Section, SpecTable, problem
 from flows.config.tables import Monitors, Severities
 from flows.config.where import WhereTable

@@ -195,7 +195,9 @@ _EXEMPTED: Final = Form(
 )
 _CAMPAIGN: Final = Form(
     (
-        Field("campaign_id", _ID, "of the campaign: it stays, whatever joins, leaves or merges; the same in every replay"),
+        Field(
+            "campaign_id", _ID, "of the campaign: it stays, whatever joins, leaves or merges; the same in every replay"
+        ),
         Field("change", Text(words=tuple(Change)), "what has become of it since the last record"),
         Field("at", Moment(), "the review that saw it"),
         Field("since", Moment(), "the review that found the campaign"),
@@ -219,7 +221,9 @@ _CAMPAIGN: Final = Form(
         Field("left", ListOf(Text()), "ids of accounts that are no longer members"),
         Field("absorbed", ListOf(_ID), "younger campaigns that are part of it from now on"),
         Field("into", Text(), "of one that merged: the older campaign that goes on; else empty"),
-        Field("tail_probability", _SHARE, "of so many coincidences among the members under independence, at least 1e-300"),
+        Field(
+            "tail_probability", _SHARE, "of so many coincidences among the members under independence, at least 1e-300"
+        ),
         Field("closure", _SHARE, "of the coincidences on its objects, the share among its members"),
         Field("coincidences", _COUNT, "among the members, that have not expired"),
         Field("at_stake", _COUNT, "visits of members to objects, such as plays of tracks, in these coincidences"),
@@ -284,8 +288,8 @@ class Records:
     that schema.  forms: what a record may look like.  id: the field that says which record it is, whatever else
     changes; "" where that is the whole record.  key: the fields that make up the key of a Kafka message: records of one
     key keep their order.  time: the field that says when, in event time; "" where there is none.  store: its table, or
-    why it has none.  line: the record for people.  told_again: whether a later record of the same id is the same thing with
-    more known of it, by the configuration whose digest it has; the store keeps the last.
+    why it has none.  line: the record for people.  told_again: whether a later record of the same id is the same thing
+    with more known of it, by the configuration whose digest it has; the store keeps the last.
     """
 
     about: str

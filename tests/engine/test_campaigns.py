@@ -66,7 +66,7 @@ def reference(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Told:
 def half(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that stopped in the middle; tests take copies."""
     place = tmp_path_factory.mktemp("half")
-    run_until(11, job(), source, place / "out", Options(batch_lines=200, epoch_s=0.02, state_dir=place / "state"))
+    run_until(9, job(), source, place / "out", Options(batch_lines=200, epoch_s=0.02, state_dir=place / "state"))
     (place / "state" / CONFIG_NOTE).write_text(config().to_toml())
     return place
 

@@ -79,7 +79,9 @@ def by_loops(rows: list[dict[str, Any]]) -> tuple[dict[tuple[int, str], set[tupl
             visits[row["t"] // BUCKET_S, row["song"]].add(row["user"])
     pairs, told = {}, {}
     for number, song in sorted(visits):
-        ago = {n: len(users) * 0.5 ** ((number - n) * BUCKET_S / HALF_S) for (n, s), users in visits.items() if s == song}
+        ago = {
+            n: len(users) * 0.5 ** ((number - n) * BUCKET_S / HALF_S) for (n, s), users in visits.items() if s == song
+        }
         a_day = math.log(2) * DAY_S / HALF_S
         now = a_day * sum(v for n, v in ago.items() if n <= number)
         before = a_day * sum(v for n, v in ago.items() if n < number)
@@ -115,9 +117,7 @@ def told_by_the_flow(rows: list[dict[str, Any]], tmp: Any, monkeypatch: pytest.M
 
 @settings(max_examples=40, deadline=None)
 @given(rows=events, seed=st.integers(0, 9))
-def test_pairs_of_the_flow(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], seed: int
-) -> None:
+def test_pairs_of_the_flow(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], seed: int) -> None:
     """Events in any order, twice or once: the pairs that a loop over all buckets finds, and what it says of songs."""
     shuffled = [row for row in rows for _ in range(2)]
     random.Random(seed).shuffle(shuffled)

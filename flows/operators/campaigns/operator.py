@@ -31,9 +31,7 @@ class CampaignOperator:
     there are (detectors.campaigns.lives).
     """
 
-    def __init__(
-        self, campaigns: Campaigns, groups: int, job: str, digest: str, resume: Saved | None = None
-    ) -> None:
+    def __init__(self, campaigns: Campaigns, groups: int, job: str, digest: str, resume: Saved | None = None) -> None:
         """groups: key groups of each column's objects.  job, digest: as in records."""
         self._campaigns = campaigns
         self._spec = campaigns.spec
@@ -146,4 +144,4 @@ def _frame(told: Coincidences) -> bytes:
 
 def _of_frame(frame: bytes) -> Coincidences:
     _, meta, arrays = unpack(frame, "coincidences", (_VERSION,))
-    return Coincidences(**meta, **arrays)
+    return Coincidences(meta["end_us"], meta["sender"], meta["column"], *(arrays[name] for name in _ARRAYS))

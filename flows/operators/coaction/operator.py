@@ -85,7 +85,7 @@ class CoactionOperator:
         return [CoactionInput(self._sender, limit_us, [found for found in told if len(found.object)])]
 
     def _file(self, batch: MicroBatch) -> None:
-        """What an idle clock has closed already is late, and told as such by the stage that lines have their fate in."""
+        """Rows that an idle clock has closed are late; the stage in which lines have their fate says so."""
         own = self._campaigns.own_kind
         columns = {
             OBJECT: batch.subject,

@@ -22,8 +22,8 @@ class Route:
 
     stage: its name.  kind: of its subjects; "" for those that the stream is keyed by.  column: that holds the ids of
     another kind.  where: conditions on the rows of another kind.  columns: that its rows have beside the system's; None
-    for all.  owner: the column in which another kind's rows have the hash of the subject that the stream is keyed by; its id as text
-    stands beside it, where columns ask for that.
+    for all.  owner: the column in which another kind's rows have the hash of the subject that the stream is keyed by;
+    its id as text stands beside it, where columns ask for that.
     """
 
     stage: str

@@ -90,7 +90,9 @@ def test_crowds_are_none() -> None:
     playlist = {(a, b, o * 20) for a, b, o in crew(1, 12)}
     assert members([segment(playlist | chance(500, 3000))]) == []
     rng = np.random.default_rng(4)
-    popular = {(2000 + 2 * i, 2001 + 2 * i, o) for o in range(100) for i in rng.choice(3000, 12, replace=False).tolist()}
+    popular = {
+        (2000 + 2 * i, 2001 + 2 * i, o) for o in range(100) for i in rng.choice(3000, 12, replace=False).tolist()
+    }
     assert members([segment(crew(1, 12) | chance(500, 3000) | popular)]) == []
     assert members([segment(crew(1, 12) | chance(500, 3000) | popular)], replace(SPEC, closure=0.1)) != []
 

@@ -38,7 +38,7 @@ def test_the_older_survives_a_merge() -> None:
     assert (by_id[young.id].change, by_id[young.id].into) == (Change.MERGED, old.id)
     assert (by_id[old.id].change, by_id[old.id].absorbed) == (Change.GREW, (young.id,))
     assert old.members[4].joined_us == 2 * HOUR_US
-    assert [life.id for life in lives.lives][0] == old.id
+    assert lives.lives[0].id == old.id
     assert young.id not in [life.id for life in lives.lives]
 
 
