@@ -119,16 +119,17 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
     """
     accounts = len(evidence.account)
     degree = evidence.degree
-    end, other = np.concatenate([pairs.low, pairs.high]), np.concatenate([pairs.high, pairs.low])
-    count, weight = (np.concatenate([of, of]) for of in (pairs.times, pairs.weight))
-    whole = summed(end, weight, accounts)
+    whole = summed(pairs.low, pairs.weight, accounts) + summed(pairs.high, pairs.weight, accounts)
     for _ in range(_ROUNDS):
-        met = label[other] >= 0
-        if not met.any():
+        below, above = np.flatnonzero(label[pairs.high] >= 0), np.flatnonzero(label[pairs.low] >= 0)
+        met = np.concatenate([below, above])
+        if not len(met):
             break
-        key, at = _numbered(end[met] * accounts + label[other[met]])
+        end = np.concatenate([pairs.low[below], pairs.high[above]])
+        other = np.concatenate([pairs.high[below], pairs.low[above]])
+        key, at = _numbered(end * accounts + label[other])
         who, to = np.divmod(key, accounts)
-        objects, shared = summed(at, count[met], len(key)), summed(at, weight[met], len(key))
+        objects, shared = summed(at, pairs.times[met], len(key)), summed(at, pairs.weight[met], len(key))
         partners = np.bincount(at)
         inside = label[who] == to
         of_label = summed(label[label >= 0], degree[label >= 0], accounts)

@@ -70,7 +70,7 @@ class CampaignOperator:
         self._segments = [s for s in self._segments if s.end_us > due_us - self._spec.expire_us]
         found = review(self._segments, self._spec)
         groups = [found.evidence.account[c.members] for c in found.communities]
-        names = account_names(self._segments, np.sort(np.concatenate([_NOTHING, *groups])))
+        names = account_names(self._segments, np.concatenate([_NOTHING, *groups]))
         told = self._lives.review(due_us, [{who: names[who] for who in group.tolist()} for group in groups])
         records = self._records(due_us, found, told)
         return [Output(Stream.CAMPAIGNS, records)] if records else []

@@ -18,20 +18,30 @@ _LEAST: Final = 1e-300
 
 
 def account_names(segments: Sequence[Coincidences], accounts: U64) -> dict[int, str]:
-    """Hash -> id as text of some accounts that coincided.  accounts: sorted."""
-    return {k: name for s in segments for k, name in _found(s.account, s.account_name, accounts)}
+    """Hash -> id as text of some accounts that coincided.  accounts: each once."""
+    found: dict[int, str] = {}
+    for s in reversed(segments):
+        accounts, at = _looked_up(accounts, s.account)
+        found |= zip(s.account[at].tolist(), s.account_name[at].tolist(), strict=True)
+    return found
 
 
 def object_names(segments: Sequence[Coincidences], objects: U64) -> dict[int, tuple[str, str]]:
-    """Hash -> column and id as text of some objects.  objects: sorted."""
-    return {k: (s.column, name) for s in segments for k, name in _found(s.object, s.object_name, objects)}
+    """Hash -> column and id as text of some objects.  objects: each once."""
+    found: dict[int, tuple[str, str]] = {}
+    for s in reversed(segments):
+        objects, at = _looked_up(objects, s.object)
+        found |= {key: (s.column, name) for key, name in zip(s.object[at].tolist(), s.object_name[at], strict=True)}
+    return found
 
 
-def _found(keys: U64, names: Names, wanted: U64) -> list[tuple[int, str]]:
-    at = np.searchsorted(keys, wanted)
-    at = at[at < len(keys)]
-    at = at[np.isin(keys[at], wanted)]
-    return list(zip(keys[at].tolist(), names[at].tolist(), strict=True))
+def _looked_up(wanted: U64, keys: U64) -> tuple[U64, I64]:
+    """Those that are not there, and where the others are.  keys: sorted."""
+    if not len(wanted) or not len(keys):
+        return wanted, np.zeros(0, np.int64)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    there = keys[at] == wanted
+    return wanted[~there], at[there]
 
 
 def shared_objects(community: Community) -> I64:

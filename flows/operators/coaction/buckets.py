@@ -44,14 +44,15 @@ class Bucket:
 
     def thin(self) -> Columns:
         """Leaves each visit once, sorted by object and account."""
+        if len(self.parts) == 1 and self.thinned == self.rows:
+            return self.parts[0]
         whole = {name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
         order = by_both(whole[OBJECT], whole[ACCOUNT])
         object_, account = whole[OBJECT][order], whole[ACCOUNT][order]
         new = np.ones(len(order), np.bool_)
         new[1:] = (object_[1:] != object_[:-1]) | (account[1:] != account[:-1])
         one = {name: values[order[new]] for name, values in whole.items()}
-        if len(self.parts) > 1 or len(one[OBJECT]) < self.rows:
-            self.parts, self.pieces, self.written = [one], Pieces(), 0
+        self.parts, self.pieces, self.written = [one], Pieces(), 0
         self.thinned = len(one[OBJECT])
         return one
 
