@@ -65,6 +65,7 @@ docs: $(STAMP) ## Write the generated pages of docs/
 	@$(BIN)/python -m flows.config.reference > docs/configuration.md
 	@$(BIN)/python -m flows.streams.reference docs
 	@$(BIN)/python -m flows.counters > docs/counters.md
+	@$(BIN)/python -m flows.metrics.reference > docs/metrics.md
 	@$(BIN)/python -m detectors.features.reference docs/features.md
 	@$(BIN)/python -m driftnet._reference api > docs/api.md
 	@$(BIN)/python -m driftnet._reference plug_ins > docs/plug_ins.md

@@ -17,7 +17,7 @@ from flows.operators.subject.operator import SubjectOperator
 from flows.sources.base import Lines, Partition, Unwatched
 from flows.streams import Stream
 
-BATCH_LINES = 8192
+BATCH_LINES = 32_768
 
 
 class Memory(Unwatched):

@@ -113,9 +113,13 @@ class SubjectDetector(Detector):
 
     columns: those arrays.  The host saves their rows as they change, and puts them back after `spec.build`; `snapshot`
     holds the rest.
+    row_by_row: whether score, typical and explain look at the state and at each row alone, and neither at when a window
+    ended nor at the other rows. Then they are asked of several windows at once, where nothing is learned between them;
+    rows.end_us is that of the last one, and a subject may come repeatedly.
     """
 
     scope: ClassVar[Scope] = Scope.SUBJECT
+    row_by_row: ClassVar[bool] = False
     columns: SlotColumns
 
     @abstractmethod

@@ -96,6 +96,7 @@ class HistoryBaseline(SubjectDetector):
     """9 bytes per subject and feature."""
 
     KIND: ClassVar[str] = "history_baseline"
+    row_by_row: ClassVar[bool] = True
 
     def __init__(self, spec: HistoryBaselineSpec, features: tuple[FeatureInfo, ...]) -> None:
         self.spec = spec

@@ -197,11 +197,12 @@ def measures(score: F64, rows: Rows) -> dict[str, tuple[float, float]]:
     day, hour = rows.minute // 1440, rows.minute // 60
     days, positives = np.unique(day[rows.attack], return_counts=True)
     rest = day != days[positives.argmax()]
-    areas = [rank_quality(finite[hour == h], label[hour == h]).roc_auc for h in np.unique(hour[rows.attack]).tolist()]
+    hours = (hour == h for h in np.unique(hour[rows.attack]).tolist())
+    areas = [area for of in hours if (area := rank_quality(finite[of], label[of]).roc_auc) is not None]
     return {
         "all": _pair(finite, label),
         "without the largest day": _pair(finite[rest], label[rest]),
-        "median of hours": (float(np.median([a for a in areas if a is not None])), float("nan")),
+        "median of hours": (float(np.median(areas)) if areas else float("nan"), float("nan")),
     }
 
 

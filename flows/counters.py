@@ -12,7 +12,9 @@ from typing import Final
 
 from detectors.alerting.exempt import Origin
 from detectors.alerting.policy import Counted
+from detectors.drift.event import Watch
 from flows.steps import Step
+from flows.streams import Stream
 from flows.wire.reject import Reason
 from state.errors import DriftnetError
 
@@ -36,7 +38,8 @@ class Counter:
     where what they count is not the same thing twice.  labels: what totals are told apart by.  told: the name of the
     table of totals by label, in `--json`; the counter's own where it is empty.  first: values of the label that are
     told first, in this order; others follow by their totals.  fate: whether it is where an input line ends: each line
-    ends in exactly one of these (promise P2).
+    ends in exactly one of these (promise P2).  known: values that the label has in every job, beside `first`.  ids:
+    whether its values are ids, which no metric has.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Counter:
     told: str = ""
     first: tuple[str, ...] = ()
     fate: bool = False
+    known: tuple[str, ...] = ()
+    ids: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,6 +111,7 @@ REJECTED: Final = Counter(
     ("reason",),
     told="rejects",
     fate=True,
+    known=tuple(Reason),
 )
 FILTERED: Final = Counter("filtered", "lines", "lines that `event.where` leaves out", (Step.INGEST,), fate=True)
 OPEN: Final = Counter(
@@ -125,8 +131,13 @@ FILLED: Final = Counter(
     ("column",),
     kind=Kind.GAUGE,
 )
-LABELS: Final = Counter("labels", "lines", "lines of labels, read and rejected", (Step.INGEST,), ("outcome",))
-CONTROL: Final = Counter("control", "lines", "lines of commands, read and rejected", (Step.INGEST,), ("outcome",))
+_OUTCOMES: Final = ("read", "rejected")
+LABELS: Final = Counter(
+    "labels", "lines", "lines of labels, read and rejected", (Step.INGEST,), ("outcome",), known=_OUTCOMES
+)
+CONTROL: Final = Counter(
+    "control", "lines", "lines of commands, read and rejected", (Step.INGEST,), ("outcome",), known=_OUTCOMES
+)
 ROWS: Final = Counter("rows", "rows", "rows of windows that closed", (Step.SUBJECT,), ("window",), told="windows")
 EVICTED: Final = Counter(
     "evicted", "subjects", "subjects that left for want of room (`state.capacity`)", (Step.SUBJECT,)
@@ -157,6 +168,7 @@ LABELLED: Final = Counter(
     "rows that were joined with a label: fraud_suspected, fraud_missed, genuine_suspected, genuine_cleared",
     (Step.POPULATION,),
     ("verdict",),
+    known=("fraud_suspected", "fraud_missed", "genuine_suspected", "genuine_cleared"),
 )
 CANDIDATES: Final = Counter(
     Counted.CANDIDATES, "rows", "rows at or below `alerts.candidate_line`: evidence", (Step.ALERTS,)
@@ -188,6 +200,7 @@ SPARED: Final = Counter(
     "alerts that an exemption kept back, by who vouches: " + ", ".join(Origin),
     (Step.ALERTS,),
     ("origin",),
+    known=tuple(Origin),
 )
 FORGOTTEN: Final = Counter(
     Counted.FORGOTTEN,
@@ -195,11 +208,15 @@ FORGOTTEN: Final = Counter(
     "subjects that the policy forgot for want of room (`alerts.capacity`)",
     (Step.ALERTS,),
 )
-OUT: Final = Counter("out", "records", "records of output streams", (Step.SINKS,), ("stream",), told="outputs")
+OUT: Final = Counter(
+    "out", "records", "records of output streams", (Step.SINKS,), ("stream",), told="outputs", known=tuple(Stream)
+)
 REASON: Final = Counter(
     "reason", "alerts", "alerts by the feature that told most", (Step.SINKS,), ("feature",), told="reasons"
 )
-DRIFT: Final = Counter("drift", "records", "drift events, by what was watched", (Step.SINKS,), ("what",))
+DRIFT: Final = Counter(
+    "drift", "records", "drift events, by what was watched", (Step.SINKS,), ("what",), known=(*Watch, "lines")
+)
 SPARED_SUBJECT: Final = Counter(
     "spared_subject",
     "alerts",
@@ -207,6 +224,7 @@ SPARED_SUBJECT: Final = Counter(
     (Step.SINKS,),
     ("subject",),
     told="spared_subjects",
+    ids=True,
 )
 SPARED_OTHERS: Final = Counter(
     "spared_others", "alerts", "alerts that were kept back, of other subjects", (Step.SINKS,)

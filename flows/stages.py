@@ -49,6 +49,10 @@ class IngestOperator(Protocol):
     def watermark_us(self) -> int: ...
 
     @property
+    def newest_us(self) -> int:
+        """The largest event time that counts."""
+
+    @property
     def accepted(self) -> int:
         """Rows that moved time, or could have, since the start of this run."""
 

@@ -1,12 +1,13 @@
 """Cells: partial aggregates of one span of event time, one column per subject; merging them gives longer spans."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from state.narrow import narrowed, widened
 from state.slots import SLOT_BITS
 from state.types import F64, I64, U64, Bool
 
@@ -95,17 +96,26 @@ class Cells:
 
     def where(self, mask: Bool) -> "Cells":
         """The subjects under this mask (n,)."""
-        slot = self.slot[mask]
-        tables = self.tables.of(slot) if len(self.tables) else NO_TABLES
-        return Cells(slot, self.sums[:, mask], self.mins[:, mask], self.maxs[:, mask], self.bits[:, mask], tables)
+        left = self.take(mask.nonzero()[0], NO_TABLES)
+        return left.with_only(self.tables.of(left.slot)) if len(self.tables) else left
 
     def of(self, slots: I64) -> "Cells":
         """Those of some subjects that are there, without tables.  slots: (k,) sorted."""
         if not len(self):
             return self.with_only(NO_TABLES)
         at = np.minimum(np.searchsorted(self.slot, slots), len(self) - 1)
-        at = at[self.slot[at] == slots]
-        return Cells(self.slot[at], self.sums[:, at], self.mins[:, at], self.maxs[:, at], self.bits[:, at], NO_TABLES)
+        return self.take(at[self.slot[at] == slots], NO_TABLES)
+
+    def take(self, at: I64, tables: Tables) -> "Cells":
+        """The subjects at these places, with these tables."""
+        return Cells(
+            self.slot[at],
+            self.sums.take(at, axis=1),
+            self.mins.take(at, axis=1),
+            self.maxs.take(at, axis=1),
+            self.bits.take(at, axis=1),
+            tables,
+        )
 
     def with_only(self, tables: Tables) -> "Cells":
         """The same cells with these tables."""
@@ -123,32 +133,35 @@ class Cells:
 
     def renamed(self, slot: I64) -> "Cells":
         """The same cells under other slots, sorted again.  slot: (n,).  For cells without table entries."""
-        order = np.argsort(slot)
-        return Cells(
-            slot[order], self.sums[:, order], self.mins[:, order], self.maxs[:, order], self.bits[:, order], self.tables
-        )
+        return replace(self, slot=slot).take(np.argsort(slot), self.tables)
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """For a snapshot."""
-        return {
-            f"{prefix}.slot": self.slot,
-            f"{prefix}.sums": self.sums,
-            f"{prefix}.mins": self.mins,
-            f"{prefix}.maxs": self.maxs,
-            f"{prefix}.bits": self.bits,
-            f"{prefix}.key": self.tables.key,
-            f"{prefix}.count": self.tables.count,
+        rows = self.sums, self.mins, self.maxs
+        few = self.slot.min(initial=0) >= 0 and self.slot.max(initial=0) < 1 << 32  # not so where it is a hash
+        arrays = {
+            "slot": self.slot.astype(np.uint32) if few else self.slot,
+            "rows": np.array([len(each) for each in rows], np.uint16),
+            **narrowed(np.concatenate(rows)),
+            "bits": self.bits,
+            "key": self.tables.key,
+            "count": self.tables.count,
         }
+        return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
     @staticmethod
     def of_arrays(prefix: str, arrays: dict[str, NDArray[Any]]) -> "Cells":
         """Takes what `arrays` gave."""
-        slot, sums, mins, maxs, bits, key, count = (arrays[f"{prefix}.{name}"] for name in _ARRAYS)
+        of = {name.removeprefix(f"{prefix}."): array for name, array in arrays.items()}
+        slot, key, count = of["slot"].astype(np.int64), of["key"], of["count"]
+        if "sums" in of:  # saved as they are, once
+            sums, mins, maxs = of["sums"], of["mins"], of["maxs"]
+        else:
+            rows = widened(of["width"], of["low"], of["body"], len(slot))
+            sums, mins, maxs = (np.ascontiguousarray(part) for part in np.split(rows, np.cumsum(of["rows"])[:-1]))
         # Counts were saved as float64 once.
-        return Cells(slot, sums, mins, maxs, bits, Tables(key, count if count.dtype.kind == "u" else narrow(count)))
-
-
-_ARRAYS: Final = ("slot", "sums", "mins", "maxs", "bits", "key", "count")
+        tables = Tables(key, count if count.dtype.kind == "u" else narrow(count))
+        return Cells(slot, sums, mins, maxs, of["bits"], tables)
 
 
 def merge(parts: Sequence[Cells]) -> Cells:
@@ -168,14 +181,26 @@ def merge_columns(parts: Sequence[Cells]) -> Cells:
     order = np.argsort(slot, kind="stable")
     slot = slot[order]
     starts = run_starts(slot)
+    return merge_runs(parts, order, starts, slot[starts])
+
+
+def merge_runs(parts: Sequence[Cells], at: I64, starts: I64, slot: I64) -> Cells:
+    """Cells, without tables, that are each merged from some columns of all parts, one after the other.
+
+    at: of these columns, by run.  starts: (n,) where each run starts in it.  slot: (n,) of each run.
+    """
     return Cells(
-        slot[starts],
-        np.add.reduceat(np.concatenate([p.sums for p in parts], axis=1)[:, order], starts, axis=1),
-        np.fmin.reduceat(np.concatenate([p.mins for p in parts], axis=1)[:, order], starts, axis=1),
-        np.fmax.reduceat(np.concatenate([p.maxs for p in parts], axis=1)[:, order], starts, axis=1),
-        np.bitwise_or.reduceat(np.concatenate([p.bits for p in parts], axis=1)[:, order], starts, axis=1),
+        slot,
+        np.add.reduceat(_taken([p.sums for p in parts], at), starts, axis=1),
+        np.fmin.reduceat(_taken([p.mins for p in parts], at), starts, axis=1),
+        np.fmax.reduceat(_taken([p.maxs for p in parts], at), starts, axis=1),
+        np.bitwise_or.reduceat(_taken([p.bits for p in parts], at), starts, axis=1),
         NO_TABLES,
     )
+
+
+def _taken(parts: Sequence[NDArray[Any]], at: I64) -> NDArray[Any]:
+    return np.concatenate(parts, axis=1).take(at, axis=1)
 
 
 def run_starts(ordered: NDArray[Any]) -> I64:

@@ -78,6 +78,11 @@ class Dedup:
         self.remember(ordered)
         return mask
 
+    def as_one(self, pane_start_us: int, last_start_us: int) -> bool:
+        """Whether panes from the one that starts there to the one that starts last may be judged at once."""
+        since_us = pane_start_us if self._turns(pane_start_us) or self._since_us is None else self._since_us
+        return last_start_us - since_us < self.horizon_us
+
     def remember(self, keys: U64) -> None:
         """Adds keys of the pane that was judged last."""
         ordered = np.sort(keys)
@@ -86,11 +91,14 @@ class Dedup:
             new &= ~_among(run, ordered)
         self._young.take(_with(self._young.runs, ordered[new]), ordered[new])
 
+    def _turns(self, pane_start_us: int) -> bool:
+        return self._since_us is not None and pane_start_us - self._since_us >= self.horizon_us
+
     def _turn(self, pane_start_us: int) -> None:
         if self._since_us is None:
             self._since_us = pane_start_us
         age_us = pane_start_us - self._since_us
-        if age_us >= self.horizon_us:
+        if self._turns(pane_start_us):
             self._old = self._young if age_us < 2 * self.horizon_us else _Generation()
             self._young = _Generation()
             self._since_us = pane_start_us

@@ -13,14 +13,13 @@ from state.batch import MicroBatch
 from state.budget import cut, over_budget
 from state.cells import Cells, merge, run_starts
 from state.chunks import Chunks, Latest, table_of
+from state.closed import Closed
 from state.dedup import Dedup
 from state.marks import DUPLICATES, REJECTS, Marks
-from state.order import chronological
 from state.pieces import Pieces
 from state.refit import CellFit, RowFit
-from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.snapshot import pack, pack_frames, unpack, unpack_frames
-from state.types import I64, U64, Bool, Names, Values
+from state.types import I64, U64, Names
 
 Tally = Callable[[MicroBatch], Cells]
 """Aggregates surplus rows (one subject after the other) into cells whose slot is the subject's hash, viewed as int64.
@@ -28,6 +27,7 @@ Tally = Callable[[MicroBatch], Cells]
 
 
 _VERSION: Final = 1
+_FOLDED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,42 +70,6 @@ class _Pane:
             self.pieces.add(chunks, MicroBatch.concat(self.parts[self.written :]).columns)
             self.written = len(self.parts)
         return self.pieces.table()
-
-
-@dataclass(slots=True)
-class Closed:
-    """A pane's rows in (subject, event time, event key) order, without duplicates; the cells of its surplus rows; marks
-    of what does not count.
-
-    The rows come without their subjects' names: few are ever asked for, and text is what costs most to move.
-    """
-
-    batch: MicroBatch
-    folded: Cells | None
-    _parts: list[MicroBatch]
-    _order: I64
-    marks: Marks | None = None
-    start_us: int = 0
-
-    def names(self, rows: I64) -> Names:
-        """The names of the subjects of these rows."""
-        return np.concatenate([part.subject_name for part in self._parts])[self._order[rows]]
-
-    def take(self, mask: Bool) -> "Closed":
-        """The rows under this mask."""
-        return Closed(self.batch.take(mask), self.folded, self._parts, self._order[mask])
-
-    def names_of(self, subjects: U64) -> Names:
-        """The names of subjects that have marks, or rows that count no more."""
-        found = np.full(len(subjects), "", object)
-        if self.marks is not None:
-            at = np.minimum(np.searchsorted(self.marks.subject, subjects), len(self.marks) - 1)
-            mine = self.marks.subject[at] == subjects
-            found[mine] = self.marks.name[at[mine]]
-        for i in np.flatnonzero(found == "").tolist():
-            rows = ((part, np.flatnonzero(part.subject == subjects[i])) for part in self._parts)
-            found[i] = next(part.subject_name[at[0]] for part, at in rows if len(at))
-        return found
 
 
 class PaneLog:
@@ -221,28 +185,56 @@ class PaneLog:
                 del self._panes[number]
         return before - self.rows
 
-    def close(self, end_us: int) -> Closed | None:
-        """Takes out the pane that ends there; None when it is empty."""
-        pane = self._panes.pop(end_us // self.pane_us - 1, None)
-        if pane is None:
-            return None
-        closed = _sorted(pane)
-        if _longest_run_exceeds(closed.batch.subject, self._rows_max):
-            self._enforce(pane)
-            closed = _sorted(pane)
+    def close(self, ends_us: list[int]) -> Closed:
+        """Takes out the panes that end there.  ends_us: ascending, each with rows or marks."""
+        panes = [self._panes.pop(end_us // self.pane_us - 1) for end_us in ends_us]
+        closed = Closed.of(ends_us, [pane.parts for pane in panes])
+        if closed.exceeds(self._rows_max):
+            for pane in panes:
+                if pane.parts:
+                    self._enforce(pane)
+            closed = Closed.of(ends_us, [pane.parts for pane in panes])
         self.rows -= len(closed.batch)
-        if self._dedup is not None and pane.parts:
-            fresh = self._dedup.fresh(end_us - self.pane_us, closed.batch.event_key)
+        if self._dedup is not None:
+            closed = self._deduplicated(self._dedup, closed, panes)
+        closed.folded, closed.marks = [pane.folded for pane in panes], [pane.marks for pane in panes]
+        return closed
+
+    def _deduplicated(self, dedup: Dedup, closed: Closed, panes: list[_Pane]) -> Closed:
+        """The rows without those that repeat one: pane by pane, in the order of each."""
+        order = np.argsort(closed.pane.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
+        keys = closed.batch.event_key[order]
+        cuts = np.cumsum([0, *closed.rows]).tolist()
+        again: list[I64] = []
+        filled = [i for i, rows in enumerate(closed.rows) if rows]
+        while filled:
+            start_us = closed.ends_us[filled[0]] - self.pane_us
+            last = 0
+            # Keys that were folded are known from the next pane on.
+            while (
+                last + 1 < len(filled)
+                and not len(panes[filled[last]].folded_keys)
+                and dedup.as_one(start_us, closed.ends_us[filled[last + 1]] - self.pane_us)
+            ):
+                last += 1
+            mine = slice(cuts[filled[0]], cuts[filled[last] + 1])
+            fresh = dedup.fresh(start_us, keys[mine])
             if fresh is not None:
-                self.duplicates += len(fresh) - int(fresh.sum())
-                if self._marks:
-                    again = np.flatnonzero(~fresh)
-                    pane.mark(Marks.of(DUPLICATES, closed.batch.subject[again], closed.names(again)))
-                closed = closed.take(fresh)
-            if len(pane.folded_keys):
-                self._dedup.remember(pane.folded_keys)
-        closed.marks, closed.start_us = pane.marks, end_us - self.pane_us
-        return closed if len(closed.batch) or closed.folded is not None or closed.marks is not None else None
+                again.append(order[mine][~fresh])
+            folded = panes[filled[last]].folded_keys
+            if len(folded):
+                dedup.remember(folded)
+            filled = filled[last + 1 :]
+        if not again:
+            return closed
+        repeated = np.concatenate(again)
+        self.duplicates += len(repeated)
+        for number in np.unique(closed.pane[repeated]).tolist() if self._marks else ():
+            rows = repeated[closed.pane[repeated] == number]
+            panes[number].mark(Marks.of(DUPLICATES, closed.batch.subject[rows], closed.names(rows)))
+        left = np.ones(len(closed.pane), np.bool_)
+        left[repeated] = False
+        return closed.take(left.nonzero()[0])
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame; rows are written once, or a few times while they wait for long."""
@@ -276,7 +268,7 @@ class PaneLog:
                 pane.marks = Marks.of_arrays(f"marks{number}", refs)
             self.rows += pane.unchecked
         for number in meta["folded"]:
-            _, _, arrays = unpack(folded[f"folded{number}"], "folded", (_VERSION,))
+            _, _, arrays = unpack(folded[f"folded{number}"], "folded", (1, _FOLDED))
             pane = self._panes[number]
             pane.folded, pane.folded_keys = Cells.of_arrays("cells", arrays), arrays["keys"]
         if self._dedup is not None:
@@ -326,24 +318,4 @@ class PaneLog:
 
 def _folded_frame(pane: _Pane) -> bytes:
     assert pane.folded is not None
-    return pack("folded", _VERSION, {}, pane.folded.arrays("cells") | {"keys": pane.folded_keys})
-
-
-def _sorted(pane: _Pane) -> Closed:
-    if not pane.parts:
-        nothing: dict[str, Values] = {EVENT_TIME: np.zeros(0, np.int64)}
-        nothing |= {name: np.zeros(0, np.uint64) for name in (EVENT_KEY, SUBJECT)}
-        return Closed(MicroBatch(nothing), None, [], np.zeros(0, np.int64))
-    columns = {
-        name: np.concatenate([part.columns[name] for part in pane.parts])
-        for name in pane.parts[0].columns
-        if name != SUBJECT_NAME
-    }
-    batch = MicroBatch(columns)
-    order = chronological(batch.subject, batch.event_time_us, batch.event_key)
-    return Closed(batch.take(order), pane.folded, pane.parts, order)
-
-
-def _longest_run_exceeds(ordered: U64, length: int) -> bool:
-    """Whether a value occurs more often than this; ordered: (n,) equal values side by side."""
-    return len(ordered) > length and bool((ordered[length:] == ordered[:-length]).any())
+    return pack("folded", _FOLDED, {}, pane.folded.arrays("cells") | {"keys": pane.folded_keys})

@@ -52,6 +52,11 @@ class Segments(Chunks):
         self.written_bytes = 0
         """All that this object wrote."""
 
+    @property
+    def live_bytes(self) -> int:
+        """What the latest snapshot refers to."""
+        return sum(ref.size for ref in self._live.values())
+
     def put(self, frame: bytes) -> Ref:
         if self._offset >= self._segment_bytes:
             self._flush()

@@ -12,10 +12,12 @@ from typing import ClassVar, Final
 import numpy as np
 
 from state.errors import ConfigError
+from state.grid_windows import GridWindows
 from state.kinds import Keys, each
 from state.plain import LATER
+from state.session_windows import SessionWindows
 from state.types import DAY_US, END_OF_TIME_US, F64, I64, MINUTE_US, SECOND_US, Bool
-from state.window_builders import GridWindows, SessionWindows, WindowBuilder
+from state.window_builders import WindowBuilder
 
 _SESSION_US: Final = DAY_US // 4
 """People have about four sessions on a day on which they come at all."""
@@ -83,18 +85,19 @@ class WindowSpec:
         """The longest time between a row and the end of a window that holds it."""
         return self._assigner.span_us(self)
 
-    def bounds(self, end_us: int, first_us: F64, last_us: F64) -> tuple[I64, I64]:
+    def bounds(self, end_us: int | I64, first_us: F64, last_us: F64) -> tuple[I64, I64]:
         """Start and stop of windows that closed at end_us.
 
-        first_us, last_us: (n,) the times of the first and the last row in each.  Returns two (n,) int64.
+        end_us: one for all, or (n,).  first_us, last_us: (n,) the times of the first and the last row in each.  Returns
+        two (n,) int64.
         """
         return self._assigner.bounds(self, end_us, first_us, last_us)
 
-    def length_us(self, end_us: int, first_us: F64, last_us: F64) -> F64:
+    def length_us(self, end_us: int | I64, first_us: F64, last_us: F64) -> F64:
         """(n,) float64 > 0: the span of time that each of them covers; see `bounds`."""
         return self._assigner.length_us(self, end_us, first_us, last_us)
 
-    def whole(self, since_us: int, end_us: int, first_us: F64) -> Bool:
+    def whole(self, since_us: int, end_us: int | I64, first_us: F64) -> Bool:
         """(n,) which of them hold all their rows where rows count since since_us only; see `bounds`."""
         return self._assigner.whole(self, since_us, end_us, first_us)
 
@@ -184,17 +187,17 @@ class Assigner(ABC):
         """See the spec."""
         return spec.size_us
 
-    def bounds(self, spec: WindowSpec, end_us: int, first_us: F64, last_us: F64) -> tuple[I64, I64]:  # noqa: ARG002
+    def bounds(self, spec: WindowSpec, end_us: int | I64, first_us: F64, last_us: F64) -> tuple[I64, I64]:  # noqa: ARG002
         """See the spec."""
         n = len(first_us)
         return np.full(n, end_us - spec.size_us), np.full(n, end_us)
 
-    def length_us(self, spec: WindowSpec, end_us: int, first_us: F64, last_us: F64) -> F64:
+    def length_us(self, spec: WindowSpec, end_us: int | I64, first_us: F64, last_us: F64) -> F64:
         """See the spec."""
         start_us, stop_us = self.bounds(spec, end_us, first_us, last_us)
         return (stop_us - start_us).astype(np.float64)
 
-    def whole(self, spec: WindowSpec, since_us: int, end_us: int, first_us: F64) -> Bool:
+    def whole(self, spec: WindowSpec, since_us: int, end_us: int | I64, first_us: F64) -> Bool:
         """See the spec."""
         start_us, _ = self.bounds(spec, end_us, first_us, first_us)
         return np.asarray(start_us >= since_us)
@@ -259,14 +262,14 @@ class Session(Assigner):
     def span_us(self, spec: WindowSpec) -> int:
         return spec.max_us + spec.gap_us
 
-    def bounds(self, spec: WindowSpec, end_us: int, first_us: F64, last_us: F64) -> tuple[I64, I64]:  # noqa: ARG002
+    def bounds(self, spec: WindowSpec, end_us: int | I64, first_us: F64, last_us: F64) -> tuple[I64, I64]:  # noqa: ARG002
         return first_us.astype(np.int64), last_us.astype(np.int64)
 
-    def length_us(self, spec: WindowSpec, end_us: int, first_us: F64, last_us: F64) -> F64:
+    def length_us(self, spec: WindowSpec, end_us: int | I64, first_us: F64, last_us: F64) -> F64:
         """At least one second."""
         return np.maximum(super().length_us(spec, end_us, first_us, last_us), SECOND_US)
 
-    def whole(self, spec: WindowSpec, since_us: int, end_us: int, first_us: F64) -> Bool:  # noqa: ARG002
+    def whole(self, spec: WindowSpec, since_us: int, end_us: int | I64, first_us: F64) -> Bool:  # noqa: ARG002
         """One that began within a gap may have begun before."""
         return np.asarray(first_us - spec.gap_us >= since_us)
 

@@ -13,8 +13,9 @@ from detectors.features.declare import FeatureDecl, FeatureKind
 from flows.event_stream import WindowFeatures
 from flows.job import Job
 from state.batch import MicroBatch
+from state.closed import Closed
 from state.dedup import Dedup
-from state.panes import Closed, PaneLog
+from state.panes import PaneLog
 from state.schema import EVENT_TIME, SUBJECT, SUBJECT_NAME
 from state.types import HOUR_US, MINUTE_US, SECOND_US
 
@@ -33,9 +34,7 @@ def _log() -> PaneLog:
 def _close_all(log: PaneLog) -> list[Closed]:
     closed: list[Closed] = []
     while (end_us := log.first_end_us()) is not None:
-        rows = log.close(end_us)
-        if rows is not None:
-            closed.append(rows)
+        closed.append(log.close([end_us]))
     return closed
 
 

@@ -12,8 +12,9 @@ from bench.scenarios import SCENARIOS
 from flows.event_stream import WindowFeatures
 from state.batch import MicroBatch
 from state.cells import Cells
+from state.spans import Spans
 from state.types import DAY_US, HOUR_US, MINUTE_US
-from state.window_builders import WindowBuilder
+from state.window_builders import Fed, WindowBuilder
 from state.windows import WindowKind, WindowSpec
 
 _PANE_US = 5 * MINUTE_US
@@ -25,6 +26,8 @@ _SPECS = (
     WindowSpec("session 30m", WindowKind.SESSION, gap_us=30 * MINUTE_US, max_us=DAY_US),
 )
 
+_TOGETHER = 4
+"""So many panes close at once."""
 Steps = list[tuple[int, Cells | None]]
 """What a builder is fed: pane boundaries, and the pane that ends there, if any."""
 
@@ -39,13 +42,13 @@ def _recorded(rows: int, users: int) -> tuple[MicroBatch, Steps]:
     def recording(spec: WindowSpec, pane_us: int) -> WindowBuilder:
         building = make(spec, pane_us)
         if spec is _TUMBLING:
-            step = building.step
+            made = building.steps
 
-            def noted(boundary_us: int, pane: Cells | None) -> Cells | None:
-                steps.append((boundary_us, pane))
-                return step(boundary_us, pane)
+            def noted(panes: Fed, after_us: int) -> list[Spans]:
+                steps.extend(panes)
+                return made(panes, after_us)
 
-            building.step = noted  # type: ignore[method-assign]
+            building.steps = noted  # type: ignore[method-assign]
         return building
 
     job = SCENARIOS["uniform"].job()
@@ -68,14 +71,18 @@ def test_assemble(benchmark: BenchmarkFixture, size: Size, spec: WindowSpec) -> 
     """Every pane of 30 hours merged into the windows that close."""
     batch, steps = _recorded(size(4_000, 200_000), size(200, 10_000))
 
-    def built(building: WindowBuilder) -> list[tuple[int, Cells]]:
-        closed = ((boundary_us, building.step(boundary_us, pane)) for boundary_us, pane in steps)
-        return [(boundary_us, cells) for boundary_us, cells in closed if cells is not None]
+    def built(building: WindowBuilder) -> list[Spans]:
+        found, after_us = [], steps[0][0] - _PANE_US
+        for start in range(0, len(steps), _TOGETHER):
+            fed = steps[start : start + _TOGETHER]
+            found += building.steps(fed, after_us)
+            after_us = fed[-1][0]
+        return found
 
     closed = fresh(benchmark, lambda: spec.build(_PANE_US), built)
-    rows = sum(len(cells) for _, cells in closed)
+    rows = sum(map(len, closed))
     assert rows == _obvious(spec, batch)
-    about = (part for end_us, cells in closed for part in (end_us, cells.slot, cells.first_us, cells.last_us))
+    about = (part for s in closed for part in (s.end_us, s.slot, s.cells.first_us, s.cells.last_us))
     tell(
         benchmark,
         per="window row",

@@ -13,7 +13,7 @@ from detectors.alerting.exempt import Exemption, Exemptions, Origin
 from detectors.limits import require
 from state.errors import DriftnetError
 from state.snapshot import pack, unpack
-from state.types import DAY_US, HOUR_US
+from state.types import DAY_US, END_OF_TIME_US, HOUR_US
 
 _VERSION: Final = 2
 _SEVERAL: Final = 5
@@ -186,8 +186,10 @@ class AlertPolicy:
         """End of a round -> budget that it spent, of the last 24 hours."""
         self._tracks: dict[int, _Track] = {}
         self._waiting: dict[int, Candidate] = {}
-        self._together: dict[int, tuple[float, int]] = {}
-        """Subject -> what its evidence comes to, and until when, as far as that was asked for since it last changed."""
+        self._together: dict[int, tuple[float | None, int]] = {}
+        """Subject -> what its evidence comes to, None for none, and until when, as far as that was asked for since it
+        last changed.
+        """
         self._counts: Counter[str] = Counter()
 
     @property
@@ -290,37 +292,47 @@ class AlertPolicy:
         """(tail probability of all evidence, subject, strongest window since it contends): those who were never alerted
         first, the most improbable first.
         """
-        line = self._line(end_us, subjects)
+        told = self._evidence(end_us)
+        line = self._line(told, end_us, subjects)
         found = []
-        for subject in (strongest.keys() | self._waiting.keys()) & self._tracks.keys():
-            new, held = strongest.get(subject), self._waiting.get(subject)
-            mine = [c for c in (held, new) if c is not None and c.until_us > end_us]
-            p = self._evidence(subject, end_us) if mine else None
-            if p is not None and p <= line:
-                found.append((p, subject, min(mine, key=lambda c: c.tail_probability)))
+        for subject in (strongest.keys() | self._waiting.keys()) & told.keys():
+            p = told[subject]
+            if p <= line:
+                both = self._waiting.get(subject), strongest.get(subject)
+                mine = [c for c in both if c is not None and c.until_us > end_us]
+                if mine:
+                    found.append((p, subject, min(mine, key=lambda c: c.tail_probability)))
         return sorted(found, key=lambda f: (self._tracks[f[1]].alerted_us is not None, *f[:2]))
 
-    def _evidence(self, subject: int, end_us: int) -> float | None:
-        """The tail probability of all evidence that counts now, None where none does."""
-        known = self._together.get(subject)
-        if known is not None and known[1] > end_us:
-            return known[0]
-        track = self._tracks[subject]
-        live = track.live(end_us)
-        if not live:
-            return None
-        p = combine_windows({window: p for window, (p, _, _) in live.items()}, self._weights[track.kind])
-        self._together[subject] = p, min(until_us for _, _, until_us in live.values())
-        return p
+    def _evidence(self, end_us: int) -> dict[int, float]:
+        """Subject -> tail probability of all evidence that counts now, of those who have any."""
+        told: dict[int, float] = {}
+        for subject, track in self._tracks.items():
+            known = self._together.get(subject)
+            if known is None or known[1] <= end_us:
+                live = track.live(end_us)
+                p = (
+                    combine_windows({window: p for window, (p, _, _) in live.items()}, self._weights[track.kind])
+                    if live
+                    else None
+                )
+                until_us = min((until_us for _, _, until_us in live.values()), default=END_OF_TIME_US)
+                known = self._together[subject] = p, until_us
+            if known[0] is not None:
+                told[subject] = known[0]
+        return told
 
-    def _line(self, end_us: int, subjects: int) -> float:
-        """The largest tail probability that is alerted now."""
+    def _line(self, told: dict[int, float], end_us: int, subjects: int) -> float:
+        """The largest tail probability that is alerted now.  told: of all subjects with evidence."""
         share = self.spec.false_discovery
         if not share:
             return self.spec.line
         exempt = self.exemptions
-        told = (self._evidence(subject, end_us) for subject in self._tracks if not exempt.of(subject, end_us))
-        ps = sorted(p for p in told if p is not None)
+        ps = (
+            sorted(p for subject, p in told.items() if not exempt.of(subject, end_us))
+            if exempt
+            else sorted(told.values())
+        )
         tests = max(subjects, len(ps), 1)
         lines = [share * k / tests for k, p in enumerate(ps, start=1) if k >= _SEVERAL and p <= share * k / tests]
         return max(self.spec.line, min(self.spec.candidate_line, max(lines, default=0.0)))

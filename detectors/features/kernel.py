@@ -152,8 +152,7 @@ class Kernel:
             hour = np.left_shift(1, batch.event_time_us % DAY_US // HOUR_US).astype(np.uint32)
             for p in self._bits:
                 np.bitwise_or.reduceat(np.where(masks[p.where], hour, np.uint32(0)), starts, out=bits[p.row])
-        order = stable_argsort(slot.view(np.uint64))
-        return Cells(slot[order], sums[:, order], lows[:, order], highs[:, order], bits[:, order], tables)
+        return Cells(slot, sums, lows, highs, bits, NO_TABLES).take(stable_argsort(slot.view(np.uint64)), tables)
 
 
 def _keys(table: _Bound, batch: MicroBatch, there: list[Bool], slot_of_row: I64) -> U64:

@@ -18,7 +18,7 @@ from state.batch import MicroBatch
 from state.cells import TABLE_BITS, Cells, merge, run_starts
 from state.errors import ConfigError
 from state.schema import Column, Kind, Schema
-from state.side_by_side import side_by_side
+from state.spans import Spans
 from state.types import F64, Bool
 from state.windows import WindowSpec
 
@@ -39,8 +39,12 @@ class WindowPlan:
     marks: tuple[int, ...]
     running: tuple[RunningFeature, ...] = ()
 
-    def with_marks(self, pane: Cells | None, marks: Cells | None) -> Cells | None:
-        """A pane's cells with the counts of what does not count; a window whose features do not ask is as without."""
+    def of(self, pane: Cells | None, marks: Cells | None) -> Cells | None:
+        """A pane's cells without what only other windows look at (merging distinct values is what costs most), and with
+        the counts of what does not count, where features ask for these.
+        """
+        if pane is not None and self.tables is not None:
+            pane = pane.with_tables(self.tables)
         if marks is None or not self.marks:
             return pane
         mine = marks.where(marks.sums[list(self.marks)].sum(axis=0) > 0)
@@ -53,23 +57,10 @@ class WindowPlan:
         """Numbers of the tables that its cells hold."""
         return frozenset(self.finish.tables)
 
-    def wanted(self, pane: Cells) -> Cells:
-        """A pane's cells without what only other windows look at: merging distinct values is what costs most."""
-        return pane if self.tables is None else pane.with_tables(self.tables)
-
-    def matrices(self, ends_us: Sequence[int], several: Sequence[Cells]) -> list[F64]:
-        """Of each of these windows' cells (F, n) float64, one row per feature, one column per subject.
-
-        ends_us: where each window closed.
-        """
-        length_us = [
-            self.spec.length_us(end_us, cells.first_us, cells.last_us)
-            for end_us, cells in zip(ends_us, several, strict=True)
-        ]
-        if len(several) == 1:
-            return [self.finish.matrix(several[0], length_us[0])]
-        x = self.finish.matrix(side_by_side(several), np.concatenate(length_us))
-        return np.split(x, np.cumsum([len(cells) for cells in several])[:-1], axis=1)
+    def matrix(self, several: Sequence[Spans]) -> F64:
+        """(F, n) float64 of these windows' cells, one row per feature, one column per subject and window."""
+        length_us = [self.spec.length_us(w.end_us, w.cells.first_us, w.cells.last_us) for w in several]
+        return self.finish.matrix(Spans.together(several), np.concatenate(length_us))
 
 
 class FeaturePlan:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.batches import BATCH_LINES
 from flows.cli.display import display, event_time
 from flows.cli.options import AsJson, BatchLines, ConfigFile, Settings, load_config, print_json, print_text
 from flows.cli.results import end_well
@@ -38,7 +39,7 @@ def features(
     scores: Annotated[
         bool, typer.Option("--scores/--no-scores", help="Run the detectors, and write what they said at the time.")
     ] = True,
-    batch_lines: BatchLines = 8192,
+    batch_lines: BatchLines = BATCH_LINES,
     as_json: AsJson = False,
 ) -> None:
     """Write each window of each subject with its features as a row of Parquet files: a training set.

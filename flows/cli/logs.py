@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from flows.redaction import hidden
+from flows.whereabouts import whereabouts
 
 
 class LogFormat(StrEnum):
@@ -17,13 +18,22 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def configure_logs(form: LogFormat, *, verbose: bool = False) -> None:
+class LogLevel(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def configure_logs(form: LogFormat, level: LogLevel = LogLevel.INFO) -> None:
     """One handler for structlog's and the standard library's loggers.  Replaces what was configured before."""
     global _again  # noqa: PLW0603 - as the root logger, there is one in a process
-    _again = partial(configure_logs, form, verbose=verbose)
+    _again = partial(configure_logs, form, level)
     root = logging.getLogger()
     root.handlers[:] = [_Lazy(form)]
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    root.setLevel(level.upper())
 
 
 def as_here() -> Callable[[], None] | None:
@@ -52,6 +62,11 @@ class _Lazy(logging.StreamHandler[Any]):
         return hidden(super().format(record))
 
 
+def _located(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """With run, process and stage, as far as they are known: what a machine sorts by."""
+    return whereabouts() | event
+
+
 def _formatter(form: LogFormat) -> logging.Formatter:
     import structlog
 
@@ -61,6 +76,7 @@ def _formatter(form: LogFormat) -> logging.Formatter:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        *([_located] if form is LogFormat.JSON else []),
     ]
     last = (
         structlog.processors.JSONRenderer()

@@ -20,9 +20,10 @@ from flows.cli import (
     savepoint,
     score,
     simulate,
+    status,
     tell,
 )
-from flows.cli.logs import LogFormat, configure_logs
+from flows.cli.logs import LogFormat, LogLevel, configure_logs
 from flows.printing import forgive_output
 from flows.private import make_files_private
 from flows.redaction import hidden
@@ -38,6 +39,7 @@ app = typer.Typer(
     " 4 most lines unreadable",
 )
 app.command("run")(run.run)
+app.command("status")(status.status)
 app.command("replay")(replay.replay)
 app.command("load")(load.load)
 app.command("simulate")(simulate.simulate)
@@ -69,14 +71,19 @@ def driftnet(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    log_format: Annotated[LogFormat, typer.Option(help="How logs look on standard error.")] = LogFormat.TEXT,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details too.")] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(envvar="DRIFTNET_LOG_FORMAT", help="How logs look on standard error.")
+    ] = LogFormat.TEXT,
+    log_level: Annotated[
+        LogLevel, typer.Option(envvar="DRIFTNET_LOG_LEVEL", help="The least that is logged.")
+    ] = LogLevel.INFO,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="The same as --log-level debug.")] = False,
 ) -> None:
     """Find fraud in a stream of events: windows per user, online models, drift, alerts that say why.
 
     Start with [bold]driftnet run[/], which simulates a day of a streaming platform and finds the fraud in it.
     """
-    configure_logs(log_format, verbose=verbose)
+    configure_logs(log_format, LogLevel.DEBUG if verbose else log_level)
     make_files_private()
 
 

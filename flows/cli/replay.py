@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.batches import BATCH_LINES
 from flows.cli.display import display, event_time
 from flows.cli.options import AsJson, BatchLines, ConfigFile, Settings, load_config, store_note
 from flows.cli.results import finish, read_records, scratch_file
@@ -39,7 +40,7 @@ def replay(
             show_default=False,
         ),
     ] = None,
-    batch_lines: BatchLines = 8192,
+    batch_lines: BatchLines = BATCH_LINES,
     show_alerts: Annotated[bool, typer.Option("--print/--no-print", help="Print each alert as it is found.")] = True,
     as_json: AsJson = False,
 ) -> None:

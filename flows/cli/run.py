@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.batches import BATCH_LINES
 from flows.cli.display import display
 from flows.cli.logs import as_here
 from flows.cli.options import AsJson, BatchLines, Settings, duration_option, load_config, store_note
@@ -81,7 +82,15 @@ def run(
             " files and pipes pauses the run, and a later one goes on with what has come since.",
         ),
     ] = False,
-    batch_lines: BatchLines = 8192,
+    listen: Annotated[
+        str,
+        typer.Option(
+            envvar="DRIFTNET_LISTEN",
+            help="HOST:PORT on which to answer /metrics, /livez and /readyz; a port alone is this machine's own.",
+            show_default="nowhere",
+        ),
+    ] = "",
+    batch_lines: BatchLines = BATCH_LINES,
     status_every: Annotated[
         str, typer.Option(help="Time between status lines, where there is no progress bar.")
     ] = "10s",
@@ -132,6 +141,7 @@ def run(
         index=_index(index, hosts, processes),
         finish=finish_input or state_dir is None,
         prepare=as_here(),
+        listen=listen,
     )
     # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
     with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:

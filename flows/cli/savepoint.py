@@ -123,7 +123,10 @@ def verify(where: Where, config: OwnConfig = None, as_json: AsJson = False) -> N
 def inspect(
     where: Where,
     user: Annotated[
-        str | None, typer.Option("--user", "-u", help="What is known of this user.", show_default=False)
+        str | None,
+        typer.Option(
+            "--subject", "--user", "-u", help="What is known of this subject (its id, or KIND:ID).", show_default=False
+        ),
     ] = None,
     config: OwnConfig = None,
     as_json: AsJson = False,

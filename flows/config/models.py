@@ -94,7 +94,7 @@ class EventTimeConfig(Section):
 
 _OF_KINDS: Final = {
     "values": (Kind.ENUM,), "map": (Kind.ENUM,), "strict": (Kind.ENUM,), "scale": (Kind.NUMBER,),
-    "min": (Kind.NUMBER, Kind.TIME), "max": (Kind.NUMBER, Kind.TIME),
+    "min": (Kind.NUMBER, Kind.TIME), "max": (Kind.NUMBER, Kind.TIME), "network": (Kind.ID,),
 }  # fmt: skip
 """Keys of a column -> the kinds that have them."""
 
@@ -114,6 +114,11 @@ class ColumnConfig(Declaration):
     scale: float = Field(1.0, description="number: the column holds value * scale")
     min: Limit | None = Field(None, description="number (after scaling) or time: a smaller value rejects the line")
     max: Limit | None = Field(None, description="number (after scaling) or time: a larger value rejects the line")
+
+    network: tuple[int, ...] = Field(
+        (),
+        description="id of IP addresses: how many bits of IPv4 and of IPv6 count, such as [24, 48]; absent: the whole",
+    )
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -141,6 +146,10 @@ class ColumnConfig(Declaration):
                 )
         if self.kind is Kind.TIME and self.unit not in TIME_UNITS:
             yield problem(self.unit, one_of(TIME_UNITS), "unit")
+        if self.network and not (len(self.network) == 2 and 1 <= self.network[0] <= 32 and 1 <= self.network[1] <= 128):
+            yield problem(
+                list(self.network), "bits of IPv4 (1 to 32) and of IPv6 (1 to 128), such as [24, 48]", "network"
+            )
         if self.scale == 0:
             yield problem(self.scale, "a number other than 0", "scale")
 

@@ -36,6 +36,7 @@ from flows.config.models import (
     ExemptConfig,
     JobConfig,
     StateConfig,
+    SubjectConfig,
     TimeConfig,
 )
 from flows.config.section import Section, SpecTable, describe
@@ -133,6 +134,7 @@ def _sections() -> Iterator[str]:
             "",
         )
         yield from _table(detector.params)
+    yield from _section("[subjects.NAME]", SubjectConfig)
     for name, field in Config.model_fields.items():
         if any(isinstance(m, SpecTable) for m in field.metadata):
             default = field.get_default()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from flows.batches import BATCH_LINES
 from flows.counters import READ
 from flows.job import Job
 from flows.job_stages import JobStages
@@ -48,7 +49,7 @@ class LocalDriver:
         job: Job,
         partitions: Sequence[Partition],
         sinks: Mapping[Stream, Sequence[Sink]],
-        batch_lines: int = 8192,
+        batch_lines: int = BATCH_LINES,
         observer: RoundObserver | None = None,
         until_us: int = END_OF_TIME_US,
         reads: Mapping[str, str] = MappingProxyType({}),

@@ -1,5 +1,7 @@
 """A job on Bytewax: the engine's plan, made from a configuration."""
 
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Final
 
 from flows.drive.assembly import Assembly
@@ -9,7 +11,11 @@ from flows.engine.plan import Options, Plan, partitions_of
 from flows.engine.run import execute
 from flows.evolution.saved_job import CONFIG_NOTE, numbered_cohorts, unsaid_layout
 from flows.job_stages import JobStages
+from flows.metrics.facts import Facts
+from flows.metrics.overview import Overview
 from flows.summary import Summary
+from flows.version import driftnet_version
+from flows.whereabouts import bind, unbind
 
 STARTS_NOTE: Final = "starts.json"
 """Where sources that others write to began, in the state directory."""
@@ -22,7 +28,19 @@ def plan(assembly: Assembly, options: Options) -> Plan:
     job = assembly.config.job()
     numbers = numbered_cohorts(options.state_dir, job)
     stages = JobStages(job, tuple(sources), assembly.reads(sources), unsaid, numbers).stages()
-    return Plan(stages, sources, assembly.openers(), options, {CONFIG_NOTE: assembly.config.to_toml()})
+    openers, notes = assembly.openers(), {CONFIG_NOTE: assembly.config.to_toml()}
+    facts = Facts.of_job(
+        job,
+        run=assembly.run_id,
+        version=driftnet_version(),
+        live=options.live,
+        partitions={name: assembly.reads(sources).get(name, "events") for name in sources},
+        processes=options.members,
+        stages=tuple(stage.name for stage in stages.keyed),
+        sinks={name: stream for name, (stream, _) in openers.items()},
+        elsewhere=len(options.addresses) > 1,
+    )
+    return Plan(stages, sources, openers, options, notes, facts)
 
 
 def work(assembly: Assembly, options: Options, progress: OnProgress | None = None) -> Summary:
@@ -31,10 +49,19 @@ def work(assembly: Assembly, options: Options, progress: OnProgress | None = Non
     When others add partitions to the input of a run with saved state, it goes on with them.
     """
     assembly = assembly.pinned(options.state_dir and options.state_dir / STARTS_NOTE)
-    while True:
-        planned = plan(assembly, options)
-        assembly.record()
-        growth = Growth(planned.sources, assembly.discover_s)
-        summary = execute(planned, progress, growth)
-        if not growth.found:
-            return summary
+    with ExitStack() as stack:
+        bind(run=assembly.run_id)
+        stack.callback(unbind)
+        overview: Overview | None = None
+        if options.listen:
+            from flows.metrics.server import serving
+
+            overview = Overview()
+            options = replace(options, listen=stack.enter_context(serving(options.listen, overview)))
+        while True:
+            planned = plan(assembly, options)
+            assembly.record()
+            growth = Growth(planned.sources, assembly.discover_s)
+            summary = execute(planned, progress, growth, overview)
+            if not growth.found:
+                return summary

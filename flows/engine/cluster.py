@@ -18,13 +18,17 @@ from typing import Any, Final
 from flows.engine.lock import held_by_member, run_holding, wait_for_other_hosts
 from flows.engine.member import run_member
 from flows.engine.monitor import Status
+from flows.engine.observe import Observer
 from flows.engine.plan import Plan
 from flows.engine.recovery import make_ready
 from flows.engine.shutdown import DrainTimeoutError, Stop
-from flows.engine.store import latest_execution
+from flows.engine.store import latest_execution, saved_keys
 from flows.engine.supervise import WorkerError
 from flows.engine.watch import FirstError
+from flows.metrics.observation import Observation
+from flows.metrics.overview import Overview
 from flows.printing import forgive_output
+from flows.whereabouts import bind
 from state.errors import CheckpointError, DriftnetError, SnapshotError
 
 _TICK_S: Final = 0.2
@@ -42,8 +46,10 @@ Hold = Callable[[int], AbstractContextManager[None]]
 class Cluster:
     """Runs a plan in child processes: all of its processes, or this host's one of a cluster over several hosts."""
 
-    def __init__(self, plan: Plan, store: Path | None) -> None:
+    def __init__(self, plan: Plan, store: Path | None, overview: Overview | None = None) -> None:
+        """overview: takes what the processes tell of themselves, once a second; None where nobody asks."""
         self._plan = plan
+        self._overview = overview
         self._store = store
         self._processes: list[SpawnProcess] = []
         self._too_late = False
@@ -56,15 +62,18 @@ class Cluster:
         """
         options = self._plan.options
         addresses = list(options.addresses) or _free_addresses(options.processes)
-        indices = [options.index] if options.addresses else range(options.processes)
         hold = self._hold()
+        if self._overview is not None:
+            names = {stage.name for stage in self._plan.stages.keyed}
+            self._overview.start(frozenset() if self._store is None else saved_keys(self._store, names))
         context = multiprocessing.get_context("spawn")
         with ExitStack() as stack:
             stack.callback(self._mourn)
             connections = []
-            for index in indices:
+            for index in options.members:
                 ours, theirs = context.Pipe()
-                args = (self._plan, self._store, hold, addresses if len(addresses) > 1 else [], index, theirs)
+                watched = self._overview is not None
+                args = (self._plan, self._store, hold, addresses if len(addresses) > 1 else [], index, theirs, watched)
                 process = context.Process(target=_member, args=args, daemon=True)
                 process.start()
                 theirs.close()
@@ -101,6 +110,8 @@ class Cluster:
         for process in self._processes:
             process.join(_GRACE_S)
         self._processes = []
+        if self._overview is not None:
+            self._overview.gone()
 
     def _attend(
         self, connections: list[Connection], stop: Stop, tell: Callable[[Sequence[Status]], None]
@@ -118,6 +129,8 @@ class Cluster:
                 )
             if stop.is_set() and not asked:
                 asked = True
+                if self._overview is not None:
+                    self._overview.stop()
                 for connection in open_connections.values():
                     with suppress(OSError):
                         connection.send("stop")
@@ -129,6 +142,9 @@ class Cluster:
                     case ("status", Status() as status):
                         statuses[index] = status
                         tell(list(statuses.values()))
+                    case ("observed", Observation() as seen):
+                        if self._overview is not None:
+                            self._overview.take(self._plan.options.members[index], seen)
                     case ("done", Status() as status):
                         statuses[index] = status
                         del open_connections[index]
@@ -140,6 +156,8 @@ class Cluster:
                         self._raise_dead(index)
         for process in self._processes:
             process.join(_GRACE_S)
+        if self._overview is not None:
+            self._overview.end()
         return list(statuses.values())
 
     def _raise_dead(self, index: int) -> None:
@@ -170,12 +188,19 @@ def _free_addresses(count: int) -> list[str]:
 
 
 def _member(
-    plan: Plan, store: Path | None, hold: Hold | None, addresses: list[str], index: int, connection: Connection
+    plan: Plan,
+    store: Path | None,
+    hold: Hold | None,
+    addresses: list[str],
+    index: int,
+    connection: Connection,
+    watched: bool,
 ) -> None:
     """The main function of a child process."""
     forgive_output()
     if plan.options.prepare is not None:
         plan.options.prepare()
+    bind(run=plan.facts.run, process=index)
     # A terminal, or a service manager, sends them to all: the parent says what they mean. SIGTERM may be meant for this
     # process alone, which cannot stop alone: the others would wait for it for ever.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -203,9 +228,15 @@ def _member(
     threading.Thread(target=listen, daemon=True).start()
     threading.Thread(target=tell_of_signal, daemon=True).start()
     first = FirstError(also=lambda where, error: send("error", _portable(where, error)))
+    facts, observer = plan.facts, None
+    telling: AbstractContextManager[None] = nullcontext()
+    if watched:
+        observer = Observer(index, plan.options.workers, facts.stages, facts.partitions)
+        telling = observer.telling(lambda seen: send("observed", seen))
     try:
-        with hold(index) if hold is not None else nullcontext():
-            status = run_member(plan, store, stop, first, lambda status: send("status", status), addresses, index)
+        with hold(index) if hold is not None else nullcontext(), telling:
+            publish = partial(send, "status")
+            status = run_member(plan, store, stop, first, publish, addresses, index, observer)
     except (SnapshotError, CheckpointError) as error:
         send("error", error)
     else:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from flows.engine.logics import ChunksOf
 from flows.engine.monitor import Monitor
+from flows.engine.observe import Observer
 from flows.engine.pace import Pace
 from flows.engine.shutdown import Stop
-from flows.engine.watch import Report
+from flows.engine.watch import Report, Reporting
 from flows.stages import Stages
 
 
@@ -21,6 +22,7 @@ class Context:
     beginnings: where durable runs note the sinks' positions at the very start, for a kill before the first checkpoint.
     sinks_moved: where a start from a savepoint notes that the sinks begin elsewhere.
     chunks_of: opens the files that hold the bulk of a snapshot; None where snapshots hold everything.
+    observer: of a run that is listened to.
     """
 
     stages: Stages
@@ -34,3 +36,10 @@ class Context:
     beginnings: Path | None = None
     sinks_moved: Path | None = None
     chunks_of: ChunksOf | None = None
+    observer: Observer | None = None
+
+    def watch(self, stage: str, where: str) -> Reporting:
+        """To surround each call of an operator, source or sink with."""
+        if self.observer is None:
+            return Reporting(stage, where, self.report)
+        return self.observer.watch(stage, where, self.report)

@@ -9,6 +9,7 @@ first takes its lock, and then reads whose run it is. Whatever the order, one of
 """
 
 import fcntl
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -47,6 +48,16 @@ def held_by_run(directory: Path, host: int | None = None, patience_s: float = 30
         for file in left:
             _wait_until_free(directory, file, patience_s)
         yield
+
+
+def is_held(directory: Path) -> bool:
+    """Whether a run is using the directory, by the system's table of locks: to try would be to take it for a moment."""
+    try:
+        file, table = (directory / _RUN).stat(), Path("/proc/locks").read_text()
+    except FileNotFoundError:
+        return False
+    where = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    return any(line.split()[1] == "FLOCK" and line.split()[5] == where for line in table.splitlines())
 
 
 def run_holding(directory: Path, host: int | None = None) -> str:

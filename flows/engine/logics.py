@@ -1,10 +1,12 @@
 """The keyed stages inside Bytewax: logics that only translate."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
 
+from flows.engine.observe import Observer
 from flows.engine.watch import Report, Reporting
 from flows.operators.messages import Leaving
 from flows.stages import Operator, Stage
@@ -44,6 +46,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
         chunks_of: ChunksOf | None = None,
         address: Address | None = None,
         open_rows: Callable[[Any, int], None] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._step = stage.name
         self._stage = stage
@@ -52,9 +55,10 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
         self._chunks_of = chunks_of
         self._address = address
         self._open_rows = open_rows
+        self._observer = observer
         self._operator: Operator | None = None
         if resume is not None:
-            with Reporting(stage.name, report), reading(stage.name):
+            with Reporting(stage.name, stage.name, report), reading(stage.name):
                 who, root = resume
             self._start(who, root)
 
@@ -75,7 +79,8 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
         return [], StatefulBatchLogic.RETAIN
 
     def _start(self, who: Any, resume: bytes | None) -> Operator:
-        self._watch = Reporting(self._step if who is None else f"{self._step} {who}", self._report)
+        where = self._step if who is None else f"{self._step} {who}"
+        self._watch = self._watching(where)
         self._who = who
         with self._watch:
             self._chunks = self._chunks_of(self._step, who) if self._durable and self._chunks_of else None
@@ -85,7 +90,14 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
             self._operator = operator = self._stage.build(who, resume=saved)
             if self._chunks is not None:
                 self._chunks.settle()
+        if self._observer is not None:
+            self._observer.operator(self._stage, who, operator)
         return operator
+
+    def _watching(self, where: str) -> Reporting:
+        if self._observer is None:
+            return Reporting(self._step, where, self._report)
+        return self._observer.watch(self._step, where, self._report)
 
     def _addressed(self, emitted: Sequence[Any]) -> Sequence[Item | Leaving]:
         address = self._address
@@ -98,8 +110,15 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
         # Bytewax asks for snapshots at the end of every epoch, whether there is a recovery store or not.
         if not self._durable or self._operator is None:
             return None
+        began_ns, wrote = time.monotonic_ns(), 0 if self._chunks is None else self._chunks.written_bytes
         with self._watch:
             if self._chunks is None:
-                return self._who, Bundle.of(self._operator)
-            with self._chunks.writing():
-                return self._who, self._operator.snapshot(self._chunks)
+                root = Bundle.of(self._operator)
+            else:
+                with self._chunks.writing():
+                    root = self._operator.snapshot(self._chunks)
+        if self._observer is not None and self._chunks is not None:
+            took_ns, fresh = time.monotonic_ns() - began_ns, self._chunks.written_bytes - wrote
+            state_bytes = self._chunks.live_bytes + len(root)
+            self._observer.checkpoint(self._step, self._who, took_ns, fresh + len(root), state_bytes)
+        return self._who, root

@@ -11,6 +11,7 @@ from bytewax.testing import cluster_main
 
 from flows.engine.context import Context
 from flows.engine.monitor import Monitor, Status
+from flows.engine.observe import Observer
 from flows.engine.pace import Pace
 from flows.engine.plan import Plan
 from flows.engine.recovery import RECOVERY_ERRORS, chunks_beside, recovery_config
@@ -43,11 +44,14 @@ def run_member(
     publish: Callable[[Status], None],
     addresses: Sequence[str] = (),
     process: int = 0,
+    observer: Observer | None = None,
 ) -> Status:
     """Runs until the input ends or a stop is asked for, and returns this process's last status.
 
     store: Bytewax's recovery store, None for a run without.  addresses: of all processes, none for a run in one.
-    process: which of them this is.  Raises the first error of an operator, source or sink itself, not wrapped.
+    process: which of them this is.  observer: of a run that is listened to.
+
+    Raises the first error of an operator, source or sink itself, not wrapped.
     """
     options = plan.options
     context = Context(
@@ -62,7 +66,10 @@ def run_member(
         beginnings=store.with_name("beginnings.json") if store is not None else None,
         sinks_moved=store.with_name("sinks.json") if store is not None else None,
         chunks_of=chunks_beside(store) if store is not None else None,
+        observer=observer,
     )
+    if observer is not None:
+        observer.status = context.monitor.status
     # Bytewax cannot count epochs of no length.
     epoch = timedelta(seconds=max(options.epoch_s, 0.001))
     flow = dataflow(context, plan.sources, plan.openers)
@@ -71,6 +78,8 @@ def run_member(
     try:
         if len(addresses) > 1 and not _met(addresses, process, stop):
             return context.monitor.status
+        if observer is not None:
+            observer.begun = True
         # Not run_main, though there may be one worker only: here the main thread is free to take signals at once, and
         # an error comes without a Rust backtrace.
         cluster_main(  # type: ignore[no-untyped-call]

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flows.batches import BATCH_LINES
 from flows.engine.sink import Openers
 from flows.engine.supervise import Restarts
+from flows.metrics.facts import Facts
 from flows.sources.base import Source
 from flows.stages import Stages
 from state.errors import ConfigError
@@ -20,6 +22,7 @@ class Options:
     live: silent partitions let event time go on.  state_dir: where state survives; None for a run without.
     restarts: of processes that die; they need a state_dir.  drain_s: how long a run that was asked to stop may take.
     addresses, index: "host:port" of each of several hosts that run one process each, and which of them this is.
+    listen: where the supervising process answers /metrics, /livez and /readyz, "HOST:PORT"; "" for nowhere.
     prepare: called first in each process of its own that the run starts; picklable.
     finish: whether the end of the input closes all windows.  False is for runs with a state_dir: there the end of what
     may get more (files, pipes) pauses the run, and a later one goes on as if there had been none.
@@ -27,7 +30,7 @@ class Options:
 
     workers: int = 1
     processes: int = 1
-    batch_lines: int = 8192
+    batch_lines: int = BATCH_LINES
     epoch_s: float = 5.0
     live: bool = False
     state_dir: Path | None = None
@@ -37,6 +40,12 @@ class Options:
     index: int = 0
     finish: bool = True
     prepare: Callable[[], None] | None = None
+    listen: str = ""
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The numbers of the processes that this one supervises."""
+        return (self.index,) if self.addresses else tuple(range(self.processes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Plan:
     """All that a process needs to take part in a run; picklable if its parts are.
 
     sources: partition name -> the source that opens it.  openers: the sinks.  notes: texts by file name, for people and
-    tools that look into the state directory.
+    tools that look into the state directory.  facts: for who is asked what the run does.
     """
 
     stages: Stages
@@ -52,6 +61,7 @@ class Plan:
     openers: Openers
     options: Options
     notes: Mapping[str, str] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
 
 
 def partitions_of(sources: Sequence[Source]) -> dict[str, Source]:

@@ -5,7 +5,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,21 +17,27 @@ from flows.engine.hosts import shared
 from flows.engine.member import run_member
 from flows.engine.monitor import OnProgress, Status, fraction, summary
 from flows.engine.plan import Plan
+from flows.engine.record import record_file, recorded
 from flows.engine.recovery import locked_state, make_ready
 from flows.engine.shutdown import DrainTimeoutError, Stop, stopping_on_signals
-from flows.engine.store import latest_execution, read_checkpoint, sink_state, totals_in
+from flows.engine.store import Checkpoint, latest_execution, read_checkpoint, saved_epoch, sink_state, totals_in
 from flows.engine.supervise import supervised
 from flows.engine.watch import FirstError
+from flows.metrics.overview import Overview
 from flows.summary import Summary
+from flows.whereabouts import bind
 from state.errors import CheckpointError
 
 _log: Final = logging.getLogger("driftnet.engine")
 
 
-def execute(plan: Plan, progress: OnProgress | None = None, growth: Growth | None = None) -> Summary:
+def execute(
+    plan: Plan, progress: OnProgress | None = None, growth: Growth | None = None, overview: Overview | None = None
+) -> Summary:
     """Runs to the end of the input, or until SIGINT or SIGTERM, and returns the totals of the state's life.
 
     growth: looks for new partitions of the input; it has found some when the run was drained for the sake of them.
+    overview: of a run that is listened to; the work is then done by other processes, also where one is enough.
 
     The first signal drains the run, within plan.options.drain_s; with a state directory the next run goes on from
     there. A second one kills it.  Raises the operator's, source's or sink's own error when one fails, WorkerError when
@@ -44,17 +51,22 @@ def execute(plan: Plan, progress: OnProgress | None = None, growth: Growth | Non
             progress(summary(statuses, time.monotonic() - started_s, running=True), fraction(statuses))
 
     with ExitStack() as stack:
-        store = None
+        store, totals, stop = None, dict[str, int](), Stop()
         if options.state_dir is not None:
             host = options.index if options.addresses else None
             store = stack.enter_context(locked_state(options.state_dir, plan.stages, tuple(plan.sources), host))
             _write_notes(options.state_dir, plan)
-            _log.info("%s", _whence(store))
-        stop = Stop()
+            stack.enter_context(_recorded(record_file(options.state_dir, host), plan, lambda: stop.signalled))
+            checkpoint = read_checkpoint(store)
+            totals = totals_in(sink_state(checkpoint)) if checkpoint is not None else totals
+            _log.info("%s", _whence(store, checkpoint))
         if growth is not None:
             stack.enter_context(growth.watching(lambda: _grown(growth, plan, stop)))
-        if options.processes > 1 or options.restarts.most or options.addresses:
-            cluster = Cluster(plan, store)
+        if overview is not None:
+            saved = partial(saved_epoch, store) if store is not None else lambda: None
+            overview.begin(plan.facts, totals, options.state_dir, saved)
+        if options.processes > 1 or options.restarts.most or options.addresses or overview is not None:
+            cluster = Cluster(plan, store, overview)
             stack.enter_context(watching_clock(lambda by_s: _clock_set_back(by_s, plan, cluster.kill)))
             stack.enter_context(stopping_on_signals(stop, cluster.kill, options.drain_s, cluster.give_up_draining))
             statuses = supervised(lambda: cluster.run(stop, tell), options.restarts, stop)
@@ -69,6 +81,19 @@ def execute(plan: Plan, progress: OnProgress | None = None, growth: Growth | Non
         if growth is not None and stop.signalled:
             growth.found = ()
     return summary(statuses, time.monotonic() - started_s, running=False)
+
+
+def _recorded(file: Path, plan: Plan, signalled: Callable[[], bool]) -> AbstractContextManager[None]:
+    facts = plan.facts
+    return recorded(
+        file,
+        lambda: "stopped by a signal" if signalled() else "stopped by itself",
+        run=facts.run,
+        job=facts.job,
+        version=facts.version,
+        processes=len(plan.options.members),
+        listen=plan.options.listen,
+    )
 
 
 def _write_notes(directory: Path, plan: Plan) -> None:
@@ -94,6 +119,7 @@ def _grown(growth: Growth, plan: Plan, stop: Stop) -> None:
 
 
 def _run_here(plan: Plan, store: Path | None, stop: Stop, tell: Callable[[Sequence[Status]], None]) -> Status:
+    bind(process=0)
     if store is not None:
         make_ready(store, plan.stages)
     return run_member(plan, store, stop, FirstError(), lambda status: tell([status]))
@@ -112,9 +138,8 @@ def _clock_set_back(by_s: float, plan: Plan, kill: Callable[[], None] | None = N
         kill()
 
 
-def _whence(store: Path) -> str:
+def _whence(store: Path, checkpoint: Checkpoint | None) -> str:
     """Where the run starts from, for people."""
-    checkpoint = read_checkpoint(store)
     if checkpoint is None:
         return f"state directory {store.parent}: nothing saved yet, starting from the beginning"
     so_far = Summary(totals_in(sink_state(checkpoint)))

@@ -10,11 +10,13 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from flows.counters import READ, VERSION
 from flows.engine.context import Context
 from flows.engine.monitor import Monitor
+from flows.engine.observe import Observer
 from flows.engine.store import totals_in
 from flows.engine.watch import Reporting
-from flows.operators.messages import Leaving
+from flows.operators.messages import Leaving, Output
 from flows.sinks.base import Sink, each
 from flows.sinks.outputs import Outputs
+from flows.steps import Step
 from flows.streams import Stream
 from state.snapshot import reading
 
@@ -45,10 +47,11 @@ class OutputSink(FixedPartitionedSink[Leaving, dict[str, Any]]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "OutputPartition":
-        watch = Reporting(f"{step_id} {for_part}", self._context.report)
+        watch, observer = self._context.watch(Step.SINKS.value, f"{step_id} {for_part}"), self._context.observer
         with watch, reading("positions of the sinks"):
             resumed = resume_state or self._beginning()
-            return OutputPartition(self._openers, self._context.monitor, watch, resumed | self._moved(resumed))
+            resumed |= self._moved(resumed)
+            return OutputPartition(self._openers, self._context.monitor, watch, resumed, observer)
 
     def _moved(self, resumed: dict[str, Any]) -> dict[str, Any]:
         """Other positions, for a run that was started from a savepoint and is to leave its sinks as they are."""
@@ -77,7 +80,14 @@ class OutputSink(FixedPartitionedSink[Leaving, dict[str, Any]]):
 class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
     """The open sinks.  The totals are part of the state: after a restart they go on, and still add up."""
 
-    def __init__(self, openers: Openers, monitor: Monitor, watch: Reporting, resume: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        openers: Openers,
+        monitor: Monitor,
+        watch: Reporting,
+        resume: Mapping[str, Any],
+        observer: Observer | None = None,
+    ) -> None:
         positions = resume.get("positions", {})
         self._sinks = {name: opener(positions.get(name)) for name, (_, opener) in openers.items()}
         by_stream: dict[Stream, list[Sink]] = {}
@@ -89,6 +99,9 @@ class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
         self._started_s = time.monotonic()
         self._monitor = monitor
         self._watch = watch
+        self._observer = observer
+        if observer is not None:
+            observer.sinks({name: (stream, self._sinks[name]) for name, (stream, _) in openers.items()})
         monitor.status.resumed = READ.total(self._outputs.counts)
         self._tell()
 
@@ -96,6 +109,8 @@ class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
         with self._watch:
             for output in values:
                 self._outputs.write(output)
+                if self._observer is not None and isinstance(output, Output):
+                    self._observer.wrote(output.stream, len(output.records))
         self._tell()
 
     def _tell(self) -> None:
@@ -103,9 +118,12 @@ class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
 
     def snapshot(self) -> dict[str, Any]:
         with self._watch:
-            positions = each(self._sinks, lambda sink: sink.flush())
+            positions = each(self._sinks, self._flush)
         counts = dict(self._outputs.counts)
         return {"version": VERSION, "positions": positions, "counts": counts, "elapsed_s": self._life_s()}
+
+    def _flush(self, sink: Sink) -> Any:
+        return sink.flush() if self._observer is None else self._observer.flush(sink)
 
     def close(self) -> None:
         with self._watch:

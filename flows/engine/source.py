@@ -14,7 +14,8 @@ from flows.engine.names import key_name
 from flows.engine.watch import Reporting
 from flows.operators.messages import Leaving
 from flows.sources.base import Partition, Source
-from flows.stages import IngestOperator, Routed, Stages
+from flows.stages import IngestOperator, Routed
+from flows.steps import Step
 from state.errors import SourceError
 from state.snapshot import reading
 
@@ -39,7 +40,7 @@ class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
         return list(self._sources)
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Any] | None) -> "LinePartition":
-        watch = Reporting(f"{step_id} {for_part}", self._context.report)
+        watch = self._context.watch(Step.INGEST.value, f"{step_id} {for_part}")
         with watch:
             reader = self._sources[for_part].open(for_part)
             if not _closes(self._context, reader):
@@ -92,6 +93,8 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         """Whether lines came since the last row that counted."""
         if not done:
             context.pace.join(reader.name, ingest.watermark_us, awaited=ingest.awaited)
+        if context.observer is not None:
+            context.observer.partition(reader.name, ingest)
 
     def next_batch(self) -> list[Item]:
         if self._done or self._paused or (self._context.durable and self._context.stop.is_set()):
@@ -101,7 +104,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
             self._context.monitor.open_rows(self._reader.name, 0 if self._done else self._ingest.rows_waiting)
             raise StopIteration
         with self._watch:
-            return [_addressed(self._context.stages, routed) for routed in self._next()]
+            return [self._addressed(routed) for routed in self._next()]
 
     def _next(self) -> Sequence[Routed]:
         name, pace = self._reader.name, self._context.pace
@@ -111,6 +114,8 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         slowest = pace.waits_for(name)
         if pace.is_live:
             self._context.monitor.held_back(name, 0 if slowest is None else pace.ahead_us(name, slowest))
+            if self._context.observer is not None:
+                self._context.observer.paced()
         if slowest is not None:
             self._nap = pace.is_live
             if pace.is_live:
@@ -119,6 +124,8 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         lines = self._reader.read(self._context.batch_lines)
         answers = lines is None or bool(lines.lines) or lines.idle
         self._context.monitor.partition(self._reader, self._ingest.watermark_us, answers=answers)
+        if lines is not None and self._context.observer is not None:
+            self._context.observer.lines(self._reader, lines)
         if lines is None:
             if self._context.durable and self._context.stop.is_set():
                 return ()  # the run pauses: the next one will see whether this was the end
@@ -195,6 +202,14 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         self._context.pace.leave(self._reader.name)
         return self._ingest.finish()
 
+    def _addressed(self, routed: Routed) -> Item:
+        if isinstance(routed, Leaving):
+            return _OUTPUTS, routed
+        group, message = routed
+        if self._context.observer is not None:
+            self._context.observer.routed(group, message)
+        return key_name(self._context.stages.stage(message.stage).keys[group]), routed
+
     def next_awake(self) -> datetime | None:
         # Bytewax polls an empty source every millisecond unless it is told to wait.
         if not self._nap:
@@ -228,10 +243,3 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
 def _closes(context: Context, reader: Partition) -> bool:
     """Whether the end of the partition is the end of it."""
     return context.finish or reader.ends_for_good
-
-
-def _addressed(stages: Stages, routed: Routed) -> Item:
-    if isinstance(routed, Leaving):
-        return _OUTPUTS, routed
-    group, message = routed
-    return key_name(stages.stage(message.stage).keys[group]), routed

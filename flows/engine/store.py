@@ -206,6 +206,30 @@ def latest_execution(store: Path) -> int:
         return max((number for db in parts for (number,) in db.execute("SELECT ex_num FROM exs")), default=-1)
 
 
+def saved_epoch(store: Path) -> tuple[int, float] | None:
+    """The epoch that a run would go on from, and when the files were last written (seconds since 1970); None where
+    nothing is saved, or nobody can say now.  A glance: the files are not checked.
+    """
+    with ExitStack() as stack:
+        try:
+            files = _files(store)
+            uris = [f"{path.absolute().as_uri()}?mode=ro" for path in files]
+            epoch = _resume_epoch([stack.enter_context(closing(sqlite3.connect(uri, uri=True))) for uri in uris])
+            written = [p.stat().st_mtime for f in files for p in (f, Path(f"{f}-wal")) if p.exists()]
+        except (sqlite3.Error, OSError, SnapshotError):
+            return None
+    return None if epoch is None else (epoch, max(written))
+
+
+def saved_keys(store: Path, steps: Collection[str]) -> frozenset[tuple[str, str]]:
+    """(step, key) of the states that a run will be given, of these steps.  After `discard_uncommitted`."""
+    query = "SELECT DISTINCT step_id, state_key FROM snaps WHERE ser_change IS NOT NULL"
+    with ExitStack() as stack, _reading(store):
+        parts = [stack.enter_context(closing(_open(path))) for path in _files(store)]
+        found = {(step.split(".")[-1], key) for db in parts for step, key in db.execute(query)}
+    return frozenset(where for where in found if where[0] in steps)
+
+
 def _resume_epoch(parts: list[sqlite3.Connection]) -> int | None:
     """Where Bytewax goes on: at the least epoch that a worker of the latest run has begun, those that have told none
     being where that run began.

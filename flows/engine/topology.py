@@ -63,6 +63,7 @@ def _logic(context: Context, stage: Stage, address: Address, resume: State | Non
         chunks_of=context.chunks_of,
         address=address,
         open_rows=context.monitor.open_rows,
+        observer=context.observer,
     )
 
 

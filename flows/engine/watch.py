@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
+from flows.whereabouts import enter
 from state.errors import DriftnetError
 
 _log: Final = logging.getLogger("driftnet.engine")
@@ -14,23 +15,24 @@ Report = Callable[[str, BaseException], None]
 
 
 class Reporting:
-    """Surrounds every call into an operator, source or sink: `with watch: ...`."""
+    """Surrounds every call into an operator, source or sink: `with watch: ...`.  stage: whose it is."""
 
-    __slots__ = ("_report", "_where")
+    __slots__ = ("_report", "_stage", "_where")
 
-    def __init__(self, where: str, report: Report) -> None:
+    def __init__(self, stage: str, where: str, report: Report) -> None:
+        self._stage = stage
         self._where = where
         self._report = report
 
     def __enter__(self) -> None:
-        pass
+        enter(self._stage)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            return
-        self._report(self._where, error)
+        if error is not None:
+            self._report(self._where, error)
+        enter("")
         if isinstance(error, StopIteration):
             # Bytewax would take it for the end of the input.
             raise RuntimeError(f"{self._where}: StopIteration escaped from an operator") from error

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Sequence
 
-from detectors.guard import Fault
+from detectors.guard import Fault, Guard
 from flows.counters import DETECTOR_FAULTS, DETECTOR_OFF, Counts
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers
 from flows.operators.messages import Leaving, Output
 from flows.streams import Stream
 from state.times import iso
@@ -35,3 +37,10 @@ def fault_outputs(faults: Sequence[tuple[str, Fault]], where: str, end_us: int, 
     for name, fault in faults:
         counts.add(DETECTOR_OFF if fault.off else DETECTOR_FAULTS, 1, name)
     return [Output(Stream.REJECTS, records), counts]
+
+
+def observe_guard(numbers: Numbers, where: tuple[str, str], guard: Guard, *, paused: bool = False) -> None:
+    """What a detector costs, and whether it is at work.  where: its name, and the window."""
+    state = "off" if guard.off else "paused" if paused else "sampled" if guard.sampled else "on"
+    c.add(numbers, c.DETECTOR_CPU, guard.spent_s, *where)
+    c.add(numbers, c.DETECTOR_STATE, 1, *where, state)

@@ -67,6 +67,11 @@ class OwnVerdict:
                 typical[cells], share[cells] = usual[from_], parts[from_]
         return OwnVerdict(self.score[at], typical, share)
 
+    def cut(self, rows: slice) -> "OwnVerdict":
+        """Of a stretch of the rows of one part."""
+        ((typical, share, columns),) = self._parts
+        return OwnVerdict(self.score[rows], typical[rows], share[rows], columns, self._width)
+
     @staticmethod
     def concat(parts: Sequence["OwnVerdict"]) -> "OwnVerdict":
         """Of all rows, one part after the other."""
@@ -120,6 +125,19 @@ class FeatureRows:
             x=self.x[at],
             own={name: verdict.take(at) for name, verdict in self.own.items()},
             label=None if self.label is None else self.label[at],
+        )
+
+    def cut(self, rows: slice, end_us: int) -> "FeatureRows":
+        """A stretch of the rows, of a window that ended there, without what own history says."""
+        return FeatureRows(
+            self.window,
+            end_us,
+            self.group,
+            self.subject[rows],
+            self.name[rows],
+            self.start_us[rows],
+            self.stop_us[rows],
+            self.x[rows],
         )
 
     def without(self, subject: int) -> "FeatureRows | None":

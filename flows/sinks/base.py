@@ -94,6 +94,8 @@ class BufferedSink(ABC, Generic[Item]):
         self._buffer: list[Item] = []
         self._retry_s = 0.0
         self._closed = False
+        self.failures = 0
+        """Attempts to write that failed."""
 
     @abstractmethod
     def _encode(self, records: list[Record]) -> list[Item]:
@@ -125,6 +127,7 @@ class BufferedSink(ABC, Generic[Item]):
             try:
                 self._drain()
             except self.errors as error:
+                self.failures += 1
                 self._retry_s = self._clock() + self._patience.pause_s * 2**self._patience.tries
                 _log.warning("%s is down (%s); %d records wait", self._where, error, len(self._buffer))
 
@@ -156,6 +159,7 @@ class BufferedSink(ABC, Generic[Item]):
             try:
                 return action()
             except self.errors as error:
+                self.failures += 1
                 reason = error
         raise SinkError(
             f"{self._where}: cannot write after {self._patience.tries} tries: {reason};"

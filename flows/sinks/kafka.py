@@ -81,6 +81,8 @@ class KafkaWriter:
         self._life = 0
         self._failed: Any = None
         self._closed = self._given_up = False
+        self.failures = 0
+        """Times that something was not delivered, and had to be sent again or given up."""
         self._heard = Heard()
         self._producer = self._connect()
         partitions = partition_counts(self._producer, self._heard, connection.address, (topic,), SinkError)
@@ -237,6 +239,7 @@ class KafkaWriter:
         from confluent_kafka import KafkaException
 
         why = self._failed
+        self.failures += 1
         _log.warning("%s: %s; %d records are sent again", self._where, in_words(why), len(self._waiting))
         self._take_back()
         try:
@@ -260,6 +263,7 @@ class KafkaWriter:
 
     def _undelivered(self, why: str) -> SinkError:
         self._given_up = True
+        self.failures += 1
         return SinkError(
             f"{self._where}: {len(self._waiting)} records of the {self._stream} are not delivered: {why}. None is lost:"
             " they come again when the run goes on from its last checkpoint"

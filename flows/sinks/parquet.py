@@ -175,6 +175,11 @@ class ParquetWriter:
         """Records that are not on the disk yet."""
         return sum(part.journal.waiting for part in self._parts)
 
+    @property
+    def failures(self) -> int:
+        """Attempts to write to the journals of these that failed."""
+        return sum(part.journal.failures for part in self._parts)
+
     def write(self, records: list[Record]) -> None:
         for day, of_day in groupby(records, lambda record: record[self._time][:10]):
             mine = list(of_day)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from flows.batches import BATCH_LINES
 from flows.config.endpoints import FilesConfig, events_of
 from flows.config.models import Config
 from flows.drive.assembly import Assembly
@@ -44,7 +45,7 @@ class Recipe:
     labels: Path | None = None
     per_file: bool = False
     scores: bool = True
-    batch_lines: int = 8192
+    batch_lines: int = BATCH_LINES
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 from msgspec import Meta
 
-from flows.wire.hashing import IdPiece, hash_pieces, id_piece
+from flows.wire.hashing import IdPiece, hash_pieces, id_piece, id_texts
 from flows.wire.path_text import format_path
 from flows.wire.paths import Cells, NotThere
 from flows.wire.reject import Reason, Why, describe
@@ -90,6 +90,10 @@ class IdConverter(Converter):
 
     def piece(self, values: Cells) -> IdPiece:
         return id_piece(values)
+
+    def texts(self, values: Sequence[Any]) -> Sequence[str]:
+        """The ids as texts, for those who keep them."""
+        return id_texts(values)
 
     def column(self, pieces: Sequence[IdPiece]) -> tuple[U64, Bool | bool]:
         hashes, unfit = hash_pieces(pieces)

@@ -4,6 +4,7 @@ Lines are parsed in chunks that stay in the processor's caches, and their column
 What a line gives does not depend on the lines around it.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,11 +13,12 @@ import numpy as np
 
 from detectors.features.hashing import pair
 from flows.wire.columns import Converter, IdConverter, event_time_converter, field_converter
-from flows.wire.hashing import hash_lines, id_texts
+from flows.wire.hashing import hash_lines
+from flows.wire.networks import NetworkConverter
 from flows.wire.parse import Parser
 from flows.wire.paths import walk
 from flows.wire.reject import BadLineError, Reject, Why, read_document
-from flows.wire.spec import WireSpec
+from flows.wire.spec import FieldSpec, WireSpec
 from flows.wire.where import Where
 from state.batch import MicroBatch
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME, name_column
@@ -101,12 +103,7 @@ class _Plan:
         if self._has_id:
             self._converters.append(IdConverter(spec.event_id, required=True))
         fixed = len(self._converters)
-        self._converters += [
-            IdConverter(field.path, field.required, spec.subject_chars_max)
-            if field.column.name in named
-            else field_converter(field, spec.time_zone)
-            for field in fields
-        ]
+        self._converters += [_converter(field, spec, named=field.column.name in named) for field in fields]
         self._texts = {SUBJECT_NAME: _SUBJECT} | {
             name_column(name): fixed + i for i, name in enumerate(self._names) if name in named
         }
@@ -158,7 +155,9 @@ class _Plan:
             columns = self._parser.columns(lines[start : start + _CHUNK], bad, start)
             if columns:
                 for name, at in self._texts.items():
-                    texts[name] += id_texts(columns[at])
+                    converter = self._converters[at]
+                    assert isinstance(converter, IdConverter)
+                    texts[name] += converter.texts(columns[at])
                 for converter, values, into in zip(self._converters, columns, pieces, strict=True):
                     into.append(converter.piece(values))
         return texts, pieces
@@ -170,3 +169,11 @@ class _Plan:
         except BadLineError as error:
             return error.why
         raise AssertionError("a line was refused without a reason")
+
+
+def _converter(field: FieldSpec, spec: WireSpec, *, named: bool) -> Converter:
+    """The converter of one configured column.  named: whether the texts of an id column are kept."""
+    chars_max = spec.subject_chars_max if named else sys.maxsize
+    if field.network:
+        return NetworkConverter(field, chars_max)
+    return IdConverter(field.path, field.required, chars_max) if named else field_converter(field, spec.time_zone)

@@ -24,6 +24,7 @@ class FieldSpec:
     low, high: a NUMBER (after scaling) or TIME (in microseconds) outside low <= value <= high rejects the line.
     strict: a word that the ENUM column does not list rejects the line; else it becomes the missing value, -1.
     words: (value, word of the ENUM column) for values that are written otherwise.
+    network: of an ID column of IP addresses, how many bits of IPv4 and of IPv6 it keeps; none for all.
     """
 
     column: Column
@@ -35,6 +36,7 @@ class FieldSpec:
     high: float | None = None
     strict: bool = False
     words: tuple[tuple[str, str], ...] = field(default=(), metadata=LATER)
+    network: tuple[int, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[2]
-GENERATED: Final = ("docs/api.md", "docs/capacity.md", "docs/configuration.md", "docs/plug_ins.md", "docs/streams.md")
+GENERATED: Final = (
+    "docs/api.md",
+    "docs/capacity.md",
+    "docs/configuration.md",
+    "docs/metrics.md",
+    "docs/plug_ins.md",
+    "docs/streams.md",
+)
 WIDTH: Final = 120
 _FENCE: Final = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _ITEM: Final = re.compile(r"^( *)([-*]|\d+\.) +")

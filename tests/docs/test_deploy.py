@@ -2,11 +2,10 @@
 
 import configparser
 import json
-import os
 import re
 import shlex
 import subprocess
-import time
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,15 @@ from packaging.utils import canonicalize_name
 from typer.main import get_command
 
 from flows.cli.main import app
-from flows.config import load, loads
-from flows.drive.assembly import Assembly
-from flows.drive.worker import work
-from flows.engine.plan import Options
+from flows.config import load
+from flows.metrics.server import parse_address, serving
 from flows.streams import STREAMS, Stream
 from state.durations import parse_duration_us
-from tests.property.test_strangers import JOB
+from tests.unit.metrics.seen import DEPLOY, Clock, begun, seen
 
 ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "deploy"
+LISTENED = 9464
+"""The port of metrics and health."""
 
 
 def options(command: str) -> set[str]:
@@ -141,12 +139,14 @@ def test_every_mount_has_a_volume() -> None:
 
 
 def test_nobody_is_root() -> None:
-    """No privileges, no token, no connection from outside."""
+    """No privileges, no token, no connection from outside but for metrics."""
     assert pod()["securityContext"]["runAsNonRoot"] is True
     assert container()["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container()["securityContext"]["allowPrivilegeEscalation"] is False
     assert pod()["automountServiceAccountToken"] is False
-    assert kubernetes()["NetworkPolicy"]["spec"]["ingress"] == []
+    (ingress,) = kubernetes()["NetworkPolicy"]["spec"]["ingress"]
+    assert ingress["ports"] == [{"protocol": "TCP", "port": LISTENED}]
+    assert "from" in ingress
     assert container()["resources"]["limits"].keys() == {"memory"}
     assert unit()["Service"]["NoNewPrivileges"] == "yes"
 
@@ -159,16 +159,39 @@ def test_variables_are_set() -> None:
     assert read <= set(compose)
 
 
-@pytest.mark.parametrize(("age_min", "alive"), [(0, True), (20, False)])
-def test_the_probes_find_a_run_that_hangs(tmp_path: Path, age_min: int, alive: bool) -> None:
-    """One whose recovery store was not written to for ten minutes."""
-    state = tmp_path / "job"
-    work(Assembly(loads(JOB)), Options(state_dir=state))
-    for file in (state / "store").iterdir():
-        os.utime(file, (time.time() - age_min * 60,) * 2)
-    for probe in ("livenessProbe", "startupProbe"):
-        command = [word.replace("/state/job", str(state)) for word in container()[probe]["exec"]["command"]]
-        assert (subprocess.run(command, check=False).returncode == 0) is alive
+def test_probes_ask_where_it_listens() -> None:
+    """Kubernetes its readiness and whether it is alive, the image the latter; in the container's own network."""
+    listens = [command[command.index("--listen") + 1] for command in commands()]
+    hosts, ports = zip(*map(parse_address, listens), strict=True)
+    assert set(ports) == {LISTENED}
+    assert hosts == ("0.0.0.0", "0.0.0.0", "127.0.0.1", "127.0.0.1")
+    asked = {name: container()[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert {name: probe["path"] for name, probe in asked.items()} == {
+        "startupProbe": "/livez",
+        "readinessProbe": "/readyz",
+        "livenessProbe": "/livez",
+    }
+    named = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert {named[probe["port"]] for probe in asked.values()} == {LISTENED}
+    (served,) = kubernetes()["Service"]["spec"]["ports"]
+    assert (served["port"], named[served["targetPort"]]) == (LISTENED, LISTENED)
+    annotations = kubernetes()["StatefulSet"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == str(LISTENED)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_image_looks_at_its_health(hangs: bool) -> None:
+    """The command of its health check ends well where a run is alive, and badly where only a new start helps."""
+    text = (DEPLOY / "Dockerfile").read_text()
+    (check,) = re.findall(r"^HEALTHCHECK .*\\\n    CMD (\[.*\])$", text, re.MULTILINE)
+    clock = Clock(10_000.0)
+    overview = begun(clock)
+    overview.take(0, seen(clock, working={"population": clock() - (601 if hangs else 500)}))
+    with serving("0", overview) as address:
+        python, *words = [word.replace(f"127.0.0.1:{LISTENED}", address) for word in yaml.safe_load(check)]
+        assert python == "python"
+        done = subprocess.run([sys.executable, *words], check=False, stderr=subprocess.DEVNULL)
+    assert (done.returncode == 0) is not hangs
 
 
 def test_the_image_copies_what_is_installed() -> None:

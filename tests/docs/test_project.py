@@ -19,6 +19,7 @@ from driftnet import _reference
 from flows.config import loads
 from flows.config.reference import configuration_markdown
 from flows.counters import markdown as counters_markdown
+from flows.metrics.reference import markdown as metrics_markdown
 from flows.streams import STREAMS
 from flows.streams.reference import schemas, streams_markdown
 from state.windows import WindowKind
@@ -77,6 +78,7 @@ def test_every_stream_is_explained() -> None:
     [
         ("configuration", configuration_markdown),
         ("counters", counters_markdown),
+        ("metrics", metrics_markdown),
         ("api", _reference.api_markdown),
         ("plug_ins", _reference.plug_ins_markdown),
         ("streams", streams_markdown),

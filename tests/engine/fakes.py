@@ -117,7 +117,7 @@ class Ingest(_Json):
 
     def __init__(self, name: str, *, resume: bytes | None) -> None:
         self.name = name
-        self.watermark_us = START_OF_TIME_US
+        self.watermark_us = self.newest_us = START_OF_TIME_US
         self.ends = 0
         self._restore(resume)
 
@@ -256,6 +256,7 @@ def stages(partitions: Sequence[str], fail_on: str = "", idle_s: float = 0.1) ->
                 partial(Subject, tuple(partitions)),
                 {CohortInput: "population"},
                 holds_lines=True,
+                is_fed=True,
             ),
             Stage("population", SHAPE["cohort_numbers"], partial(Population, fail_on), {PolicyInput: "alerts"}),
             Stage("alerts", {None: 0}, Alerts),

@@ -132,4 +132,4 @@ def test_versions_are_dispatched() -> None:
 
 def test_there_is_one_of_this_version() -> None:
     """A build whose format is new comes with a savepoint of it."""
-    assert [path.name for path in VERSIONS][-1] == "v3.tar.gz"
+    assert [path.name for path in VERSIONS][-1] == "v4.tar.gz"

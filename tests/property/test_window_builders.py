@@ -16,6 +16,8 @@ from state.cells import NO_TABLES, VALUE_BITS, VALUE_MASK, Cells, Tables, table_
 from state.chunks import Bundle
 from state.counted import Counted
 from state.frequencies import frequencies
+from state.slots import SLOT_BITS
+from state.spans import Spans
 from state.windows import Fire, WindowKind, WindowSpec
 
 PANE = 10
@@ -32,6 +34,8 @@ class Turn:
     """slot, microseconds after the pane's start, amount, value."""
     skip: int = 0
     """Panes without rows before this one."""
+    waits: bool = False
+    """Whether the pane goes in together with the next."""
     dropped: tuple[int, ...] = ()
     restore: bool = False
 
@@ -42,12 +46,14 @@ class Found:
 
     rows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, end_us: int, cells: Cells) -> None:
+    def add(self, spans: Spans) -> None:
+        cells = spans.cells
+        assert (np.diff((spans.part << SLOT_BITS) + spans.slot) > 0).all()
         assert (np.diff(cells.slot) > 0).all()
         assert (np.diff(cells.tables.key.view(np.int64)) > 0).all()
         assert set(cells.tables.slot.tolist()) == set(cells.slot.tolist())
-        for i, slot in enumerate(cells.slot.tolist()):
-            mine = cells.tables.of(np.array([slot]))
+        for i, (end_us, slot) in enumerate(zip(spans.end_us.tolist(), spans.slot.tolist(), strict=True)):
+            mine = cells.tables.of(cells.slot[i : i + 1])
             assert (end_us, slot) not in self.rows
             self.rows[end_us, slot] = {
                 "count": cells.sums[0, i],
@@ -71,7 +77,8 @@ turns = st.lists(
         rows=st.lists(
             st.tuples(st.integers(0, 4), st.integers(0, PANE - 1), amounts, st.integers(0, 3)), max_size=8
         ).map(tuple),
-        skip=st.integers(0, 2) | st.integers(0, 40),
+        skip=st.just(0) | st.integers(0, 2) | st.integers(0, 40),
+        waits=st.booleans(),
         dropped=st.just(()) | st.lists(st.integers(0, 4), min_size=1, max_size=2, unique=True).map(tuple),
         restore=st.booleans(),
     ),
@@ -100,7 +107,7 @@ def by_difference(yes: bool) -> Iterator[None]:
     with (
         patch.multiple("state.frequencies", _LITTLE=0, _FACTOR=0),
         patch("state.counted._MANY", 0),
-        patch("state.window_builders._MANY", 0),
+        patch.multiple("state.grid_windows", _MANY=0, _OFTEN=0),
     ):
         yield
 
@@ -125,29 +132,42 @@ def cells_of(rows: list[Row]) -> Cells:
     )
 
 
-def run(spec: WindowSpec, story: list[Turn], keep: int | None = None, *, restore: bool | None = None) -> Found:
-    """keep: the only slot there is, for one alone.  restore: always or never, for what the story says."""
-    builder, found, boundary_us = spec.build(PANE), Found(), 1_000 * PANE
+def run(spec: WindowSpec, story: list[Turn], keep: int | None = None, *, otherwise: bool | None = None) -> Found:
+    """keep: the only slot there is, for one alone.  otherwise: panes go in one by one, and state is restored at each;
+    or they go in together and it never is; for what the story says.
+    """
+    builder, found, boundary_us, after_us = spec.build(PANE), Found(), 1_000 * PANE, 1_000 * PANE
+    fed: list[tuple[int, Cells | None]] = []
+
+    def feed() -> None:
+        nonlocal after_us
+        for spans in builder.steps(fed, after_us):
+            found.add(spans)
+        after_us = fed[-1][0]
+        fed.clear()
+
     for turn in [*story, Turn(skip=100)]:
         end_us = boundary_us + turn.skip * PANE
-        while (due_us := builder.due_us(boundary_us)) is not None and due_us <= end_us:
+        while not fed and (due_us := builder.due_us(boundary_us)) is not None and due_us <= end_us:
             boundary_us = due_us
-            _take(found, boundary_us, builder.step(boundary_us, None))
+            fed.append((due_us, None))
+            feed()
         boundary_us = end_us + PANE
         rows = [(s, end_us + t, amount, v) for s, t, amount, v in turn.rows if keep is None or s == keep]
-        _take(found, boundary_us, builder.step(boundary_us, cells_of(rows) if rows else None))
+        fed.append((boundary_us, cells_of(rows) if rows else None))
+        restore = turn.restore if otherwise is None else otherwise
+        waits = turn.waits if otherwise is None else not otherwise
+        if turn.dropped or restore or not waits:
+            feed()
         if turn.dropped:
             builder.drop(np.array(turn.dropped))
-        if turn.restore if restore is None else restore:
+        if restore:
             chunks, again = Bundle(), spec.build(PANE)
             again.restore(builder.snapshot(chunks), chunks)
             builder = again
+    if fed:
+        feed()
     return found
-
-
-def _take(found: Found, end_us: int, cells: Cells | None) -> None:
-    if cells is not None:
-        found.add(end_us, cells)
 
 
 def rows_of(story: list[Turn]) -> list[tuple[Row, int]]:
@@ -227,12 +247,24 @@ def test_sessions(spec: WindowSpec, story: list[Turn], changed: bool) -> None:
 @settings(deadline=None, max_examples=100)
 @given(spec=grids | sessions, story=turns, slot=st.integers(0, 4))
 def test_nothing_but_a_subjects_rows_decides(spec: WindowSpec, story: list[Turn], slot: int) -> None:
-    """Equal to the bit: with others and alone, by difference and made anew, restored always and never."""
+    """Equal to the bit: with others and alone, by difference and made anew, one by one and together, restored always
+    and never.
+    """
     with by_difference(True):
         among_others = run(spec, story)
     mine = {at: row for at, row in among_others.rows.items() if at[1] == slot}
-    for restore in (True, False):
-        assert repr(sorted(run(spec, story, keep=slot, restore=restore).rows.items())) == repr(sorted(mine.items()))
+    for otherwise in (True, False):
+        alone = run(spec, story, keep=slot, otherwise=otherwise)
+        assert repr(sorted(alone.rows.items())) == repr(sorted(mine.items()))
+
+
+def test_panes_of_a_session_are_added_up_one_after_the_other() -> None:
+    """0.1 + 0.2 + 0.3 is not 0.1 + (0.2 + 0.3)."""
+    spec = WindowSpec("w", WindowKind.SESSION, gap_us=15, max_us=1000)
+    story = [Turn(rows=((1, 5, amount, 0),)) for amount in (0.1, 0.2, 0.3)]
+    for otherwise in (True, False):
+        (row,) = run(spec, story, otherwise=otherwise).rows.values()
+        assert row["amount"] == 0.1 + 0.2 + 0.3
 
 
 entries = st.dictionaries(st.tuples(st.integers(0, 31), st.integers(0, 3), st.integers(0, 9)), st.integers(1, 3))

@@ -92,4 +92,5 @@ def _field(name: str, column: "ColumnConfig") -> FieldSpec:
         high=column.max,
         strict=column.strict,
         words=tuple(sorted(column.map.items())),
+        network=column.network,
     )

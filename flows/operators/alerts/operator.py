@@ -11,6 +11,8 @@ from flows.counters import Counts
 from flows.evolution.changes import LayoutNote
 from flows.evolution.layout import StateForm
 from flows.judgement import Judgement
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers, seconds
 from flows.operators.alerts import exempt
 from flows.operators.messages import Leaving, Output, PolicyInput
 from flows.operators.rounds import Rounds
@@ -147,6 +149,10 @@ class AlertOperator:
         while len(told) > 1 and told[1][0] <= end_us:
             told.pop(0)
         return told[0][1] if told and told[0][0] <= end_us else 0
+
+    def observe(self, numbers: Numbers) -> None:
+        """Its part of what a run tells of itself."""
+        c.add(numbers, c.STAGE_BOUNDARY, seconds(self._rounds.watermark_us), self._stage)
 
     def forget(self, subject: int) -> int:
         """Drops all that is known of one subject; how many of its candidates waited."""

@@ -9,7 +9,7 @@ from detectors.campaigns.coincidence import Coincidences
 from detectors.campaigns.communities import Community, Found
 from detectors.campaigns.lives import Life, Told
 from state.times import iso
-from state.types import I64, U64, Names
+from state.types import I64, U64
 
 _OBJECTS_MAX: Final = 20
 """In a record: those on which most members coincided."""

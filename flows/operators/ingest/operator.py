@@ -100,6 +100,11 @@ class Ingest:
         return self._clock.watermark_us
 
     @property
+    def newest_us(self) -> int:
+        """The largest event time that counts."""
+        return self._clock.largest_us
+
+    @property
     def rows_waiting(self) -> int:
         """Events that are far ahead, and have no fate yet."""
         return self._ahead.waiting + len(self._unfit)

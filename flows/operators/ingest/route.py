@@ -13,7 +13,7 @@ from flows.wire.hashing import of_kind
 from state.batch import MicroBatch
 from state.keygroup import key_group
 from state.schema import SUBJECT, SUBJECT_NAME, SYSTEM_COLUMNS, Schema, name_column
-from state.types import NO_ID, Values
+from state.types import NO_ID, Bool, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +48,36 @@ class Router:
     def parts(self, batch: MicroBatch) -> dict[int, MicroBatch]:
         """The rows of each key group that has any, in their order."""
         route = self.route
-        if route.kind:
-            batch = self._of_kind(batch)
-        if route.columns is not None:
-            asked = route.columns.union(SYSTEM_COLUMNS)
-            batch = MicroBatch({name: values for name, values in batch.columns.items() if name in asked})
-        return split(batch, self._groups)
-
-    def _of_kind(self, batch: MicroBatch) -> MicroBatch:
-        """Those rows that have an id of this kind, with that as their subject."""
-        route = self.route
+        if not route.kind:
+            return split(batch if route.columns is None else _only(batch, route.columns), self._groups)
         mine = batch[route.column] != NO_ID
         if self._filters is not None:
             mine &= self._filters.masks(batch)[0]
-        rows = batch if mine.all() else batch.take(mine)
-        key: dict[str, Values] = {
-            SUBJECT: of_kind(rows[route.column], route.kind),
-            SUBJECT_NAME: rows[name_column(route.column)],
+        keyed: dict[str, Values] = {
+            SUBJECT: of_kind(batch[route.column], route.kind),
+            SUBJECT_NAME: batch[name_column(route.column)],
         }
-        owner: dict[str, Values] = {route.owner: rows.subject}
-        if route.columns is not None and name_column(route.owner) in route.columns:
-            owner[name_column(route.owner)] = rows.subject_name
-        return MicroBatch(rows.columns | key | owner)
+        asked = route.columns or frozenset()
+        if route.owner in asked:
+            keyed[route.owner] = batch.subject
+        if name_column(route.owner) in asked:
+            keyed[name_column(route.owner)] = batch.subject_name
+        rows = batch if route.columns is None else _only(batch, route.columns)
+        return split(MicroBatch(rows.columns | keyed), self._groups, None if mine.all() else mine)
 
 
-def split(batch: MicroBatch, groups: int) -> dict[int, MicroBatch]:
-    """The rows of each key group that has any, in their order."""
+def _only(batch: MicroBatch, columns: frozenset[str]) -> MicroBatch:
+    """Those of the columns, and the system's."""
+    asked = columns.union(SYSTEM_COLUMNS)
+    return MicroBatch({name: values for name, values in batch.columns.items() if name in asked})
+
+
+def split(batch: MicroBatch, groups: int, mine: Bool | None = None) -> dict[int, MicroBatch]:
+    """The rows of each key group that has any, in their order.  mine: (n,) those that count; all, if None."""
     group = key_group(batch.subject, groups)
-    order = np.argsort(group.astype(np.uint16) if groups <= 1 << 16 else group, kind="stable")  # 16 bits: a radix sort
-    ends = np.cumsum(np.bincount(group, minlength=groups)).tolist()
-    rows = batch.take(order)
+    if mine is not None:
+        group = np.where(mine, group, groups)
+    order = np.argsort(group.astype(np.uint16) if groups < 1 << 16 else group, kind="stable")  # 16 bits: a radix sort
+    ends = np.cumsum(np.bincount(group, minlength=groups)[:groups]).tolist()
+    rows = batch.take(order[: ends[-1]])
     return {g: rows.take(slice(a, b)) for g, (a, b) in enumerate(zip([0, *ends], ends, strict=False)) if a < b}

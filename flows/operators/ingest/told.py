@@ -82,6 +82,11 @@ class Told:
         return self._clock.watermark_us
 
     @property
+    def newest_us(self) -> int:
+        """The largest event time that counts."""
+        return self._clock.largest_us
+
+    @property
     def rows_waiting(self) -> int:
         """None of the events that are counted."""
         return 0

@@ -1,5 +1,6 @@
 """Candidates: the improbable rows of a round, with all that an alert says of them."""
 
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -7,13 +8,15 @@ import numpy as np
 from detectors.alerting.alert import Candidate, Part, Reason
 from detectors.base import Rows
 from flows.judgement import Judgement
-from flows.operators.population.verdict import Verdict, known
+from flows.operators.population.verdict import Verdict, known_values
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows, OwnVerdict
 from state.keygroup import key_group
-from state.types import F64, I64
+from state.types import F64
 
 _REASONS: Final = 6
+_LEAST: Final = 0.01
+"""The smallest share of the evidence that is a reason."""
 
 
 def candidates_of(
@@ -35,30 +38,43 @@ def candidates_of(
     window = models.window
     rules = models.broken_rules(few)
     versions = models.versions()
-    groups = key_group(few.subject, key_groups).tolist()
+    verdicts = [
+        [
+            (name, versions[name], score, max(p, 1e-300))
+            for score, p in zip(chosen.score[name].tolist(), tail.tolist(), strict=True)
+        ]
+        for name, tail in chosen.tail.items()
+    ]
     return [
         Candidate(
-            subject=int(few.subject[i]),
-            name=str(rows.name[row]),
+            subject=subject,
+            name=name,
             cohort=cohort,
-            group=groups[i],
+            group=group,
             window=rows.window,
-            start_us=int(few.start_us[i]),
-            stop_us=int(few.stop_us[i]),
+            start_us=start_us,
+            stop_us=stop_us,
             end_us=rows.end_us,
-            since_us=max(int(few.start_us[i]), rows.end_us - window.advance_us),
+            since_us=max(start_us, rows.end_us - window.advance_us),
             until_us=rows.end_us + window.evidence_us,
-            tail_probability=float(max(chosen.p[i], 1e-300)),
-            parts=tuple(
-                Part(name, versions[name], float(chosen.score[name][i]), float(max(p[i], 1e-300)))
-                for name, p in chosen.tail.items()
-                if not np.isnan(p[i])
-            ),
-            reasons=reasons[i],
-            rules=rules[i],
+            tail_probability=max(p, 1e-300),
+            parts=tuple(Part(*part) for part in parts if part[-1] == part[-1]),
+            reasons=reasons_of,
+            rules=rules_of,
             kind=judgement.cohorts.kind,
         )
-        for i, row in enumerate(at.tolist())
+        for subject, name, group, start_us, stop_us, p, parts, reasons_of, rules_of in zip(
+            few.subject.tolist(),
+            map(str, rows.name[at].tolist()),
+            key_group(few.subject, key_groups).tolist(),
+            few.start_us.tolist(),
+            few.stop_us.tolist(),
+            chosen.p.tolist(),
+            zip(*verdicts, strict=True),
+            reasons,
+            rules,
+            strict=True,
+        )
     ]
 
 
@@ -77,22 +93,13 @@ def _reasons(
     names = [name for name, _ in shares]
     stacked = np.stack([s for _, s in shares])
     total = stacked.sum(axis=0)
-    loudest: I64 = stacked.argmax(axis=0)
-    reasons: list[tuple[Reason, ...]] = []
-    for i in range(len(x)):
-        top = np.argsort(-total[i], kind="stable")[:_REASONS].tolist()
-        reasons.append(
-            tuple(
-                Reason(
-                    features[j],
-                    float(x[i, j]),
-                    known(own[i, j]),
-                    known(cohort[j]),
-                    float(total[i, j]),
-                    names[loudest[i, j]],
-                )
-                for j in top
-                if total[i, j] >= 0.01 and not np.isnan(x[i, j])
-            )
-        )
-    return reasons
+    top = np.argsort(-total, axis=1, kind="stable")[:, :_REASONS]
+    seen, usual, loudest, share = (np.take_along_axis(a, top, 1) for a in (x, own, stacked.argmax(axis=0), total))
+    telling = (share >= _LEAST) & ~np.isnan(seen)
+    of_cohort = known_values(cohort)
+    columns = (a[telling].tolist() for a in (top, seen, loudest, share))
+    found = (
+        Reason(features[j], value, own_value, of_cohort[j], part, names[loud])
+        for j, value, loud, part, own_value in zip(*columns, known_values(usual[telling]), strict=True)
+    )
+    return [tuple(islice(found, count)) for count in telling.sum(axis=1).tolist()]

@@ -15,6 +15,8 @@ from flows.evolution.changes import LayoutNote, name_in_state, window_fits
 from flows.evolution.layout import StateForm
 from flows.evolution.renames import called, moved
 from flows.judgement import Judgement
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers, seconds
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
 from flows.operators.population.candidates import candidates_of
@@ -80,6 +82,8 @@ class PopulationOperator:
         self._saved_rows = Sealed(FeatureRows.pack)
         self._layout = LayoutNote(form)
         self.observer: RoundObserver | None = None
+        self._judged = dict.fromkeys(self._models, 0)
+        """Window -> rounds, in this process."""
         if resume is not None:
             self._restore(resume)
 
@@ -183,6 +187,7 @@ class PopulationOperator:
             out.append(Output(Stream.SCORES, score_records(rows, verdict, self._kind_and_cohort)))
         if Stream.FEATURES in self._judgement.asked:
             out.append(Output(Stream.FEATURES, feature_records(rows, verdict, self._kind_and_cohort, models.features)))
+        self._judged[rows.window] += 1
         self._seen.add(rows.subject, np.empty((len(rows), 0)), rows.end_us)
         found = candidates_of(self._judgement, self._key_groups, self._cohort, rows, view, verdict, models)
         keep = self._to_hear(rows)
@@ -218,6 +223,15 @@ class PopulationOperator:
     def spent_s(self, window: str) -> dict[str, float]:
         """CPU seconds by cohort-scope detector, since the start of this process."""
         return self._models[window].spent_s()
+
+    def observe(self, numbers: Numbers) -> None:
+        """Its part of what a run tells of itself."""
+        c.add(numbers, c.STAGE_BOUNDARY, seconds(self._rounds.watermark_us), self._stage)
+        for window, models in self._models.items():
+            c.add(numbers, c.ROUNDS, self._judged[window], window)
+            models.observe(numbers)
+        for window, join in self._joins.items():
+            c.add(numbers, c.LABELS_WAITING, len(join), window)
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values.  windows: bytes of each model by name."""

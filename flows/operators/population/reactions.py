@@ -36,6 +36,10 @@ class Reactions:
         """Whether nothing is learned from the round that ends there."""
         return end_us < self._frozen_until_us
 
+    def muted(self, end_us: int) -> int:
+        """How many features detectors do not see in the round that ends there."""
+        return sum(until_us > end_us for until_us in list(self._muted_until_us.values()))
+
     def unmuted(self, rows: Rows) -> Rows:
         """The rows as detectors see them: without the values of muted features."""
         if not self._muted_until_us:

@@ -52,7 +52,7 @@ def score_records(rows: FeatureRows, verdict: Verdict, whose: tuple[str, str]) -
             rows.name.tolist(),
             isos(rows.start_us).tolist(),
             isos(rows.stop_us).tolist(),
-            _known(verdict.p),
+            known_values(verdict.p),
             _by_name(verdict.score, len(rows)),
             _by_name(verdict.tail, len(rows)),
             strict=True,
@@ -76,10 +76,10 @@ def _by_name(values: Mapping[str, F64], rows: int) -> list[dict[str, float | Non
     names = tuple(values)
     if not names:
         return [{} for _ in range(rows)]
-    return [dict(zip(names, row, strict=True)) for row in zip(*map(_known, values.values()), strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*map(known_values, values.values()), strict=True)]
 
 
-def _known(values: F64) -> list[float | None]:
+def known_values(values: F64) -> list[float | None]:
     """(n,) values as JSON has them: null for nan."""
     return [value if value == value else None for value in values.tolist()]
 

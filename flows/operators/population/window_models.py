@@ -19,11 +19,15 @@ from flows.evolution.changes import WindowFit, learned_as, under_names
 from flows.evolution.layout import detector_settings, settings_now, settings_of
 from flows.evolution.renames import Renames, called, moved
 from flows.judgement import DetectorUse, Judgement
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers
+from flows.operators.faults import observe_guard
 from flows.operators.population.command import CommandError, tuned
 from flows.operators.population.model import Change, Model, build, saved_frames
 from flows.operators.population.reactions import Reactions
 from flows.operators.population.succession import Succession
 from flows.operators.population.verdict import Verdict
+from flows.operators.population.watched import Watched
 from flows.operators.rows import OwnVerdict
 from flows.rows_spec import WindowRows
 from flows.wire.told import Command
@@ -68,6 +72,7 @@ class WindowModels:
         """Detector -> feature -> its name when the detector began, of those that are called otherwise now."""
         self._succession = Succession(judgement.calibration, judgement.drift.retrain_rounds)
         self._reactions = Reactions(judgement.drift, self.features)
+        self._watched = Watched()
         self._waves = Waves(judgement.drift, cohort, self.name, {})
         self._monitors = DriftMonitors(
             judgement.drift,
@@ -79,10 +84,11 @@ class WindowModels:
         )
 
     def judge(self, rows: Rows, own: dict[str, OwnVerdict]) -> Verdict:
-        """Scores every row; changes nothing."""
+        """Scores every row; changes nothing that verdicts depend on."""
         rows = self._reactions.unmuted(rows)
         score = {m.use.name: m.score(rows, own) for m in self._models}
         tail = {m.use.name: m.tail(score[m.use.name]) for m in self._models}
+        self._watched.take(rows.end_us, score, tail)
         if not tail:
             return Verdict(np.full(len(rows), np.nan), score, tail)
         p = np.full(len(rows), np.nan)
@@ -106,6 +112,7 @@ class WindowModels:
         events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
         events += self._waves.update(rows.end_us, {m.use.name: self._wave(m, rows) for m in self._models})
         for event in events:
+            self._watched.drifted(event)
             self._react(event)
         if self._reactions.is_frozen(rows.end_us):
             return events
@@ -160,6 +167,7 @@ class WindowModels:
         errors = {m.use.name: m.errors(rows, score[m.use.name]) for m in learners}
         events = self._monitors.update_errors(rows.end_us, errors)
         for event in events:
+            self._watched.drifted(event)
             self._react(event)
         if not self._reactions.is_frozen(rows.end_us):
             if self._weighing is not None and rows.label is not None and score.keys() >= set(self._learned):
@@ -182,6 +190,17 @@ class WindowModels:
         model.take(change)
         if change.cold:
             self._succession.drop(model.use.name)
+
+    def observe(self, numbers: Numbers) -> None:
+        """Its part of what a run tells of itself."""
+        self._watched.observe(numbers, self.name)
+        end_us = self._watched.end_us
+        c.add(numbers, c.LEARNING, float(self._reactions.is_frozen(end_us)), self.name)
+        c.add(numbers, c.MUTED, self._reactions.muted(end_us), self.name)
+        c.add(numbers, c.TRIALS, len(self._succession.models), self.name)
+        for m in self._models:
+            if m.detector is not None:
+                observe_guard(numbers, (m.use.name, self.name), m.guard, paused=m.paused)
 
     def _react(self, event: DriftEvent) -> None:
         if event.reaction is Reaction.RETRAIN:

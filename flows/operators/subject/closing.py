@@ -1,6 +1,6 @@
 """What becomes of the windows that close: features, what own history says of them, one list of rows per cohort."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,17 +13,18 @@ from flows.evolution.changes import WindowFit, name_in_state
 from flows.evolution.layout import StateForm
 from flows.evolution.renames import Renames
 from flows.judgement import Audience
-from flows.operators.faults import fault_outputs
+from flows.metrics.catalogue import Numbers
+from flows.operators.faults import fault_outputs, observe_guard
 from flows.operators.messages import Leaving
 from flows.operators.rows import FeatureRows
 from flows.operators.subject.lending import Lending, Met
 from flows.operators.subject.own import OwnDetectors
 from flows.rows_spec import WindowRows
 from flows.steps import Step
-from state.cells import Cells
 from state.chunks import Chunks
 from state.order import stable_argsort
 from state.slots import SlotTable
+from state.spans import Spans
 from state.types import F64, I16, I64, U64, Names
 
 _TOGETHER: Final = 2_048
@@ -34,15 +35,24 @@ _WAITING: Final = 32_768
 
 @dataclass(slots=True)
 class _Due:
-    """A window that closed.  order: of the cells by subject.  The rest is in this order, and as it was then."""
+    """Windows that closed.  order: of the rows of each by subject.  The rest is in this order, and as it was then."""
 
     index: int
-    end_us: int
-    cells: Cells
+    spans: Spans
     order: I64
     slot: I64
     key: U64
     name: Names
+    cohort: I16
+
+
+@dataclass(slots=True)
+class _Closed:
+    """One window's rows.  index: which window.  slot, cohort: of the rows."""
+
+    index: int
+    rows: FeatureRows
+    slot: I64
     cohort: I16
 
 
@@ -79,13 +89,18 @@ class Closing:
         self.since: Mapping[str, I64] = {}
         """Window -> (F,) since when each of its features counts, of windows where some have not always done so."""
 
-    def add(self, index: int, end_us: int, cells: Cells, slots: SlotTable, cohort: I16) -> None:
-        """A window of one kind that closed.  cohort: code by slot."""
-        key = slots.key(cells.slot)
+    def add(self, index: int, spans: Spans, slots: SlotTable, cohort: I16) -> None:
+        """Windows of one kind that closed.  cohort: code by slot."""
+        key = slots.key(spans.slot)
         order = stable_argsort(key)
-        slot = cells.slot[order]
-        self._due.append(_Due(index, end_us, cells, order, slot, key[order], slots.name(slot), cohort[slot]))
-        self._waiting += len(cells)
+        if len(spans.ends_us) > 1:
+            order = order[stable_argsort(spans.part[order].view(np.uint64))]
+        slot = spans.slot[order]
+        self._due.append(_Due(index, spans, order, slot, key[order], slots.name(slot), cohort[slot]))
+        self._waiting += len(spans)
+
+    def relieve(self) -> None:
+        """Works out what has closed where that has become much.  To be asked when all windows have come as far."""
         if self._waiting >= _WAITING:
             self._work()
 
@@ -104,6 +119,12 @@ class Closing:
         told, self._faults = self._faults, []
         return told
 
+    def observe(self, numbers: Numbers) -> None:
+        """What own-history detectors cost, and whether they are at work."""
+        for window, own in zip(self._windows, self._own, strict=True):
+            for name, guard in own.guards.items():
+                observe_guard(numbers, (name, window.spec.name), guard)
+
     def row(self, slot: int) -> dict[str, Any]:
         """Window -> own-history detector -> feature -> what it knows of one subject."""
         told = {w.spec.name: own.row(slot) for w, own in zip(self._windows, self._own, strict=True)}
@@ -120,38 +141,64 @@ class Closing:
             self._lending.forget(slots)
 
     def _work(self) -> None:
-        matrices: dict[int, F64] = {}
+        closed: list[_Closed] = []
         for index, window in enumerate(self._windows):
             for batch in _batches([due for due in self._due if isinstance(due, _Due) and due.index == index]):
-                found = window.matrices([due.end_us for due in batch], [due.cells for due in batch])
-                matrices |= zip(map(id, batch), found, strict=True)
-        for due in self._due:
-            if isinstance(due, _Due):
-                self._emit(due, matrices[id(due)])
-            elif self._lending is not None:
-                self._lending.lend(due)
+                x = window.matrix([due.spans for due in batch])
+                ends = np.cumsum([len(due.spans) for due in batch])[:-1]
+                for due, mine in zip(batch, np.split(x, ends, axis=1), strict=True):
+                    closed += self._judged(due, mine)
+        met = [due for due in self._due if isinstance(due, Met)]
         self._due, self._waiting = [], 0
+        for one in sorted(closed, key=lambda c: (c.rows.end_us, c.index)):
+            while met and met[0].end_us < one.rows.end_us:
+                self._lend(met.pop(0))
+            self._emit(one)
+        for each in met:
+            self._lend(each)
 
-    def _emit(self, due: _Due, matrix: F64) -> None:
-        spec = self._windows[due.index].spec
+    def _lend(self, met: Met) -> None:
+        if self._lending is not None:
+            self._lending.lend(met)
+
+    def _judged(self, due: _Due, matrix: F64) -> Iterator[_Closed]:
+        """Each of the windows that have rows, with what own history says of them."""
+        spec, spans, own = self._windows[due.index].spec, due.spans, self._own[due.index]
         since = self.since.get(spec.name)
         if since is not None:
-            matrix = np.where(due.cells.first_us < since[:, None], np.nan, matrix)
-        x = self._running[due.index].go_on(due.end_us, due.slot, matrix[:, due.order].T)
-        start_us, stop_us = spec.bounds(due.end_us, due.cells.first_us[due.order], due.cells.last_us[due.order])
-        if self._lending is not None and spec.name == self._lending.window:
-            self._lending.know(due.slot, x)
-        rows = FeatureRows(spec.name, due.end_us, self._group, due.key, due.name, start_us, stop_us, x)
-        rows.own = self._own[due.index].judge(rows.view(spec, due.slot.astype(np.int32)))
-        where = f"{spec.name} of key group {self._group}"
-        counts = Counts(Step.SUBJECT, self._stage)
-        self._faults += fault_outputs(self._own[due.index].faults(), where, due.end_us, counts)
+            matrix = np.where(spans.cells.first_us < since[:, None], np.nan, matrix)
+        first_us, last_us = spans.cells.first_us[due.order], spans.cells.last_us[due.order]
+        start_us, stop_us = spec.bounds(spans.end_us, first_us, last_us)
+        x = matrix[:, due.order].T
+        some, starts = np.unique(spans.part, return_index=True)
+        ends_us, cuts = spans.ends_us[some].tolist(), [*starts.tolist(), len(spans)]
+        if self._windows[due.index].running:
+            for end_us, a, b in zip(ends_us, cuts, cuts[1:], strict=False):
+                x[a:b] = self._running[due.index].go_on(end_us, due.slot[a:b], x[a:b])
+        whole = FeatureRows(spec.name, 0, self._group, due.key, due.name, start_us, stop_us, x)
+        for stretch in own.stretches(ends_us):
+            first, stop = cuts[stretch.start], cuts[stretch.stop]
+            rows = whole.cut(slice(first, stop), ends_us[stretch.stop - 1])
+            slot = due.slot[first:stop].astype(np.int32)
+            said = own.judge(rows.view(spec, slot), cuts[stretch.stop - 1] - first)
+            where = f"{spec.name} of key group {self._group}"
+            self._faults += fault_outputs(own.faults(), where, rows.end_us, Counts(Step.SUBJECT, self._stage))
+            for i in range(stretch.start, stretch.stop):
+                mine = slice(cuts[i], cuts[i + 1])
+                one = whole.cut(mine, ends_us[i])
+                one.own = {name: v.cut(slice(mine.start - first, mine.stop - first)) for name, v in said.items()}
+                yield _Closed(due.index, one, due.slot[mine], due.cohort[mine])
+
+    def _emit(self, closed: _Closed) -> None:
+        rows, cohort = closed.rows, closed.cohort
+        if self._lending is not None and rows.window == self._lending.window:
+            self._lending.know(closed.slot, rows.x)
         if len(self._cohorts) == 1:
             self._rows[self._cohorts[0]].append(rows)
             return
-        code = np.where(due.cohort < 0, len(self._cohorts) - 1, due.cohort)
-        for cohort in np.unique(code).tolist():
-            self._rows[self._cohorts[cohort]].append(rows.take(np.flatnonzero(code == cohort)))
+        code = np.where(cohort < 0, len(self._cohorts) - 1, cohort)
+        for each in np.unique(code).tolist():
+            self._rows[self._cohorts[each]].append(rows.take(np.flatnonzero(code == each)))
 
     def running(self, chunks: Chunks) -> dict[str, bytes]:
         """The root frames of the features that go on from window to window, by window."""
@@ -200,10 +247,10 @@ def _batches(due: list[_Due]) -> list[list[_Due]]:
     """Cut where enough rows have come together."""
     batches: list[list[_Due]] = []
     rows = _TOGETHER
-    for window in due:
+    for windows in due:
         if rows >= _TOGETHER:
             batches.append([])
             rows = 0
-        batches[-1].append(window)
-        rows += len(window.cells)
+        batches[-1].append(windows)
+        rows += len(windows.spans)
     return batches

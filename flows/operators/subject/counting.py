@@ -1,10 +1,9 @@
 """The rows of one key group's panes -> cells: who the subjects are, what they did before, what is counted of them."""
 
-from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,32 +15,31 @@ from flows.operators.subject.lending import Lending, Met
 from state.batch import MicroBatch
 from state.cells import Cells, merge, run_lengths, run_starts
 from state.chunks import Chunks
-from state.order import stable_argsort
-from state.panes import Closed, PaneLog
+from state.closed import Closed
+from state.panes import PaneLog
 from state.side_by_side import apart
 from state.slot_columns import SlotColumns
 from state.slots import SLOT_BITS, SlotTable
 from state.types import I16, I64, NO_CODE, U64, Names
 
-_TOGETHER: Final = 2_048
+_TOGETHER: Final = 8_192
 """So many rows of small panes are worked out at once: what a pane costs, few rows or many, is shared."""
 
 
-class _Worked(NamedTuple):
-    """A pane that closed: cells of its rows and of its marks, how many rows it had, who met whom."""
+@dataclass(slots=True)
+class Pane:
+    """What was counted in a pane.  rows: how many were.  met: who met whom."""
 
+    end_us: int
     cells: Cells | None = None
     marks: Cells | None = None
     rows: int = 0
     met: Met | None = None
 
 
-_NOTHING: Final = _Worked()
-
-
 @dataclass(slots=True)
 class _Entered:
-    """Who is in a pane.  key: (m,) sorted; slot: (m,) theirs.  of_row: (n,) the slot of each row's subject."""
+    """Who is in some panes.  key: (m,) sorted; slot: (m,) theirs.  of_row: (n,) the slot of each row's subject."""
 
     key: U64
     slot: I64
@@ -52,21 +50,23 @@ class _Entered:
         return self.slot[np.searchsorted(self.key, subject)]
 
 
-def _with_rows(closed: Closed) -> U64:
-    """The subjects of rows that count, some of them often."""
-    folded = closed.folded
-    return np.concatenate([closed.batch.subject, *([] if folded is None else [folded.slot.view(np.uint64)])])
-
-
-def _others(closed: Closed, keys: U64) -> tuple[U64, I64] | None:
+def _others(closed: Closed, keys: U64, pane_us: int) -> tuple[U64, I64] | None:
     """Subjects without rows that count, and when they were last seen: all of their rows were duplicates or rejected.
 
     None where there are none, as in most panes.
     """
-    found = [] if closed.folded is None else [closed.folded.slot.view(np.uint64)]
-    found += [] if closed.marks is None else [closed.marks.subject]
-    subject = np.setdiff1d(np.concatenate(found), keys) if found else keys[:0]
-    return (subject, np.full(len(subject), closed.start_us)) if len(subject) else None
+    found: list[tuple[U64, int]] = []
+    for end_us, folded, marks in zip(closed.ends_us, closed.folded, closed.marks, strict=True):
+        found += [] if folded is None else [(folded.slot.view(np.uint64), end_us - pane_us)]
+        found += [] if marks is None else [(marks.subject, end_us - pane_us)]
+    if not found:
+        return None
+    subject = np.concatenate([subject for subject, _ in found])
+    seen_us = np.repeat([at_us for _, at_us in found], [len(subject) for subject, _ in found])
+    # The last time of each comes first.
+    subject, first = np.unique(subject[::-1], return_index=True)
+    others = ~np.isin(subject, keys)
+    return (subject[others], seen_us[::-1][first[others]]) if others.any() else None
 
 
 class Counting:
@@ -94,8 +94,6 @@ class Counting:
         self._cohort_column = cohort_column
         self._sequences = Sequences(self._plan.sequences, self._plan.filters)
         self._cohort = SlotColumns({"cohort": (np.int16, (), NO_CODE)})
-        self._ready: deque[tuple[int, _Worked]] = deque()
-        """Panes that were worked out with an earlier one, by their ends."""
         self.slots = SlotTable(stream.state.capacity, stream.state.ttl_us)
 
     @property
@@ -105,18 +103,43 @@ class Counting:
 
     def first_end_us(self) -> int | None:
         """Where the earliest pane with rows ends; None without rows."""
-        return self._ready[0][0] if self._ready else self._log.first_end_us()
+        return self._log.first_end_us()
 
-    def close(self, end_us: int, limit_us: int) -> _Worked:
-        """What became of the pane that ends there.  limit_us: up to where panes will be closed next."""
+    def close(self, end_us: int, limit_us: int) -> list[Pane]:
+        """The pane that ends there, and further ones that were worked out with it.
+
+        limit_us: up to where panes may be closed.  Nobody leaves before the last of them has ended.
+        """
         if self.first_end_us() != end_us:
-            return _NOTHING
-        if not self._ready:
-            closed = [(end, self._log.close(end)) for end in self._stretch(limit_us)]
-            several = [(end, pane) for end, pane in closed if pane is not None]
-            worked = dict(zip((end for end, _ in several), self._cells(several), strict=True))
-            self._ready += [(end, worked.get(end, _NOTHING)) for end, _ in closed]
-        return self._ready.popleft()[1]
+            return [Pane(end_us)]
+        closed = self._log.close(self._stretch(limit_us))
+        if self._borrowing is not None and len(closed.batch):
+            closed.batch = self._borrowed(self._borrowing, closed)
+        entered = self._enter(closed)
+        self._sequences.carry.grow(self.slots.size)
+        self._cohort.grow(self.slots.size)
+        panes = [Pane(*pane) for pane in zip(closed.ends_us, self._cells(closed, entered), strict=True)]
+        for i, (pane, rows) in enumerate(zip(panes, closed.rows, strict=True)):
+            pane.rows, folded, marks = rows, closed.folded[i], closed.marks[i]
+            if folded is not None:
+                surplus = folded.renamed(entered.of(folded.slot.view(np.uint64)))
+                pane.cells = surplus if pane.cells is None else merge([pane.cells, surplus])
+            if marks is not None:
+                slot = entered.of(marks.subject)
+                there = pane.cells is not None and np.isin(slot, pane.cells.slot)
+                at_us = np.where(there, np.nan, float(pane.end_us - self._pane_us))
+                pane.marks = self._plan.kernel.marks(marks, slot, at_us)
+            if self._lending is not None and rows:
+                mine = np.flatnonzero(closed.pane == i)
+                pane.met = self._lending.met(pane.end_us, closed.batch.take(mine), entered.of_row[mine])
+        return panes
+
+    def _borrowed(self, borrowing: Borrowing, closed: Closed) -> MicroBatch:
+        """The rows with what was lent to them, pane by pane."""
+        of = [np.flatnonzero(closed.pane == i) for i in range(len(closed.ends_us))]
+        with_rows = [(end_us, rows) for end_us, rows in zip(closed.ends_us, of, strict=True) if len(rows)]
+        whole = MicroBatch.concat([borrowing.close(end_us, closed.batch.take(rows)) for end_us, rows in with_rows])
+        return whole.take(np.argsort(np.concatenate([rows for _, rows in with_rows])))
 
     def _stretch(self, limit_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves before."""
@@ -143,49 +166,14 @@ class Counting:
             self._cohort.reset(slots)
             self._leave(slots)
 
-    def _cells(self, several: list[tuple[int, Closed]]) -> list[_Worked]:
-        """What becomes of each pane.  several: with their ends."""
-        if not several:
-            return []
-        panes = [closed for _, closed in several]
-        if self._borrowing is not None:
-            for end_us, closed in several:
-                closed.batch = self._borrowing.close(end_us, closed.batch)
-        entered = [self._enter(closed) for closed in panes]
-        self._sequences.carry.grow(self.slots.size)
-        self._cohort.grow(self.slots.size)
-        filled = [i for i, closed in enumerate(panes) if len(closed.batch)]
-        batches, slots = [panes[i].batch for i in filled], [entered[i].of_row for i in filled]
-        found = [self._pane(batches[0], slots[0])] if len(filled) == 1 else self._together(batches, slots)
-        cells: list[Cells | None] = [None] * len(panes)
-        for i, of_rows in zip(filled, found, strict=True):
-            cells[i] = of_rows
-        marks: list[Cells | None] = [None] * len(panes)
-        for i, closed in enumerate(panes):
-            if closed.folded is not None:
-                surplus = closed.folded.renamed(entered[i].of(closed.folded.slot.view(np.uint64)))
-                before = cells[i]
-                cells[i] = surplus if before is None else merge([before, surplus])
-            if closed.marks is not None:
-                subject = closed.marks.subject
-                at_us = np.where(np.isin(subject, _with_rows(closed)), np.nan, float(closed.start_us))
-                marks[i] = self._plan.kernel.marks(closed.marks, entered[i].of(subject), at_us)
-        met: list[Met | None] = [None] * len(panes)
-        if self._lending is not None:
-            met = [
-                self._lending.met(end_us, closed.batch, who.of_row)
-                for (end_us, closed), who in zip(several, entered, strict=True)
-            ]
-        return [_Worked(cells[i], marks[i], len(panes[i].batch), met[i]) for i in range(len(panes))]
-
-    def _enter(self, closed: Closed) -> "_Entered":
+    def _enter(self, closed: Closed) -> _Entered:
         """Gives everybody a slot who has rows, or marks."""
         subject = closed.batch.subject
         starts = run_starts(subject)
         lengths = run_lengths(starts, len(subject))
         keys, seen_us = subject[starts], closed.batch.event_time_us[starts + lengths - 1]
         rows = len(keys)
-        others = _others(closed, keys)
+        others = _others(closed, keys, self._pane_us)
         if others is None:
             slot, evicted = self.slots.enter(keys, lambda new: closed.names(starts[new]), seen_us)
             self._forget(evicted)
@@ -207,27 +195,23 @@ class Counting:
         self._forget(evicted)
         return _Entered(keys, slot, np.repeat(slot[np.argsort(order)[:rows]], lengths))
 
-    def _pane(self, batch: MicroBatch, slot: I64) -> Cells:
-        starts = run_starts(batch.subject)
-        return self._kernel(batch, starts, starts, slot, slot)
-
-    def _together(self, panes: list[MicroBatch], slots: list[I64]) -> list[Cells]:
-        """Each subject's rows of all panes side by side, so that what derives from the rows before does so as ever."""
-        if not panes:
-            return []
-        batch = MicroBatch.concat(panes)
-        order = stable_argsort(batch.subject)
-        batch, slot = batch.take(order), np.concatenate(slots)[order]
-        pane = np.repeat(np.arange(len(panes)), [len(s) for s in slots])[order]
-        owner = (pane << SLOT_BITS) | slot
-        starts = run_starts(owner)
+    def _cells(self, closed: Closed, entered: _Entered) -> list[Cells | None]:
+        """The cells of each pane's rows."""
+        panes = len(closed.ends_us)
+        if not len(closed.batch):
+            return [None] * panes
+        if panes == 1:
+            return [self._kernel(closed.batch, run_starts(closed.batch.subject), entered.of_row, entered.of_row)]
         # For the kernel a subject in a pane is a subject of its own.
+        owner = (closed.pane << SLOT_BITS) | entered.of_row
+        starts = run_starts(owner)
         owners = np.sort(owner[starts])
-        number = np.searchsorted(owners, owner)
-        return apart(self._kernel(batch, run_starts(batch.subject), starts, slot, number), owners, len(panes))
+        cells = self._kernel(closed.batch, starts, entered.of_row, np.searchsorted(owners, owner))
+        return [part if len(part) else None for part in apart(cells, owners, panes)]
 
-    def _kernel(self, batch: MicroBatch, subjects: I64, starts: I64, slot: I64, owner: I64) -> Cells:
-        """subjects, starts: first row of each subject and of each owner, in which the cells are told."""
+    def _kernel(self, batch: MicroBatch, starts: I64, slot: I64, owner: I64) -> Cells:
+        """slot: of each row.  starts: first row of each owner, of whom the cells are told."""
+        subjects = run_starts(batch.subject)
         of_row = np.repeat(np.arange(len(subjects)), run_lengths(subjects, len(batch)))
         runs = SubjectRuns(of_row, slot[subjects])
         masks = self._plan.filters.masks(batch)

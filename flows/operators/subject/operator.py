@@ -11,6 +11,8 @@ from flows.event_stream import EventStream
 from flows.evolution.changes import Evolution, LayoutNote, Since, name_in_state, window_fits
 from flows.evolution.layout import StateForm
 from flows.judgement import Audience
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers, seconds
 from flows.operators.messages import CohortInput, GroupInput, Leaving, LoanInput, Output, lender_name
 from flows.operators.subject.borrowing import Borrowing
 from flows.operators.subject.closing import Closing
@@ -25,6 +27,7 @@ from state.chunks import Chunks, Saved
 from state.dedup import Dedup
 from state.panes import PaneFit, PaneLog
 from state.snapshot import pack_frames, unpack_frames
+from state.spans import Spans
 from state.times import iso
 from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
@@ -210,35 +213,45 @@ class SubjectOperator:
         return min((d for d in due if d is not None), default=None)
 
     def _close(self, boundary_us: int, limit_us: int) -> int:
-        cells, marks, accepted, met = self._counting.close(boundary_us, limit_us)
+        """All that closes there, and at further boundaries before anybody leaves; how many rows these had."""
+        panes = self._counting.close(boundary_us, limit_us)
         for i, planned in enumerate(self._windows):
-            spec, pane = planned.spec, None if cells is None else planned.wanted(cells)
-            window = self._building[spec.name].step(boundary_us, planned.with_marks(pane, marks))
-            if window is not None and spec.name in self._since.windows:
-                window = self._whole(spec, boundary_us, window)
-            if window is not None and self._tells(boundary_us, spec):
-                self._closing.add(i, boundary_us, window, self._counting.slots, self._counting.cohort)
-        if met is not None:
-            self._closing.met(met)
-        if boundary_us // HOUR_US != self._boundary_us // HOUR_US:
-            self._counting.expire(boundary_us)
-        self._boundary_us = self._closed_us = boundary_us
-        return accepted
+            name = planned.spec.name
+            fed = [(pane.end_us, planned.of(pane.cells, pane.marks)) for pane in panes]
+            for closed in self._building[name].steps(fed, self._closed_us):
+                spans = self._told_of(planned.spec, closed)
+                if len(spans):
+                    self._closing.add(i, spans, self._counting.slots, self._counting.cohort)
+        for pane in panes:
+            if pane.met is not None:
+                self._closing.met(pane.met)
+        self._closing.relieve()
+        last_us = panes[-1].end_us
+        if last_us // HOUR_US != self._boundary_us // HOUR_US:
+            self._counting.expire(last_us)
+        self._boundary_us = self._closed_us = last_us
+        return sum(pane.rows for pane in panes)
 
-    def _whole(self, spec: WindowSpec, boundary_us: int, cells: Cells) -> Cells | None:
-        """The window's cells, without those that might have begun before there was such a window; None for none."""
-        whole = spec.whole(self._since.windows[spec.name], boundary_us, cells.first_us)
-        return cells.where(whole) if whole.any() else None
-
-    def _tells(self, boundary_us: int, spec: WindowSpec) -> bool:
-        """Whether events go on, or a window that ends there had begun to tell when they ended."""
-        go_on = self._watermarks.least_of(self._of_events) < END_OF_TIME_US
-        return go_on or boundary_us <= spec.last_end_us(self._last_us)
+    def _told_of(self, spec: WindowSpec, spans: Spans) -> Spans:
+        """The rows that are told: not those that might have begun before there was such a window, and where events have
+        ended, those of windows that had begun to tell by then.
+        """
+        if spec.name in self._since.windows:
+            spans = spans.where(spec.whole(self._since.windows[spec.name], spans.end_us, spans.cells.first_us))
+        if self._watermarks.least_of(self._of_events) >= END_OF_TIME_US:
+            spans = spans.where(spans.end_us <= spec.last_end_us(self._last_us))
+        return spans
 
     def _forget(self, slots: I64) -> None:
         for building in self._building.values():
             building.drop(slots)
         self._closing.forget(slots)
+
+    def observe(self, numbers: Numbers) -> None:
+        """Its part of what a run tells of itself."""
+        c.add(numbers, c.SUBJECTS, self.users, self._stage)
+        c.add(numbers, c.STAGE_BOUNDARY, seconds(self._closed_us), self._stage)
+        self._closing.observe(numbers)
 
     @property
     def users(self) -> int:

@@ -1,6 +1,6 @@
 """The subject-scope detectors of one window: each subject against its own past."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -37,7 +37,8 @@ class OwnDetectors:
         self._learned_as: dict[str, dict[str, str]] = {}
         """Detector -> feature -> its name when the detector began, of those that are called otherwise now."""
         self._detectors: dict[str, SubjectDetector] = {}
-        self._guards: dict[str, Guard] = {}
+        self.guards: dict[str, Guard] = {}
+        """By detector."""
         self._faults: list[tuple[str, Fault]] = []
         for use in uses:
             if rows.name in use.windows:
@@ -49,21 +50,36 @@ class OwnDetectors:
         self._renamed = renamed
         self._build({}, {})
 
-    def judge(self, rows: Rows) -> dict[str, OwnVerdict]:
-        """Each detector's verdict on the rows, which it learns from afterwards."""
+    def stretches(self, ends_us: Sequence[int]) -> Iterator[slice]:
+        """Windows that may be judged at once.  ends_us: of some, ascending."""
+        start = 0
+        together = all(detector.row_by_row for detector in self._detectors.values())
+        for i, end_us in enumerate(ends_us, start=1):
+            if i == len(ends_us) or not together or self._is_new(end_us):
+                yield slice(start, i)
+                start = i
+
+    def judge(self, rows: Rows, last: int = 0) -> dict[str, OwnVerdict]:
+        """Each detector's verdict on the rows of a stretch of windows; it learns from those of the last one afterwards.
+
+        rows.end_us: that of the last one, whose rows begin at `last`.
+        """
         verdicts: dict[str, OwnVerdict] = {}
         n, new = len(rows), self._is_new(rows.end_us)
         for use, chosen, width in self._uses:
-            detector, guard = self._detectors[use.name], self._guards[use.name]
+            detector, guard = self._detectors[use.name], self.guards[use.name]
             at = np.flatnonzero(rows.subject % np.uint64(SAMPLED) == 0) if guard.sampled else None
-            seen = rows if at is None else rows.pick(at)
-            view = seen if len(chosen) == width else replace(seen, x=seen.x[:, chosen])
+            view = _seen(rows, at, chosen, width)
+            learned = view
+            if last:
+                mine = np.arange(last, n)
+                learned = _seen(rows, mine if at is None else np.intersect1d(mine, at), chosen, width)
             k, f = view.x.shape
             score, typical, share = guard.arrays(
                 ("score", partial(detector.score, view), (k,), np.nan),
                 ("typical", partial(detector.typical, view), (k, f), np.nan),
                 ("explain", partial(detector.explain, view), (k, f), 0.0),
-                then=("learn", partial(detector.learn, view)) if new else None,
+                then=("learn", partial(detector.learn, learned)) if new else None,
             )
             if at is not None:
                 score = _spread(score, at, n, np.nan)
@@ -99,7 +115,7 @@ class OwnDetectors:
 
     def spent_s(self) -> dict[str, float]:
         """Detector -> CPU seconds, since the start of this process."""
-        return {name: guard.spent_s for name, guard in self._guards.items()}
+        return {name: guard.spent_s for name, guard in self.guards.items()}
 
     def forget(self, slots: I64) -> None:
         for detector in self._detectors.values():
@@ -109,10 +125,10 @@ class OwnDetectors:
         """The root frames of the state, by detector."""
         frames = {}
         for use, _, _ in self._uses:
-            meta = {"settings": detector_settings(use), "guard": self._guards[use.name].state()}
+            meta = {"settings": detector_settings(use), "guard": self.guards[use.name].state()}
             if names := self._learned_as.get(use.name):
                 meta["learned_as"] = names
-            root = self._guards[use.name].saved(partial(save, self._detectors[use.name], chunks))
+            root = self.guards[use.name].saved(partial(save, self._detectors[use.name], chunks))
             frames[use.name] = pack_frames("own", _VERSION, meta, {} if root is None else {"root": root})
         return frames
 
@@ -144,7 +160,13 @@ class OwnDetectors:
                     f"detector {use.name!r} declares scope subject, but is no SubjectDetector: {type(detector)}"
                 )
             self._detectors[use.name] = detector
-            self._guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)
+            self.guards[use.name] = Guard(use.budget_s, guards.get(use.name), use.cost_us)
+
+
+def _seen(rows: Rows, at: I64 | None, chosen: I64, width: int) -> Rows:
+    """Some of the rows, None for all, with these of their features."""
+    seen = rows if at is None else rows.pick(at)
+    return seen if len(chosen) == width else replace(seen, x=seen.x[:, chosen])
 
 
 def _spread(values: F64, at: I64, rows: int, otherwise: float) -> F64:

@@ -344,7 +344,7 @@ class TestErrors:
         """A StopIteration that escapes from an operator is an error, not the end of the input."""
         with (
             pytest.raises(RuntimeError, match="subject 3: StopIteration escaped"),
-            Reporting("subject 3", FirstError()),
+            Reporting("subject", "subject 3", FirstError()),
         ):
             next(iter(()))
 
@@ -353,7 +353,7 @@ class TestErrors:
         told: list[str] = []
         first = FirstError(also=lambda where, _: told.append(where))
         for where in ("one", "two"):
-            with pytest.raises(SnapshotError), Reporting(where, first):
+            with pytest.raises(SnapshotError), Reporting("subject", where, first):
                 raise SnapshotError(where)
         assert str(first.error) == "one"
         assert told == ["one"]
