@@ -37,7 +37,7 @@ class CampaignSpec:
     partners: int = 5
     triangles: int = 1
     belonging: float = 0.65
-    closure: float = 0.4
+    closure: float = 0.3
     repetition: float = 6.5
     members_min: int = 5
     stay_us: int = 6 * HOUR_US
