@@ -68,11 +68,23 @@ def test_it_is_the_coincidences_that_count_not_how_they_are_cut() -> None:
     assert members(parts) == members([segment(set(everything))])
 
 
+TWO: Final = crew(1, 12) | {(a, b, o + 200) for a, b, o in crew(101, 12, seed=3)}
+
+
 def test_a_listener_of_two_campaigns_does_not_chain_them() -> None:
     """Whoever coincides with both is one of neither, and they stay two."""
-    bridge = {(a, 999, o) for a in (*range(1, 13), *range(101, 113)) for o in (a % 50, a % 50 + 40)}
-    two = crew(1, 12) | {(a, b, o + 200) for a, b, o in crew(101, 12, seed=3)}
-    assert members([segment(two | bridge | chance(500, 3000))]) == [list(range(1, 13)), list(range(101, 113))]
+    bridge = {
+        (a, 999, a % 50 + 200 * (a > 100) + shift)
+        for a in (*range(1, 13), *range(101, 113))
+        for shift in (0, 15, 30, 45)
+    }
+    assert members([segment(TWO | bridge | chance(2000, 20_000))]) == [list(range(1, 13)), list(range(101, 113))]
+
+
+def test_a_single_link_does_not_chain_them() -> None:
+    """Two who have more in common than with anybody else, and no partner in common."""
+    link = {(5, 105, 1000 + 20 * i) for i in range(12)}
+    assert members([segment(TWO | link | chance(500, 3000))]) == [list(range(1, 13)), list(range(101, 113))]
 
 
 def test_who_has_much_else_in_common_does_not_belong() -> None:
@@ -85,8 +97,10 @@ def test_who_has_much_else_in_common_does_not_belong() -> None:
 
 def test_crowds_are_none() -> None:
     """One artist; a list with a track of each artist; a list that many others hear, too."""
-    band = {(a, b, o % 20) for a, b, o in crew(1, 12)}
-    assert members([segment(band | chance(500, 3000))]) == []
+    band = {(a, b, o % 20 if o % 10 else 40 + o % 20) for a, b, o in crew(1, 12)}
+    assert members([segment(band | chance(2000, 20_000))]) == []
+    half = {(a, b, o % 20 if o % 2 else 40 + o % 20) for a, b, o in crew(1, 12)}
+    assert members([segment(half | chance(2000, 20_000))]) == [list(range(1, 13))]
     playlist = {(a, b, o * 20) for a, b, o in crew(1, 12)}
     assert members([segment(playlist | chance(500, 3000))]) == []
     rng = np.random.default_rng(4)
