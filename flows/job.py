@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from detectors.features.declare import Where
+from flows.campaigns import Campaigns
 from flows.event_stream import EventStream
 from flows.evolution.renames import Renames
 from flows.judgement import Judgement
@@ -31,13 +32,15 @@ class SubjectKind:
 @dataclass(frozen=True, slots=True)
 class Job:
     """Everything that alerts depend on, beside the events.  renamed: what had other names in state that was saved
-    earlier.  kinds: further kinds of subjects, beside those that the stream is keyed by.
+    earlier.  kinds: further kinds of subjects, beside those that the stream is keyed by.  campaigns: what accounts
+    coincide on; None where nobody asks.
     """
 
     stream: EventStream
     judgement: Judgement
     renamed: Renames = field(default_factory=Renames)
     kinds: tuple[SubjectKind, ...] = ()
+    campaigns: Campaigns | None = None
 
     @property
     def name(self) -> str:
@@ -66,8 +69,10 @@ class Job:
 
     @property
     def decoded(self) -> frozenset[str]:
-        """The event columns that must be decoded, for all kinds."""
+        """The event columns that must be decoded, for all kinds and for campaigns."""
         keys = {column for kind in self.kinds for column in (kind.key, *(c.column for c in kind.where))}
+        if self.campaigns is not None:
+            keys |= self.campaigns.columns
         asked = self.columns.union(keys, *(kind.job.columns for kind in self.kinds))
         return frozenset(column.name for column in self.stream.wire.schema().columns if column.name in asked)
 

@@ -2,9 +2,11 @@
 
                  by key column               by cohort
  ingest ═╦═► subject stage ══════════► population stage ═══╦═══► alerts ──► sinks
-         ╚═► subject stage of a kind ═► its population ════╝
+         ╠═► subject stage of a kind ═► its population ════╝                  ▲
+         ╚═► co-action, by object ════► campaigns ════════════════════════════╝
 
-Each further kind of subjects (`[subjects.NAME]`) has the first two stages once more, under its name.
+Each further kind of subjects (`[subjects.NAME]`) has the first two stages once more, under its name; each column of
+objects that accounts coincide on (`[campaigns]`) has a co-action stage.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,20 +14,24 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
+from flows.campaigns import Campaigns
 from flows.evolution.fates import shape_of
 from flows.evolution.layout import Layout, form_of
 from flows.job import Job, SubjectKind
 from flows.operators.alerts.operator import AlertOperator, Teller
+from flows.operators.campaigns.operator import CampaignOperator
+from flows.operators.coaction.operator import CoactionOperator
 from flows.operators.ingest.operator import Ingest
 from flows.operators.ingest.route import Route
 from flows.operators.ingest.told import Told, first_stage
-from flows.operators.messages import CohortInput, LoanInput, PolicyInput
+from flows.operators.messages import CoactionInput, CohortInput, LoanInput, PolicyInput
 from flows.operators.population.operator import PopulationOperator
 from flows.operators.subject.operator import SubjectOperator
 from flows.stages import Destination, Operator, Stage, Stages
 from flows.steps import Step, stage_name
 from flows.streams import Stream
 from state.chunks import Saved
+from state.schema import name_column
 from state.snapshot import reading
 
 
@@ -35,7 +41,8 @@ class Entry:
 
     name: a part of saved state; never changes.  step: what its operators do.  sends: kind of message -> the entry that
     it goes to, None for what nobody hears.  called: what a look into state calls its operators.  kind: of the subjects
-    that it is about; "" for those that the stream is keyed by, and for all.
+    that it is about; "" for those that the stream is keyed by, and for all.  column: of the objects whose key groups it
+    has; "" for others.
     """
 
     name: str
@@ -43,16 +50,17 @@ class Entry:
     called: str
     sends: Mapping[type, Destination] = field(default_factory=dict)
     kind: str = ""
+    column: str = ""
 
     @property
     def is_fed(self) -> bool:
         """Whether source partitions send to it."""
-        return self.step is Step.SUBJECT
+        return self.step in (Step.SUBJECT, Step.COACTION)
 
     @property
     def holds_lines(self) -> bool:
         """Each line has its fate in one stage, which is that of the stream's own subjects."""
-        return self.is_fed and not self.kind
+        return self.step is Step.SUBJECT and not self.kind
 
 
 CATALOGUE: Final = (
@@ -65,7 +73,17 @@ CATALOGUE: Final = (
 
 def entries_of(job: Job) -> tuple[Entry, ...]:
     """All stages of a job, in the order of the flow."""
-    return (*(entry for kind in job.kinds for entry in _of_kind(kind)), *CATALOGUE)
+    kinds = (entry for kind in job.kinds for entry in _of_kind(kind))
+    return (*kinds, *_of_campaigns(job.campaigns), *CATALOGUE)
+
+
+def _of_campaigns(campaigns: Campaigns | None) -> Iterator[Entry]:
+    if campaigns is None:
+        return
+    to: dict[type, Destination] = {CoactionInput: Step.CAMPAIGNS.value}
+    for column, _ in campaigns.objects:
+        yield Entry(stage_name(column, Step.COACTION), Step.COACTION, f"{column} objects", to, column=column)
+    yield Entry(Step.CAMPAIGNS.value, Step.CAMPAIGNS, "campaigns")
 
 
 def _of_kind(kind: SubjectKind) -> Iterator[Entry]:
@@ -120,9 +138,19 @@ class JobStages:
 
     def _route(self, entry: Entry) -> Route:
         kind = next((kind for kind in self.job.kinds if kind.name == entry.kind), None)
+        if entry.column:
+            return self._route_of_objects(entry.name, entry.column)
         if kind is None:
-            return Route(entry.name, columns=self.job.columns if self.job.kinds else None)
+            alone = not self.job.kinds and self.job.campaigns is None
+            return Route(entry.name, columns=None if alone else self.job.columns)
         return Route(entry.name, kind.name, kind.key, kind.where, kind.job.columns, owner=self.job.judgement.own_kind)
+
+    def _route_of_objects(self, stage: str, column: str) -> Route:
+        campaigns, own = self.job.campaigns, self.job.judgement.own_kind
+        assert campaigns is not None
+        parent = campaigns.parent_of(column)
+        columns = frozenset({own, name_column(own), *([parent] if parent else ())})
+        return Route(stage, column, column, campaigns.where, columns, owner=own)
 
     def operator(self, entry: Entry, who: Any, resume: Saved | None) -> Operator:
         """The operator of one key of a stage.  who: a key group, a cohort, or None where there is one key."""
@@ -194,6 +222,21 @@ def _alerts(stages: JobStages, entry: Entry, who: None, resume: Saved | None) ->
         return AlertOperator(own.judgement, own.windows, resume, own.form, entry.name, others)
 
 
+def _coaction(stages: JobStages, entry: Entry, who: int, resume: Saved | None) -> CoactionOperator:
+    campaigns, time = stages.job.campaigns, stages.job.stream.time
+    assert campaigns is not None
+    of_events = [name for name in stages.partitions if name not in stages.reads]
+    with reading(f"{entry.column} key group {who}"):
+        return CoactionOperator(campaigns, entry.column, who, of_events, time.allowed_lateness_us, resume)
+
+
+def _campaigns(stages: JobStages, entry: Entry, who: None, resume: Saved | None) -> CampaignOperator:  # noqa: ARG001
+    job = stages.job
+    assert job.campaigns is not None
+    with reading("campaigns"):
+        return CampaignOperator(job.campaigns, job.stream.key_groups, job.name, job.digest, resume)
+
+
 def _teller(job: Job, unsaid: Layout | None = None) -> Teller:
     return Teller(job.judgement, tuple(w.name for w in job.stream.rows.windows), form_of(job, unsaid))
 
@@ -209,5 +252,7 @@ class _Kind:
 _KINDS: Final[Mapping[Step, _Kind]] = {
     Step.SUBJECT: _Kind(_groups, _subject),
     Step.POPULATION: _Kind(_cohorts, _population),
+    Step.COACTION: _Kind(_groups, _coaction),
+    Step.CAMPAIGNS: _Kind(_one, _campaigns),
     Step.ALERTS: _Kind(_one, _alerts),
 }

@@ -13,12 +13,16 @@ class Step(StrEnum):
     INGEST = "ingest"
     SUBJECT = "subject"
     POPULATION = "population"
+    COACTION = "coaction"
+    CAMPAIGNS = "campaigns"
     ALERTS = "alerts"
     SINKS = "sinks"
 
 
 def stage_name(kind: str, step: Step) -> str:
-    """What the stage of a kind of subjects is called; kind "" for those that the stream is keyed by."""
+    """What the stage of a kind of subjects, or of a column's objects, is called; kind "" for those that the stream is
+    keyed by.
+    """
     return f"{kind}_{step.value}" if kind else step.value
 
 

@@ -12,6 +12,7 @@ from detectors.alerting.policy import PolicySpec
 from detectors.calibrate import CalibrationSpec
 from detectors.combine import Combination
 from detectors.drift.spec import DriftSpec
+from flows.config.campaigns import CampaignsConfig
 from flows.config.declarations import DetectorConfig, FeatureConfig, SequenceConfig, WindowConfig
 from flows.config.endpoints import SinksConfig, SourceConfig
 from flows.config.layers import Layers
@@ -281,6 +282,7 @@ class Config(Section):
     subjects: dict[Annotated[str, Field(pattern=_KIND_NAME)], SubjectConfig] = Field(
         {}, description="further kinds of subjects, by name"
     )
+    campaigns: CampaignsConfig | None = Field(None, description="accounts that coincide; absent: nobody looks for any")
     calibration: Annotated[CalibrationSpec, SpecTable()] = Field(
         CalibrationSpec(), description="scores to probabilities"
     )

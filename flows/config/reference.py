@@ -17,6 +17,7 @@ from detectors.features.derived import SEQUENCES
 from detectors.features.kinds import FEATURES
 from detectors.registry import detector_types
 from detectors.settings import keys_of, parameters
+from flows.config.campaigns import CampaignsConfig
 from flows.config.company import CompanyConfig
 from flows.config.declarations import (
     DetectorConfig,
@@ -140,6 +141,7 @@ def _sections() -> Iterator[str]:
             yield from (f"## `[{name}]`", "", summary(type(default)), "")
             spec_table = next(m for m in field.metadata if isinstance(m, SpecTable))
             yield from _table(_spec_params(type(default), spec_table), _shipped(name))
+    yield from _section("[campaigns]", CampaignsConfig)
     yield from _section("[exempt]", ExemptConfig)
     for source in _members(SourceConfig):
         yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)

@@ -18,6 +18,8 @@ COHORT_NUMBERS: Final = "cohort_numbers"
 """In a shape: cohort -> the number of its key, for the life of the state."""
 KINDS: Final = "kinds"
 """In a shape: name -> shape of each further kind of subjects."""
+CAMPAIGNS: Final = "campaigns"
+"""In a shape: what the evidence of campaigns is made of."""
 RENAMED: Final = "renamed"
 """In a shape: kind -> name before -> name now, of what the configuration says was called otherwise."""
 Shape = Mapping[str, Any]
@@ -51,6 +53,7 @@ def shape_of(job: Job, numbers: Mapping[str, int] = MappingProxyType({})) -> dic
     kinds = {kind.name: {"key": _key_of(kind), **shape_of(kind.job, numbers)} for kind in job.kinds}
     return {
         **({KINDS: kinds} if kinds else {}),
+        **({CAMPAIGNS: job.campaigns.meaning} if job.campaigns is not None else {}),
         "key_groups": job.stream.key_groups,
         "cohorts": list(cohorts),
         COHORT_NUMBERS: {name: numbers.get(name, position) for position, name in enumerate(cohorts)},
@@ -97,7 +100,18 @@ def fates(saved: Shape, now: Shape) -> list[Fate]:
         found += [Fate(FateKind.REFUSED, why) for why in changed.values()]
     else:
         found += [*_of_cohorts(saved, now), *_of_layout(changed, before, after)]
-    return [*found, *_of_replaceable(saved, now, before, after), *_of_kinds(saved.get(KINDS, {}), now.get(KINDS, {}))]
+    found += _of_replaceable(saved, now, before, after)
+    return [*found, *_of_kinds(saved.get(KINDS, {}), now.get(KINDS, {})), *_of_campaigns(saved, now)]
+
+
+def _of_campaigns(saved: Shape, now: Shape) -> Iterator[Fate]:
+    before, after = saved.get(CAMPAIGNS), now.get(CAMPAIGNS)
+    if before and not after:
+        yield Fate(FateKind.DROPPED, "campaigns are gone: their state is dropped")
+    elif after and not before:
+        yield Fate(FateKind.COLD, "campaigns are new: they start cold")
+    elif before != after:
+        yield Fate(FateKind.COLD, "campaigns: coincidences are counted otherwise: these start cold, campaigns go on")
 
 
 def _of_kinds(saved: Mapping[str, Shape], now: Mapping[str, Shape]) -> Iterator[Fate]:

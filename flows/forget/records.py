@@ -52,6 +52,20 @@ class About:
             return self._raw(base64.b64decode(raw).decode(errors="replace") if "raw_encoding" in record else raw)
         return False
 
+    def cleared(self, record: Any) -> Any:
+        """What stays of a record: itself, where it is of others; a campaign without the member; None for nothing."""
+        if self(record):
+            return None
+        members = record.get("members") if isinstance(record, dict) else None
+        if not isinstance(members, list) or not self._is_of(record.get("kind")):
+            return record
+        named = {name: record.get(name, []) for name in ("joined", "left")}
+        others = [member for member in members if member["subject"] != self.name]
+        if len(others) == len(members) and not any(self.name in names for names in named.values()):
+            return record
+        without = {name: [each for each in names if each != self.name] for name, names in named.items()}
+        return record | without | {"members": others, "size": len(others)}
+
     def _is_of(self, kind: Any) -> bool:
         return kind == self.kind if self.kind else kind not in self.others
 
@@ -76,9 +90,21 @@ def forget_in_store(path: Path, about: About, record: dict[str, Any]) -> Counter
             db.execute("BEGIN IMMEDIATE")
             for table in sorted(name for name in there if name in TABLES):
                 rows = db.execute(f"SELECT rowid, record FROM {table}")  # noqa: S608 - a key of TABLES
-                gone = [(row,) for row, text in rows if about(_parsed(text))]
+                parsed = ((row, _parsed(text)) for row, text in rows)
+                cleared = [(row, rest) for row, record in parsed if (rest := about.cleared(record)) is not record]
+                gone = [(row,) for row, rest in cleared if rest is None]
                 db.executemany(f"DELETE FROM {table} WHERE rowid = ?", gone)  # noqa: S608 - a key of TABLES
-                found[table] += len(gone)
+                kept = TABLES[Stream(table)].columns
+                own = ", ".join(f'"{column}" = ?' for column in (*kept, "record"))
+                db.executemany(
+                    f"UPDATE {table} SET {own} WHERE rowid = ?",  # noqa: S608 - names of the catalogue
+                    [
+                        (*(rest[column] for column in kept), orjson.dumps(rest).decode(), row)
+                        for row, rest in cleared
+                        if rest is not None
+                    ],
+                )
+                found[table] += len(cleared)
             if Stream.AUDIT in there:
                 told = orjson.dumps(record | {"removed": +found}).decode()
                 columns = [record.get(column, "") for column in TABLES[Stream.AUDIT].columns]
@@ -93,28 +119,33 @@ def forget_in_store(path: Path, about: About, record: dict[str, Any]) -> Counter
 
 
 def forget_in_lines(path: Path, about: About) -> int:
-    """How many lines of a JSON Lines file were removed.
+    """How many lines of a JSON Lines file were removed, or have lost a member of a campaign.
 
-    A line's place stays, as spaces, which readers of JSON Lines skip: a run goes on in the file at a saved position.
+    A line's place stays, filled with spaces, which readers of JSON Lines skip: a run goes on in the file at a saved
+    position.
     """
-    found: list[tuple[int, int]] = []
+    found: list[tuple[int, bytes]] = []
     try:
         with path.open("r+b") as file:
             at = 0
             for line in file:
-                if about(_parsed(line)):
-                    found.append((at, len(line.rstrip(b"\r\n"))))
+                record, length = _parsed(line), len(line.rstrip(b"\r\n"))
+                rest = about.cleared(record)
+                if rest is not record:
+                    text = b"" if rest is None else orjson.dumps(rest)
+                    found.append((at, text.ljust(length) if len(text) <= length else b" " * length))
                 at += len(line)
-            for at, length in found:
+            for at, text in found:
                 file.seek(at)
-                file.write(b" " * length)
+                file.write(text)
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
     return len(found)
 
 
 def forget_in_parquet(folder: Path, about: About) -> int:
-    """How many rows of a folder of Parquet files, and of what is to become one, were removed.
+    """How many rows of a folder of Parquet files, and of what is to become one, were removed; a campaign's whole record
+    goes with a member, of which the run's next one has the others.
 
     The files that had some are made anew.  Raises SinkError.
     """
@@ -132,6 +163,8 @@ def _is_of_others(table: "pa.Table", about: About) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if "members" in table.column_names:  # of campaigns
+        return [about.cleared(record) is record for record in table.to_pylist()]
     if "subject" not in table.column_names:
         return [True] * len(table)
     others = pc.fill_null(pc.not_equal(table["subject"], about.name), True)

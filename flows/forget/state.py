@@ -87,11 +87,13 @@ def _rewritten(
         entry = entries.get(step)
         if entry is None or not state or entry.kind not in ("", place.kind):
             continue
-        if entry.is_fed and (entry.kind != place.kind or state[0] != place.group):
+        if place.kind and entry.step in (Step.COACTION, Step.CAMPAIGNS):  # accounts are of the stream's own kind
+            continue
+        if entry.step is Step.SUBJECT and (entry.kind != place.kind or state[0] != place.group):
             continue
         who, root = state
         operator: Any = stages.operator(entry, who, Saved(root, chunks_of(step, who)))
-        if entry.is_fed:
+        if entry.step is Step.SUBJECT:
             found["users"] += operator.look_up(place.subject) is not None
         removed = operator.forget(place.subject)
         waiting += removed if entry.holds_lines else 0

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from detectors.campaigns.coincidence import Coincidences
 from flows.counters import Counts
 from flows.operators.rows import FeatureRows
 from flows.steps import Step
@@ -63,6 +64,20 @@ class LoanInput:
 def lender_name(kind: str, group: int) -> str:
     """What a key group of a kind is called by those that it lends to."""
     return f"{kind} {group}"
+
+
+@dataclass(slots=True)
+class CoactionInput:
+    """From a key group of objects to the campaigns: coincidences of all buckets that end up to watermark_us."""
+
+    sender: str
+    watermark_us: int
+    told: list[Coincidences] = field(default_factory=list)
+
+
+def coaction_name(column: str, group: int) -> str:
+    """What a key group of a column's objects is called by the campaigns."""
+    return f"{column} {group}"
 
 
 @dataclass(slots=True)

@@ -90,7 +90,10 @@ class Look:
         if found is None and not exempt:
             return None
         kind = place.kind or self.job.judgement.own_kind
-        return {"user": place.name, "kind": kind, "key_group": place.group, "exempt": exempt} | (found or {})
+        campaigns = self.operators.get(Step.CAMPAIGNS, {}).get(None) if not place.kind else None
+        member = {} if campaigns is None else {"campaigns": campaigns.campaigns_of(place.subject)}
+        head = {"user": place.name, "kind": kind, "key_group": place.group, "exempt": exempt}
+        return head | member | (found or {})
 
 
 @contextmanager

@@ -64,17 +64,18 @@ def reset_time(state_dir: Path, partition: str, to_us: int | None = None) -> Res
             for sender in meta["watermarks"]["senders"]:
                 if sender[0] == partition:
                     sender[1] = min(sender[1], after_us)
-            changed[name] = who, pack_frames("subject", 1, meta, frames)
+            changed[name] = who, pack_frames(step_of(name[0].split(".")[-1]), 1, meta, frames)
         replace_states(state_dir / "store", checkpoint, changed)
     return Reset(partition, before_us, after_us)
 
 
 def _roots(checkpoint: Checkpoint) -> list[tuple[tuple[str, str], Any, dict[str, Any], dict[str, bytes]]]:
-    """Of the key groups: name in the store, who it is, and its root frame, opened."""
+    """Of the key groups that hear partitions: name in the store, who it is, and its root frame, opened."""
     found = []
     for name, state in checkpoint.states.items():
-        if step_of(name[0].split(".")[-1]) == Step.SUBJECT and state is not None:
+        step = step_of(name[0].split(".")[-1])
+        if step in (Step.SUBJECT, Step.COACTION) and state is not None:
             who, root = state
-            meta, frames = unpack_frames(root, "subject", (1,))
+            meta, frames = unpack_frames(root, step, (1,))
             found.append((name, who, meta, frames))
     return found

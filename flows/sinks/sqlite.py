@@ -240,13 +240,13 @@ class SqliteWriter(BufferedSink[tuple[Any, ...]]):
             if there is None:
                 break
             # The same alert may be told again with more evidence; the others are what they are.
-            if self._owner(*there) == digest and (self._stream == "alerts" or text == there[1]):
+            if self._owner(*there) == digest and (self._stream.records.told_again or text == there[1]):
                 break
         return (key, *item[1:])
 
     def _owner(self, run_id: str, record: str) -> str:
         """The digest of the configuration that a record is of; of runs that are not known the run's id."""
-        if self._stream == "alerts":
+        if self._stream.records.told_again:
             return str(orjson.loads(record)["config_digest"])
         found = self._digests.get(run_id)
         if found is None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, Self, get_args
 
 from detectors.alerting.exempt import Origin
+from detectors.campaigns.lives import Change
 from detectors.drift.event import Watch
 from flows.streams import lines
 from flows.streams.fields import Field, Form, Free, ListOf, Moment, Named, Number, Table, Text
@@ -192,6 +193,60 @@ _EXEMPTED: Final = Form(
         "else": {"not": {"required": ["alert"]}},
     },
 )
+_CAMPAIGN: Final = Form(
+    (
+        Field(
+            "campaign_id", _ID, "of the campaign: it stays, whatever joins, leaves or merges; the same in every replay"
+        ),
+        Field("change", Text(words=tuple(Change)), "what has become of it since the last record"),
+        Field("at", Moment(), "the review that saw it"),
+        Field("since", Moment(), "the review that found the campaign"),
+        Field("kind", Text(), "what its members are"),
+        Field("size", _COUNT, "how many members it has"),
+        Field(
+            "members",
+            ListOf(
+                Table(
+                    (
+                        Field("subject", Text(), "the member's id, as in the events"),
+                        Field("joined", Moment(), "the review that saw it first"),
+                        Field("confirmed", Moment(), "the review that saw it last"),
+                        Field("partners", _COUNT, "members that it coincided with"),
+                    )
+                )
+            ),
+            "who it is, those that joined first before the others",
+        ),
+        Field("joined", ListOf(Text()), "ids of members that are new"),
+        Field("left", ListOf(Text()), "ids of accounts that are no longer members"),
+        Field("absorbed", ListOf(_ID), "younger campaigns that are part of it from now on"),
+        Field("into", Text(), "of one that merged: the older campaign that goes on; else empty"),
+        Field(
+            "tail_probability", _SHARE, "of so many coincidences among the members under independence, at least 1e-300"
+        ),
+        Field("closure", _SHARE, "of the coincidences on its objects, the share among its members"),
+        Field("coincidences", _COUNT, "among the members, that have not expired"),
+        Field("at_stake", _COUNT, "visits of members to objects, such as plays of tracks, in these coincidences"),
+        Field("shared", _COUNT, "objects that members coincided on"),
+        Field(
+            "objects",
+            ListOf(
+                Table(
+                    (
+                        Field("column", Text(), "of the objects"),
+                        Field("object", Text(), "its id, as in the events"),
+                        Field("members", _COUNT, "how many members coincided on it"),
+                        Field("pairs", _COUNT, "of members, that did"),
+                        Field("last", Moment(), "the end of the bucket in which they did last"),
+                    )
+                )
+            ),
+            "the twenty on which most pairs coincided",
+        ),
+        Field("job", Text(), "name of the job"),
+        Field("config_digest", _ID, "of the configuration that found it"),
+    )
+)
 _SCORE: Final = Form(
     (
         Field("kind", Text(), "what the subject is"),
@@ -268,8 +323,9 @@ class Records:
     that schema.  forms: what a record may look like.  id: the field that says which record it is, whatever else
     changes; "" where that is the whole record.  key: the fields that make up the key of a Kafka message: records of one
     key keep their order.  time: the field that says when, in event time; "" where there is none.  store: its table, or
-    why it has none.  line: the record for people.  latest: whether a record takes the place of all before it of its id,
-    whichever run and configuration they are of.
+    why it has none.  line: the record for people.  told_again: whether a later record of the same id is the same thing
+    with more known of it, by the configuration whose digest it has; the store keeps the last.  latest: whether it takes
+    the place of all before it of its id, whichever run and configuration they are of.
     """
 
     about: str
@@ -282,6 +338,7 @@ class Records:
     time: str
     store: Store | str
     line: Callable[[lines.Record], str]
+    told_again: bool = False
     latest: bool = False
 
     @property
@@ -314,6 +371,7 @@ class Stream(StrEnum):
                 ("raised", "severity", "subject", "cohort", "window", "tail_probability"), indexed=("raised", "subject")
             ),
             line=lines.alert_line,
+            told_again=True,
         ),
     )
     DRIFT = (
@@ -425,6 +483,23 @@ class Stream(StrEnum):
             store=Store(("judged", "kind", "subject", "severity", "tail_probability"), indexed=("subject",)),
             line=lines.standing_line,
             latest=True,
+        ),
+    )
+    CAMPAIGNS = (
+        "campaigns",
+        Records(
+            about="accounts that coincide again and again, as campaigns that are found, change and end",
+            schema="campaign",
+            title="Campaign",
+            description="One record of the campaigns stream: what has become of a campaign; the last one of an id says"
+            " how it stands.",
+            forms=(_CAMPAIGN,),
+            id="campaign_id",
+            key=("campaign_id",),
+            time="at",
+            store=Store(("at", "change", "since", "size", "tail_probability"), indexed=("at",)),
+            line=lines.campaign_line,
+            told_again=True,
         ),
     )
     records: Records

@@ -60,6 +60,14 @@ def standing_line(r: Record) -> str:
     )
 
 
+def campaign_line(r: Record) -> str:
+    """What has become of which campaign, how large it is, and what its members have in common."""
+    into = f" into {r['into']}" if r["into"] else ""
+    moved = f" (+{len(r['joined'])} -{len(r['left'])})" if r["joined"] or r["left"] else ""
+    found = f"  p {r['tail_probability']:.1e}  {r['shared']} objects" if r["objects"] else ""
+    return f"{minute(r['at'])}  campaign {r['campaign_id']}  {r['change']}{into}  {r['size']} members{moved}{found}"
+
+
 def score_line(r: Record) -> str:
     """Whose window it is, and how odd."""
     return f"{minute(r['end'])}  score  {who(r)}  {r['window']}  p {_probability(r)}"

@@ -21,6 +21,7 @@ from flows.wire.reject import BadLineError
 from flows.wire.told import read_command, read_exempt, read_label
 from tests.engine.scenarios import SCENARIOS, run_local, write_files
 from tests.engine.scenarios import STREAMS as COMPARED
+from tests.engine.test_campaigns import NAME, config
 from tests.engine.test_told import Inputs
 from tests.engine.test_told import run_local as run_told
 
@@ -37,7 +38,7 @@ def validator(name: str) -> jsonschema.Draft202012Validator:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[dict[str, Any]]]:
-    """What two runs with trouble of many kinds write, by stream."""
+    """What three runs with trouble of many kinds write, by stream."""
     place = tmp_path_factory.mktemp("told")
     found: dict[str, list[dict[str, Any]]] = {}
     (told, _), audit = run_told(Inputs.write(place), place / "out"), (place / "out" / "audit.jsonl")
@@ -48,8 +49,11 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[dict[
         f'{stream} = {{ kind = "jsonl", path = "{stream}.jsonl" }}\n' for stream in _ASKED
     )
     found |= told_of(loads(asked).job(), troubled)
+    company = tmp_path_factory.mktemp("company")
+    third, _ = run_local(config().job(), write_files(NAME, 2, company), company / "out", 8192)
     for stream in COMPARED:
         found[stream.value] = [json.loads(r) for r in (*told[0][stream.value], *other[stream.value])]
+    found["campaigns"] += [json.loads(r) for r in third["campaigns"]]
     return found
 
 

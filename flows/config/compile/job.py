@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from detectors.features.declare import SequenceDecl
+from flows.config.compile.campaigns import campaigns_of, check_bucket
 from flows.config.compile.declared import check_features, features_of, sequences_of, windows_of
 from flows.config.compile.detectors import Uses, check_detectors, uses_of
 from flows.config.compile.digest import digest
@@ -56,6 +57,7 @@ def mistakes(config: "Config", problems: Problems) -> list[str]:
     parts = _parts(config, problems)
     parts.check_features(problems)
     kinds_of(config, parts.wire, problems)
+    campaigns_of(config, parts.wire.schema(), problems)
     exempt_of(config, problems)
     renames_in(config, problems)
     return problems.lines
@@ -66,12 +68,13 @@ def compile_job(config: "Config", problems: Problems) -> Job:
     parts = _parts(config, problems)
     exempt, renamed = exempt_of(config, problems), renames_in(config, problems)
     kinds = kinds_of(config, parts.wire, problems)
+    campaigns = campaigns_of(config, parts.wire.schema(), problems)
     if problems.lines:
         parts.check_features(problems)
         problems.raise_all()
     uses = parts.uses
     stream = replace(stream_of(config, parts.wire, parts.sequences, uses.features, uses.windows), schema=parts.schema)
-    job = Job(stream, judgement_of(config, parts.cohorts, uses, exempt), renamed)
+    job = Job(stream, judgement_of(config, parts.cohorts, uses, exempt), renamed, campaigns=campaigns)
     rows = problems.guard((), lambda: stream.rows)
     if rows is None:  # of features that do not fit, each says so itself
         whole = len(problems.lines)
@@ -81,9 +84,10 @@ def compile_job(config: "Config", problems: Problems) -> Job:
         job = beside(*arranged(job, kinds, problems))
         check_detectors(job.judgement, rows, problems)
         _check_columns(config, job, problems)
+        check_bucket(job, problems)
     problems.raise_all()
     log_left_out(job.judgement)
-    return job.with_judgement(digest=digest(job.stream, job.judgement, job.kinds))
+    return job.with_judgement(digest=digest(job.stream, job.judgement, job.kinds, job.campaigns))
 
 
 def _check_columns(config: "Config", job: Job, problems: Problems) -> None:

@@ -22,7 +22,8 @@ class Route:
 
     stage: its name.  kind: of its subjects; "" for those that the stream is keyed by.  column: that holds the ids of
     another kind.  where: conditions on the rows of another kind.  columns: that its rows have beside the system's; None
-    for all.  owner: the column in which another kind's rows have the hash of the subject that the stream is keyed by.
+    for all.  owner: the column in which another kind's rows have the hash of the subject that the stream is keyed by;
+    its id as text stands beside it, where columns ask for that.
     """
 
     stage: str
@@ -56,8 +57,11 @@ class Router:
             SUBJECT: of_kind(batch[route.column], route.kind),
             SUBJECT_NAME: batch[name_column(route.column)],
         }
-        if route.owner in (route.columns or ()):
+        asked = route.columns or frozenset()
+        if route.owner in asked:
             keyed[route.owner] = batch.subject
+        if name_column(route.owner) in asked:
+            keyed[name_column(route.owner)] = batch.subject_name
         rows = batch if route.columns is None else _only(batch, route.columns)
         return split(MicroBatch(rows.columns | keyed), self._groups, None if mine.all() else mine)
 

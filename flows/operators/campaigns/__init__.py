@@ -1,0 +1,1 @@
+"""Campaigns: communities of accounts that coincide, one operator for all."""

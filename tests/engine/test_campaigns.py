@@ -1,0 +1,185 @@
+"""Campaigns as part of the flow: the same records however a run is cut, spread, stopped and killed."""
+
+import json
+import multiprocessing
+import shutil
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from flows.config import loads
+from flows.config.models import Config
+from flows.engine.plan import Options
+from flows.evolution.fates import FateKind
+from flows.evolution.saved_job import CONFIG_NOTE, fates_against
+from flows.forget.state import forget_in_state
+from flows.job import Job
+from flows.savepoint.look import opened
+from flows.sources.base import Source
+from tests.engine.interrupted import AtRead, die, run_until
+from tests.engine.scenarios import SCENARIOS, Told, run_bytewax, run_local, same, write_files
+
+NAME: Final = "company"
+CAMPAIGNS: Final = """
+[campaigns]
+objects = ["track", "artist"]
+parents = { artist = "rights_holder" }
+accounts_max = 64
+visits_max = 2000
+where = { type = "play" }
+bucket = "15m"
+expire = "3h"
+review = "30m"
+stay = "30m"
+links = 2
+p = 0.9
+closure = 0.0
+repetition = 0.0
+triangles = 0
+belonging = 0.2
+members_min = 3
+"""
+
+
+@cache
+def config(text: str = CAMPAIGNS) -> Config:
+    return loads(SCENARIOS[NAME].config + text, "campaigns")
+
+
+def job() -> Job:
+    return config().job()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    return write_files(NAME, 2, tmp_path_factory.mktemp("events"))
+
+
+@pytest.fixture(scope="module")
+def reference(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    return run_local(job(), source, tmp_path_factory.mktemp("reference") / "out", 8192)
+
+
+@pytest.fixture(scope="module")
+def half(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that stopped in the middle; tests take copies."""
+    place = tmp_path_factory.mktemp("half")
+    run_until(9, job(), source, place / "out", Options(batch_lines=200, epoch_s=0.02, state_dir=place / "state"))
+    (place / "state" / CONFIG_NOTE).write_text(config().to_toml())
+    return place
+
+
+def records(told: Told) -> list[dict[str, Any]]:
+    return sorted((json.loads(line) for line in told[0]["campaigns"]), key=lambda r: (r["at"], r["campaign_id"]))
+
+
+def test_records_follow_each_other(reference: Told) -> None:
+    """Of each campaign: found, then what it became, each time with who joined and who left."""
+    found: dict[str, set[str]] = {}
+    ended = set()
+    told = records(reference)
+    for r in told:
+        name = r["campaign_id"]
+        assert name not in ended
+        members = {m["subject"] for m in r["members"]}
+        assert len(members) == r["size"]
+        assert "" not in members
+        if r["change"] == "found":
+            assert name not in found
+            assert members == set(r["joined"])
+        elif not r["absorbed"] and r["change"] != "merged":
+            assert members == (found[name] | set(r["joined"])) - set(r["left"])
+        if r["change"] in ("ended", "merged"):
+            ended.add(name)
+        assert all(o["object"] and o["column"] in ("track", "artist") for o in r["objects"])
+        found[name] = members
+    assert len(found) > 1
+    assert {"found", "grew", "ended"} <= {r["change"] for r in told}
+
+
+def test_nothing_else_changes(source: Source, reference: Told, tmp_path: Path) -> None:
+    """Who looks for campaigns is told the same of everything else."""
+    without = run_local(config("").job(), source, tmp_path / "out", 8192)
+    assert without[0]["scores"] == reference[0]["scores"]
+    cut = {"config_digest": None}
+    assert [json.loads(r) | cut for r in without[0]["alerts"]] == [json.loads(r) | cut for r in reference[0]["alerts"]]
+    assert without[0]["campaigns"] == []
+
+
+@pytest.mark.parametrize("batch_lines", [61, 1000])
+def test_cuts_change_nothing(source: Source, reference: Told, tmp_path: Path, batch_lines: int) -> None:
+    """Batches of any size."""
+    same(run_local(job(), source, tmp_path / "out", batch_lines), reference)
+
+
+@pytest.mark.parametrize("workers", [(1, 2, 4, 1), (2, 1, 3, 2)])
+def test_stops_and_other_numbers_of_workers(
+    source: Source, reference: Told, tmp_path: Path, workers: tuple[int, ...]
+) -> None:
+    """Four lives on different numbers of workers say what one says."""
+    for n in workers[:-1]:
+        options = Options(workers=n, batch_lines=150, epoch_s=0.02, state_dir=tmp_path / "state")
+        run_until(5, job(), source, tmp_path / "out", options)
+    last = Options(workers=workers[-1], batch_lines=150, epoch_s=0.02, state_dir=tmp_path / "state")
+    same(run_bytewax(job(), source, tmp_path / "out", last), reference)
+
+
+@pytest.mark.parametrize("reads", [9, 24])
+def test_kills(source: Source, reference: Told, tmp_path: Path, reads: int) -> None:
+    """What a process had saved when it died is gone on from."""
+    options = Options(batch_lines=150, epoch_s=0.0, state_dir=tmp_path / "state")
+    dying = AtRead(source, reads, die)
+    process = multiprocessing.get_context("spawn").Process(
+        target=partial(run_bytewax, job(), dying, tmp_path / "out", options)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -9
+    same(run_bytewax(job(), source, tmp_path / "out", options), reference)
+
+
+def test_looked_into_and_forgotten(half: Path, tmp_path: Path) -> None:
+    """A member is found with its campaigns; once it is forgotten no campaign and no coincidence knows it."""
+    shutil.copytree(half / "state", tmp_path / "state")
+    with opened(tmp_path / "state", config()) as look:
+        told = look.describe()
+        lives = look.operators["campaigns"][None]._lives.lives
+        name = min(member.name for life in lives for member in life.members.values())
+        found = look.look_up(name)
+    assert told["campaigns"]["coincidences"] > 0
+    assert set(told["track objects"]) == {"0", "1", "2", "3"}
+    assert found is not None
+    assert found["campaigns"]
+    removed = forget_in_state(tmp_path / "state", name, config())
+    assert removed["campaigns.rows"] == len(found["campaigns"])
+    with opened(tmp_path / "state", config()) as look:
+        assert look.look_up(name) is None
+        for s in look.operators["campaigns"][None]._segments:
+            assert name not in s.account_name.tolist()
+        for stage in ("track_coaction", "artist_coaction"):
+            for operator in look.operators[stage].values():
+                buckets = operator._buckets.values()
+                assert not any(name in part["account name"].tolist() for b in buckets for part in b.parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "why"),
+    [
+        ("", FateKind.DROPPED, "campaigns are gone: their state is dropped"),
+        (
+            CAMPAIGNS.replace('"15m"', '"30m"'),
+            FateKind.COLD,
+            "campaigns: coincidences are counted otherwise: these start cold, campaigns go on",
+        ),
+    ],
+)
+def test_other_settings(half: Path, source: Source, tmp_path: Path, text: str, kind: FateKind, why: str) -> None:
+    """What becomes of the state is said before, and the run goes on."""
+    after = config(text)
+    assert (kind, why) in {(f.kind, f.why) for f in fates_against(half / "state", after)}
+    shutil.copytree(half, tmp_path / "half")
+    options = Options(batch_lines=200, epoch_s=0.02, state_dir=tmp_path / "half" / "state")
+    told = run_bytewax(after.job(), source, tmp_path / "half" / "out", options)
+    assert len(told[0]["scores"]) > 0
