@@ -161,6 +161,25 @@ def test_records_without_an_id_are_known_by_what_they_say(cluster: Cluster) -> N
     assert [orjson.loads(m.value())["offset"] for m in cluster.read(topic)] == [1, 1, 2]
 
 
+def test_standings_of_one_subject_are_known_one_by_one(cluster: Cluster) -> None:
+    """They have one key, for compaction, and one id; after a kill none is taken for another one that is there."""
+    topic = cluster.create()
+    told = [
+        {"standing_id": "user:u1", "kind": "user", "subject": "u1", "judged": f"2026-03-02T00:00:0{n}.000000Z", "n": n}
+        for n in range(4)
+    ]
+    sink = writer(cluster, topic, stream="standings")
+    position = sink.flush()
+    sink.write(told[:2])
+    sink.flush()  # and is killed
+    again = writer(cluster, topic, position, "standings")
+    again.write([told[1], told[2], told[0], told[3]])
+    again.close()
+    found = cluster.read(topic)
+    assert [orjson.loads(m.value())["n"] for m in found] == [0, 1, 2, 3]
+    assert {m.key() for m in found} == {b"user/u1"}
+
+
 def test_broker_that_does_not_answer(tmp_path: Path, broker: Broker) -> None:
     """What cannot be delivered waits, bounded; the error says how much; when the broker is back nothing is missing."""
     cluster = Cluster(broker.address)
