@@ -23,7 +23,8 @@ def narrowed(rows: F64) -> dict[str, NDArray[Any]]:
     if rows.size:
         whole = (np.rint(rows) == rows) & (np.abs(rows) <= _EXACT) & ((rows != 0) | ~np.signbit(rows))
         least = rows.min(axis=1)
-        span = np.where(whole.all(axis=1), rows.max(axis=1) - least, np.inf)
+        with np.errstate(invalid="ignore", over="ignore"):  # of rows that are not whole numbers nobody asks
+            span = np.where(whole.all(axis=1), rows.max(axis=1) - least, np.inf)
         for size in reversed(_WIDTHS):
             width[span < 256.0**size] = size
         low = np.where(width < _FLOAT, least, 0.0)

@@ -24,6 +24,7 @@ from detectors.rolling import RollingDeviationSpec
 from detectors.rules import Bound, Rule, RulesSpec
 from detectors.saving import build, whole
 from detectors.seasonal import SeasonalDeviationSpec
+from detectors.values import ValuesSpec
 from state.chunks import Bundle
 from state.types import F64
 
@@ -44,6 +45,7 @@ _SPECS: tuple[DetectorSpec, ...] = (
             Rule("clockwork", "gap_cv", below=0.05, p=1e-4),
         )
     ),
+    ValuesSpec(),
     BinnedLogisticSpec(),
     RiverModelSpec(),
 )
@@ -124,7 +126,7 @@ def test_detector(benchmark: BenchmarkFixture, size: Size, spec: DetectorSpec, w
     _still_knows(spec, untouched, feed, rows, truth)
     if work == "score":
         assert whole(detector) == blob, "scoring changed the state"
-    elif not spec.declared:
+    elif spec.learns:
         assert whole(detector) != blob, "nothing was learned"
         after = detector.score(rows)
         assert np.isfinite(after).all()

@@ -14,12 +14,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.cases.layers import Size, feature_rows, fingerprint, fresh, messages, stream, subject_stage, tell
 from bench.scenarios import SCENARIOS
 from detectors.features.declare import Condition, FeatureDecl, FeatureKind, SequenceDecl, SequenceKind
+from detectors.features.running import KINDS, Running, RunningFeature
 from flows.config.load import load
 from flows.event_stream import WindowFeatures
 from flows.job import Job
 from flows.operators.rows import FeatureRows
 from state.batch import MicroBatch
-from state.types import MINUTE_US
+from state.types import HOUR_US, MINUTE_US
 from state.windows import WindowKind, WindowSpec
 
 _HAS_ORACLE = (Path(__file__).parents[2] / "tests" / "oracle").is_dir()
@@ -72,9 +73,24 @@ _FEATURES = (
 
 
 def test_every_kind_has_its_case() -> None:
-    """A new kind of feature or sequence comes with its benchmark."""
-    there = {declared.kind for declared in (*_FEATURES, *_SEQUENCES)}
+    """A new kind of feature or sequence comes with its benchmark; those that go on from window to window have one of
+    their own.
+    """
+    there = {declared.kind for declared in (*_FEATURES, *_SEQUENCES)} | KINDS
     assert [kind.value for kind in (*FeatureKind, *SequenceKind) if kind not in there] == []
+
+
+@pytest.mark.benchmark(group="features")
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_running(benchmark: BenchmarkFixture, size: Size, kind: FeatureKind) -> None:
+    """A value that goes on from the window before, of subjects that have had one."""
+    n = size(1_000, 100_000)
+    running = Running([RunningFeature(0, FeatureDecl("f", kind, feature="n", half_life_us=HOUR_US))])
+    slot, x = np.arange(n), np.random.default_rng(5).poisson(3.0, (n, 1)).astype(np.float64)
+    running.go_on(HOUR_US, slot, x)
+    found = benchmark(running.go_on, 2 * HOUR_US, slot, x)
+    assert found.shape == x.shape
+    assert np.isfinite(found).all()
 
 
 @pytest.mark.benchmark(group="features")

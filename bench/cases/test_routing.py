@@ -39,7 +39,8 @@ def test_split(benchmark: BenchmarkFixture, size: Size, job: Job, monkeypatch: p
     decoder = Decoder(job.stream.wire)
     decoded = [decoder.decode(part.lines, job.columns) for part in inputs]
 
-    def prepared(_: WireSpec) -> _Prepared:
+    def prepared(_: WireSpec, named: frozenset[str]) -> _Prepared:
+        assert not named
         return _Prepared(decoder, decoded)
 
     monkeypatch.setattr("flows.operators.ingest.operator.Decoder", prepared)

@@ -64,6 +64,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "rounds": (
         "flows.operators.population.operator",
+        "flows.operators.population.watched",
         "flows.operators.rows",
         "flows.operators.rounds",
         "flows.operators.population.verdict",
@@ -93,6 +94,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
         "flows.operators.population.window_models:shares",
         "flows.operators.population.candidates",
     ),
+    "campaigns": ("detectors.campaigns", "flows.operators.coaction", "flows.operators.campaigns"),
     "sinks": (
         "flows.sinks",
         "flows.sinks.outputs",

@@ -49,11 +49,13 @@ def remount(place: Path, options: str) -> None:
 
 
 def contents(directory: Path) -> tuple[dict[str, bytes], object]:
-    """All files but locks and Bytewax's store, in which a start leaves its number; what the store would go on from."""
+    """All files but locks, the note of how the last run went, and Bytewax's store, in which a start leaves its number;
+    what the store would go on from.
+    """
     files = {
         str(file.relative_to(directory)): file.read_bytes()
         for file in sorted(directory.rglob("*"))
-        if file.is_file() and file.parent.name != "store" and "lock" not in file.name
+        if file.is_file() and file.parent.name != "store" and "lock" not in file.name and file.name != "run.json"
     }
     try:
         return files, read_checkpoint(directory / "store")
