@@ -65,6 +65,9 @@ where = { net_users = { min = 2 } }
 [features.wide]
 kind = "mean"
 column = "holder_artists_users"
+[features.sudden]
+kind = "max"
+column = "holder_surge"
 [detectors]
 population = false
 [detectors.history]
@@ -98,10 +101,10 @@ lends = ["users"]
 plays = { kind = "count", log = true }
 users = { kind = "nunique", column = "user", log = true }
 crowd = { kind = "mean", column = "net_users" }
-[subjects.artist.windows.w1h]
+[subjects.artist.windows.w1h] # ends at every other pane: what is lent is remembered
 kind = "sliding"
 size = "1h"
-slide = "15m"
+slide = "30m"
 [subjects.artist.detectors.extremes]
 type = "extremes"
 params = { ready = 64, ready_hours = 0, settle_hours = 1 }
@@ -112,9 +115,10 @@ features = ["plays"]
 [subjects.holder]
 key = "rights_holder"
 where = { type = "play" }
-lends = ["artists_users"]
+lends = ["artists_users", "surge"]
 [subjects.holder.features]
 artists_users = { kind = "max", column = "artist_users" }
+surge = { kind = "surge", feature = "artists_users", half_life = "1h" }
 [subjects.holder.windows.w15m]
 kind = "tumbling"
 size = "15m"
@@ -123,7 +127,8 @@ size = "15m"
 _CROWDS = '"plays", "play_time", "countries", "failed_logins", "new_countries", "new_devices", "crowd", "crowded"'
 _WAYS = (
     '"paid_plays", "paid_per_hour", "tracks", "skip_rate", "just_paid_share", "holder_entropy", "social_rate", "wide",'
-    ' "plays_per_age_day", "new_countries", "account_changes", "play_time", "active_hours", "plays", "countries"'
+    ' "sudden", "plays_per_age_day", "new_countries", "account_changes", "play_time", "active_hours", "plays",'
+    ' "countries"'
 )
 
 

@@ -98,6 +98,20 @@ def test_everywhere(cli: Cli, ran: str) -> None:
     assert "state: nothing of this subject" in again.out
 
 
+def test_kinds_are_told_apart(tmp_path: Path) -> None:
+    """A user's records go whatever a run called users; those of an artist of the same id stay, and the other way."""
+    records = [{"subject": "x", "kind": kind} for kind in ("user", "listener", "artist")] + [{"subject": "x"}]
+    for about, left in (
+        (About("x", (), "", frozenset({"artist"})), ["artist"]),
+        (About("x", (), "artist", frozenset({"artist"})), ["user", "listener", None]),
+    ):
+        file = tmp_path / f"{about.kind}.jsonl"
+        file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+        forget_in_lines(file, about)
+        kept = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+        assert [record.get("kind") for record in kept] == left
+
+
 def test_dead_letters(tmp_path: Path) -> None:
     """Lines that can be read count by the id's place; of others its text is enough; offsets stay as they were."""
     raws = [

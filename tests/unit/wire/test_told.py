@@ -8,7 +8,7 @@ import pytest
 from detectors.alerting.exempt import Exemption, Origin
 from flows.wire.hashing import hash_pieces, id_piece
 from flows.wire.reject import BadLineError
-from flows.wire.told import Command, Label, read_command, read_exempt, read_label, told_from, told_state
+from flows.wire.told import Command, Kinds, Label, read_command, read_exempt, read_label, told_from, told_state
 from state.types import START_OF_TIME_US
 
 AT = 1_700_000_000_000
@@ -22,6 +22,21 @@ def label(**changes: Any) -> tuple[int, Label]:
 def command(**changes: Any) -> tuple[int, Command]:
     line = {"command": "pause", "detector": "trees", "at": AT} | changes
     return read_command(orjson.dumps({k: v for k, v in line.items() if v is not ...}), "control/0", 7)
+
+
+def test_kinds_of_subjects() -> None:
+    """Ids of a further kind are others; the stream's own kind may be said, or not; a kind that there is not is none."""
+    kinds = Kinds("user", frozenset({"artist"}))
+    line = {"subject": "x", "label": 1, "at": AT}
+    told = {kind: read_label(orjson.dumps(line | {"kind": kind}), kinds)[1] for kind in ("user", "artist")}
+    plain = read_label(orjson.dumps(line), kinds)[1]
+    assert told["user"] == plain
+    assert (told["artist"].kind, plain.kind) == ("artist", "")
+    assert told["artist"].subject != plain.subject
+    with pytest.raises(BadLineError, match="kind"):
+        read_label(orjson.dumps(line | {"kind": "device"}), kinds)
+    exempt = {"command": "exempt", "subject": "x", "until": AT + 1, "reason": "r", "at": AT, "kind": "artist"}
+    assert read_command(orjson.dumps(exempt), "c", 0, kinds)[1].subject == told["artist"].subject
 
 
 EXEMPT = {"command": "exempt", "detector": ..., "subject": "ann", "until": "2023-12-01T00:00:00Z", "reason": "staff"}

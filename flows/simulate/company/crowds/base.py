@@ -1,5 +1,6 @@
 """Crowd: people who have something in common that is no fraud."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -51,7 +52,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class Crowd(ABC):
     """number: of several of its kind, from 1.  members: ascending accounts.  It does nothing of its own by itself."""
 
     number: int
@@ -65,16 +66,16 @@ class Crowd:
         return f"{self.kind}-{self.number}"
 
     @classmethod
+    @abstractmethod
     def gather(
         cls, rng: np.random.Generator, number: int, people: People, candidates: Candidates, premises: Premises
     ) -> "Crowd":
         """Find members and change what is different about them; their rows of `people` may be rewritten."""
-        raise NotImplementedError
 
-    def quota(self, day: Day, count: I64, rng: np.random.Generator) -> None:
+    def quota(self, day: Day, count: I64, rng: np.random.Generator) -> None:  # noqa: B027
         """Put in how often members play by themselves, where that is not as of everybody.  count: (accounts,)."""
 
-    def rewrite(self, world: "World", day: Day, draft: Draft, rng: np.random.Generator) -> None:
+    def rewrite(self, world: "World", day: Day, draft: Draft, rng: np.random.Generator) -> None:  # noqa: B027
         """Put in what members hear, from where and on what, in their own sittings of the day."""
 
     def acts(self, world: "World", day: Day, rng: np.random.Generator) -> list[Rows]:

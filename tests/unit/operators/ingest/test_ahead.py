@@ -12,6 +12,7 @@ from flows.operators.ingest.told import Told, forget_first
 from flows.operators.messages import Output
 from flows.sources.base import Lines
 from flows.streams import Stream
+from flows.wire.told import Kinds
 from state.types import MINUTE_US
 
 NOON_US = 1_773_000_000 * 1_000_000
@@ -83,3 +84,16 @@ def test_a_subject_is_forgotten_among_those_that_wait(reads: str) -> None:
     assert events == 0
     told = Told(JOB.stream, "p", reads, saved)
     assert len(effects(told.process(lines(other)) + told.finish())) == (1 if reads == "labels" else 2)
+
+
+@pytest.mark.parametrize("kind", [None, "user", "artist", "device"])
+def test_what_is_told_goes_to_the_stage_of_its_kind(kind: str | None) -> None:
+    """Without a kind it is about the stream's own subjects; of a kind that there is not, it is rejected."""
+    told = Told(JOB.stream, "p", "labels", kinds=Kinds("user", frozenset({"artist"})))
+    line = json.loads(label(NOON_US)) | ({} if kind is None else {"kind": kind})
+    emitted = told.process(lines(json.dumps(line).encode()), NOON_US) + told.finish()
+    heard = [item[1] for item in emitted if isinstance(item, tuple)]
+    assert {message.stage for message in heard} == {"subject", "artist_subject"}
+    about = [(message.stage, message.told[0].kind) for message in heard if message.told]
+    assert about == {"artist": [("artist_subject", "artist")], "device": []}.get(kind or "", [("subject", "")])
+    assert reasons(emitted) == (["unknown_word"] if kind == "device" else [])
