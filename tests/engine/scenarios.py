@@ -122,6 +122,9 @@ surge = { kind = "surge", feature = "artists_users", half_life = "1h" }
 [subjects.holder.windows.w15m]
 kind = "tumbling"
 size = "15m"
+[subjects.holder.detectors.sudden]
+type = "values"
+features = ["surge"]
 """
 
 _CROWDS = '"plays", "play_time", "countries", "failed_logins", "new_countries", "new_devices", "crowd", "crowded"'
