@@ -8,7 +8,7 @@ many observations.  Frauds are rare: each label has its own share of the memory,
 There are none at first: "not yet" until some subjects of both labels are known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -99,10 +99,11 @@ class BinnedLogistic(Detector):
 
     def _fit(self) -> None:
         known, (genuine, fraud) = self.memory.rows(), self.memory.observations
-        curves = fit(known.x, known.fraud, known.weight, self.spec.ridge, self.spec.smooth)
         # King & Zeng 2001: a sample that was drawn by label has another intercept, and the same curves.
         drawn = float(np.log(fraud / self.memory.entered[1]) - np.log(genuine / self.memory.entered[0]))
-        self.curves = StepCurves(curves.cuts, curves.curve, curves.intercept - drawn)
+        begin = None if self.curves is None else replace(self.curves, intercept=self.curves.intercept + drawn)
+        curves = fit(known.x, known.fraud, known.weight, self.spec.ridge, self.spec.smooth, begin)
+        self.curves = replace(curves, intercept=curves.intercept - drawn)
         people = known.fraud == 0.0
         self.usual = (curves.parts(known.x[people]) * known.weight[people]).sum(axis=1) / known.weight[people].sum()
         self.memory.all_known()

@@ -77,6 +77,12 @@ class Job:
         return frozenset(column.name for column in self.stream.wire.schema().columns if column.name in asked)
 
     @property
+    def carried(self) -> tuple[str, ...]:
+        """Event columns that labels have."""
+        labels = self.judgement.labels
+        return () if labels is None else labels.columns
+
+    @property
     def kinds_known(self) -> Kinds:
         """What subjects are called."""
         return Kinds(self.judgement.own_kind, frozenset(kind.name for kind in self.kinds))

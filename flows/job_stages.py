@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
+from detectors.features.verdicts import VERDICT
 from flows.campaigns import Campaigns
 from flows.evolution.fates import shape_of
 from flows.evolution.layout import Layout, form_of
@@ -129,7 +130,7 @@ class JobStages:
         with reading(f"partition {partition}"):
             return first_stage(
                 self.job.stream, self.job.decoded, partition, self.reads.get(partition, "events"), resume,
-                tuple(map(self._route, filter(_IS_FED, self.entries))), self.job.kinds_known,
+                tuple(map(self._route, filter(_IS_FED, self.entries))), self.job.kinds_known, self.job.carried,
             )  # fmt: skip
 
     def _stage(self, entry: Entry) -> Stage:
@@ -143,7 +144,8 @@ class JobStages:
         if kind is None:
             alone = not self.job.kinds and self.job.campaigns is None
             return Route(entry.name, columns=None if alone else self.job.columns)
-        return Route(entry.name, kind.name, kind.key, kind.where, kind.job.columns, owner=self.job.judgement.own_kind)
+        own, verdicts = self.job.judgement.own_kind, VERDICT.name in kind.job.columns
+        return Route(entry.name, kind.name, kind.key, kind.where, kind.job.columns, owner=own, verdicts=verdicts)
 
     def _route_of_objects(self, stage: str, column: str) -> Route:
         campaigns, own = self.job.campaigns, self.job.judgement.own_kind

@@ -87,6 +87,8 @@ class FeatureKind(StrEnum):
     PER_AGE_DAY = "per_age_day"
     DECAYED = "decayed"
     SURGE = "surge"
+    SINCE = "since"
+    QUOTIENT = "quotient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,9 @@ class FeatureDecl:
     says
     nothing, and would hide what is odd about three hundred.
     resolution: bin width for numeric columns in distinct-value features.  unit_us: microseconds per unit (time_ratio).
-    feature: the feature whose values it goes on from, window by window (decayed, surge), with a half-life of
-    half_life_us.  floor: what both sides of a comparison have at least (surge).
+    feature: the feature whose values it goes on from, window by window (decayed, surge, since), with a half-life of
+    half_life_us; or that it divides by another, `by` (quotient).  floor: what both sides of a comparison have at least
+    (surge), or the denominator (quotient).
     """
 
     name: str
@@ -134,6 +137,7 @@ class FeatureDecl:
     feature: str = field(default="", metadata=LATER)
     half_life_us: int = field(default=0, metadata=LATER)
     floor: float = field(default=1.0, metadata=LATER)
+    by: str = field(default="", metadata=LATER)
 
     @property
     def info(self) -> FeatureInfo:

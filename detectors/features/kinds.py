@@ -194,6 +194,14 @@ FEATURES: Final = each(
             Reads.FEATURE, Keys(needs=("feature", "half_life"), may=("floor",)), formulas.itself, lambda _: (),
             "(decayed sum as above + `floor`) / (what it would be at the subject's own mean until then + `floor`)",
         ),
+        FeatureKind.SINCE: Definition(
+            Reads.FEATURE, Keys(needs=("feature",)), formulas.itself, lambda _: (),
+            "days from the end of the last window, this one or one before, in which `feature` was above 0",
+        ),
+        FeatureKind.QUOTIENT: Definition(
+            Reads.FEATURE, Keys(needs=("feature", "by"), may=("floor",)), formulas.itself, lambda _: (),
+            "value of `feature` / (value of `by` + `floor`)",
+        ),
     },
     "detectors.features.kinds.FEATURES",
 )  # fmt: skip
@@ -201,8 +209,15 @@ FEATURES: Final = each(
 
 
 def computed(d: FeatureDecl, declared: Mapping[str, FeatureDecl]) -> FeatureDecl:
-    """What a window's own value of a feature is computed as: itself, or the feature that it goes on from."""
-    return replace(declared[d.feature], name=d.name) if FEATURES[d.kind].reads is Reads.FEATURE else d
+    """What a window's own value of a feature is computed as: itself, or the feature that it goes on from in the end."""
+    while FEATURES[d.kind].reads is Reads.FEATURE:
+        d = replace(declared[d.feature], name=d.name)
+    return d
+
+
+def sources(d: FeatureDecl) -> tuple[str, ...]:
+    """The features whose values it is made of."""
+    return tuple(name for name in (d.feature, d.by) if name)
 
 
 def quantities(d: FeatureDecl) -> tuple[Quantity, ...]:

@@ -10,9 +10,9 @@ from detectors.features.declare import FeatureDecl, FeatureInfo, SequenceDecl
 from detectors.features.derived import SEQUENCES
 from detectors.features.finish import Finish
 from detectors.features.kernel import Kernel
-from detectors.features.kinds import FEATURES, Reads, computed, parts
+from detectors.features.kinds import FEATURES, Reads, computed, parts, sources
 from detectors.features.parts import MARK_KINDS, Part, PartKind
-from detectors.features.running import KINDS, RunningFeature
+from detectors.features.running import GO_ON, KINDS, RunningFeature, arranged, check_circles
 from detectors.features.where import Filters, check
 from state.batch import MicroBatch
 from state.cells import TABLE_BITS, Cells, merge, run_starts
@@ -28,8 +28,8 @@ class WindowPlan:
     """One window: its features in matrix order and the formulas that fill the columns.
 
     tables: (32,) by table, whether a feature looks at it; None where they look at all.  marks: rows of the sums that
-    hold counts of what does not count, of its features.  running: those of them that go on from window to window; the
-    matrices hold what they go on by.
+    hold counts of what does not count, of its features.  running: those of them that are made of others, in the order
+    in which they are worked out; the matrices hold the plain values that they are made of in the end.
     """
 
     spec: WindowSpec
@@ -77,6 +77,7 @@ class FeaturePlan:
         windows: tuple[tuple[WindowSpec, tuple[str, ...]], ...],
     ) -> None:
         declared = {f.name: f for f in features}
+        check_circles(declared)
         used = {name for _, names in windows for name in names}
         read = {f.name: computed(f, declared) for f in features if f.name in used and _there(f, declared)}
         wanted = {f.sequence or f.column for f in read.values()}
@@ -93,13 +94,22 @@ class FeaturePlan:
         wheres = [*(p.where for p in needed), *(w for s in self.sequences for w in (s.where, s.sign_up))]
         self.filters = Filters(self.schema, wheres)
         self.kernel = Kernel(self.schema, needed, self.filters)
-        self.windows = tuple(self._window(spec, [declared[n] for n in names], read) for spec, names in windows)
+        self.windows = tuple(
+            self._window(spec, [declared[n] for n in names], declared, read) for spec, names in windows
+        )
 
-    def _window(self, spec: WindowSpec, told: list[FeatureDecl], read: Mapping[str, FeatureDecl]) -> WindowPlan:
-        running = tuple(RunningFeature(i, f) for i, f in enumerate(told) if f.kind in KINDS)
-        if running and spec.overlaps:
+    def _window(
+        self,
+        spec: WindowSpec,
+        told: list[FeatureDecl],
+        declared: Mapping[str, FeatureDecl],
+        read: Mapping[str, FeatureDecl],
+    ) -> WindowPlan:
+        running = arranged(told, declared, spec.name)
+        going_on = [f.decl.name for f in running if f.decl.kind in GO_ON]
+        if going_on and spec.overlaps:
             raise ConfigError(
-                f"feature {running[0].decl.name!r}: seen in the window {spec.name!r}, which holds an event several"
+                f"feature {going_on[0]!r}: seen in the window {spec.name!r}, which holds an event several"
                 " times; allowed: windows that hold each event once, as tumbling ones and sessions do"
             )
         features = [read[f.name] for f in told]
@@ -135,11 +145,9 @@ class FeaturePlan:
 
 
 def _there(f: FeatureDecl, declared: Mapping[str, FeatureDecl]) -> bool:
-    """Raises ConfigError for a feature that goes on from one that there is not, or that goes on itself."""
-    if f.kind not in KINDS:
-        return True
-    source = declared.get(f.feature)
-    if source is None or source.kind in KINDS:
-        known = ", ".join(sorted(name for name, other in declared.items() if other.kind not in KINDS))
-        raise ConfigError(f"feature {f.name!r}: seen feature = {f.feature!r}, allowed: one of {known}")
+    """Raises ConfigError for a feature that is made of one that there is not."""
+    for key, source in (("feature", f.feature), ("by", f.by)) if f.kind in KINDS else ():
+        if source not in declared and source in sources(f):
+            known = ", ".join(sorted(name for name in declared if name != f.name))
+            raise ConfigError(f"feature {f.name!r}: seen {key} = {source!r}, allowed: one of {known}")
     return True

@@ -1,50 +1,106 @@
-"""Features that go on from window to window: a value summed with decay, and that against the subject's own mean.
+"""Features of features.  Some go on from window to window: a value summed with decay, that against the subject's own
+mean, the time since it was last above 0.  One needs no memory: a value divided by another.
 
 v <- v 2^(-dt / half-life) + n at each window's value n; at a steady rate r it tends to r * half-life / ln 2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 import numpy as np
 
 from detectors.features.declare import FeatureDecl, FeatureKind
+from detectors.features.kinds import sources
+from state.errors import ConfigError
 from state.slot_columns import SlotColumns
 from state.types import DAY_US, F64, I64
 
 _STEADY: Final = 1.0 / np.log(2.0)
-KINDS: Final = frozenset({FeatureKind.DECAYED, FeatureKind.SURGE})
+_SUMS: Final = (("sum", 0.0), ("total", 0.0), ("first_us", np.nan), ("last_us", np.nan))
+_REMEMBERED: Final[Mapping[FeatureKind, tuple[tuple[str, float], ...]]] = {
+    FeatureKind.DECAYED: _SUMS,
+    FeatureKind.SURGE: _SUMS,
+    FeatureKind.SINCE: (("last_us", np.nan),),
+    FeatureKind.QUOTIENT: (),
+}
+"""Kind -> what is kept of each subject, and what it is before there is anything."""
+KINDS: Final = frozenset(_REMEMBERED)
+GO_ON: Final = frozenset(kind for kind, remembered in _REMEMBERED.items() if remembered)
+"""Those that depend on earlier windows."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningFeature:
-    """One of a window's features.  at: its place in the matrix, where the window's own value stands before."""
+    """One of a window's features.  at: its place in the matrix.  source, by: where the values stand that it is made of;
+    of a plain feature that is `at` itself.
+    """
 
     at: int
     decl: FeatureDecl
+    source: int
+    by: int = -1
+
+
+def arranged(told: Sequence[FeatureDecl], declared: Mapping[str, FeatureDecl], window: str) -> tuple[RunningFeature, ...]:
+    """Those of a window's features that are made of others, in an order in which they can be worked out.
+
+    declared: all features.  Raises ConfigError for circles, and for what is made of features that the window does not
+    have; a plain one that `feature` names need not be there, since its value stands in the place of the one that is
+    made of it.
+    """
+    at = {f.name: i for i, f in enumerate(told)}
+    made = {f.name: f for f in told if f.kind in KINDS}
+    for f in made.values():
+        for key, source in (("feature", f.feature), ("by", f.by)):
+            if source not in at and source and (key == "by" or declared[source].kind in KINDS):
+                raise ConfigError(
+                    f"feature {f.name!r}: seen {key} = {source!r}, which the window {window!r} does not have; allowed:"
+                    " a feature of the same window"
+                )
+    order = TopologicalSorter({name: [s for s in sources(f) if s in made] for name, f in made.items()}).static_order()
+    return tuple(
+        RunningFeature(at[name], f, at[f.feature] if f.feature in made else at[name], at.get(f.by, -1))
+        for name, f in ((name, made[name]) for name in order)
+    )
+
+
+def check_circles(declared: Mapping[str, FeatureDecl]) -> None:
+    """Raises ConfigError where features are made of each other."""
+    graph = {f.name: [s for s in sources(f) if s in declared] for f in declared.values()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+        raise ConfigError(
+            f"feature {circle[0]!r}: seen a circle {' -> '.join(circle)}, allowed: features made of others"
+        ) from None
 
 
 class Running:
-    """The features of one window that go on from its earlier rows, by slot.
+    """The features of one window that are made of others, by slot.
 
     A subject is a day old at least: nobody surges against the mean of an hour.  A value that is not there changes
-    nothing, and neither has the row one.
+    nothing, and neither has the row one; what has been is what the time since then is told of in any case.
     """
 
     def __init__(self, features: Sequence[RunningFeature]) -> None:
         self._features = tuple(features)
+        self.remembers = any(_REMEMBERED[f.decl.kind] for f in features)
+        """Whether there is something to save."""
         self.memory = SlotColumns(
             {
                 f"{feature.decl.name}.{name}": (np.float64, (), fill)
                 for feature in features
-                for name, fill in (("sum", 0.0), ("total", 0.0), ("first_us", np.nan), ("last_us", np.nan))
+                for name, fill in _REMEMBERED[feature.decl.kind]
             }
         )
 
     def columns_of(self, names: Sequence[str]) -> frozenset[str]:
         """Those of the memory that belong to these features."""
-        return frozenset(f"{name}.{column}" for name in names for column in ("sum", "total", "first_us", "last_us"))
+        kinds = {f.decl.name: f.decl.kind for f in self._features}
+        return frozenset(f"{name}.{column}" for name in names for column, _ in _REMEMBERED[kinds[name]])
 
     def go_on(self, end_us: int, slot: I64, x: F64) -> F64:
         """The rows with the values of these features.  slot: (n,), each once.  x: (n, F)."""
@@ -54,10 +110,23 @@ class Running:
         self.memory.touch(slot)
         out = x.copy()
         for feature in self._features:
-            out[:, feature.at] = self._value(feature.decl, end_us, slot, x[:, feature.at])
+            d, n = feature.decl, out[:, feature.source]
+            if d.kind is FeatureKind.QUOTIENT:
+                value = n / (out[:, feature.by] + d.floor)
+            elif d.kind is FeatureKind.SINCE:
+                value = self._since(d, end_us, slot, n)
+            else:
+                value = self._summed(d, end_us, slot, n)
+            out[:, feature.at] = value
         return out
 
-    def _value(self, d: FeatureDecl, end_us: int, slot: I64, n: F64) -> F64:
+    def _since(self, d: FeatureDecl, end_us: int, slot: I64, n: F64) -> F64:
+        lasts = self.memory[f"{d.name}.last_us"]
+        lasts[slot[n > 0]] = end_us
+        since: F64 = (end_us - lasts[slot]) / DAY_US
+        return since
+
+    def _summed(self, d: FeatureDecl, end_us: int, slot: I64, n: F64) -> F64:
         there = ~np.isnan(n)
         mine, n = slot[there], n[there]
         sums, totals, firsts, lasts = (

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from detectors.features.declare import FeatureDecl, SequenceDecl
-from detectors.features.kinds import computed, parts
+from detectors.features.kinds import computed, parts, sources
 from detectors.features.parts import MARK_KINDS, Part, PartKind
 from flows.event_stream import EventStream
 from flows.evolution.renames import Names, Renames, moved, told_in
@@ -242,8 +242,8 @@ class _Meanings:
 
     def feature(self, feature: FeatureDecl) -> str:
         """Beside its name."""
-        source = [self.feature(self._features[feature.feature])] if feature.feature else []
-        return _digest([_plain(feature, "name"), self._read(_columns_of(feature)), *source])
+        made_of = [self.feature(self._features[name]) for name in sources(feature)]
+        return _digest([_plain(feature, "name"), self._read(_columns_of(feature)), *made_of])
 
     def part(self, part: Part) -> str:
         # Distinct values of an enum are counted by their codes.

@@ -20,6 +20,7 @@ class GroupInput:
     watermark_us: no row that `sender` sends after this message is older, save late ones, which it keeps to itself.
     last_us: the sender's largest event time, told with its last watermark.  told: labels and commands.  rejected: the
     subjects of lines that were rejected, and when that was (system columns alone), where features ask for them.
+    verdicts: what people found out, as rows of a further kind of subjects; what comes late counts from when it came.
     at_rest: the sender's input has ended for now, and windows no longer wait for it in this run.  stage: the one whose
     key group it is (flows.job_stages).
     """
@@ -30,6 +31,7 @@ class GroupInput:
     last_us: int = START_OF_TIME_US
     told: list[Label | Command] = field(default_factory=list)
     rejected: MicroBatch | None = None
+    verdicts: MicroBatch | None = None
     at_rest: bool = False
     stage: str = Step.SUBJECT.value
 

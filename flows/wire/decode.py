@@ -103,7 +103,7 @@ class _Plan:
         if self._has_id:
             self._converters.append(IdConverter(spec.event_id, required=True))
         fixed = len(self._converters)
-        self._converters += [_converter(field, spec, named=field.column.name in named) for field in fields]
+        self._converters += [converter_of(field, spec, named=field.column.name in named) for field in fields]
         self._texts = {SUBJECT_NAME: _SUBJECT} | {
             name_column(name): fixed + i for i, name in enumerate(self._names) if name in named
         }
@@ -171,7 +171,7 @@ class _Plan:
         raise AssertionError("a line was refused without a reason")
 
 
-def _converter(field: FieldSpec, spec: WireSpec, *, named: bool) -> Converter:
+def converter_of(field: FieldSpec, spec: WireSpec, *, named: bool) -> Converter:
     """The converter of one configured column.  named: whether the texts of an id column are kept."""
     chars_max = spec.subject_chars_max if named else sys.maxsize
     if field.network:

@@ -24,6 +24,29 @@ from tests.engine.interrupted import AtRead, die
 from tests.engine.scenarios import SCENARIOS, told, write_files
 
 _MORE = """
+[features.risky]
+kind = "max"
+column = "shop_risk"
+[features.lately]
+kind = "max"
+column = "shop_since_fraud"
+[subjects.shop]
+key = "shop"
+lends = ["risk", "since_fraud"]
+[subjects.shop.features]
+payments = { kind = "count" }
+frauds = { kind = "count", where = { verdict = "fraud" } }
+known = { kind = "count", where = { verdict = { present = true } } }
+frauds_1h = { kind = "decayed", feature = "frauds", half_life = "1h" }
+known_1h = { kind = "decayed", feature = "known", half_life = "1h" }
+risk = { kind = "quotient", feature = "frauds_1h", by = "known_1h" }
+since_fraud = { kind = "since", feature = "frauds" }
+[subjects.shop.windows.w5m]
+kind = "tumbling"
+size = "5m"
+[subjects.shop.detectors.risk]
+type = "values"
+features = ["risk"]
 [detectors.judge]
 type = "river"
 windows = ["w10m"]
@@ -36,6 +59,7 @@ params = { ready = 1, rows_each = 2 }
 wait = "1h"
 rows_max = 2000
 trust = "10m"
+columns = ["shop"]
 [drift]
 monitors = { error = { tests = ["adwin"] } }
 [sources.told]
@@ -54,6 +78,7 @@ def told_lines() -> tuple[list[bytes], list[bytes]]:
     for i in range(180):
         card = "hot" if i % 9 == 0 else f"card{rng.randrange(40)}"
         label = {"subject": card, "label": int(card == "hot"), "at": (_BEGAN + 600 + i * 60) * 1000}
+        label |= {"shop": i * 7 % 50} if i % 11 else {}
         labels.append(json.dumps(label | ({"since": (_BEGAN + i * 50) * 1000} if i % 2 else {})).encode())
     labels[50:50] = [b"{", b'{"subject": "x", "label": 3, "at": 5}']
     control = [
@@ -95,13 +120,24 @@ class Inputs:
         return [events or self.events, self.labels, self.control]
 
 
+def _cards() -> str:
+    """What is lent goes to the detectors that learn from labels; the others see what they always saw."""
+    text = SCENARIOS["hot_card"].config.replace("[event]", '[event]\nkind = "card"')
+    for table, more in (
+        ("windows.w10m", ', "risky", "lately"'), ("windows.visit", ""), ("detectors.trees", ""),
+        ("detectors.history", ""),
+    ):  # fmt: skip
+        text = text.replace(f"[{table}]", f'[{table}]\nfeatures = ["count", "capped", "total", "shops"{more}]')
+    return text
+
+
 def job() -> Job:
     """With a list of two: one to the end, one that is over in the middle."""
     listed = [
         Exemption(xxh3_64_intdigest(name.encode()), name, Origin.FILE, (_BEGAN + second) * 1_000_000, "staff")
         for name, second in (("hot", 99_000), ("card7", 4000))
     ]
-    return loads(SCENARIOS["hot_card"].config + _MORE, "scenario").job().with_judgement(exempt=tuple(listed))
+    return loads(_cards() + _MORE, "scenario").job().with_judgement(exempt=tuple(listed))
 
 
 def run_local(inputs: Inputs, out: Path, batch_lines: int = 8192) -> ToldAll:
@@ -128,6 +164,8 @@ def test_worth_comparing(reference: ToldAll) -> None:
     for name in ("judge", "bins"):
         judged = [s["scores"][name] for r in records["scores"] if name in (s := json.loads(r))["scores"]]
         assert sum(score is not None for score in judged) > 500
+    shops = [s["scores"]["risk"] for r in records["scores"] if (s := json.loads(r))["kind"] == "shop"]
+    assert len({score for score in shops if score}) > 100
     told = [json.loads(record) for record in audit]
     assert sorted((r["command"], r["detector"], r["outcome"]) for r in told if r["detector"]) == [
         ("disable", "history", "applied"),
@@ -138,7 +176,9 @@ def test_worth_comparing(reference: ToldAll) -> None:
         ("tune", "trees", "refused"),
     ]
     paused = [
-        json.loads(r)["scores"]["trees"] for r in records["scores"] if "T22:55" < json.loads(r)["end"][10:16] < "T23:15"
+        s["scores"]["trees"]
+        for r in records["scores"]
+        if "T22:55" < (s := json.loads(r))["end"][10:16] < "T23:15" and s["kind"] == "card"
     ]
     assert paused
     assert set(paused) == {None}

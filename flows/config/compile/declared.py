@@ -1,12 +1,13 @@
 """[sequences], [features] and [windows]: what is computed of events -> declarations."""
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from detectors.features import sequences
 from detectors.features.declare import FeatureDecl, SequenceDecl
-from detectors.features.kinds import FEATURES
+from detectors.features.kinds import FEATURES, sources
 from detectors.features.plan import FeaturePlan
 from flows.config.compile.named import check_names, fits, knows
 from flows.config.problems import Problems
@@ -50,10 +51,11 @@ def features_of(config: "Declared", schema: Schema, problems: Problems) -> tuple
                 problems.unknown((*key, "sequence"), f.sequence, config.sequences, "a sequence")
         if problems.is_broken("sequences", f.sequence):
             usable = False
-        if f.feature and f.feature not in config.features:
-            usable = False
-            if not problems.is_broken("features", f.feature):
-                problems.unknown((*key, "feature"), f.feature, config.features, "a feature")
+        for part, source in (("feature", f.feature), ("by", f.by)):
+            if source and source not in config.features:
+                usable = False
+                if not problems.is_broken("features", source):
+                    problems.unknown((*key, part), source, config.features, "a feature")
         if "half_life" in FEATURES[f.kind].keys.needs and f.half_life <= 0:
             problems.add((*key, "half_life"), f.half_life, "a duration above 0")
             usable = False
@@ -91,6 +93,7 @@ def declaration(name: str, f: "FeatureConfig") -> FeatureDecl:
         feature=f.feature,
         half_life_us=f.half_life,
         floor=f.floor,
+        by=f.by,
     )
 
 
@@ -123,7 +126,18 @@ def check_features(
     """Whether each feature of a window can read what it is given."""
     declared = {f.name: f for f in features}
     for f in features:
-        mine = tuple((w.window, (f.name,)) for w in windows if f.name in w.features)
-        of = (f, declared[f.feature]) if f.feature in declared else (f,)
+        of = _made_of(f, declared)
+        mine = tuple((w.window, tuple(n for n in w.features if n in of)) for w in windows if f.name in w.features)
         if mine:
-            problems.guard(("features", f.name), partial(FeaturePlan, schema, derived, of, mine))
+            problems.guard(("features", f.name), partial(FeaturePlan, schema, derived, tuple(of.values()), mine))
+
+
+def _made_of(f: FeatureDecl, declared: Mapping[str, FeatureDecl]) -> dict[str, FeatureDecl]:
+    """A feature and all that it is made of, by name."""
+    found, due = {f.name: f}, [f]
+    while due:
+        for name in sources(due.pop()):
+            if name in declared and name not in found:
+                found[name] = declared[name]
+                due.append(declared[name])
+    return found

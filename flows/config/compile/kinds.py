@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from detectors.features.verdicts import VERDICT, counts_verdicts, feature_apart, sequence_apart
 from flows.config.compile.declared import check_features, features_of, sequences_of, windows_of
 from flows.config.compile.detectors import check_detectors, uses_of
 from flows.config.compile.judgement import cohorts_of, judgement_of
@@ -37,13 +38,17 @@ def _kind(name: str, config: "Config", wire: WireSpec, problems: Problems) -> Su
         problems.add(("subjects", name), name, "another name than event.kind, which the stream's own subjects have")
     events = wire.schema()
     _check_key(mine, events, inner)
-    own = Schema((*events.columns, Column(config.event.kind, Kind.ID)), events.has_event_id)
+    verdict = (VERDICT,) if mine.key in config.labels.columns and VERDICT.name not in events else ()
+    own = Schema((*events.columns, Column(config.event.kind, Kind.ID), *verdict), events.has_event_id)
     lends = lends_of(name, mine, own, inner)
     schema = with_lent(own, config, name)
     fits(events, mine.where, ("where",), inner)
     cohorts = cohorts_of(mine.cohorts, schema, inner, ("cohorts",), name)
     sequences = sequences_of(mine, schema, inner)
     features = features_of(mine, schema, inner)
+    if verdict and counts_verdicts(features, sequences):
+        features = tuple(map(feature_apart, features))
+        sequences = tuple(map(sequence_apart, sequences))
     uses = uses_of(mine, features, windows_of(mine, inner), inner)
     check_ttl(("ttl",), mine.ttl, uses.windows, inner)
     renamed = renames_in(mine, inner)

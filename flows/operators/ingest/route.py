@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 
 from detectors.features.declare import Where
+from detectors.features.verdicts import VERDICT
 from detectors.features.where import Filters
 from flows.steps import Step
 from flows.wire.hashing import of_kind
 from state.batch import MicroBatch
 from state.keygroup import key_group
 from state.schema import SUBJECT, SUBJECT_NAME, SYSTEM_COLUMNS, Schema, name_column
-from state.types import NO_ID, Bool, Values
+from state.types import NO_CODE, NO_ID, Bool, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Route:
     stage: its name.  kind: of its subjects; "" for those that the stream is keyed by.  column: that holds the ids of
     another kind.  where: conditions on the rows of another kind.  columns: that its rows have beside the system's; None
     for all.  owner: the column in which another kind's rows have the hash of the subject that the stream is keyed by;
-    its id as text stands beside it, where columns ask for that.
+    its id as text stands beside it, where columns ask for that.  verdicts: whether it counts what people found out.
     """
 
     stage: str
@@ -32,6 +33,7 @@ class Route:
     where: Where = ()
     columns: frozenset[str] | None = None
     owner: str = ""
+    verdicts: bool = False
 
 
 SUBJECTS: Final[Sequence[Route]] = (Route(Step.SUBJECT.value),)
@@ -53,6 +55,16 @@ class Router:
         mine = batch[route.column] != NO_ID
         if self._filters is not None:
             mine &= self._filters.masks(batch)[0]
+        if route.verdicts:
+            batch = MicroBatch(batch.columns | {VERDICT.name: np.full(len(batch), NO_CODE, np.int16)})
+        return self._keyed(batch, mine)
+
+    def verdicts(self, batch: MicroBatch) -> dict[int, MicroBatch]:
+        """The same of verdicts: those that name a subject of this kind."""
+        return self._keyed(batch, batch[self.route.column] != NO_ID)
+
+    def _keyed(self, batch: MicroBatch, mine: Bool) -> dict[int, MicroBatch]:
+        route = self.route
         keyed: dict[str, Values] = {
             SUBJECT: of_kind(batch[route.column], route.kind),
             SUBJECT_NAME: batch[name_column(route.column)],

@@ -4,8 +4,9 @@ Nobody waits for them: a partition of labels that is silent holds no window open
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from flows.operators.ingest.operator import KIND as INGEST_KIND
 from flows.operators.ingest.operator import VERSIONS as INGEST_VERSIONS
 from flows.operators.ingest.operator import Emitted, Ingest
 from flows.operators.ingest.route import SUBJECTS, Route
+from flows.operators.ingest.verdicts import VerdictRows
 from flows.operators.messages import GroupInput, Output
 from flows.sources.base import Lines
 from flows.steps import Step, stage_name
@@ -24,6 +26,7 @@ from flows.streams import Stream
 from flows.wire.reject import BadLineError, Reason
 from flows.wire.told import ONE_KIND, Command, Kinds, Label, read_command, read_label
 from state.ahead import AheadBound, Verdicts
+from state.batch import MicroBatch
 from state.errors import SnapshotError
 from state.keygroup import key_group
 from state.snapshot import pack, unpack
@@ -50,9 +53,18 @@ class Told:
     awaited: ClassVar[bool] = False
 
     def __init__(
-        self, stream: EventStream, partition: str, reads: str, resume: bytes | None = None, kinds: Kinds = ONE_KIND
+        self,
+        stream: EventStream,
+        partition: str,
+        reads: str,
+        resume: bytes | None = None,
+        kinds: Kinds = ONE_KIND,
+        verdicts: VerdictRows | None = None,
     ) -> None:
-        """reads: "labels" or "control".  resume: a `snapshot()`; raises SnapshotError.  kinds: of subjects."""
+        """reads: "labels" or "control".  resume: a `snapshot()`; raises SnapshotError.  kinds: of subjects.  verdicts:
+        makes rows of labels, where somebody counts them.
+        """
+        self._verdicts = verdicts
         self._kinds = kinds
         self._stages = [stage_name(kind, Step.SUBJECT) for kind in ("", *sorted(kinds.others))]
         self._partition = partition
@@ -104,6 +116,8 @@ class Told:
                 if row in lines.refused:
                     raise BadLineError(lines.refused[row])
                 at_us, _ = self._read(line)
+                if self._verdicts is not None:
+                    self._verdicts.carried(line.raw)
                 if now_us is not None and self._ahead_us and at_us > now_us + self._ahead_us:
                     raise BadLineError((Reason.AHEAD, f"at: found {iso(at_us)}, which is ahead of the clock"))
             except BadLineError as error:
@@ -136,22 +150,32 @@ class Told:
                 rejects.append((line, Reason.AHEAD, f"at: found {iso(at_us)}, far ahead of the lines that follow"))
         self.accepted += len(accepted)
         by_group: dict[tuple[str, int], list[Label | Command]] = {}
+        counted: list[tuple[Label, int, bytes]] = []
         for at_us, line in accepted:
             _, told = self._read(line)
             # From the partition alone, so that it does not matter how partitions are interleaved.
             effect_us = max(at_us, self._clock.watermark_us)
+            if self._verdicts is not None and not told.kind:
+                counted.append((told, effect_us, line.raw))
             told = told._replace(end_us=(effect_us // self._pane_us + 1) * self._pane_us)
             self._clock.observe(np.array([at_us]))
             subject = np.array([told.subject], np.uint64)
             group = int(key_group(subject, self._groups)[0])
             by_group.setdefault((stage_name(told.kind, Step.SUBJECT), group), []).append(told)
-        out: list[Emitted] = list(self._send(by_group))
+        out: list[Emitted] = list(self._send(by_group, self._rows_of(counted)))
         if rejects:
             out.append(Output(Stream.REJECTS, [dead_letter(*reject) for reject in rejects]))
         counts, lines = Counts(Step.INGEST), LABELS if self._reads == "labels" else CONTROL
         counts.add(lines, read, "read")
         counts.add(lines, len(rejects), "rejected")
         return [*out, counts] if counts else out
+
+    def _rows_of(self, counted: list[tuple[Label, int, bytes]]) -> dict[tuple[str, int], MicroBatch]:
+        """Labels as rows of the stages that count them."""
+        if self._verdicts is None or not counted:
+            return {}
+        labels, at_us, raw = zip(*counted, strict=True)
+        return self._verdicts.parts(labels, at_us, raw, [self._verdicts.carried(line) for line in raw])
 
     def _read(self, line: Line) -> tuple[int, Any]:
         if self._reads == "labels":
@@ -224,13 +248,19 @@ class Told:
         """Stages and key groups that hear it."""
         return [(stage, group) for stage in self._stages for group in range(self._groups)]
 
-    def _send(self, by_group: dict[tuple[str, int], list[Label | Command]]) -> list[tuple[int, GroupInput]]:
+    def _send(
+        self,
+        by_group: dict[tuple[str, int], list[Label | Command]],
+        rows: Mapping[tuple[str, int], MicroBatch] = MappingProxyType({}),
+    ) -> list[tuple[int, GroupInput]]:
         closed_us = self._clock.closed_us
-        places = self._all if closed_us > self._told_us else sorted(by_group)
+        places = self._all if closed_us > self._told_us else sorted(by_group.keys() | rows.keys())
         self._told_us = max(closed_us, self._told_us)
         head = self._partition, self.watermark_us
         return [
-            (group, GroupInput(*head, told=by_group.get((stage, group), []), stage=stage)) for stage, group in places
+            (group, GroupInput(*head, told=by_group.get(at, []), verdicts=rows.get(at), stage=stage))
+            for at in places
+            for stage, group in (at,)
         ]
 
 
@@ -242,13 +272,15 @@ def first_stage(
     resume: bytes | None = None,
     routes: Sequence[Route] = SUBJECTS,
     kinds: Kinds = ONE_KIND,
+    carries: Sequence[str] = (),
 ) -> Ingest | Told:
     """The operator of a source partition.  reads: "events", "labels" or "control".  columns, routes: as of Ingest.
-    kinds: of subjects; what people tell goes to the stage of its kind.
+    kinds: of subjects; what people tell goes to the stage of its kind.  carries: event columns that labels have.
     """
     if reads == "events":
         return Ingest(stream, columns, partition, resume, routes)
-    return Told(stream, partition, reads, resume, kinds)
+    verdicts = VerdictRows(stream, carries, routes) if reads == "labels" and carries else None
+    return Told(stream, partition, reads, resume, kinds, verdicts)
 
 
 def describe_first(saved: bytes) -> dict[str, Any]:

@@ -205,7 +205,7 @@ class Closing:
         return {
             window.spec.name: running.memory.snapshot(chunks)
             for window, running in zip(self._windows, self._running, strict=True)
-            if window.running
+            if running.remembers
         }
 
     def meant(self, form: StateForm) -> dict[str, dict[str, str]]:
@@ -221,7 +221,7 @@ class Closing:
         now = self.meant(form)
         for window, running in zip(self._windows, self._running, strict=True):
             name = window.spec.name
-            if window.running and name in frames:
+            if running.remembers and name in frames:
                 cold = [f for f, meaning in now[name].items() if saved.get(name, {}).get(f) != meaning]
                 running.memory.restore(frames[name], chunks, running.columns_of(cold))
 

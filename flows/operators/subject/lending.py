@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.features.verdicts import VERDICT
 from flows.loans import Lends
 from flows.operators.messages import Loan, LoanInput
 from flows.steps import Step, stage_name
@@ -14,7 +15,7 @@ from state.cells import run_starts
 from state.chunks import Chunks
 from state.keygroup import key_group
 from state.slot_columns import SlotColumns
-from state.types import END_OF_TIME_US, F64, I64, U64
+from state.types import END_OF_TIME_US, F64, I64, NO_CODE, U64
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Lending:
         for to in self._lends.to:
             of = key_group(of_kind(batch[to.column], to.kind), self._groups)
             there = batch[to.column] != 0
+            if VERDICT.name in batch.columns:  # nobody met anybody there
+                there &= batch[VERDICT.name] == NO_CODE
             order = np.lexsort((of[there], batch.subject[there]))
             key, group, at = batch.subject[there][order], of[there][order], slot[there][order]
             # A new pair begins where either changes.

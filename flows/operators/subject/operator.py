@@ -26,6 +26,7 @@ from state.cells import Cells
 from state.chunks import Chunks, Saved
 from state.dedup import Dedup
 from state.panes import PaneFit, PaneLog
+from state.schema import EVENT_TIME
 from state.snapshot import pack_frames, unpack_frames
 from state.spans import Spans
 from state.times import iso
@@ -134,6 +135,9 @@ class SubjectOperator:
             # In a live run the clock may have closed the pane in which it came.
             time_us = np.maximum(marks.event_time_us, self._closed_us)
             self._log.reject(marks.subject, marks.subject_name, time_us)
+        if message.verdicts is not None:
+            late = {EVENT_TIME: np.maximum(message.verdicts.event_time_us, self._closed_us)}
+            self._log.add(MicroBatch(message.verdicts.columns | late))
         self._told += message.told
         self._last_us = max(self._last_us, message.last_us)
         watermark_us = self._watermarks.update(message.sender, message.watermark_us, at_rest=message.at_rest)

@@ -141,7 +141,7 @@ def test_features_that_go_on() -> None:
         ('half_life = "4h"\n', "", "features.s.half_life: seen nothing"),
         ('"4h"', '"0s"', "features.s.half_life: seen 0"),
         ("windows.w5m", "windows.w1h", "which holds an event several times"),
-        ('feature = "plays"', 'feature = "s"', "feature 's': seen feature = 's', allowed: one of"),
+        ('feature = "plays"', 'feature = "s"', "feature 's': seen a circle s -> s, allowed: features made of others"),
         ('kind = "surge"', 'kind = "count"', "the key 'feature'"),
     ):
         found = mistakes(own.replace(before, after))

@@ -13,7 +13,7 @@ from detectors.base import FeatureInfo, Rows
 from detectors.binned_logistic import BinnedLogistic, BinnedLogisticSpec
 from detectors.checks import ranking, rows_of
 from detectors.label_memory import LabelMemory
-from detectors.step_curves import LEVELS, bins, cut, fit, probability
+from detectors.step_curves import CUTS_MAX, bins, cut, fit, probability
 from state.errors import ConfigError, SnapshotError
 from state.types import F32, F64
 
@@ -41,7 +41,7 @@ def sample(n: int, chance: Callable[[F64], F64], seed: int = 1) -> tuple[F64, F6
 
 def loss(theta: F64, where: F64, cuts: F32, y: F64, weight: F64, ridge: float, smooth: float) -> float:
     """Minus the log posterior, as the module's head states it, feature by feature and step by step."""
-    curve = theta[1:].reshape(len(cuts), len(LEVELS) + 2)
+    curve = theta[1:].reshape(len(cuts), CUTS_MAX + 2)
     log_odds = theta[0] + sum(curve[j][where[j]] for j in range(len(cuts)))
     total = float((weight * (np.logaddexp(0, log_odds) - y * log_odds)).sum()) + ridge / 2 * float((curve**2).sum())
     for line, own in zip(curve, cuts, strict=True):
@@ -57,9 +57,9 @@ def test_it_is_the_posterior_mode(ridge: float, smooth: float) -> None:
     x[::7, 1] = np.nan
     x[:, 2] = np.floor(2 * x[:, 2])  # few different values: fewer bins
     values, weight = x.astype(np.float32), np.where(np.arange(150) % 3, 1.0, 0.25)
-    cuts = cut(values)
+    cuts = cut(values, y)
     args = (bins(cuts, values), cuts, y, weight, ridge, smooth)
-    best = minimize(loss, np.zeros(1 + 3 * (len(LEVELS) + 2)), args, method="L-BFGS-B", options={"maxiter": 2000})
+    best = minimize(loss, np.zeros(1 + 3 * (CUTS_MAX + 2)), args, method="L-BFGS-B", options={"maxiter": 2000})
     found = fit(values, y, weight, ridge, smooth)
     reached = loss(np.append(found.intercept, found.curve.ravel()), *args)
     assert reached == pytest.approx(best.fun, abs=1e-3)
@@ -71,10 +71,10 @@ def test_it_is_the_posterior_mode(ridge: float, smooth: float) -> None:
 def test_each_value_has_its_bin() -> None:
     """Missing and infinite values have one of their own; far values are in the last one; ties are never cut apart."""
     x = np.repeat([[0.0], [1.0], [5.0]], 40, axis=0).astype(np.float32)
-    cuts = cut(x)
+    cuts = cut(x, np.arange(120) % 2.0)
     assert cuts[0][np.isfinite(cuts[0])].tolist() == [1.0, 5.0]
     probe = np.array([[-9], [0.5], [1], [4.9], [5], [1e30], [np.nan], [np.inf], [-np.inf]], np.float32)
-    missing = len(LEVELS) + 1
+    missing = CUTS_MAX + 1
     assert bins(cuts, probe)[0].tolist() == [0, 0, 1, 1, 2, 2, missing, missing, missing]
 
 
