@@ -111,8 +111,8 @@ def fit(x: F32, y: F64, weight: F64, ridge: float, smooth: float, begin: StepCur
         for feature, (bin_, chain) in enumerate(zip(where, chained, strict=True)):
             slope, bend = _bound(log_odds, y, weight)
             width = curve.shape[1]
-            gradient = np.bincount(bin_, slope, width) - _pull(curve[feature], ridge, chain)
-            steps = _solved(_curvature(np.bincount(bin_, bend, width) + ridge, chain), chain, gradient)
+            gradient = _sums(bin_, slope, width) - _pull(curve[feature], ridge, chain)
+            steps = _solved(_curvature(_sums(bin_, bend, width) + ridge, chain), chain, gradient)
             curve[feature] += steps
             log_odds = log_odds + steps[bin_]
             moved = max(moved, float(np.abs(steps).max()))
@@ -130,6 +130,11 @@ def _bound(log_odds: F64, y: F64, weight: F64) -> tuple[F64, F64]:
     """(n,) slope of the log likelihood, and curvature of a parabola that is nowhere above it and touches it here."""
     safe = np.where(np.abs(log_odds) < 1e-6, 1e-6, log_odds)
     return weight * (y - probability(log_odds)), weight * np.tanh(safe / 2) / (2 * safe)
+
+
+def _sums(bin_: I64, value: F64, width: int) -> F64:
+    """(width,) of the values in each bin."""
+    return np.bincount(bin_, value, width).astype(np.float64)
 
 
 def _moved(begin: StepCurves, cuts: F32) -> F64:

@@ -39,6 +39,7 @@ from detectors.base import (
 )
 from detectors.features.declare import Condition, FeatureDecl, FeatureKind
 from detectors.limits import require, require_features
+from detectors.refitted import RefittedSpec, Scorer
 from detectors.registry import detector_types
 from detectors.registry import spec_from as detector
 from detectors.sample import Sample
@@ -73,10 +74,12 @@ __all__ = [
     "Partition",
     "Patience",
     "Record",
+    "RefittedSpec",
     "Rows",
     "Sample",
     "Scale",
     "Scope",
+    "Scorer",
     "Sink",
     "SinkError",
     "SlotColumns",

@@ -65,8 +65,8 @@ class LearningSpec:
 class LabelSpec:
     """What labels do.  wait_us: how long a scored row waits for its label.  rows_max: that wait, per cohort and window;
     beyond it the oldest leave.  columns: names of event columns that a label has too, under the same paths: kinds of
-    subjects that go by one of them count it (docs/subjects.md).  trust_us: for how long a label genuine spares its subject alerts, but for those of the
-    worst severity; 0 for not at all.
+    subjects that go by one of them can count it (docs/subjects.md).  trust_us: for how long a label genuine spares its
+    subject alerts, but for those of the worst severity; 0 for not at all.
     """
 
     wait_us: int = 7 * DAY_US

@@ -83,9 +83,9 @@ def test_every_kind_has_its_case() -> None:
 @pytest.mark.benchmark(group="features")
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_running(benchmark: BenchmarkFixture, size: Size, kind: FeatureKind) -> None:
-    """A value that goes on from the window before, of subjects that have had one."""
+    """A value that is made of others, or goes on from the window before, of subjects that have had one."""
     n = size(1_000, 100_000)
-    running = Running([RunningFeature(0, FeatureDecl("f", kind, feature="n", half_life_us=HOUR_US))])
+    running = Running([RunningFeature(0, FeatureDecl("f", kind, feature="n", half_life_us=HOUR_US), source=0, by=0)])
     slot, x = np.arange(n), np.random.default_rng(5).poisson(3.0, (n, 1)).astype(np.float64)
     running.go_on(HOUR_US, slot, x)
     found = benchmark(running.go_on, 2 * HOUR_US, slot, x)

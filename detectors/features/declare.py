@@ -89,6 +89,7 @@ class FeatureKind(StrEnum):
     SURGE = "surge"
     SINCE = "since"
     QUOTIENT = "quotient"
+    DIFFERENCE = "difference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ class FeatureDecl:
     nothing, and would hide what is odd about three hundred.
     resolution: bin width for numeric columns in distinct-value features.  unit_us: microseconds per unit (time_ratio).
     feature: the feature whose values it goes on from, window by window (decayed, surge, since), with a half-life of
-    half_life_us; or that it divides by another, `by` (quotient).  floor: what both sides of a comparison have at least
-    (surge), or the denominator (quotient).
+    half_life_us; or that is compared with another, `by` (quotient, difference).  floor: what is added to both sides of
+    a comparison (surge), or to the denominator (quotient).
     """
 
     name: str

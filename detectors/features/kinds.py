@@ -202,6 +202,10 @@ FEATURES: Final = each(
             Reads.FEATURE, Keys(needs=("feature", "by"), may=("floor",)), formulas.itself, lambda _: (),
             "value of `feature` / (value of `by` + `floor`)",
         ),
+        FeatureKind.DIFFERENCE: Definition(
+            Reads.FEATURE, Keys(needs=("feature", "by")), formulas.itself, lambda _: (),
+            "value of `feature` − value of `by`",
+        ),
     },
     "detectors.features.kinds.FEATURES",
 )  # fmt: skip

@@ -1,5 +1,5 @@
 """Features of features.  Some go on from window to window: a value summed with decay, that against the subject's own
-mean, the time since it was last above 0.  One needs no memory: a value divided by another.
+mean, the time since it was last above 0.  Some need no memory: a value divided by another, or less another.
 
 v <- v 2^(-dt / half-life) + n at each window's value n; at a steady rate r it tends to r * half-life / ln 2.
 """
@@ -24,6 +24,7 @@ _REMEMBERED: Final[Mapping[FeatureKind, tuple[tuple[str, float], ...]]] = {
     FeatureKind.SURGE: _SUMS,
     FeatureKind.SINCE: (("last_us", np.nan),),
     FeatureKind.QUOTIENT: (),
+    FeatureKind.DIFFERENCE: (),
 }
 """Kind -> what is kept of each subject, and what it is before there is anything."""
 KINDS: Final = frozenset(_REMEMBERED)
@@ -43,7 +44,9 @@ class RunningFeature:
     by: int = -1
 
 
-def arranged(told: Sequence[FeatureDecl], declared: Mapping[str, FeatureDecl], window: str) -> tuple[RunningFeature, ...]:
+def arranged(
+    told: Sequence[FeatureDecl], declared: Mapping[str, FeatureDecl], window: str
+) -> tuple[RunningFeature, ...]:
     """Those of a window's features that are made of others, in an order in which they can be worked out.
 
     declared: all features.  Raises ConfigError for circles, and for what is made of features that the window does not
@@ -113,6 +116,8 @@ class Running:
             d, n = feature.decl, out[:, feature.source]
             if d.kind is FeatureKind.QUOTIENT:
                 value = n / (out[:, feature.by] + d.floor)
+            elif d.kind is FeatureKind.DIFFERENCE:
+                value = n - out[:, feature.by]
             elif d.kind is FeatureKind.SINCE:
                 value = self._since(d, end_us, slot, n)
             else:

@@ -93,9 +93,13 @@ class FeatureConfig(Declaration):
         4, ge=1, le=64, description=f"{_kinds('bins_per_octave', FEATURES)}: bins per factor of two"
     )
     feature: str = Field("", description=f"{_kinds('feature', FEATURES)}: the feature whose values it is made of")
-    by: str = Field("", description=f"{_kinds('by', FEATURES)}: the feature whose values it is divided by")
+    by: str = Field("", description=f"{_kinds('by', FEATURES)}: the feature whose values it is compared with")
     half_life: Duration = Field(0, description=f"{_kinds('half_life', FEATURES)}: after which a value counts half")
-    floor: float = Field(1.0, gt=0, description=f"{_kinds('floor', FEATURES)}: added to both sides of the comparison, or to the denominator")
+    floor: float = Field(
+        1.0,
+        gt=0,
+        description=f"{_kinds('floor', FEATURES)}: added to both sides of the comparison, or to the denominator",
+    )
     direction: Direction = Field(Direction.HIGH, description="the suspicious side")
     log: bool = Field(False, description="values span orders of magnitude: detectors look at log(1 + value)")
     low: float | None = Field(None, description="physical lower limit, if there is one")

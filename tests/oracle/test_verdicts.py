@@ -58,7 +58,10 @@ lost = { kind = "sum", column = "amount", where = { verdict = "fraud" } }
 frauds_10m = { kind = "decayed", feature = "frauds", half_life = "10m" }
 known_10m = { kind = "decayed", feature = "known", half_life = "10m" }
 risk = { kind = "quotient", feature = "frauds_10m", by = "known_10m" }
+genuine = { kind = "count", where = { verdict = "genuine" } }
 since_fraud = { kind = "since", feature = "frauds" }
+since_genuine = { kind = "since", feature = "genuine" }
+spell = { kind = "difference", feature = "since_genuine", by = "since_fraud" }
 [subjects.terminal.windows.minute]
 kind = "tumbling"
 size = "1m"
@@ -131,6 +134,7 @@ def of_terminals(payments: list[dict[str, Any]]) -> dict[tuple[str, int], dict[s
             return sum(of[name] * 2.0 ** (-(minute - m) * PANE_S / HALF_S) for m, of in until)
 
         last = max([m for m, of in until if of["frauds"]], default=None)
+        good = max([m for m, of in until if of["known"] > of["frauds"]], default=None)
         found[terminal, minute] = mine | {
             "share": mine["frauds"] / mine["known"] if mine["known"] else None,
             "per_time": mine["frauds"] / mine["times"] if mine["times"] else None,
@@ -140,7 +144,10 @@ def of_terminals(payments: list[dict[str, Any]]) -> dict[tuple[str, int], dict[s
             "frauds_10m": decayed("frauds"),
             "known_10m": decayed("known"),
             "risk": decayed("frauds") / (decayed("known") + 1.0),
+            "genuine": mine["known"] - mine["frauds"],
             "since_fraud": None if last is None else (minute - last) * PANE_S / DAY_S,
+            "since_genuine": None if good is None else (minute - good) * PANE_S / DAY_S,
+            "spell": None if last is None or good is None else (last - good) * PANE_S / DAY_S,
         }
     return found
 
@@ -159,9 +166,8 @@ def test_verdicts_count_from_when_they_were_told(payments: list[dict[str, Any]])
     expected = of_terminals(payments)
     last = max(p["t"] for p in payments) // PANE_S  # windows after the last event are not told
     assert terminals.keys() == {key for key in expected if key[1] <= last}
-    for key in terminals:
-        values = expected[key]
-        assert terminals[key] == {name: _about(value) for name, value in values.items()}, key
+    for key, found in terminals.items():
+        assert found == {name: _about(value) for name, value in expected[key].items()}, key
     judged = {r["subject"]: r["values"] for r in records if r["kind"] == "payment"}
     assert judged.keys() == {str(i) for i in range(len(payments))}
     for i, p in enumerate(payments):

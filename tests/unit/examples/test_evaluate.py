@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from examples import evaluate_anomalies, evaluate_cards, evaluate_listening, random_cards
-from examples.evaluate_cards import Transactions, WindowScores, auc, card_precision, of_all, of_smallest
+from examples import evaluate_anomalies, evaluate_card_scores, evaluate_listening, random_cards
+from examples.evaluate_card_scores import Transactions, WindowScores, auc, card_precision, of_all, of_smallest
 from examples.evaluate_nab import Series, alarms, benchmark, halves, scored
 from flows.cli.main import main as driftnet
 
@@ -89,7 +89,7 @@ def test_cards_script(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
         (tmp_path / name).write_text("".join(json.dumps(r) + "\n" for r in records))
     argv = ["evaluate", *(str(tmp_path / n) for n in files), "--skip-days", "0", "--every", "1", "--budget", "1"]
     monkeypatch.setattr(sys, "argv", argv)
-    evaluate_cards.main()
+    evaluate_card_scores.main()
     out = capsys.readouterr().out
     total = next(line for line in out.splitlines() if line.startswith("from 0"))
     assert total.split()[2:] == [

@@ -1,0 +1,1 @@
+"""Gradient boosted trees, refitted on the last labelled rows."""
