@@ -23,6 +23,8 @@ from state.types import F64
 
 _REFIT_SHARE: Final = 16
 """The model is fitted anew when a label's rows have grown, or been replaced, by 1/16."""
+_MANY: Final = 4096
+"""Rows from which on a fit goes on from the last one: few are fitted from the beginning in no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ class BinnedLogistic(Detector):
         known, (genuine, fraud) = self.memory.rows(), self.memory.observations
         # King & Zeng 2001: a sample that was drawn by label has another intercept, and the same curves.
         drawn = float(np.log(fraud / self.memory.entered[1]) - np.log(genuine / self.memory.entered[0]))
-        begin = None if self.curves is None else replace(self.curves, intercept=self.curves.intercept + drawn)
+        begin = None
+        if self.curves is not None and len(known.x) >= _MANY:
+            begin = replace(self.curves, intercept=self.curves.intercept + drawn)
         curves = fit(known.x, known.fraud, known.weight, self.spec.ridge, self.spec.smooth, begin)
         self.curves = replace(curves, intercept=curves.intercept - drawn)
         people = known.fraud == 0.0

@@ -24,8 +24,10 @@ TAILS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.99, 0.995, 0.998, 0.999, 0.
 """Of genuine rows alone: what is rare among them is where a ranking is decided."""
 OF_FRAUD: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 """Of frauds alone."""
+_MANY: Final = 1024
+"""Rows of a label that are enough to be cut by themselves."""
 _BEYOND: Final = 4
-"""Rows that have to lie beyond a quantile of one label."""
+"""Of these have to lie beyond a quantile."""
 CUTS_MAX: Final = len(LEVELS) + len(TAILS) + len(OF_FRAUD)
 _SWEEPS_MAX: Final = 100
 _SWEEPS_ON: Final = 8
@@ -79,7 +81,7 @@ def cut(x: F32, y: F64) -> F32:
             # Values that occur, so that a value's bin does not hang on rounding between two of them.
             places = [np.quantile(column[there], LEVELS, method="higher")]
             for known, levels in of_label:
-                told = [q for q in levels if min(q, 1 - q) * len(known) >= _BEYOND]
+                told = [q for q in levels if len(known) >= _MANY and min(q, 1 - q) * len(known) >= _BEYOND]
                 if told:
                     places.append(np.quantile(known, told, method="higher"))
             found = np.unique(np.concatenate(places))

@@ -4,7 +4,7 @@
 
 Transactions and, seven days after each to the second, its label go through the flow that cards_labelled.toml declares;
 nothing else is known of labels.  Each score is what was said when the transaction's pane closed, before anything was
-learned from it.  With LightGBM installed there is a second judge, the trees of lightgbm_refit/, refitted every day.
+learned from it.  With LightGBM installed there is a second judge, the trees of lightgbm_refit/, refitted every week.
 
 What is told is of the last three weeks of June.  Values, settings and models were chosen on scores of 11 to 31 May
 alone.  Measures: AUC-ROC and average precision of transactions; card precision, the mean over days of the share of
@@ -150,7 +150,7 @@ def config(*, trees: bool) -> Any:
         features = text[text.index("features = [", text.index("[detectors.judge]")) : text.index("[alerts]")]
         text += (
             f'\n[detectors.refitted]\ntype = {str(TREES)!r}\nbudget = "20m"\n{features}'
-            "[detectors.refitted.params]\nremember = 250_000\nseconds = 900.0\n"
+            "[detectors.refitted.params]\nremember = 250_000\nevery_hours = 168.0\nseconds = 900.0\n"
         )
     return driftnet.loads(text, CONFIG.name)
 
@@ -251,7 +251,7 @@ def main() -> int:
     tx = read(given.transactions)
     sink = scored(tx, trees=trees)
     last = tx.take(np.isin(tx.day, [week + i for week in JUDGED for i in range(WEEK)]))
-    judges = {"judge": "binned logistic, online"} | ({"refitted": "trees, refitted daily"} if trees else {})
+    judges = {"judge": "binned logistic, online"} | ({"refitted": "trees, refitted weekly"} if trees else {})
     scores = {name: sink.of(detector, last.number) for detector, name in judges.items()}
     if given.beside is not None:
         scores |= beside(given.beside, last.number)

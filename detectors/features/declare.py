@@ -85,6 +85,7 @@ class FeatureKind(StrEnum):
     TIME_RATIO = "time_ratio"
     AGE_MIN = "age_min"
     PER_AGE_DAY = "per_age_day"
+    TOTAL = "total"
     DECAYED = "decayed"
     SURGE = "surge"
     SINCE = "since"
@@ -116,9 +117,9 @@ class FeatureDecl:
     says
     nothing, and would hide what is odd about three hundred.
     resolution: bin width for numeric columns in distinct-value features.  unit_us: microseconds per unit (time_ratio).
-    feature: the feature whose values it goes on from, window by window (decayed, surge, since), with a half-life of
-    half_life_us; or that is compared with another, `by` (quotient, difference).  floor: what is added to both sides of
-    a comparison (surge), or to the denominator (quotient).
+    feature: the feature whose values it goes on from, window by window (total, decayed, surge, since), with a half-life
+    of half_life_us (decayed, surge); or that is compared with another, `by` (quotient, difference).  floor: what is
+    added to both sides of a comparison (surge), or to the denominator (quotient).
     """
 
     name: str

@@ -186,6 +186,10 @@ FEATURES: Final = each(
             lambda d: (_rows(d), Part(PartKind.MIN, d.sequence)),
             "n(where) / max(smallest age in days, 1)",
         ),
+        FeatureKind.TOTAL: Definition(
+            Reads.FEATURE, Keys(needs=("feature",)), formulas.itself, lambda _: (),
+            "Σ values of `feature` in this window and all before",
+        ),
         FeatureKind.DECAYED: Definition(
             Reads.FEATURE, Keys(needs=("feature", "half_life")), formulas.itself, lambda _: (),
             "Σ values of `feature` in this window and those before, each halved with every `half_life` since",

@@ -1,5 +1,7 @@
-"""Features of features.  Some go on from window to window: a value summed with decay, that against the subject's own
-mean, the time since it was last above 0.  Some need no memory: a value divided by another, or less another.
+"""Features that are made of other features.
+
+Some go on from window to window: a value summed up, or with decay, that against the subject's own mean, the time since
+it was last above 0.  Some need no memory: a value divided by another, or less another.
 
 v <- v 2^(-dt / half-life) + n at each window's value n; at a steady rate r it tends to r * half-life / ln 2.
 """
@@ -20,6 +22,7 @@ from state.types import DAY_US, F64, I64
 _STEADY: Final = 1.0 / np.log(2.0)
 _SUMS: Final = (("sum", 0.0), ("total", 0.0), ("first_us", np.nan), ("last_us", np.nan))
 _REMEMBERED: Final[Mapping[FeatureKind, tuple[tuple[str, float], ...]]] = {
+    FeatureKind.TOTAL: (("total", 0.0),),
     FeatureKind.DECAYED: _SUMS,
     FeatureKind.SURGE: _SUMS,
     FeatureKind.SINCE: (("last_us", np.nan),),
@@ -118,12 +121,19 @@ class Running:
                 value = n / (out[:, feature.by] + d.floor)
             elif d.kind is FeatureKind.DIFFERENCE:
                 value = n - out[:, feature.by]
+            elif d.kind is FeatureKind.TOTAL:
+                value = self._totalled(d, slot, n)
             elif d.kind is FeatureKind.SINCE:
                 value = self._since(d, end_us, slot, n)
             else:
                 value = self._summed(d, end_us, slot, n)
             out[:, feature.at] = value
         return out
+
+    def _totalled(self, d: FeatureDecl, slot: I64, n: F64) -> F64:
+        totals, there = self.memory[f"{d.name}.total"], ~np.isnan(n)
+        totals[slot[there]] += n[there]
+        return np.where(there, totals[slot], np.nan)
 
     def _since(self, d: FeatureDecl, end_us: int, slot: I64, n: F64) -> F64:
         lasts = self.memory[f"{d.name}.last_us"]

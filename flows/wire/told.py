@@ -119,6 +119,10 @@ class _Label(msgspec.Struct):
     kind: _Text | None = None
 
 
+LABEL_KEYS: Final = _Label.__struct_fields__
+"""What a label says itself; all else in its line is event columns, or nobody's."""
+
+
 class _Command(msgspec.Struct):
     command: Verb
     at: Time

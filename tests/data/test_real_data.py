@@ -9,6 +9,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from examples import evaluate_ratings
 from examples.evaluate_posts import Posts, across, read_posts, within
 from flows.config import load
 from flows.config.endpoints import FilesConfig
@@ -155,6 +156,17 @@ def test_labels_of_another_language_help() -> None:
     found = across(language(30), language(31), 263, seed=0)
     assert (found["judge"].roc_auc or 0) > 0.85
     assert (found["judge"].roc_auc or 0) > (found["population"].roc_auc or 0) + 0.05
+
+
+def test_ratings_tell_what_they_are_said_to() -> None:
+    """Each line of the market of Bitcoin at least what stands in the table of examples/README.md."""
+    files = real("labelled/bitcoin_otc_ratings.csv.gz"), real("labelled/bitcoin_otc_ground_truth.csv")
+    ratings, fraud = evaluate_ratings.read(*files)
+    trusted = frozenset({evaluate_ratings.FOUNDER, *(account for account, bad in fraud.items() if not bad)})
+    assert (len(ratings), len(fraud)) == (35_592, 316)
+    for line in evaluate_ratings.LINES:
+        found, _ = evaluate_ratings.area(evaluate_ratings.scored(line.kept(ratings, trusted), line.asked), fraud)
+        assert round(found, 3) >= (line.aim or 0.99), line.name
 
 
 @pytest.mark.parametrize("name", ["23_mammography", "2_annthyroid", "32_shuttle"])

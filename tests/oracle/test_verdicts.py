@@ -61,6 +61,7 @@ risk = { kind = "quotient", feature = "frauds_10m", by = "known_10m" }
 genuine = { kind = "count", where = { verdict = "genuine" } }
 since_fraud = { kind = "since", feature = "frauds" }
 since_genuine = { kind = "since", feature = "genuine" }
+ever = { kind = "total", feature = "spent" }
 spell = { kind = "difference", feature = "since_genuine", by = "since_fraud" }
 [subjects.terminal.windows.minute]
 kind = "tumbling"
@@ -133,6 +134,7 @@ def of_terminals(payments: list[dict[str, Any]]) -> dict[tuple[str, int], dict[s
         def decayed(name: str, until: list[Any] = until, minute: int = minute) -> float:
             return sum(of[name] * 2.0 ** (-(minute - m) * PANE_S / HALF_S) for m, of in until)
 
+        # FeatureKind.TOTAL, FeatureKind.SINCE, FeatureKind.QUOTIENT, FeatureKind.DIFFERENCE
         last = max([m for m, of in until if of["frauds"]], default=None)
         good = max([m for m, of in until if of["known"] > of["frauds"]], default=None)
         found[terminal, minute] = mine | {
@@ -144,6 +146,7 @@ def of_terminals(payments: list[dict[str, Any]]) -> dict[tuple[str, int], dict[s
             "frauds_10m": decayed("frauds"),
             "known_10m": decayed("known"),
             "risk": decayed("frauds") / (decayed("known") + 1.0),
+            "ever": sum(of["spent"] for _, of in until),
             "genuine": mine["known"] - mine["frauds"],
             "since_fraud": None if last is None else (minute - last) * PANE_S / DAY_S,
             "since_genuine": None if good is None else (minute - good) * PANE_S / DAY_S,

@@ -64,7 +64,17 @@ def features_of(config: "Declared", schema: Schema, problems: Problems) -> tuple
             declared.append(declaration(name, f))
         else:
             problems.breaks(*key)
-    return tuple(declared)
+    return _whole(declared, problems)
+
+
+def _whole(declared: list[FeatureDecl], problems: Problems) -> tuple[FeatureDecl, ...]:
+    """Those that are not made of one that is broken."""
+    left = {f.name: f for f in declared}
+    while without := [f.name for f in left.values() if not left.keys() >= set(sources(f))]:
+        for name in without:
+            problems.breaks("features", name)
+            del left[name]
+    return tuple(left.values())
 
 
 def check_limits(name: str, f: "FeatureConfig", problems: Problems) -> None:

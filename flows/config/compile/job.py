@@ -11,6 +11,7 @@ from flows.config.compile.digest import digest
 from flows.config.compile.event import wire_of
 from flows.config.compile.judgement import cohorts_of, exempt_of, judgement_of, log_left_out
 from flows.config.compile.kinds import beside, kinds_of
+from flows.config.compile.labels import check_labels
 from flows.config.compile.loans import arranged, with_lent
 from flows.config.compile.renames import renames_in
 from flows.config.compile.stream import check_state, stream_of
@@ -49,6 +50,7 @@ def _parts(config: "Config", problems: Problems) -> _Parts:
     features = features_of(config, schema, problems)
     uses = uses_of(config, features, windows_of(config, problems), problems)
     check_state(config, uses.windows, problems)
+    check_labels(config, problems)
     return _Parts(wire, schema, cohorts, sequences, uses)
 
 

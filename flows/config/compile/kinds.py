@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from detectors.features.verdicts import VERDICT, counts_verdicts, feature_apart, sequence_apart
+from detectors.features.verdicts import VERDICT, counts_verdicts, feature_apart, sequence_apart, speaks
 from flows.config.compile.declared import check_features, features_of, sequences_of, windows_of
 from flows.config.compile.detectors import check_detectors, uses_of
 from flows.config.compile.judgement import cohorts_of, judgement_of
@@ -39,6 +39,8 @@ def _kind(name: str, config: "Config", wire: WireSpec, problems: Problems) -> Su
     events = wire.schema()
     _check_key(mine, events, inner)
     verdict = (VERDICT,) if mine.key in config.labels.columns and VERDICT.name not in events else ()
+    if not verdict and VERDICT.name not in events and any(speaks((*f.where, *f.of)) for f in mine.features.values()):
+        inner.add(("key",), mine.key, "with conditions on `verdict`, a column that labels.columns names")
     own = Schema((*events.columns, Column(config.event.kind, Kind.ID), *verdict), events.has_event_id)
     lends = lends_of(name, mine, own, inner)
     schema = with_lent(own, config, name)

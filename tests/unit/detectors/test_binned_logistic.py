@@ -78,6 +78,34 @@ def test_each_value_has_its_bin() -> None:
     assert bins(cuts, probe)[0].tolist() == [0, 0, 1, 1, 2, 2, missing, missing, missing]
 
 
+def test_many_rows_of_a_label_are_cut_in_their_own_tails() -> None:
+    """Where one in a thousand genuine rows begins, and where the frauds are; few rows of a label say no such thing."""
+    x = np.concatenate([np.arange(4000.0), 10_000 + np.arange(1100.0)]).astype(np.float32)[:, None]
+    y = np.repeat([0.0, 1.0], [4000, 1100])
+    cuts = cut(x, y)[0]
+    assert {3996.0, 4.0} <= set(cuts.tolist())  # 0.999 and 0.001 of the genuine; beyond 0.9995 there are but two
+    assert 3998.0 not in cuts
+    assert {10_550.0, 10_990.0} <= set(cuts.tolist())
+    few = cut(x[:4500], y[:4500])[0]
+    assert 10_250.0 not in few
+    assert 3996.0 in few
+    assert 3996.0 not in cut(x[3000:], y[3000:])[0]
+
+
+def test_a_fit_that_goes_on_comes_to_the_same() -> None:
+    """From curves of other rows, on other cuts, a few times a few sweeps lead to what all sweeps from nothing do."""
+    x, y = sample(3000, lambda x: probability(2 * x[:, 0] - np.abs(x[:, 1])))
+    values, weight = x.astype(np.float32), np.ones(3000)
+    whole = fit(values, y, weight, 0.1, 3.0)
+    found = fit(values[:2000], y[:2000], weight[:2000], 0.1, 3.0)
+    for _ in range(3):
+        found = fit(values, y, weight, 0.1, 3.0, found)
+    assert found.cuts.tolist() == whole.cuts.tolist()
+    assert np.abs(found.log_odds(x) - whole.log_odds(x)).max() < 0.02
+    moved = fit(values, y, weight, 0.1, 3.0, replace(whole, curve=whole.curve * 0, intercept=-9.0))
+    assert np.abs(moved.log_odds(x) - whole.log_odds(x)).max() > 0.02  # eight sweeps are not all
+
+
 def test_without_overlap() -> None:
     """Labels that can be told apart without error give large weights, and no infinite ones."""
     x = np.linspace(-1, 1, 400)[:, None]
