@@ -55,6 +55,11 @@ params = { path = "river.linear_model.LogisticRegression", params = {}, warmup =
 type = "binned_logistic"
 windows = ["w10m"]
 params = { ready = 1, rows_each = 2 }
+[detectors.refit]
+type = "REFITS:MeansSpec"
+windows = ["w10m"]
+weight = 0.01
+params = { every_hours = 0.5, lag_hours = 0.25, ready = 1, remember = 400 }
 [labels]
 wait = "1h"
 rows_max = 2000
@@ -66,6 +71,7 @@ monitors = { error = { tests = ["adwin"] } }
 kind = "stdin"
 reads = "labels"
 """
+_REFITS = Path(__file__).parents[1] / "unit/detectors/small_refits.py"
 _BEGAN = 1_700_000_000
 _TREES = {"detector": "trees"}
 _TEST = {"reason": "test account", "by": "ann"}
@@ -137,7 +143,9 @@ def job() -> Job:
         Exemption(xxh3_64_intdigest(name.encode()), name, Origin.FILE, (_BEGAN + second) * 1_000_000, "staff")
         for name, second in (("hot", 99_000), ("card7", 4000))
     ]
-    return loads(_cards() + _MORE, "scenario").job().with_judgement(exempt=tuple(listed))
+    return (
+        loads(_cards() + _MORE.replace("REFITS", str(_REFITS)), "scenario").job().with_judgement(exempt=tuple(listed))
+    )
 
 
 def run_local(inputs: Inputs, out: Path, batch_lines: int = 8192) -> ToldAll:
@@ -161,7 +169,7 @@ def test_worth_comparing(reference: ToldAll) -> None:
     assert totals["labels"]["rejected"] == 2
     assert sum(totals["labelled"].values()) > 300
     assert totals["balanced"]
-    for name in ("judge", "bins"):
+    for name in ("judge", "bins", "refit"):
         judged = [s["scores"][name] for r in records["scores"] if name in (s := json.loads(r))["scores"]]
         assert sum(score is not None for score in judged) > 500
     shops = [s["scores"]["risk"] for r in records["scores"] if (s := json.loads(r))["kind"] == "shop"]
