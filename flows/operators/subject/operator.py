@@ -29,7 +29,7 @@ from state.panes import PaneFit, PaneLog
 from state.snapshot import pack_frames, unpack_frames
 from state.spans import Spans
 from state.times import iso
-from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
+from state.types import END_OF_TIME_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
 from state.window_builders import WindowBuilder
 from state.windows import WindowSpec
@@ -214,7 +214,7 @@ class SubjectOperator:
 
     def _close(self, boundary_us: int, limit_us: int) -> int:
         """All that closes there, and at further boundaries before anybody leaves; how many rows these had."""
-        panes = self._counting.close(boundary_us, limit_us)
+        panes = self._counting.close(boundary_us, limit_us, self._boundary_us)
         for i, planned in enumerate(self._windows):
             name = planned.spec.name
             fed = [(pane.end_us, planned.of(pane.cells, pane.marks)) for pane in panes]
@@ -227,8 +227,8 @@ class SubjectOperator:
                 self._closing.met(pane.met)
         self._closing.relieve()
         last_us = panes[-1].end_us
-        if last_us // HOUR_US != self._boundary_us // HOUR_US:
-            self._counting.expire(last_us)
+        if len(panes) == 1:  # nobody leaves during several
+            self._counting.expire(last_us, self._boundary_us)
         self._boundary_us = self._closed_us = last_us
         return sum(pane.rows for pane in panes)
 
@@ -263,7 +263,7 @@ class SubjectOperator:
         return {
             "users": self.users,
             "rows_waiting": self._log.rows,
-            "open_panes": len(self._log.panes()),
+            "open_panes": sum(1 for _ in self._log.panes()),
             "watermark_us": self._watermarks.watermark_us,
             "windows": {name: sum(map(len, a.cells())) for name, a in self._building.items()},
         }
