@@ -26,7 +26,7 @@ from state.cells import Cells
 from state.chunks import Chunks, Saved, Sized
 from state.dedup import Dedup
 from state.panes import PaneFit, PaneLog
-from state.snapshot import pack_frames, unpack_frames
+from state.snapshot import pack_frames, squeezed, unpack_frames
 from state.spans import Spans
 from state.times import iso
 from state.types import END_OF_TIME_US, I64, START_OF_TIME_US
@@ -324,7 +324,7 @@ class SubjectOperator:
         sizes: dict[str, int] = {}
         for name, part in self._parts().items():
             chunks = Sized()
-            roots = sum(map(len, part(chunks).values()))
+            roots = sum(len(squeezed(frame)) for frame in part(chunks).values())
             sizes[name] = roots + chunks.bytes
         return sizes
 
@@ -349,7 +349,7 @@ class SubjectOperator:
             "lends": self._form.lends(self._stream.lends),
             **told_state(self._told),
         }
-        return pack_frames("subject", _VERSION, meta, frames)
+        return squeezed(pack_frames("subject", _VERSION, meta, frames))
 
     def _restore(self, saved: Saved) -> None:
         meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))
