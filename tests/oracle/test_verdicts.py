@@ -191,3 +191,14 @@ def _about(value: float | None) -> Any:
 
 def _minute(record: dict[str, Any]) -> int:
     return from_iso(record["start"]) // 1_000_000 // PANE_S
+
+
+def test_told_twice_in_the_same_words_counts_once() -> None:
+    """As events do; another word about the same payment is another verdict."""
+    payment = {"t": BEGAN_S, "terminal": "a", "amount": 5.0, "fraud": True, "told_after": 10}
+    later = payment | {"t": BEGAN_S + 120, "told_after": None}
+    as_events, (label,) = lines([payment, later])
+    other = orjson.dumps(orjson.loads(label) | {"label": 0, "at": (BEGAN_S + 11) * 1000})
+    records = driftnet.replay(as_events, CONFIG, labels=[label, label, other], streams=["features"]).records["features"]
+    first = next(r["values"] for r in records if r["kind"] == "terminal")
+    assert (first["known"], first["frauds"], first["genuine"]) == (2.0, 1.0, 1.0)

@@ -18,7 +18,7 @@ from flows.operators.ingest.operator import KIND as INGEST_KIND
 from flows.operators.ingest.operator import VERSIONS as INGEST_VERSIONS
 from flows.operators.ingest.operator import Emitted, Ingest
 from flows.operators.ingest.route import SUBJECTS, Route
-from flows.operators.ingest.verdicts import VerdictRows
+from flows.operators.ingest.verdicts import Carried, VerdictRows
 from flows.operators.messages import GroupInput, Output
 from flows.sources.base import Lines
 from flows.steps import Step, stage_name
@@ -171,11 +171,16 @@ class Told:
         return [*out, counts] if counts else out
 
     def _rows_of(self, counted: list[tuple[Label, int, bytes]]) -> dict[tuple[str, int], MicroBatch]:
-        """Labels as rows of the stages that count them."""
-        if self._verdicts is None or not counted:
+        """Labels as rows of the stages that count them.  One that waited while the job was another one, and does not
+        fit this one's columns, is a label and no row.
+        """
+        if self._verdicts is None:
             return {}
-        labels, at_us, raw = zip(*counted, strict=True)
-        return self._verdicts.parts(labels, at_us, raw, [self._verdicts.carried(line) for line in raw])
+        rows: list[tuple[Label, int, bytes, Carried]] = []
+        for label, at_us, raw in counted:
+            with suppress(BadLineError):
+                rows.append((label, at_us, raw, self._verdicts.carried(raw)))
+        return self._verdicts.parts(*zip(*rows, strict=True)) if rows else {}
 
     def _read(self, line: Line) -> tuple[int, Any]:
         if self._reads == "labels":
