@@ -12,13 +12,15 @@ defrauded cards among the 100 with the highest scores of the day, where cards th
 With the Handbook's filter, cards whose fraud is known are left out beforehand: from each week those that had a fraud in
 the week that its recipe is trained on, and from each day those whose fraud of a day by then became known since.
 
---beside: what handbook_batch/handbook.py wrote.  Exits with 1 where a judge is below the aims.
+--beside: what handbook_batch/handbook.py wrote.  --lines FOLDER writes the lines, for `driftnet replay`, and no more.
+Exits with 1 where a judge is below the aims.
 
 Source: Le Borgne, Siblini, Lebichot & Bontempi 2022, Reproducible Machine Learning for Credit Card Fraud Detection.
 """
 # ruff: noqa: T201
 
 import argparse
+import gzip
 import importlib.util
 import sys
 import time
@@ -117,6 +119,13 @@ def labels(tx: Transactions) -> Iterator[bytes]:
             f'{{"subject":{number},"label":{int(fraud)},"at":{told_ms},"CUSTOMER_ID":{customer},'
             f'"TERMINAL_ID":{terminal}}}'
         ).encode()
+
+
+def write_lines(tx: Transactions, place: Path) -> None:
+    """Both files that the configuration names."""
+    for name, lines in (("cards.jsonl.gz", events(tx)), ("card_labels.jsonl.gz", labels(tx))):
+        with gzip.open(place / name, "wb", compresslevel=1) as out:
+            out.writelines(line + b"\n" for line in lines)
 
 
 class Scores:
@@ -244,7 +253,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("transactions", type=Path)
     parser.add_argument("--beside", type=Path, help="scores of the recipe in batch")
+    parser.add_argument("--lines", type=Path, help="write what cards_labelled.toml reads into this folder, and end")
     given = parser.parse_args()
+    if given.lines is not None:
+        write_lines(read(given.transactions), given.lines)
+        return 0
     trees = importlib.util.find_spec("lightgbm") is not None
     if not trees:
         print("LightGBM is not installed: the refitted trees are left out")

@@ -307,13 +307,16 @@ class SubjectOperator:
         def named(kind: str, frames: Callable[[Chunks], dict[str, bytes]]) -> Callable[[Chunks], dict[str, bytes]]:
             return lambda chunks: {f"{kind}.{name}": frame for name, frame in frames(chunks).items()}
 
+        def of_window(name: str, building: WindowBuilder) -> Callable[[Chunks], dict[str, bytes]]:
+            return lambda chunks: {f"window.{name}": building.snapshot(chunks)}
+
         borrowing, lending = self._borrowing, self._lending
         parts: dict[str, Callable[[Chunks], dict[str, bytes]]] = {
             "open panes and event ids": lambda chunks: {"log": self._log.snapshot(chunks)},
             "subjects": self._counting.snapshots,
         }
         for name, building in self._building.items():
-            parts[f"window {name}"] = lambda chunks, n=name, b=building: {f"window.{n}": b.snapshot(chunks)}
+            parts[f"window {name}"] = of_window(name, building)
         parts["own history"] = named("own", self._closing.snapshots)
         if any(window.running for window in self._windows):
             parts["features that go on"] = named("running", self._closing.running)

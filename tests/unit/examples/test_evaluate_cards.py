@@ -1,5 +1,6 @@
 """examples/evaluate_cards.py on transactions that somebody made up."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def test_lines_of_transactions_and_of_labels() -> None:
         "subject": 0, "label": 0, "at": (FIRST + 7) * DAY_S * 1000, "CUSTOMER_ID": 1, "TERMINAL_ID": 5,
     }  # fmt: skip
     assert not any("FRAUD" in line.decode() or "label" in line.decode() for line in cards.events(tx))
+
+
+def test_the_lines_are_what_the_configuration_reads(tmp_path: Path) -> None:
+    """Under the names that it gives its sources; its sources are found there."""
+    tx = transactions((0.0, 1, 0), (0.5, 2, 3), (7.1, 3, 1))
+    cards.write_lines(tx, tmp_path)
+    sources = cards.config(trees=False).sources.values()
+    names = {name for source in sources for name in source.paths}
+    assert {path.name: len(gzip.decompress(path.read_bytes()).splitlines()) for path in tmp_path.iterdir()} == dict(
+        zip(sorted(names, reverse=True), (3, 1), strict=True)
+    )
 
 
 def test_the_filter() -> None:
