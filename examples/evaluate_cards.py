@@ -229,10 +229,10 @@ def beside(path: Path, number: I64) -> dict[str, F64]:
         return {f"batch, {name}": saved[name][rows] for name in saved.files if name != "tx_id"}
 
 
-def report(tx: Transactions, scores: Mapping[str, F64], judges: tuple[str, ...]) -> list[str]:
-    """Prints a table per set of rows; what is below the aims, a line each."""
+def report(tx: Transactions, unknown: Bool, scores: Mapping[str, F64], judges: tuple[str, ...]) -> list[str]:
+    """Prints a table per set of rows; what is below the aims, a line each.  tx, unknown: of the judged weeks."""
     short = []
-    for what, rows in ((FILTER, unknown_cards(tx)), (ALL, np.ones(len(tx), np.bool_))):
+    for what, rows in ((FILTER, unknown), (ALL, np.ones(len(tx), np.bool_))):
         mine = tx.take(rows)
         print(f"\n{what}: {len(mine):,} transactions, {int(mine.fraud.sum()):,} frauds")
         perfect = card_precision(mine, mine.fraud.astype(np.float64))
@@ -263,12 +263,13 @@ def main() -> int:
         print("LightGBM is not installed: the refitted trees are left out")
     tx = read(given.transactions)
     sink = scored(tx, trees=trees)
-    last = tx.take(np.isin(tx.day, [week + i for week in JUDGED for i in range(WEEK)]))
+    judged = np.isin(tx.day, [week + i for week in JUDGED for i in range(WEEK)])
+    last = tx.take(judged)
     judges = {"judge": "binned logistic, online"} | ({"refitted": "trees, refitted weekly"} if trees else {})
     scores = {name: sink.of(detector, last.number) for detector, name in judges.items()}
     if given.beside is not None:
         scores |= beside(given.beside, last.number)
-    short = report(last, scores, tuple(judges.values()))
+    short = report(last, unknown_cards(tx)[judged], scores, tuple(judges.values()))
     for line in short:
         print(line)
     return 1 if short else 0

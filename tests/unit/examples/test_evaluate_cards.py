@@ -73,7 +73,7 @@ def test_measures_and_aims(capsys: pytest.CaptureFixture[str]) -> None:
     found = cards.measures(tx, score)
     assert (found["scenario 2"], found["scenario 1"]) == (1.0, 0.5)
     assert np.isnan(found["scenario 3"])
-    short = cards.report(tx, {"good": tx.fraud * 1.0, "bad": -score}, ("good", "bad"))
+    short = cards.report(tx, np.ones(len(tx), np.bool_), {"good": tx.fraud * 1.0, "bad": -score}, ("good", "bad"))
     assert [line for line in short if line.startswith("good") and "card precision" not in line] == []
     assert any(line.startswith("bad, with the filter: AUC-ROC") for line in short)
     assert "good" in capsys.readouterr().out
