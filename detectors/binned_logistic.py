@@ -33,7 +33,8 @@ class BinnedLogisticSpec(DetectorSpec):
 
     ready: subjects of each label before the first score.  remember: rows of each label kept.  rows_each: of these, the
     last so many of a subject, which count as one observation together; 0 keeps all of them, each an observation (a
-    series of one subject).  ridge: how strongly weights are drawn to 0; about four observations in a bin outweigh 1.
+    series of one subject).  one_in: of genuine subjects one in so many is remembered, by the hash of its id, so that
+    where they are many the memory reaches as far back for them as for frauds.  ridge: how strongly weights are drawn to 0; about four observations in a bin outweigh 1.
     smooth: how strongly they are drawn to those of the bins beside them, on the same scale.
     """
 
@@ -42,6 +43,7 @@ class BinnedLogisticSpec(DetectorSpec):
     ready: int = 3
     remember: int = 4096
     rows_each: int = 4
+    one_in: int = 1
     ridge: float = 0.1
     smooth: float = 3.0
 
@@ -52,6 +54,7 @@ class BinnedLogisticSpec(DetectorSpec):
             ready=(self.ready >= 1, "at least 1"),
             remember=(self.remember >= 16, "at least 16"),
             rows_each=(self.rows_each >= 0, "at least 0"),
+            one_in=(self.one_in >= 1, "at least 1"),
             ridge=(self.ridge > 0, "above 0"),
             smooth=(self.smooth >= 0, "at least 0"),
         )
@@ -94,6 +97,9 @@ class BinnedLogistic(Detector):
         if rows.label is None:
             return
         memory = self.memory
+        if self.spec.one_in > 1:
+            rows = rows.pick(np.flatnonzero((rows.label != 0) | (rows.subject % np.uint64(self.spec.one_in) == 0)))
+        assert rows.label is not None
         memory.add(rows.x, rows.subject, rows.label)
         grown = [fresh * _REFIT_SHARE > kept for fresh, kept in zip(memory.fresh, memory.kept, strict=True)]
         if any(grown) and min(memory.observations) >= self.spec.ready:
@@ -102,7 +108,8 @@ class BinnedLogistic(Detector):
     def _fit(self) -> None:
         known, (genuine, fraud) = self.memory.rows(), self.memory.observations
         # King & Zeng 2001: a sample that was drawn by label has another intercept, and the same curves.
-        drawn = float(np.log(fraud / self.memory.entered[1]) - np.log(genuine / self.memory.entered[0]))
+        came = self.memory.entered[0] * self.spec.one_in
+        drawn = float(np.log(fraud / self.memory.entered[1]) - np.log(genuine / came))
         begin = None
         if self.curves is not None and len(known.x) >= _MANY:
             begin = replace(self.curves, intercept=self.curves.intercept + drawn)
@@ -132,7 +139,8 @@ class BinnedLogistic(Detector):
         return pack(self.KIND, self.version, meta, arrays)
 
     def _fits(self) -> list[object]:
-        return [self.spec.remember, self.spec.rows_each, [f.name for f in self.features]]
+        thinned = [self.spec.one_in] if self.spec.one_in > 1 else []
+        return [self.spec.remember, self.spec.rows_each, [f.name for f in self.features], *thinned]
 
     def resume(self, blob: bytes) -> None:
         """Take back a snapshot.  Raises SnapshotError where the memory's settings or the features differ."""

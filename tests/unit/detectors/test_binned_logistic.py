@@ -106,6 +106,18 @@ def test_a_fit_that_goes_on_comes_to_the_same() -> None:
     assert np.abs(moved.log_odds(x) - whole.log_odds(x)).max() > 0.02  # eight sweeps are not all
 
 
+def test_one_in_so_many_genuine_subjects_is_remembered() -> None:
+    """All frauds are; probabilities are those of everybody, and a memory that was thinned otherwise is not taken."""
+    x, y = sample(20_000, lambda x: probability(2 * x[:, 0] - 4))
+    thinned, whole = taught(x, y, remember=40_000, one_in=4), taught(x, y, remember=40_000)
+    assert thinned.memory.kept == (int((y[::4] == 0).sum()), int(y.sum()))
+    probe = rows_of(x[:500])
+    assert np.abs(thinned.score(probe) - whole.score(probe)).max() < 0.2
+    assert np.abs(thinned.score(probe).mean() - whole.score(probe).mean()) < 0.01
+    with pytest.raises(SnapshotError):
+        BinnedLogisticSpec(remember=40_000).build(thinned.features, thinned.snapshot())
+
+
 def test_without_overlap() -> None:
     """Labels that can be told apart without error give large weights, and no infinite ones."""
     x = np.linspace(-1, 1, 400)[:, None]
