@@ -17,7 +17,10 @@ from state.errors import SnapshotError
 SINKS: Final = "sinks.json"
 """In a directory that was started from a savepoint: where its sinks begin instead of where the savepoint's stood."""
 _STORE: Final = "store"
-_LEFT_OUT: Final = shutil.ignore_patterns("*.lock", "lock*", "savepoints", "*.new", _STORE)
+ARCHIVE_NOTE: Final = "archive.json"
+"""In the state directory of a run that is archived: what it is called there (flows.archive)."""
+LEFT_OUT: Final = shutil.ignore_patterns("*.lock", "lock*", "savepoints", "*.new", _STORE, ARCHIVE_NOTE)
+"""What is no part of a copy, beside the store, which is copied as of one moment."""
 _log: Final = logging.getLogger("driftnet")
 
 
@@ -29,7 +32,7 @@ def create(state_dir: Path, target: Path) -> Manifest:
     inside = state_dir.resolve() in target.resolve().parents
     if not str(target).isprintable():
         raise SnapshotError(f"{str(target)!r} is no name for a savepoint; choose one of letters, digits and dashes")
-    if inside and target.resolve().parent != (state_dir / "savepoints").resolve():
+    if inside and (state_dir / "savepoints").resolve() not in target.resolve().parents:
         raise SnapshotError(f"{target} would be a part of the state itself; give a name, or a path outside {state_dir}")
     if target.exists():
         raise SnapshotError(f"{target} exists; choose another name, savepoints are never overwritten")
@@ -43,7 +46,7 @@ def create(state_dir: Path, target: Path) -> Manifest:
             # First the roots, then what they refer to: it is all there, and stays while we hold the lock.
             fresh.mkdir()
             checkpoint = copy_store(state_dir / _STORE, fresh / _STORE)
-            shutil.copytree(state_dir, fresh, ignore=_LEFT_OUT, dirs_exist_ok=True)
+            shutil.copytree(state_dir, fresh, ignore=LEFT_OUT, dirs_exist_ok=True)
         (fresh / NAME).unlink(missing_ok=True)
         close_directory(fresh)
         manifest = describe(fresh, checkpoint.epoch, totals_in(sink_state(checkpoint)))
@@ -64,20 +67,40 @@ def start(savepoint: Path, state_dir: Path, positions: Callable[[], Mapping[str,
     them.  Raises SnapshotError for a savepoint that is damaged, and for a directory that has other state.
     """
     manifest = read(savepoint)
-    if (state_dir / _STORE).exists():
-        if (state_dir / NAME).exists() and read(state_dir) == manifest:
-            _log.info("%s was started from savepoint %s before, and goes on", state_dir, savepoint)
-            return
-        raise SnapshotError(
-            f"state directory {state_dir} has state of its own: to go on from it leave out --from-savepoint; to start"
-            f" from {savepoint} name an empty one"
-        )
+    if goes_on(manifest, str(savepoint), state_dir):
+        return
     require_whole(savepoint)
-    fresh = state_dir.with_name(f"{state_dir.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
+    fresh = made_anew(state_dir)
     for name in (NAME, *manifest.files):
         (fresh / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(savepoint / name, fresh / name)
+    put_in_place(fresh, state_dir, positions)
+    _log.info("%s starts from savepoint %s", state_dir, savepoint)
+
+
+def goes_on(manifest: Manifest, savepoint: str, state_dir: Path) -> bool:
+    """Whether state_dir was started from that savepoint before.  Raises SnapshotError where it has other state."""
+    if not (state_dir / _STORE).exists():
+        return False
+    if (state_dir / NAME).exists() and read(state_dir) == manifest:
+        _log.info("%s was started from savepoint %s before, and goes on", state_dir, savepoint)
+        return True
+    raise SnapshotError(
+        f"state directory {state_dir} has state of its own: to go on from it leave out --from-savepoint; to start"
+        f" from {savepoint} name an empty one"
+    )
+
+
+def made_anew(state_dir: Path) -> Path:
+    """An empty directory beside it, to put together there what it is to be."""
+    fresh = state_dir.with_name(f"{state_dir.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    return fresh
+
+
+def put_in_place(fresh: Path, state_dir: Path, positions: Callable[[], Mapping[str, Any]] | None) -> None:
+    """Makes the copy the state directory.  positions: see `start`."""
     if positions is None:
         (fresh / SINKS).unlink(missing_ok=True)
     else:
@@ -89,4 +112,3 @@ def start(savepoint: Path, state_dir: Path, positions: Callable[[], Mapping[str,
     if state_dir.exists():
         state_dir.rmdir()
     fresh.rename(state_dir)
-    _log.info("%s starts from savepoint %s", state_dir, savepoint)
