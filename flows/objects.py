@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from flows.redaction import hidden
+from flows.redaction import hidden, is_secret, remember
 from state.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SCHEMES: Final = ("s3", "gs")
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3")
+_OURS: Final = ("AWS_", "GOOGLE_")
 _CONNECT_S: Final = 5
 _REQUEST_S: Final = 60
 """Of one request, whose body is at most some tens of MiB."""
@@ -76,6 +77,9 @@ class Objects:
                 f'{self.url} needs the package obstore ({error}); install it: pip install "driftnet[objects]"'
             ) from error
         self._obstore: Any = obstore
+        for variable, value in os.environ.items():
+            if variable.startswith(_OURS) and is_secret(variable):  # should an error of the store repeat one
+                remember(value)
         again: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=_AGAIN_S)}
         client: ClientConfig = {
             "connect_timeout": timedelta(seconds=_CONNECT_S),

@@ -96,15 +96,16 @@ def list_savepoints(
     """
     from flows.objects import is_url
     from flows.savepoint.manifest import NAME, read
-    from flows.savepoint.remote import listed
+    from flows.savepoint.remote import UPLOADED, listed
 
     if is_url(place):
-        folder, found = place, [(manifest, url.rpartition("/")[2]) for manifest, url in listed(place)]
+        found = [(manifest, url.rpartition("/")[2]) for manifest, url in listed(place)]
     else:
         inside = Path(place) / "savepoints"
         directory = inside if inside.is_dir() else Path(place)
-        folder = str(directory)
-        found = [(read(file.parent), file.parent.name) for file in directory.glob(f"*/{NAME}")]
+        place = str(directory)
+        folders = [file.parent for file in directory.glob(f"*/{NAME}") if not file.parent.name.startswith(UPLOADED)]
+        found = [(read(folder), folder.name) for folder in folders]
     found.sort(key=lambda each: (each[0].created, each[1]))
     if as_json:
         print_json(
@@ -118,7 +119,7 @@ def list_savepoints(
     for m, name in found:
         figures = (f"{m.epoch:,}", f"{m.read:,}", f"{m.alerts:,}", f"{m.bytes:,}")
         table.add_row(shown(name), m.created, *figures, m.versions["driftnet"])
-    print_text(table if found else f"no savepoints in {shown(folder)}")
+    print_text(table if found else f"no savepoints in {shown(place)}")
 
 
 @app.command()

@@ -32,7 +32,7 @@ def create(state_dir: Path, target: Path) -> Manifest:
     inside = state_dir.resolve() in target.resolve().parents
     if not str(target).isprintable():
         raise SnapshotError(f"{str(target)!r} is no name for a savepoint; choose one of letters, digits and dashes")
-    if inside and (state_dir / "savepoints").resolve() not in target.resolve().parents:
+    if inside and target.resolve().parent != (state_dir / "savepoints").resolve():
         raise SnapshotError(f"{target} would be a part of the state itself; give a name, or a path outside {state_dir}")
     if target.exists():
         raise SnapshotError(f"{target} exists; choose another name, savepoints are never overwritten")

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 from flows.archive.restore import assemble, latest
 from flows.objects import MissingObjectError, Objects, ObjectsError, ObjectTakenError, in_parallel, inside, is_url
@@ -19,6 +20,8 @@ from flows.savepoint.copy import create, goes_on, made_anew, put_in_place
 from flows.savepoint.manifest import NAME, Manifest, lies_inside, parse, require_whole
 from state.errors import SnapshotError
 
+UPLOADED: Final = ".upload-"
+"""How names of what is about to be uploaded begin, in a state directory's savepoints."""
 _log: Final = logging.getLogger("driftnet")
 
 
@@ -34,24 +37,21 @@ def create_at(state_dir: Path, url: str) -> Manifest:
         raise SnapshotError(
             f"{objects.url}: {what} there already; choose another name, savepoints are never overwritten"
         )
-    folder = state_dir / "savepoints"
-    if not state_dir.is_dir():
-        raise SnapshotError(f"{state_dir} is no state directory: it is not there; name the --state-dir of a run")
-    folder.mkdir(exist_ok=True)
-    with TemporaryDirectory(prefix=".upload-", dir=folder) as place:
-        copy = Path(place) / "copy"
+    copy = state_dir / "savepoints" / f"{UPLOADED}{uuid4().hex[:8]}"
+    try:
         manifest = create(state_dir, copy)
-        try:
-            in_parallel(lambda name: objects.put(name, copy / name), manifest.files)
-            objects.put(NAME, (copy / NAME).read_bytes(), fresh=True)
-        except ObjectTakenError as error:
-            raise SnapshotError(f"{objects.url}: somebody else made a savepoint there meanwhile") from error
-        except ObjectsError:
-            with suppress(ObjectsError):
-                objects.delete(list(manifest.files))
-            raise
-    with suppress(OSError):
-        folder.rmdir()
+        in_parallel(lambda name: objects.put(name, copy / name), manifest.files)
+        objects.put(NAME, (copy / NAME).read_bytes(), fresh=True)
+    except ObjectTakenError as error:
+        raise SnapshotError(f"{objects.url}: somebody else made a savepoint there meanwhile") from error
+    except ObjectsError:
+        with suppress(ObjectsError):
+            objects.delete(list(manifest.files))
+        raise
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+        with suppress(OSError):
+            copy.parent.rmdir()
     return manifest
 
 

@@ -10,6 +10,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from flows.objects import Objects
 
+SECRET = "not-a-secret-of-anybody"
+
 
 class S3:
     """On a port that stays the same."""
@@ -25,7 +27,7 @@ class S3:
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
             "AWS_ACCESS_KEY_ID": "tests",
-            "AWS_SECRET_ACCESS_KEY": "tests",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": "us-east-1",
         }
 

@@ -237,19 +237,3 @@ def test_one_that_was_taken_over_ends(job: Job) -> None:
     head = job.head()
     assert head is not None
     assert head.released
-
-
-def test_what_does_not_fit(job: Job) -> None:
-    """Options that make no sense together are refused before anything begins."""
-    job.feed(10)
-    for options, message in (
-        (("--addresses", "a:1,b:2", "--index", "0"), "seen with --addresses"),
-        (("--archive-keep", "0"), "archive-keep"),
-    ):
-        process = job.start("a", *options)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 2
-        assert message in err
-    command = [sys.executable, "-m", "flows.cli", "run", str(job.config(job.out)), "--archive", "s3://x/y"]
-    done = subprocess.run(command, cwd=job.place, capture_output=True, text=True, check=False)
-    assert "seen without --state-dir" in done.stderr
