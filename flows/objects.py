@@ -7,7 +7,7 @@ GOOGLE_APPLICATION_CREDENTIALS, ...) or of the machine's role: none is part of a
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -137,11 +137,14 @@ class Objects:
     def delete(self, names: Sequence[str]) -> None:
         """Those that are there."""
         for at in range(0, len(names), _MANY):
-            with self._told(names[at]):
+            many = list(names[at : at + _MANY])
+            with self._told(many[0]):
                 try:
-                    self._obstore.delete(self._store, list(names[at : at + _MANY]))
-                except FileNotFoundError:  # of stores that say so
-                    continue
+                    self._obstore.delete(self._store, many)
+                except FileNotFoundError:  # of stores that say so, and stop there
+                    for name in many:
+                        with suppress(FileNotFoundError):
+                            self._obstore.delete(self._store, name)
 
     @contextmanager
     def _told(self, name: str) -> Iterator[None]:

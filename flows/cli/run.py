@@ -238,7 +238,16 @@ def _archive(
         yield None
         return
     from flows.archive.archive import Archive
+    from flows.streams import STREAMS
 
+    here = [
+        f"{stream}: {sink.path}"
+        for stream in STREAMS
+        for sink in assembly.config.sinks.of(stream)
+        if sink.kind in ("jsonl", "parquet", "sqlite")
+    ]
+    if here:
+        _log.info("these outputs are files of this host, and are not archived: %s", ", ".join(here))
     with Archive(options, state_dir, job=assembly.config.job().name, run=assembly.run_id).held() as archive:
         archive.restore()
         yield archive

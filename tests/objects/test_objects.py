@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from obstore.store import MemoryStore
 
 from flows.objects import MissingObjectError, Objects, ObjectsError, ObjectTakenError, is_url
 from state.errors import ConfigError
@@ -28,6 +29,16 @@ def test_written_and_read(bucket: Bucket, tmp_path: Path) -> None:
     assert list(bucket.objects().names()) == ["a/b/deep/ü%2F#1"]
     with pytest.raises(MissingObjectError, match=r"a/b/one two\.json: there is no such object"):
         objects.get("one two.json")
+
+
+def test_deleted_where_the_store_minds_what_is_gone() -> None:
+    """Google's says so of an object that is not there, and leaves the others."""
+    objects = Objects("gs://bucket/x")
+    objects._store = MemoryStore()
+    for name in "abc":
+        objects.put(name, b"")
+    objects.delete(["a", "gone", "b", "c"])
+    assert objects.names() == {}
 
 
 def test_conditions(bucket: Bucket) -> None:
