@@ -28,8 +28,13 @@ _CONNECT_S: Final = 5
 _REQUEST_S: Final = 60
 """Of one request, whose body is at most some tens of MiB."""
 _AGAIN_S: Final = 10
-_NO_BUCKET: Final = "NoSuchBucket"
-_BUCKET: Final = "there is no such bucket; make it, or correct the URL"
+_NO_CREDENTIALS: Final = "no credentials in the environment, and this machine has no role; see docs/object_stores.md"
+_ADVICE: Final = {
+    "NoSuchBucket": "there is no such bucket; make it, or correct the URL",
+    "http://169.254.169.254": _NO_CREDENTIALS,
+    "http://metadata": _NO_CREDENTIALS,
+}
+"""Part of what obstore says -> what it means."""
 _MANY: Final = 1_000
 """Objects that are deleted with one call."""
 Tag = dict[str, str]
@@ -157,8 +162,8 @@ class Objects:
         except (e.AlreadyExistsError, e.PreconditionError) as error:
             raise ObjectTakenError(f"{where}: is there already, or was changed by somebody else") from error
         except FileNotFoundError as error:
-            if _NO_BUCKET in str(error):
-                raise ObjectsError(f"{where}: {_BUCKET}") from error
+            if advice := _advice(str(error)):
+                raise ObjectsError(f"{where}: {advice}") from error
             raise MissingObjectError(f"{where}: there is no such object") from error
         except (e.PermissionDeniedError, e.UnauthenticatedError) as error:
             raise ObjectsError(
@@ -166,7 +171,15 @@ class Objects:
                 " machine's role: they need to list, read, write and delete below the URL"
             ) from error
         except e.BaseError as error:
-            raise ObjectsError(f"{where}: {_BUCKET if _NO_BUCKET in str(error) else _said(error)}") from error
+            raise ObjectsError(f"{where}: {_advice(str(error)) or _said(error)}") from error
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # of Rust, which is no Exception: an endpoint that is no URL
+                raise
+            raise ObjectsError(f"{where}: {_said(error)}; look at {_ENDPOINTS[0]} in the environment") from None
+
+
+def _advice(text: str) -> str | None:
+    return next((advice for part, advice in _ADVICE.items() if part in text), None)
 
 
 def _tag(found: Any) -> Tag:

@@ -146,10 +146,12 @@ class Archive:
 
     def _put_in_place(self, fresh: Path) -> None:
         """The store comes last: a directory without one has no state."""
-        shutil.rmtree(self._directory / "chunks", ignore_errors=True)
         self._write_note()
         for path in sorted(fresh.iterdir(), key=lambda path: path.name == _STORE):
-            path.replace(self._directory / path.name)
+            there = self._directory / path.name
+            if path.is_dir():
+                shutil.rmtree(there, ignore_errors=True)
+            path.replace(there)
         fresh.rmdir()
         sync(self._directory)
 

@@ -12,7 +12,7 @@ from flows.archive.claim import Claim
 from flows.archive.head import PACKS, Archived, Entry, Head, entry_name, read_archived
 from flows.archive.pieces import PACK_BYTES, KnownFile, joined, sparse
 from flows.engine.lock import copying
-from flows.engine.store import Checkpoint, copy_store, saved_epoch, sink_state, totals_in
+from flows.engine.store import Checkpoint, NothingSavedError, copy_store, saved_epoch, sink_state, totals_in
 from flows.objects import Objects, ObjectsError
 from flows.savepoint.copy import LEFT_OUT
 from flows.savepoint.manifest import NAME, manifest_of
@@ -73,6 +73,8 @@ class Copier:
             return None
         try:
             return self._copy()
+        except NothingSavedError:
+            return None
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
