@@ -38,7 +38,7 @@ def pinned() -> dict[str, str]:
 
 
 def installed() -> list[Distribution]:
-    """What driftnet needs with the extras of the image, all the way down, and what builds it, as they are installed here; by name."""
+    """What driftnet needs with the image's extras, all the way down, and what builds it, as installed here; by name."""
     found = {BUILDS: distribution(BUILDS)}
     waiting = [(distribution("driftnet"), frozenset(EXTRAS))]
     while waiting:

@@ -21,6 +21,8 @@ from flows.archive.claim import Claim, TakenOverError
 from flows.archive.copier import Copier
 from flows.archive.head import Entry, read_head
 from flows.archive.restore import assemble, found_in, sync
+from flows.engine.lock import is_held
+from flows.engine.store import read_checkpoint
 from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers
 from flows.objects import Objects
@@ -53,8 +55,8 @@ class ArchiveOptions:
 
 @dataclass
 class _Known:
-    """What is told of it, for people and metrics.  done_s: when the last checkpoint was archived, or the archive taken.
-    error: of the last attempt, "" where that went well.
+    """What is told of it, for people and metrics.  done_s: when the last checkpoint that was archived was taken, or
+    this run took the archive.  error: of the last attempt, "" where that went well.
     """
 
     done_s: float = 0.0
@@ -75,9 +77,12 @@ class Archive:
         self._renew_s = max(options.every_s, 1.0)
         self._claim: Claim | None = None
         self._copier: Copier | None = None
+        self._thread: threading.Thread | None = None
         self._over = threading.Event()
         self._failed: TakenOverError | None = None
         self._known = _Known()
+        self.restored = False
+        """Whether the state directory has what the archive had."""
 
     @property
     def _where(self) -> str:
@@ -101,14 +106,15 @@ class Archive:
         Raises SnapshotError where the archive is another job's, is being written, or damaged; ObjectsError;
         CheckpointError where the directory cannot be written.
         """
-        if (self._directory / _STORE).exists():
+        store = self._directory / _STORE
+        if store.exists() and (is_held(self._directory) or read_checkpoint(store) is not None):
             return False
         found = read_head(self._objects)
         if found is None or not found[0].checkpoints:
             return False
         self._id = uuid4().hex
         _log.info("%s: nothing is in %s, the last checkpoint is fetched", self._where, self._directory)
-        self._take(has_state=False)
+        self._take(fetches=True)
         began_s = time.monotonic()
         try:
             entry = self._fetch()
@@ -121,6 +127,7 @@ class Archive:
             "%s: going on from the checkpoint of %s, epoch %d, %s lines read: %s bytes in %.1f s",
             self._where, entry.taken, entry.epoch, f"{entry.read:,}", f"{entry.bytes:,}", time.monotonic() - began_s,
         )  # fmt: skip
+        self.restored = True
         return True
 
     def _fetch(self) -> Entry:
@@ -139,6 +146,9 @@ class Archive:
                 continue
             if found.archived.started_from is not None:
                 (fresh / NAME).write_text(found.archived.started_from)
+            if found.entry is not self._claim.head.checkpoints[-1]:  # what is damaged is not built upon
+                good = self._claim.head.checkpoints
+                self._claim.commit(good[: good.index(found.entry) + 1])
             sync(fresh)
             self._put_in_place(fresh)
             return found.entry
@@ -155,12 +165,12 @@ class Archive:
         fresh.rmdir()
         sync(self._directory)
 
-    def _take(self, *, has_state: bool) -> None:
+    def _take(self, *, fetches: bool) -> None:
         claim = Claim(self._objects, directory=self._id, job=self._job, run=self._run, renew_s=self._renew_s)
-        head = claim.take(has_state=has_state)
+        head = claim.take(fetches=fetches)
         self._claim = claim
         self._known.last = head.checkpoints[-1] if head.checkpoints else None
-        self._known.done_s = time.time() if self._known.last is None else _seconds(self._known.last.taken)
+        self._known.done_s = time.time()
 
     def _beat(self) -> None:
         while not self._over.wait(self._renew_s / 4):
@@ -178,7 +188,7 @@ class Archive:
                 _log.warning("%s: could not be told that this run has ended: %s", self._where, error)
 
     @contextmanager
-    def running(self, has_state: bool) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """While the state directory is this run's: takes the archive, if that is not done, and copies each checkpoint
         that it has time for; at the end the last one.
 
@@ -186,14 +196,17 @@ class Archive:
         where the store does not answer now: nobody knows whether another run has gone on.
         """
         if self._claim is None:
-            self._take(has_state=has_state)
+            self._take(fetches=False)
         assert self._claim is not None
         self._write_note()
         if self._copier is None:
             self._copier = Copier(self._objects, self._claim, self._directory, self._options.keep)
+        if self._thread is not None:
+            self._thread.join()
         over = threading.Event()
         thread = threading.Thread(target=self._work, args=(over,), name="driftnet-archive", daemon=True)
         thread.start()
+        self._thread = thread
         try:
             yield
         finally:

@@ -48,9 +48,9 @@ class Claim:
         assert self._head is not None
         return self._head
 
-    def take(self, *, has_state: bool) -> Head:
-        """Takes the archive, and returns its head.  has_state: whether the state directory has state, which then must
-        be what is in the archive, or the archive empty.
+    def take(self, *, fetches: bool) -> Head:
+        """Takes the archive, and returns its head.  fetches: whether the state directory is about to be filled from it;
+        one that is not must be the one that was copied there, or the archive empty.
 
         Where another directory's run has not said that it has ended, waits until it can be taken for dead.  Raises
         SnapshotError where that goes on, and for an archive of another job or of other state; ObjectsError.
@@ -60,7 +60,7 @@ class Claim:
             if found is None:
                 taken = self._fresh()
             else:
-                self._check(found[0], has_state=has_state)
+                self._check(found[0], fetches=fetches)
                 if found[0].directory != self._directory and not found[0].released:
                     self._wait_for(*found)
                 taken = self._put(self._mine(found[0]), found[1])
@@ -92,14 +92,14 @@ class Claim:
             released=False,
         )
 
-    def _check(self, head: Head, *, has_state: bool) -> None:
+    def _check(self, head: Head, *, fetches: bool) -> None:
         where = f"archive {self._objects.url}"
         if head.job != self._job:
             raise SnapshotError(
                 f"{where} is of the job {head.job!r}, this one is {self._job!r}; give each job an archive of its own."
                 f" To begin this one with the state of that one: --from-savepoint {self._objects.url}"
             )
-        if has_state and head.directory != self._directory and head.checkpoints:
+        if not fetches and head.directory != self._directory and head.checkpoints:
             raise SnapshotError(
                 f"{where} has other state than the state directory: run {head.run} on host {head.host} has written it"
                 f" since (checkpoint of {head.checkpoints[-1].taken}). To go on with what is archived, name an empty"

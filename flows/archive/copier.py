@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from flows.archive.claim import Claim
-from flows.archive.head import PACKS, Archived, Entry, Head, entry_name, read_archived
+from flows.archive.head import CHECKPOINTS, PACKS, Archived, Entry, Head, entry_name, read_archived
 from flows.archive.pieces import PACK_BYTES, KnownFile, joined, sparse
 from flows.engine.lock import copying
 from flows.engine.store import Checkpoint, NothingSavedError, copy_store, saved_epoch, sink_state, totals_in
@@ -38,9 +38,11 @@ class Copier:
         self._objects, self._claim, self._directory, self._keep = objects, claim, directory, keep
         self._scratch = directory / _SCRATCH
         self._files: dict[str, KnownFile] = {}
-        self._packs = {name: size for name, size in objects.names(PACKS).items() if name.startswith(f"{PACKS}/")}
+        self._packs = objects.names(PACKS)
         self._kept: dict[tuple[int, int], frozenset[str]] = {}
         """`Entry.key` of a checkpoint that is there -> the packs that it needs."""
+        self._strays = set(objects.names(CHECKPOINTS)) - {entry_name(entry.key) for entry in claim.head.checkpoints}
+        """Objects of checkpoints that were never completed, or are not named any more."""
         self._next = 1
         self._doubt = True
         self._last_epoch: int | None = None
@@ -209,14 +211,13 @@ class Copier:
         stay = {entry.key for entry in self._claim.head.checkpoints}
         gone = sorted(self._kept.keys() - stay)
         needed = {pack for key in stay for pack in self._kept[key]}
-        needed |= {pack for known in self._files.values() for pack, _, _ in known.pieces}
         unused = sorted(self._packs.keys() - needed)
         try:
-            self._objects.delete([entry_name(key) for key in gone])
-            self._objects.delete(unused)
+            self._objects.delete([*sorted(self._strays), *(entry_name(key) for key in gone), *unused])
         except ObjectsError as error:
             _log.info("archive %s: what is not needed any more could not be deleted: %s", self._objects.url, error)
             return
+        self._strays.clear()
         for key in gone:
             del self._kept[key]
         for pack in unused:

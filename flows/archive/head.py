@@ -11,6 +11,7 @@ from state.errors import SnapshotError
 
 T = TypeVar("T", "Head", "Archived")
 HEAD: Final = "archive.json"
+CHECKPOINTS: Final = "checkpoints"
 PACKS: Final = "packs"
 _FORMAT: Final = 1
 _DAMAGED: Final = "use a savepoint, or name an empty place for --archive"
@@ -89,7 +90,8 @@ class Archived(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def entry_name(key: tuple[int, int]) -> str:
     """Of the object that has a checkpoint."""
-    return "checkpoints/{:08d}-{:010d}.json".format(*key)
+    generation, number = key
+    return f"{CHECKPOINTS}/{generation:08d}-{number:010d}.json"
 
 
 def read_head(objects: Objects) -> tuple[Head, Tag] | None:

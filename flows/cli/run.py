@@ -191,23 +191,31 @@ def run(
             assembly = Assembly(found, {Stream.ALERTS: extra})
             with _archive(archived, state_dir, assembly) as held:
                 if from_savepoint is not None:
-                    _start_from(from_savepoint, state_dir, Assembly(found), rewind=rewind_sinks)
+                    restored = archive if held is not None and held.restored else ""
+                    _start_from(from_savepoint, state_dir, Assembly(found), rewind=rewind_sinks, restored=restored)
                 summary = work(assembly, options, tell, held)
         finish(summary, read_records(copy), truth, as_json=as_json, where=store_note(found))
 
 
-def _start_from(savepoint: str, state_dir: Path | None, assembly: "Assembly", *, rewind: bool) -> None:
+def _start_from(savepoint: str, state_dir: Path | None, assembly: "Assembly", *, rewind: bool, restored: str) -> None:
+    """restored: the archive that state_dir was filled from just now; "" for none."""
     from flows.objects import is_url
     from flows.savepoint.copy import start
     from flows.savepoint.remote import start_at
+    from state.errors import SnapshotError
 
     if state_dir is None:
         raise typer.BadParameter("seen without --state-dir, allowed: with an empty one", param_hint="--from-savepoint")
     positions = None if rewind else assembly.positions
-    if is_url(savepoint):
-        start_at(savepoint, state_dir, positions)
-    else:
-        start(Path(savepoint), state_dir, positions)
+    try:
+        if is_url(savepoint):
+            start_at(savepoint, state_dir, positions)
+        else:
+            start(Path(savepoint), state_dir, positions)
+    except SnapshotError as error:
+        if not restored:
+            raise
+        raise SnapshotError(f"{error} and, as {restored} goes before a savepoint, another --archive") from error
 
 
 def _archive_options(

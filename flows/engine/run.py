@@ -68,7 +68,7 @@ def execute(
             checkpoint = read_checkpoint(store)
             totals = totals_in(sink_state(checkpoint)) if checkpoint is not None else totals
             if archive is not None:
-                stack.enter_context(archive.running(has_state=checkpoint is not None))
+                stack.enter_context(archive.running())
             _log.info("%s", _whence(store, checkpoint))
         if growth is not None:
             stack.enter_context(growth.watching(lambda: _grown(growth, plan, stop)))

@@ -129,7 +129,7 @@ CHECKPOINT_SECONDS: Final = _counter("checkpoint_seconds", "time that taking che
 CHECKPOINT_BYTES: Final = _counter("checkpoint_bytes", "what was written for them", "process")
 ARCHIVED: Final = _gauge(
     "archived_checkpoint_timestamp_seconds",
-    "when the last checkpoint that is in the archive was taken from here, or the archive was begun; 0: no --archive",
+    "when the last checkpoint that was archived was taken, or the run took the archive; 0: no --archive",
 )
 ARCHIVE_ERRORS: Final = _counter("archive_errors", "attempts to copy a checkpoint into the archive that failed")
 ARCHIVE_BYTES: Final = _counter("archive_bytes", "what was written into the archive")

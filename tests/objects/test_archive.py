@@ -21,7 +21,10 @@ from flows.archive.restore import assemble, latest
 from flows.config import loads
 from flows.config.models import Config
 from flows.engine.plan import Options
+from flows.engine.recovery import locked_state
+from flows.engine.store import read_checkpoint
 from flows.evolution.saved_job import CONFIG_NOTE
+from flows.job_stages import JobStages
 from flows.objects import Objects, ObjectTakenError, Tag
 from flows.savepoint.copy import create
 from flows.savepoint.manifest import NAME, read
@@ -73,7 +76,7 @@ def claim(objects: Objects, directory: str = "one", **more: Any) -> Claim:
 
 def taken(objects: Objects, **more: Any) -> Claim:
     made = claim(objects, **more)
-    made.take(has_state=True)
+    made.take(fetches=False)
     return made
 
 
@@ -151,6 +154,8 @@ def test_what_no_checkpoint_needs_is_deleted(bucket: Bucket, growing: Growing) -
         needed = {pack for name in kept for pack in json.loads(objects.get(name))["packs"]}
         assert len(kept) == 2
         assert names == {HEAD, *kept, *needed}
+        objects.put("checkpoints/00000009-0000000001.json", b"of a run that was killed")
+        objects.put("packs/00000009-0000000001", b"of the same")
 
 
 def test_segments_of_another_life_are_not_taken_for_known(bucket: Bucket, growing: Growing, tmp_path: Path) -> None:
@@ -221,15 +226,15 @@ def test_one_run_at_a_time(bucket: Bucket) -> None:
     first = taken(objects)
     second = claim(objects, "two")
     with pytest.raises(SnapshotError, match=r"is being written by run run of one on host .*stop that one first"):
-        _while_renewing(first, lambda: second.take(has_state=False))
-    second.take(has_state=False)
+        _while_renewing(first, lambda: second.take(fetches=True))
+    second.take(fetches=True)
     assert second.head.generation == 2
     with pytest.raises(TakenOverError, match="was taken over by run run of two"):
         first.commit(())
     second.release()
     began_s = time.monotonic()
     third = claim(objects, "three", renew_s=60.0)
-    third.take(has_state=False)
+    third.take(fetches=True)
     assert time.monotonic() - began_s < 10, "one that was released is not waited for"
 
 
@@ -279,7 +284,7 @@ def test_a_store_without_conditions_is_refused(bucket: Bucket, monkeypatch: pyte
     put = Objects.put
     monkeypatch.setattr(Objects, "put", lambda self, name, data, **how: put(self, name, data))
     with pytest.raises(SnapshotError, match=r"although it is told not to \(If-None-Match\)"):
-        claim(bucket.objects()).take(has_state=False)
+        claim(bucket.objects()).take(fetches=True)
 
 
 def test_whose_archive_it_is(bucket: Bucket, growing: Growing) -> None:
@@ -288,9 +293,9 @@ def test_whose_archive_it_is(bucket: Bucket, growing: Growing) -> None:
     growing.grow()
     Copier(objects, taken(objects), growing.directory, keep=1).copy()
     with pytest.raises(SnapshotError, match=r"is of the job 'job', this one is 'other'.*--from-savepoint s3://"):
-        claim(objects, job="other").take(has_state=False)
+        claim(objects, job="other").take(fetches=True)
     with pytest.raises(SnapshotError, match=r"has other state than the state directory.*name an empty --state-dir"):
-        claim(objects, "two").take(has_state=True)
+        claim(objects, "two").take(fetches=False)
 
 
 def archive(bucket: Bucket, directory: Path, **more: Any) -> Archive:
@@ -310,7 +315,7 @@ def test_a_directory_that_is_empty_goes_on(bucket: Bucket, growing: Growing, tmp
     growing.grow()
     with archive(bucket, growing.directory).held() as held:
         assert not held.restore()
-        with held.running(has_state=True):
+        with held.running():
             pass
     note = read_note(growing.directory)
     assert note is not None
@@ -320,13 +325,30 @@ def test_a_directory_that_is_empty_goes_on(bucket: Bucket, growing: Growing, tmp
     (other / "chunks" / "left over").write_text("")
     with archive(bucket, other).held() as held:
         assert held.restore()
-        with held.running(has_state=True):
+        with held.running():
             assert not (other / "chunks" / "left over").exists()
             with pytest.raises(SnapshotError, match="has other state than the state directory"):
-                archive(bucket, growing.directory)._take(has_state=True)
+                archive(bucket, growing.directory)._take(fetches=False)
     assert (read_note(other) or {})["directory"] != note["directory"]
     shutil.rmtree(growing.directory)
     same(growing.finish(other), reference)
+
+
+def test_a_directory_without_a_checkpoint_is_empty(bucket: Bucket, growing: Growing, tmp_path: Path) -> None:
+    """What was begun there, and was killed before it had saved anything, does not stand for the archive."""
+    growing.grow()
+    with archive(bucket, growing.directory).held() as held, held.running():
+        pass
+    other = tmp_path / "other"
+    stages = JobStages(config().job(), tuple(growing.source.partition_names())).stages()
+    partitions = tuple(growing.source.partition_names())
+    with locked_state(other, stages, partitions), archive(bucket, other).held() as held:
+        assert not held.restore(), "somebody is at work there"
+        with pytest.raises(SnapshotError, match="has other state than the state directory"):
+            held._take(fetches=False)
+    with archive(bucket, other).held() as held:
+        assert held.restore()
+    assert read_checkpoint(other / "store") is not None
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
@@ -349,6 +371,9 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
         assert held.restore()
     assert "the one before it is tried" in caplog.text
     assert (other / "store").is_dir()
+    head = read_head(objects)
+    assert head is not None
+    assert [entry.number for entry in head[0].checkpoints] == [1], "nothing is built upon what is damaged"
     for pack in objects.names("packs"):
         objects.put(pack, b"")
     with archive(bucket, tmp_path / "third").held() as held, pytest.raises(SnapshotError, match="is damaged"):
@@ -362,7 +387,7 @@ def test_while_the_store_is_away_the_run_goes_on(
     """It says so once, counts what fails, tells how old the last checkpoint is; and catches up."""
     caplog.set_level(logging.INFO)
     growing.grow()
-    with archive(bucket, growing.directory).held() as held, held.running(has_state=True):
+    with archive(bucket, growing.directory).held() as held, held.running():
         wait_until(lambda: held._known.last is not None)
         names = [key[0] for key in held.numbers()]
         s3.stop()
@@ -387,7 +412,7 @@ def test_a_run_that_was_taken_over_is_told(bucket: Bucket, growing: Growing) -> 
     """Also where it has nothing to copy."""
     growing.grow()
     objects = bucket.objects("job")
-    with archive(bucket, growing.directory, every_s=1.0).held() as held, held.running(has_state=True):
+    with archive(bucket, growing.directory, every_s=1.0).held() as held, held.running():
         found = read_head(objects)
         assert found is not None
         stolen: Head = msgspec.structs.replace(found[0], generation=found[0].generation + 1, run="thief")

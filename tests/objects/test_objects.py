@@ -90,11 +90,11 @@ def test_a_store_that_does_not_answer(bucket: Bucket, s3: S3) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_an_endpoint_that_is_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_is_no_url(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A panic of the library is an error as any other."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "Traceback (most recent")
     with pytest.raises(ObjectsError, match="look at AWS_ENDPOINT_URL"):
-        Objects("s3://bucket/x").get("x")
+        bucket.objects().get("x")
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

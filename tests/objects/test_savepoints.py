@@ -121,3 +121,25 @@ def test_where_nothing_is(cli: Cli, ran: Path, bucket: Bucket, s3: S3) -> None:
     done = cli("savepoint", "create", "state", bucket.url("x"))
     assert done.code == 2
     assert bucket.url("x") in done.err
+
+
+def test_an_archive_goes_before_a_savepoint(cli: Cli, ran: Path, bucket: Bucket) -> None:
+    """The same command on an empty disk goes on with what is archived; another savepoint is refused, with what to do.
+    An archive's last checkpoint can be looked into, and started from, as a savepoint is.
+    """
+    url = bucket.url("archive")
+    cli("savepoint", "create", "state", "one")
+    cli("savepoint", "create", "state", "two")
+    command = ("run", "small.toml", "--archive", url, "--archive-every", "1s", "--json")
+    assert cli(*command, "--from-savepoint", "state/savepoints/one", "--state-dir", "a").code == 0
+    again = cli(*command, "--from-savepoint", "state/savepoints/one", "--state-dir", "b")
+    assert again.code == 0
+    assert "nothing is in b, the last checkpoint is fetched" in again.err
+    assert "these outputs are files of this host, and are not archived: alerts: driftnet.db" in again.err
+    other = cli(*command, "--from-savepoint", "state/savepoints/two", "--state-dir", "c")
+    assert other.code == 2
+    assert f"name an empty one and, as {url} goes before a savepoint, another --archive" in other.err
+    assert f"{url} is whole" in cli("savepoint", "verify", url).out
+    done = cli("run", "small.toml", "--from-savepoint", url, "--state-dir", "d", "--json")
+    assert done.code == 0
+    assert f"d starts from savepoint {url}" in done.err

@@ -173,8 +173,12 @@ def test_an_outage_in_the_middle(job: Job, s3: S3, quiet: dict[str, Any]) -> Non
     assert "cannot be written now" in err
     assert "the last checkpoint is not there" in err
     read = json.loads(out)["summary"]["read"]
-    note = status(job.place / "a")["archive"]
-    assert note["error"]
+    assert status(job.place / "a")["archive"]["error"]
+    told = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "status", "a"], cwd=job.place, capture_output=True, text=True, check=False
+    )
+    assert job.bucket.url("job") in told.stdout
+    assert "attempts failed, the last of them: " in told.stdout
     s3.start()
     assert job.archived() < read
     summary, log = job.run("a", "--finish")
