@@ -4,7 +4,6 @@ All of it happens in the supervising process, in threads of its own: no process 
 While the store is away the run goes on, says so, and what was not archived is when the store is there again.
 """
 
-import json
 import logging
 import shutil
 import threading
@@ -14,22 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from flows.archive.claim import Claim, TakenOverError
 from flows.archive.copier import Copier
 from flows.archive.head import Entry, read_head
+from flows.archive.note import noted_id, write_note
 from flows.archive.restore import assemble, found_in, sync
 from flows.engine.lock import is_held
 from flows.engine.store import read_checkpoint
 from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers
 from flows.objects import Objects
-from flows.savepoint.copy import ARCHIVE_NOTE
 from flows.savepoint.manifest import NAME
 from state.errors import CheckpointError, DriftnetError, SnapshotError
-from state.times import iso_now
 
 _log: Final = logging.getLogger("driftnet.archive")
 _STORE: Final = "store"
@@ -38,6 +36,8 @@ _LAST_S: Final = 8.0
 """So long the last checkpoint may take when the run has ended; whoever stops it waits for it."""
 _RELEASE_S: Final = 4.0
 """So long, after that, it may take to say so."""
+_RENEW_S_LEAST: Final = 5.0
+"""Whoever takes an archive waits for four times as long: longer than processes that have lost their parent go on."""
 _PAUSE_S: Final = 1.0
 _PAUSE_S_MAX: Final = 60.0
 _SAY_S: Final = 300.0
@@ -73,8 +73,8 @@ class Archive:
         """Raises ConfigError for a URL that is none, and where obstore is not installed."""
         self._options, self._directory, self._job, self._run = options, directory, job, run
         self._objects = Objects(options.url)
-        self._id = _noted_id(directory) or uuid4().hex
-        self._renew_s = max(options.every_s, 1.0)
+        self._id = noted_id(directory) or uuid4().hex
+        self._renew_s = max(options.every_s, _RENEW_S_LEAST)
         self._claim: Claim | None = None
         self._copier: Copier | None = None
         self._thread: threading.Thread | None = None
@@ -156,7 +156,7 @@ class Archive:
 
     def _put_in_place(self, fresh: Path) -> None:
         """The store comes last: a directory without one has no state."""
-        self._write_note()
+        self._note()
         for path in sorted(fresh.iterdir(), key=lambda path: path.name == _STORE):
             there = self._directory / path.name
             if path.is_dir():
@@ -198,7 +198,7 @@ class Archive:
         if self._claim is None:
             self._take(fetches=False)
         assert self._claim is not None
-        self._write_note()
+        self._note()
         if self._copier is None:
             self._copier = Copier(self._objects, self._claim, self._directory, self._options.keep)
         if self._thread is not None:
@@ -252,7 +252,7 @@ class Archive:
             return True
         except (DriftnetError, OSError) as error:
             known.errors, known.error = known.errors + 1, str(error)
-            self._write_note()
+            self._note()
             if time.monotonic() - known.said_s > _SAY_S or not known.said_s:
                 known.said_s = time.monotonic()
                 ago = f"{max(time.time() - known.done_s, 0):.0f} s ago"
@@ -270,7 +270,7 @@ class Archive:
         if entry is not None:
             known.last, known.done_s = entry, _seconds(entry.taken)
             _log.debug("%s: epoch %d is there", self._where, entry.epoch)
-            self._write_note()
+            self._note()
         return True
 
     def numbers(self) -> Numbers:
@@ -281,38 +281,9 @@ class Archive:
             c.ARCHIVE_BYTES.key(): float(self._copier.bytes if self._copier is not None else 0),
         }
 
-    def _write_note(self) -> None:
-        """Beside the state: which directory this is, and how far its archive is, for `driftnet status`."""
-        last = self._known.last
-        told = {
-            "url": self._objects.url,
-            "directory": self._id,
-            "epoch": last.epoch if last else None,
-            "taken": last.taken if last else None,
-            "errors": self._known.errors,
-            "error": self._known.error,
-            "written": iso_now("seconds"),
-        }
-        fresh = self._directory / f"{ARCHIVE_NOTE}.new"
-        try:
-            fresh.write_text(json.dumps(told))
-            fresh.replace(self._directory / ARCHIVE_NOTE)
-        except OSError as error:
-            _log.debug("%s cannot be written: %s", fresh, error)
-
-
-def read_note(directory: Path) -> dict[str, Any] | None:
-    """What a run has noted of its archive; None where it has none, or nobody can read it."""
-    try:
-        found = json.loads((directory / ARCHIVE_NOTE).read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _noted_id(directory: Path) -> str | None:
-    found = (read_note(directory) or {}).get("directory")
-    return found if isinstance(found, str) and found else None
+    def _note(self) -> None:
+        known = self._known
+        write_note(self._directory, self._objects.url, self._id, known.last, known.errors, known.error)
 
 
 def _seconds(moment: str) -> float:

@@ -17,7 +17,7 @@ from flows.archive.head import HEAD, Entry, Head, read_head
 from flows.objects import Objects, ObjectTakenError, Tag
 from state.errors import SnapshotError
 
-_PATIENCE: Final = 3
+_PATIENCE: Final = 4
 """A run whose head does not change for so many of its periods is taken for dead."""
 _TICK_S: Final = 0.5
 _log: Final = logging.getLogger("driftnet.archive")

@@ -12,9 +12,10 @@ from flows.archive.claim import Claim
 from flows.archive.head import CHECKPOINTS, PACKS, Archived, Entry, Head, entry_name, read_archived
 from flows.archive.pieces import PACK_BYTES, KnownFile, joined, sparse
 from flows.engine.lock import copying
+from flows.engine.recovery import CHUNKS
 from flows.engine.store import Checkpoint, NothingSavedError, copy_store, saved_epoch, sink_state, totals_in
 from flows.objects import Objects, ObjectsError
-from flows.savepoint.copy import LEFT_OUT
+from flows.savepoint.copy import ARCHIVE_NOTE, SEEN
 from flows.savepoint.manifest import NAME, manifest_of
 from state.errors import SnapshotError
 
@@ -22,6 +23,8 @@ _log: Final = logging.getLogger("driftnet.archive")
 _STORE: Final = "store"
 _SCRATCH: Final = "archive.new"
 _SEGMENT: Final = ".seg"
+_NOTES: Final = (".json", ".toml")
+"""Ends of what a run notes beside its state."""
 _AGAIN_BYTES: Final = 64 << 20
 """So much of what lies in sparse packs is written again by one copy, about."""
 
@@ -121,12 +124,13 @@ class Copier:
         return segments, others
 
     def _names(self) -> Iterator[str]:
-        """Of all files of the directory that are archived, but for the store's."""
-        for folder, folders, files in os.walk(self._directory):
-            out = LEFT_OUT(folder, [*folders, *files])
-            folders[:] = sorted(set(folders) - out)
-            place = Path(folder).relative_to(self._directory)
-            yield from ((place / name).as_posix() for name in sorted(set(files) - out - {NAME}))
+        """Of all files that are archived, but for the store's: outputs that somebody put there are none of them."""
+        for path in sorted(self._directory.glob("*")):
+            known = path.suffix in _NOTES or path.name == SEEN
+            if known and path.is_file() and path.name not in (NAME, ARCHIVE_NOTE):
+                yield path.name
+        for path in sorted((self._directory / CHUNKS).glob(f"*/*{_SEGMENT}")):
+            yield path.relative_to(self._directory).as_posix()
 
     def _grown(self, segments: dict[str, int]) -> Iterator[tuple[KnownFile, int, bytes]]:
         """What is to be written of segments: of which file, how many of its pieces stay, and what follows them."""

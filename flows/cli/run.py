@@ -141,6 +141,7 @@ def run(
     from flows.drive.assembly import Assembly
     from flows.drive.worker import work
     from flows.engine.plan import Options
+    from flows.savepoint.copy import SEEN
     from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
     from flows.streams import Stream
     from flows.summary import listing
@@ -169,7 +170,7 @@ def run(
     )
     archived = _archive_options(archive, archive_every, archive_keep, state_dir, hosts)
     # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
-    with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:
+    with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / SEEN) as copy:
         extra: list[SinkSpec] = [
             *([JsonlSink(str(copy), overwrite=True)] if truth is not None else []),
             *([ConsoleSink()] if show_alerts and not as_json else []),

@@ -34,7 +34,7 @@ RECOVERY_ERRORS: Final = (InconsistentPartitionsError, MissingPartitionsError, N
 """What Bytewax says of a store that it cannot go on from."""
 _log: Final = logging.getLogger("driftnet.engine")
 _STORE: Final = "store"
-_CHUNKS: Final = "chunks"
+CHUNKS: Final = "chunks"
 _FILE_BYTES_MIN: Final = 64 << 20
 """What a file must be allowed to grow to: the engine ends without a word when one of its own may not."""
 
@@ -149,7 +149,7 @@ def chunks_beside(store: Path) -> Callable[[str, Any], Segments]:
 
 def chunk_folder(store: Path, step: str, who: Any) -> Path:
     """Where the chunks of one operator are."""
-    return store.with_name(_CHUNKS) / folder_name(step, who)
+    return store.with_name(CHUNKS) / folder_name(step, who)
 
 
 def folder_name(step: str, who: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
-from flows.archive.archive import read_note
+from flows.archive.note import read_note
 from flows.engine.lock import is_held
 from flows.engine.record import RunRecord, records
 from flows.engine.store import read_checkpoint, saved_epoch, sink_state, totals_in

@@ -19,8 +19,9 @@ SINKS: Final = "sinks.json"
 _STORE: Final = "store"
 ARCHIVE_NOTE: Final = "archive.json"
 """In the state directory of a run that is archived: what it is called there (flows.archive)."""
-LEFT_OUT: Final = shutil.ignore_patterns("*.lock", "lock*", "savepoints", "*.new", _STORE, ARCHIVE_NOTE)
-"""What is no part of a copy, beside the store, which is copied as of one moment."""
+SEEN: Final = "alerts-seen.jsonl"
+"""In the state directory of a simulation: what was alerted, for the evaluation at its end."""
+_LEFT_OUT: Final = shutil.ignore_patterns("*.lock", "lock*", "savepoints", "*.new", _STORE, ARCHIVE_NOTE)
 _log: Final = logging.getLogger("driftnet")
 
 
@@ -46,7 +47,7 @@ def create(state_dir: Path, target: Path) -> Manifest:
             # First the roots, then what they refer to: it is all there, and stays while we hold the lock.
             fresh.mkdir()
             checkpoint = copy_store(state_dir / _STORE, fresh / _STORE)
-            shutil.copytree(state_dir, fresh, ignore=LEFT_OUT, dirs_exist_ok=True)
+            shutil.copytree(state_dir, fresh, ignore=_LEFT_OUT, dirs_exist_ok=True)
         (fresh / NAME).unlink(missing_ok=True)
         close_directory(fresh)
         manifest = describe(fresh, checkpoint.epoch, totals_in(sink_state(checkpoint)))

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from flows.archive.archive import Archive, ArchiveOptions, read_note
+from flows.archive.archive import Archive, ArchiveOptions
 from flows.archive.claim import Claim, TakenOverError
 from flows.archive.copier import Copier
 from flows.archive.head import HEAD, Head, read_head
+from flows.archive.note import read_note
 from flows.archive.restore import assemble, latest
 from flows.config import loads
 from flows.config.models import Config
@@ -156,6 +157,19 @@ def test_what_no_checkpoint_needs_is_deleted(bucket: Bucket, growing: Growing) -
         assert names == {HEAD, *kept, *needed}
         objects.put("checkpoints/00000009-0000000001.json", b"of a run that was killed")
         objects.put("packs/00000009-0000000001", b"of the same")
+
+
+def test_outputs_in_the_directory_are_none_of_the_state(bucket: Bucket, growing: Growing, tmp_path: Path) -> None:
+    """A store of alerts that somebody has put there would be copied as a whole each time."""
+    objects = bucket.objects()
+    growing.grow()
+    for name in ("driftnet.db", "driftnet.db-wal", "scores.jsonl"):
+        (growing.directory / name).write_bytes(b"x")
+    (growing.directory / "parquet").mkdir()
+    (growing.directory / "parquet" / "part.json").write_text("{}")
+    Copier(objects, taken(objects), growing.directory, keep=1).copy()
+    names = {name.split("/")[0] for name in fetched(objects, tmp_path / "fetched")}
+    assert names == {"beginnings.json", "chunks", "config.toml", "shape.json", "store"}
 
 
 def test_segments_of_another_life_are_not_taken_for_known(bucket: Bucket, growing: Growing, tmp_path: Path) -> None:
