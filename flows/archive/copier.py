@@ -14,7 +14,7 @@ from flows.archive.pieces import PACK_BYTES, KnownFile, joined, sparse
 from flows.engine.lock import copying
 from flows.engine.recovery import CHUNKS
 from flows.engine.store import Checkpoint, NothingSavedError, copy_store, saved_epoch, sink_state, totals_in
-from flows.objects import Objects, ObjectsError
+from flows.objects import MissingObjectError, Objects, ObjectsError
 from flows.savepoint.copy import ARCHIVE_NOTE, SEEN
 from flows.savepoint.manifest import NAME, manifest_of
 from state.errors import SnapshotError
@@ -37,7 +37,7 @@ class Copier:
     """
 
     def __init__(self, objects: Objects, claim: Claim, directory: Path, keep: int) -> None:
-        """Looks at what is there.  Raises SnapshotError for a damaged archive, ObjectsError."""
+        """Looks at what is there.  Raises ObjectsError."""
         self._objects, self._claim, self._directory, self._keep = objects, claim, directory, keep
         self._scratch = directory / _SCRATCH
         self._files: dict[str, KnownFile] = {}
@@ -54,11 +54,16 @@ class Copier:
         self._know(claim.head)
 
     def _know(self, head: Head) -> None:
+        """Of checkpoints that cannot be read, or are not sealed with the key of now, nothing is built upon."""
         for entry in head.checkpoints:
-            archived = read_archived(self._objects, entry.key)
-            self._kept[entry.key] = frozenset(archived.packs)
-        if head.checkpoints:
-            files = archived.manifest(f"archive {self._objects.url}").files
+            self._files, self._kept[entry.key] = {}, frozenset()
+            try:
+                archived = read_archived(self._objects, entry.key)
+                self._kept[entry.key] = frozenset(archived.packs)
+                files = archived.manifest(f"archive {self._objects.url}").files
+            except (SnapshotError, MissingObjectError) as error:
+                _log.warning("%s; the next checkpoint is written as a whole", error)
+                continue
             self._files = {
                 name: KnownFile(size, digest, list(archived.pieces.get(name, ())), None)
                 for name, (size, digest) in files.items()
@@ -169,8 +174,8 @@ class Copier:
                 return
             name = f"{PACKS}/{self._claim.head.generation:08d}-{self._next:010d}"
             self._next += 1
+            self._packs[name] = len(buffer)  # from here on it may be there, whatever is answered
             self._objects.put(name, bytes(buffer), fresh=True)
-            self._packs[name] = len(buffer)
             self.bytes += len(buffer)
             for known, kept, offset, size in waiting:
                 known.add(kept, (name, offset, size), buffer[offset : offset + size])

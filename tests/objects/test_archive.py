@@ -28,7 +28,7 @@ from flows.evolution.saved_job import CONFIG_NOTE
 from flows.job_stages import JobStages
 from flows.objects import Objects, ObjectTakenError, Tag
 from flows.savepoint.copy import create
-from flows.savepoint.manifest import NAME, read
+from flows.savepoint.manifest import KEY, NAME, read
 from flows.sources.files import FilesSpec
 from state.errors import SnapshotError
 from tests.engine.interrupted import run_until
@@ -215,6 +215,29 @@ def test_half_a_checkpoint_is_none(
     copier.copy()
     create(growing.directory, tmp_path / "copy")
     assert fetched(objects, tmp_path / "fetched") == contents(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("why", ["another key", "damage", "gone"])
+def test_a_checkpoint_of_no_use_is_not_built_upon(
+    bucket: Bucket, growing: Growing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """The run goes on, and writes all of the next one; who changes the key that seals need not change the URL."""
+    objects = bucket.objects()
+    monkeypatch.setenv(KEY, "the first key of two")
+    growing.grow()
+    Copier(objects, taken(objects), growing.directory, keep=2).copy()
+    (name,) = objects.names("checkpoints")
+    if why == "another key":
+        monkeypatch.setenv(KEY, "the second key of two")
+    elif why == "damage":
+        objects.put(name, b"{")
+    else:
+        objects.delete([name])
+    again = Copier(objects, taken(objects), growing.directory, keep=2)
+    again.copy()
+    create(growing.directory, tmp_path / "copy")
+    assert fetched(objects, tmp_path / "fetched") == contents(tmp_path / "copy")
+    assert again.bytes > sum(map(len, contents(tmp_path / "copy").values()))
 
 
 def test_damage_is_found(bucket: Bucket, growing: Growing, tmp_path: Path) -> None:

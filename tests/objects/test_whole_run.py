@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -192,7 +193,7 @@ def test_an_outage_in_the_middle(job: Job, s3: S3, quiet: dict[str, Any]) -> Non
 @contextmanager
 def going_on(job: Job, state: str) -> Iterator["subprocess.Popen[str]"]:
     """A run whose input does not end."""
-    process = job.start(state, "--set", "sources.main.follow=true")
+    process = job.start(state, "--set", "sources.main.follow=true", "--listen", "127.0.0.1:0")
     try:
         wait_for(lambda: job.archived() > 0, process)
         yield process
@@ -209,6 +210,12 @@ def test_a_second_run_is_refused(job: Job) -> None:
     """
     job.feed(len(job.lines) // 2)
     with going_on(job, "a") as first:
+        address = status(job.place / "a")["runs"][0]["listen"]
+        with urlopen(f"http://{address}/metrics") as answer:
+            told = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
+        assert time.time() - float(told["driftnet_archived_checkpoint_timestamp_seconds"]) < 60
+        assert float(told["driftnet_archive_bytes_total"]) > 10_000
+        assert float(told["driftnet_archive_errors_total"]) == 0
         second = job.start("b")
         _, err = second.communicate(timeout=60)
         assert second.returncode == 2
