@@ -37,16 +37,21 @@ def create_at(state_dir: Path, url: str) -> Manifest:
         raise SnapshotError(
             f"{objects.url}: {what} there already; choose another name, savepoints are never overwritten"
         )
-    copy = state_dir / "savepoints" / f"{UPLOADED}{uuid4().hex[:8]}"
+    copy, written = state_dir / "savepoints" / f"{UPLOADED}{uuid4().hex[:8]}", list[str]()
+
+    def upload(name: str) -> None:
+        objects.put(name, copy / name, fresh=True)
+        written.append(name)
+
     try:
         manifest = create(state_dir, copy)
-        in_parallel(lambda name: objects.put(name, copy / name), manifest.files)
-        objects.put(NAME, (copy / NAME).read_bytes(), fresh=True)
-    except ObjectTakenError as error:
-        raise SnapshotError(f"{objects.url}: somebody else made a savepoint there meanwhile") from error
-    except ObjectsError:
+        in_parallel(upload, manifest.files)
+        upload(NAME)
+    except ObjectsError as error:
         with suppress(ObjectsError):
-            objects.delete(list(manifest.files))
+            objects.delete(written)
+        if isinstance(error, ObjectTakenError):
+            raise SnapshotError(f"{error}: is somebody else making a savepoint there? Choose another name") from error
         raise
     finally:
         shutil.rmtree(copy, ignore_errors=True)

@@ -9,6 +9,7 @@ import pytest
 from flows.objects import Objects, ObjectsError, Tag
 from flows.savepoint.manifest import KEY, NAME
 from flows.savepoint.remote import create_at
+from state.errors import SnapshotError
 from tests.objects.running import S3, Bucket
 from tests.small import SMALL
 from tests.unit.cli.conftest import Cli, cli
@@ -79,6 +80,18 @@ def test_half_of_one_is_none(ran: Path, bucket: Bucket, monkeypatch: pytest.Monk
     assert not Path("state2").exists()
 
 
+def test_two_that_are_made_at_one_place(ran: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the other one has written is not written over, and what this one has written is taken back."""
+    objects, names = bucket.objects("x"), Objects.names
+    objects.put(NAME, b"of the other one")
+    monkeypatch.setattr(Objects, "names", lambda self: {})
+    with pytest.raises(SnapshotError, match="is somebody else making a savepoint there"):
+        create_at(ran, bucket.url("x"))
+    monkeypatch.setattr(Objects, "names", names)
+    assert list(objects.names()) == [NAME]
+    assert objects.get(NAME) == b"of the other one"
+
+
 def test_damage_is_found(ran: Path, bucket: Bucket, cli: Cli) -> None:
     """What was changed, is missing, or does not belong there is named, by the URL."""
     url, objects = bucket.url("x"), bucket.objects("x")
@@ -130,6 +143,8 @@ def test_an_archive_goes_before_a_savepoint(cli: Cli, ran: Path, bucket: Bucket)
     url = bucket.url("archive")
     cli("savepoint", "create", "state", "one")
     cli("savepoint", "create", "state", "two")
+    two = Path("state/savepoints/two") / NAME
+    two.write_text(json.dumps(json.loads(two.read_text()) | {"created": "2026-01-01T00:00:00Z"}))
     command = ("run", "small.toml", "--archive", url, "--archive-every", "1s", "--json")
     assert cli(*command, "--from-savepoint", "state/savepoints/one", "--state-dir", "a").code == 0
     again = cli(*command, "--from-savepoint", "state/savepoints/one", "--state-dir", "b")
