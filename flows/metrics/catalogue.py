@@ -19,6 +19,10 @@ Key = tuple[str, ...]
 Numbers = dict[Key, float]
 
 
+_UNITS: Final = {"_seconds": "s", "_bytes": "By", "_ratio": "1"}
+"""Ends of names, which Prometheus's conventions ask for."""
+
+
 class Merge(StrEnum):
     """How the numbers become one that several operators, or processes, tell under the same labels."""
 
@@ -43,6 +47,11 @@ class Metric:
     def exposed(self) -> str:
         """As it stands in a scrape."""
         return f"{PREFIX}{self.name}{'_total' if self.kind is Kind.COUNTER else ''}"
+
+    @property
+    def unit(self) -> str:
+        """In UCUM's notation; "" for what is counted."""
+        return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), "")
 
     def key(self, *values: str) -> Key:
         """Where a number of it is kept.  values: of the labels, in order."""

@@ -15,14 +15,12 @@ from flows.metrics.catalogue import Numbers
 from flows.metrics.facts import Facts
 from flows.metrics.host import memory_limit_bytes
 from flows.metrics.observation import Observation
+from flows.metrics.traces import Saved, Traces
 
 _HALF_LIFE_S: Final = 60.0
 """After which rows count half for which key group is the busiest."""
 _ROWS_LEAST: Final = 1_000.0
 """Fewer rows say nothing about that."""
-
-Saved = Callable[[], tuple[int, float] | None]
-"""The epoch that a run would go on from, and when it was written; None for nothing saved."""
 
 
 class Overview:
@@ -32,8 +30,10 @@ class Overview:
     last checkpoint is counted once, as in the totals.
     """
 
-    def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock_s: Callable[[], float] = time.time, traces: Traces | None = None) -> None:
+        """traces: takes what happened, where somebody asks for it."""
         self._clock_s = clock_s
+        self._traces = traces
         self._lock = threading.RLock()
         self.facts = Facts()
         self.started_s = clock_s()
@@ -77,6 +77,8 @@ class Overview:
             self._to_restore = saved
             self.restarts += self.running
             self.running = True
+            if self._traces is not None:
+                self._traces.started(self.now_s, len(saved), self.restarts, self._saved())
 
     def end(self) -> None:
         """They have ended well, and nothing is started again."""
@@ -90,6 +92,8 @@ class Overview:
         with self._lock:
             for key, value in c.merged([seen.numbers for seen in self.latest.values()]).items():
                 self._kept[key] = self._kept.get(key, 0.0) * _grows(key) + value
+            if self._traces is not None:
+                self._traces.gone(self.now_s, self._saved, well=not self.running)
             self._last, self.latest, self._rows_told = self.latest or self._last, {}, {}
 
     def stop(self) -> None:
@@ -104,6 +108,10 @@ class Overview:
                 for key, n in seen.counts.items():
                     self._most[key] = max(self._most.get(key, 0), n)
             self._weigh(process, seen)
+            if self._traces is not None:
+                self._traces.take(process, seen, self.latest, self._saved)
+                if not self.unready():
+                    self._traces.restored()
 
     def _weigh(self, process: int, seen: Observation) -> None:
         """Which key groups rows went to lately."""
