@@ -119,8 +119,11 @@ STAGE_BOUNDARY: Final = _gauge(
     merge=Merge.MIN,
 )
 ROUNDS: Final = _counter("rounds", "rounds that were judged, of a window and cohort each", "window")
-SUBJECTS: Final = _gauge("state_subjects", "subjects that a stage remembers", "stage")
+SUBJECTS: Final = _gauge(
+    "state_subjects", "subjects that a stage remembers: of its kind, objects, accounts in campaigns", "stage"
+)
 STATE_BYTES: Final = _gauge("state_bytes", "state as the last checkpoint has it; 0 without saved state", "stage")
+CAMPAIGNS: Final = _gauge("campaigns", "campaigns that go on")
 KEY_GROUPS: Final = _gauge("key_groups", "parts that subjects are spread over")
 BUSIEST: Final = _gauge(
     "key_group_busiest_ratio", "share of the latest rows, some minutes, that went to one key group, the busiest"
@@ -184,7 +187,8 @@ FUSE: Final = ("on", "sampled", "paused", "off")
 def of_counter(counter: Counter) -> Metric:
     """The metric of a total.  Ids are no labels: of totals by id there is the sum."""
     name = counter.name if counter.name == counter.unit else f"{counter.unit}_{counter.name}"
-    return Metric(name, counter.kind, counter.help, () if counter.ids else counter.labels)
+    labels = () if counter.ids else counter.labels
+    return Metric(name, counter.kind, counter.help, ("kind", *labels) if counter.by_kind else labels)
 
 
 OF_COUNTERS: Final[Mapping[str, Metric]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from flows import counters
-from flows.counters import Kind
+from flows.counters import Counter, Kind
 from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers
 from flows.metrics.facts import Facts
@@ -139,15 +139,20 @@ class Overview:
 
     def _of_totals(self) -> Numbers:
         totals, before, out = self.totals, self._before or {}, Numbers()
+        grown = {key: n - before.get(key, 0) for key, n in self._most.items()}
+        own, *_ = self.facts.kinds
+        of_kinds = counters.of_kinds(grown)
         for counter in counters.CATALOGUE.values():
             metric = c.OF_COUNTERS[counter.name]
-            grows = counter.kind is Kind.COUNTER
-            since = {key: n - before.get(key, 0) for key, n in self._most.items()} if grows else totals
-            if metric.labels:
-                found = counter.by_label(since)
-                out |= {metric.key(value): float(n) for value, n in found.items()}
+            since = grown if counter.kind is Kind.COUNTER else totals
+            if counter.by_kind:
+                for kind, of in {own: since, **of_kinds}.items():
+                    out |= _labelled(metric, counter, of, kind)
             else:
-                out[metric.key()] = float(counter.total(since))
+                # Each line has its fate in one stage; what else stages of several kinds count is told together.
+                for of in (since,) if counter.fate else (since, *of_kinds.values()):
+                    for key, n in _labelled(metric, counter, of).items():
+                        out[key] = out.get(key, 0.0) + n
         under_way = counters.unaccounted(totals)
         out[c.OF_COUNTERS[counters.OPEN.name].key()] = float(under_way)
         if not self.facts.elsewhere:
@@ -216,6 +221,13 @@ class Overview:
     def now_s(self) -> float:
         """The wall clock."""
         return self._clock_s()
+
+
+def _labelled(metric: c.Metric, counter: Counter, totals: Mapping[str, int], *kind: str) -> Numbers:
+    """kind: the first label's value, of what is told by kind."""
+    if len(metric.labels) == len(kind):
+        return {metric.key(*kind): float(counter.total(totals))}
+    return {metric.key(*kind, value): float(n) for value, n in counter.by_label(totals).items()}
 
 
 def _grows(key: c.Key) -> bool:

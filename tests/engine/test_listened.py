@@ -60,7 +60,7 @@ def test_the_records_are_the_same_and_the_totals_are_told(
         restarts=Restarts(20, pause_s=0.01, pause_s_max=0.01),
     )  # fmt: skip
     plan = bytewax_plan(JOB(), AtRead(source, 5, die) if dies else source, tmp_path / "out", options)
-    plan = replace(plan, facts=facts(options, list(plan.sources), windows=("w1h",)))
+    plan = replace(plan, facts=facts(options, list(plan.sources), kinds={"card": ("w1h",)}))
     spans: list[Span] = []
     overview = Overview(traces=Traces("r", spans.append))
     summary = execute(plan, overview=overview)
@@ -68,10 +68,11 @@ def test_the_records_are_the_same_and_the_totals_are_told(
     numbers = overview.numbers()
     for counter in CATALOGUE.values():
         key = c.OF_COUNTERS[counter.name].key
+        kind = ("card",) if counter.by_kind else ()
         if counter.kind is Kind.COUNTER and not counter.labels:
-            assert numbers[key()] == summary.total(counter), counter.name
+            assert numbers[key(*kind)] == summary.total(counter), counter.name
         elif counter.kind is Kind.COUNTER and not counter.ids:
-            assert {v: n for v, n in summary.by_label(counter).items() if numbers[key(v)] != n} == {}
+            assert {v: n for v, n in summary.by_label(counter).items() if numbers[key(*kind, v)] != n} == {}
     assert numbers[c.UNACCOUNTED.key()] == 0
     assert (numbers[c.RESTARTS.key()] > 0) == dies
     assert numbers[c.CHECKPOINTS.key()] > 0
