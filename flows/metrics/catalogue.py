@@ -166,6 +166,10 @@ MUTED: Final = _gauge("features_muted", "features that detectors do not see now,
 TRIALS: Final = _gauge("detector_trials", "successors of detectors that are on trial, because of drift", "window")
 
 LABELS_WAITING: Final = _gauge("labels_waiting_rows", "rows that wait for what people find out", "window")
+LABELS_SINCE: Final = _gauge(
+    "labels_waiting_timestamp_seconds", "the round of the oldest rows that wait so; 0: none does", "window",
+    merge=Merge.MIN,
+)  # fmt: skip
 
 SINK_RECORDS: Final = _counter("sink_records", "records that a sink was given", *_SINK)
 SINK_ERRORS: Final = _counter("sink_errors", "attempts to write that failed", *_SINK)

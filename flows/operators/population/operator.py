@@ -251,6 +251,8 @@ class PopulationOperator:
             models.observe(numbers)
         for window, join in self._joins.items():
             c.add(numbers, c.LABELS_WAITING, len(join), window)
+            if (oldest_us := join.oldest_us) is not None:
+                c.add(numbers, c.LABELS_SINCE, seconds(oldest_us), window)
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values.  windows: bytes of each model by name."""
