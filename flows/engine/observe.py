@@ -37,10 +37,9 @@ _SAMPLED: Final = 16
 _FEW_LINES: Final = 256
 _HAPPENED: Final = 2_000
 """Of what happens between two looks no more is told: a run that alerts on everybody must not fill memory."""
-_PAGE_BYTES: Final = resource.getpagesize()
-
-
 _OF_ALERTS: Final = {"id": "alert_id", **{name: name for name in ("kind", "severity", "cohort", "window")}}
+"""What is told of an alert -> where its record has it."""
+_PAGE_BYTES: Final = resource.getpagesize()
 
 
 class Timed(Reporting):
@@ -163,7 +162,7 @@ class Observer:
                     written.done_s = now_s
         for alert in records if stream is Stream.ALERTS else ():
             told = {f"alert.{name}": str(alert.get(field, "")) for name, field in _OF_ALERTS.items()}
-            self._happened.append(Happening(What.ALERT, Step.SINKS, began_s, now_s, told))
+            self._happened.append(Happening(What.ALERT, Step.SINKS.value, began_s, now_s, told))
 
     def flush(self, sink: Sink) -> Any:
         """`sink.flush()`, and when that went well."""

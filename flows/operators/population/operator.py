@@ -45,8 +45,8 @@ _OF_NO_STREAM: Final = StateForm()
 _REASONS: Final = 6
 _COUNTED: Final = 4096
 """Subjects of a day that are counted one by one; beyond it their number is estimated."""
-
 _SLOW_ROUNDS: Final = 100
+"""Those that are remembered until somebody asks."""
 
 RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 """Called with each scored round before anything is learned from it: how `explain` looks inside."""
