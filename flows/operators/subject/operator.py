@@ -1,6 +1,7 @@
 """The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -309,7 +310,7 @@ class SubjectOperator:
             "subjects": self._counting.snapshots,
         }
         for name, building in self._building.items():
-            parts[f"window {name}"] = lambda chunks, n=name, b=building: {f"window.{n}": b.snapshot(chunks)}
+            parts[f"window {name}"] = named("window", partial(_under, name, building))
         parts["own history"] = named("own", self._closing.snapshots)
         if any(window.running for window in self._windows):
             parts["features that go on"] = named("running", self._closing.running)
@@ -384,3 +385,7 @@ class SubjectOperator:
         self._counted = meta.get("counted", self._totals())
         self._closing.since = self._since.features(now)
         self._closing.restore(own, saved.chunks, fits)
+
+
+def _under(name: str, of: Any, chunks: Chunks) -> dict[str, bytes]:
+    return {name: of.snapshot(chunks)}
