@@ -147,7 +147,8 @@ def _sending_metrics(resource: "Resource", outcome: _Outcome, numbers: Callable[
             outcome.of("metrics", self, well=result is MetricExportResult.SUCCESS)
             return result
 
-    reader = PeriodicExportingMetricReader(Exporter())
+    with _read():
+        reader = PeriodicExportingMetricReader(Exporter())
     provider = MeterProvider([reader], resource, shutdown_on_exit=False)
     _instruments(provider.get_meter("driftnet"), numbers)
     try:
@@ -196,9 +197,10 @@ def _sending_spans(resource: "Resource", outcome: _Outcome) -> Iterator[Callable
         def generate_trace_id(self) -> int:
             return super().generate_trace_id() if self.known is None else self.known
 
-    ids, exporter = Ids(), Exporter()
-    provider = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    with _read():
+        ids, exporter = Ids(), Exporter()
+        provider = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
     tracer = provider.get_tracer("driftnet")
 
     def emit(span: Span) -> None:
@@ -212,6 +214,15 @@ def _sending_spans(resource: "Resource", outcome: _Outcome) -> Iterator[Callable
         enough.start()
         provider.shutdown()
         enough.cancel()
+
+
+@contextmanager
+def _read() -> Iterator[None]:
+    """OpenTelemetry reads its variables."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"one of OpenTelemetry's variables (OTEL_...) is none that it takes: {error}") from error
 
 
 def _record(tracer: "Tracer", span: Span, within: Any) -> None:

@@ -66,6 +66,16 @@ def test_what_is_not_spoken_is_refused(name: str, value: str) -> None:
         wanted({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", name: value})
 
 
+@pytest.mark.parametrize(("name", "value"), [("OTEL_METRIC_EXPORT_INTERVAL", "-5"), ("OTEL_BSP_MAX_QUEUE_SIZE", "-1")])
+def test_settings_that_opentelemetry_refuses(
+    name: str, value: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Are mistakes of whoever set them, and told before the run begins."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="OpenTelemetry's variables"), sending("r1", "1", BOTH):
+        pass
+
+
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said what to install; a run that is not to send anything needs nothing."""
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.metric_exporter", None)
