@@ -1,9 +1,11 @@
 """A job on Bytewax: the engine's plan, made from a configuration."""
 
+import os
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
+from flows.archive.archive import Archive
 from flows.drive.assembly import Assembly
 from flows.engine.growth import Growth
 from flows.engine.monitor import OnProgress
@@ -12,6 +14,7 @@ from flows.engine.run import execute
 from flows.evolution.saved_job import CONFIG_NOTE, numbered_cohorts, unsaid_layout
 from flows.job_stages import JobStages
 from flows.metrics.facts import Facts
+from flows.metrics.otlp import sending, wanted
 from flows.metrics.overview import Overview
 from flows.summary import Summary
 from flows.version import driftnet_version
@@ -43,7 +46,9 @@ def plan(assembly: Assembly, options: Options) -> Plan:
     return Plan(stages, sources, openers, options, notes, facts)
 
 
-def work(assembly: Assembly, options: Options, progress: OnProgress | None = None) -> Summary:
+def work(
+    assembly: Assembly, options: Options, progress: OnProgress | None = None, archive: Archive | None = None
+) -> Summary:
     """Runs to the end of the input, or until a signal, on Bytewax; see `flows.engine.run.execute`.
 
     When others add partitions to the input of a run with saved state, it goes on with them.
@@ -52,16 +57,20 @@ def work(assembly: Assembly, options: Options, progress: OnProgress | None = Non
     with ExitStack() as stack:
         bind(run=assembly.run_id)
         stack.callback(unbind)
+        otlp = wanted(os.environ)
         overview: Overview | None = None
+        if otlp:
+            overview = stack.enter_context(sending(assembly.run_id, driftnet_version(), otlp))
+            options = replace(options, traced=otlp.traces)
         if options.listen:
             from flows.metrics.server import serving
 
-            overview = Overview()
+            overview = overview or Overview()
             options = replace(options, listen=stack.enter_context(serving(options.listen, overview)))
         while True:
             planned = plan(assembly, options)
             assembly.record()
             growth = Growth(planned.sources, assembly.discover_s)
-            summary = execute(planned, progress, growth, overview)
+            summary = execute(planned, progress, growth, overview, archive)
             if not growth.found:
                 return summary
