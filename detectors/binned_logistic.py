@@ -31,11 +31,12 @@ _MANY: Final = 4096
 class BinnedLogisticSpec(DetectorSpec):
     """Logistic regression on binned features, fitted to remembered labelled rows.
 
-    ready: subjects of each label before the first score.  remember: rows of each label kept.  rows_each: of these, the
-    last so many of a subject, which count as one observation together; 0 keeps all of them, each an observation (a
-    series of one subject).  one_in: of genuine subjects one in so many is remembered, by the hash of its id, so that
-    where they are many the memory reaches as far back for them as for frauds.  ridge: how strongly weights are drawn to 0; about four observations in a bin outweigh 1.
-    smooth: how strongly they are drawn to those of the bins beside them, on the same scale.
+    ready: subjects of each label before the first score. remember: rows of each label kept. rows_each: of these,
+    the last so many of a subject, which count as one observation together; 0 keeps all of them, each an observation
+    (a series of one subject). one_in: of genuine subjects one in so many is remembered, by the hash of its id, so
+    that where they are many the memory reaches as far back for them as for frauds. ridge: how strongly weights are
+    drawn to 0; about four observations in a bin outweigh 1. smooth: how strongly they are drawn to those of the
+    bins beside them, on the same scale.
     """
 
     type: ClassVar[str] = "binned_logistic"
