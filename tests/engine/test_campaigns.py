@@ -11,6 +11,7 @@ import pytest
 
 from flows.config import loads
 from flows.config.models import Config
+from flows.drive.explain import explain_campaign
 from flows.engine.plan import Options
 from flows.evolution.fates import FateKind
 from flows.evolution.saved_job import CONFIG_NOTE, fates_against
@@ -99,13 +100,60 @@ def test_records_follow_each_other(reference: Told) -> None:
     assert {"found", "grew", "ended"} <= {r["change"] for r in told}
 
 
+def alerts(told: Told) -> list[dict[str, Any]]:
+    """In the order in which they were raised, campaigns first."""
+    found = (json.loads(line) | {"config_digest": None} for line in told[0]["alerts"])
+    return sorted(found, key=lambda r: (r["raised"], r["kind"] != "campaign", r["alert_id"]))
+
+
 def test_nothing_else_changes(source: Source, reference: Told, tmp_path: Path) -> None:
-    """Who looks for campaigns is told the same of everything else."""
+    """Who looks for campaigns is told the same of everybody who is in none."""
     without = run_local(config("").job(), source, tmp_path / "out", 8192)
     assert without[0]["scores"] == reference[0]["scores"]
-    cut = {"config_digest": None}
-    assert [json.loads(r) | cut for r in without[0]["alerts"]] == [json.loads(r) | cut for r in reference[0]["alerts"]]
+    members = {m["subject"] for r in records(reference) for m in r["members"]}
+    others, same_others = (
+        [a for a in alerts(told) if a["kind"] != "campaign" and a["subject"] not in members]
+        for told in (without, reference)
+    )
+    assert len(others) > 50
+    assert others == same_others
     assert without[0]["campaigns"] == []
+
+
+def test_one_alert_for_all_members(reference: Told) -> None:
+    """Of each campaign one, told again as it changes; as long as somebody is told as a member nobody is alerted for
+    what it does alone.
+    """
+    open_since: dict[str, set[str]] = {}
+    told: dict[str, list[str]] = {}
+    for a in alerts(reference):
+        if a["kind"] == "campaign":
+            c = a["campaign"]
+            members = {m["subject"] for m in c["members"]}
+            known = told.setdefault(a["alert_id"], [])
+            assert (c["change"] == "found") == (not known)
+            assert not {"ended", "merged"} & set(known)
+            known.append(c["change"])
+            open_since[a["alert_id"]] = set() if c["change"] in ("ended", "merged") else members
+            assert c["size"] == len(members) > 0
+        elif a["kind"] == "user":
+            assert not any(a["subject"] in members for members in open_since.values())
+    assert {"found", "grew", "ended"} <= {change for changes in told.values() for change in changes}
+    assert set(told) <= {r["campaign_id"] for r in records(reference)}
+    totals = reference[1]
+    assert totals["campaign_alerts"] == len(told)
+    assert totals["campaign_updates"] == sum(map(len, told.values())) - len(told)
+    assert totals["spared"]["campaign"] > 0
+
+
+def test_found_again_to_the_bit(source: Source, reference: Told) -> None:
+    """What explain says of a campaign's alert is what was told."""
+    campaigns = [json.loads(line) for line in reference[0]["alerts"] if '"kind":"campaign"' in line]
+    chosen = max((a for a in campaigns if a["campaign"]["change"] == "grew"), key=lambda a: a["raised"])
+    partitions = [source.open(name) for name in source.partition_names()]
+    assert explain_campaign(job(), partitions, chosen | {"run_id": "r"}).reproduced
+    partitions = [source.open(name) for name in source.partition_names()]
+    assert not explain_campaign(job(), partitions, chosen | {"severity": "none"}).reproduced
 
 
 @pytest.mark.parametrize("batch_lines", [61, 1000])
