@@ -529,7 +529,8 @@ class Stream(StrEnum):
             schema="standing",
             title="Standing",
             description="One record of the standings stream: what is known of a subject as of a round. It takes the"
-            " place of all before it of the same standing_id. Who never had a suspicious window nor a label has none.",
+            " place of all before it of the same standing_id. Who never had a suspicious window nor a label, and"
+            " was in no campaign, has none.",
             forms=(_STANDING,),
             id="standing_id",
             key=("kind", "subject"),
