@@ -27,7 +27,7 @@ from flows.streams import Stream
 from flows.summary import Summary
 from state.types import HOUR_US, SECOND_US
 
-STREAMS = (Stream.ALERTS, Stream.DRIFT, Stream.SCORES, Stream.LATE, Stream.REJECTS, Stream.CAMPAIGNS)
+STREAMS = tuple(stream for stream in Stream if stream is not Stream.FEATURES)
 
 _EVENING_US = MONDAY_US + 17 * HOUR_US
 

@@ -41,6 +41,9 @@ repetition = 0.0
 triangles = 0
 belonging = 0.2
 members_min = 3
+[[sinks.standings]]
+kind = "jsonl"
+path = "unused"
 """
 
 
@@ -144,6 +147,18 @@ def test_one_alert_for_all_members(reference: Told) -> None:
     assert totals["campaign_alerts"] == len(told)
     assert totals["campaign_updates"] == sum(map(len, told.values())) - len(told)
     assert totals["spared"]["campaign"] > 0
+
+
+def test_standings_name_the_campaign(reference: Told) -> None:
+    """The last one of each subject, the campaign that it is in at the end."""
+    last = {}
+    for standing in sorted(map(json.loads, reference[0]["standings"]), key=lambda r: str(r["judged"])):
+        last[standing["subject"]] = standing
+    at_the_end = {r["campaign_id"]: r for r in records(reference)}.values()
+    members = {m["subject"]: r["campaign_id"] for r in at_the_end for m in r["members"] if r["change"] != "merged"}
+    named = {name: standing["campaign"] for name, standing in last.items() if "campaign" in standing}
+    assert len(members) > 10
+    assert named == members
 
 
 def test_found_again_to_the_bit(source: Source, reference: Told) -> None:
