@@ -41,6 +41,7 @@ repetition = 0.0
 triangles = 0
 belonging = 0.2
 members_min = 3
+objects_min = 1
 [[sinks.standings]]
 kind = "jsonl"
 path = "unused"
@@ -189,6 +190,11 @@ def test_stops_and_other_numbers_of_workers(
     same(run_bytewax(job(), source, tmp_path / "out", last), reference)
 
 
+def test_two_processes(source: Source, reference: Told, tmp_path: Path) -> None:
+    """That exchange half of their messages."""
+    same(run_bytewax(job(), source, tmp_path / "out", Options(processes=2, batch_lines=1000)), reference)
+
+
 @pytest.mark.parametrize("reads", [9, 24])
 def test_kills(source: Source, reference: Told, tmp_path: Path, reads: int) -> None:
     """What a process had saved when it died is gone on from."""
@@ -203,6 +209,18 @@ def test_kills(source: Source, reference: Told, tmp_path: Path, reads: int) -> N
     same(run_bytewax(job(), source, tmp_path / "out", options), reference)
 
 
+def test_switched_on_over_saved_state(source: Source, tmp_path: Path) -> None:
+    """A run that looked for none goes on as one that does: it finds some in what is left, and tells of them."""
+    state, out = tmp_path / "state", tmp_path / "out"
+    run_until(5, config("").job(), source, out, Options(batch_lines=150, epoch_s=0.02, state_dir=state))
+    (state / CONFIG_NOTE).write_text(config("").to_toml())
+    assert "campaigns are new: they start cold" in {f.why for f in fates_against(state, config())}
+    told = run_bytewax(job(), source, out, Options(batch_lines=150, epoch_s=0.02, state_dir=state))
+    named = {json.loads(line)["alert_id"] for line in told[0]["alerts"] if '"kind":"campaign"' in line}
+    assert named
+    assert named <= {r["campaign_id"] for r in records(told)}
+
+
 def test_looked_into_and_forgotten(half: Path, tmp_path: Path) -> None:
     """A member is found with its campaigns; once it is forgotten no campaign and no coincidence knows it."""
     shutil.copytree(half / "state", tmp_path / "state")
@@ -211,7 +229,14 @@ def test_looked_into_and_forgotten(half: Path, tmp_path: Path) -> None:
         lives = look.operators["campaigns"][None]._lives.lives
         name = min(member.name for life in lives for member in life.members.values())
         found = look.look_up(name)
+        whole = max(lives, key=lambda life: len(life.members))
+        campaign = look.look_up(f"campaign:{whole.id}")
+        assert look.look_up("campaign:0123") is None
     assert told["campaigns"]["coincidences"] > 0
+    assert campaign is not None
+    assert {m["subject"] for m in campaign["members"]} == {m.name for m in whole.members.values()}
+    assert 0 < campaign["told"] <= len(whole.members)
+    assert campaign["alerted"] >= campaign["since"]
     assert set(told["track objects"]) == {"0", "1", "2", "3"}
     assert found is not None
     assert found["campaigns"]

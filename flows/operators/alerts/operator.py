@@ -24,6 +24,7 @@ from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
+from state.times import iso
 
 _VERSION: Final = 2
 _OF_NO_STREAM: Final = StateForm()
@@ -206,6 +207,13 @@ class AlertOperator:
         """Why a subject is not alerted, as JSON values.  subject: the hash of its id."""
         held = self._policy.exemptions
         return exempt.describe(held, held.of_subject(subject))
+
+    def alerted(self, campaign: str) -> dict[str, Any]:
+        """Of a campaign that was alerted, when and with how many members it was told last, as JSON values."""
+        case = next((c for c in self._policy.campaigns if c.campaign.id == campaign), None)
+        if case is None or case.alerted_us is None:
+            return {}
+        return {"alerted": iso(case.alerted_us), "told": len(case.told)}
 
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""

@@ -126,6 +126,20 @@ class CampaignOperator:
             ],
         }
 
+    def look_up(self, campaign: str) -> dict[str, Any] | None:
+        """What is known of one campaign, as JSON values; None where there is none of that id."""
+        life = next((life for life in self._lives.lives if life.id == campaign), None)
+        if life is None:
+            return None
+        return {
+            "campaign_id": life.id,
+            "since": iso(life.since_us),
+            "members": [
+                {"subject": m.name, "joined": iso(m.joined_us), "confirmed": iso(m.seen_us)}
+                for m in sorted(life.members.values(), key=lambda m: (m.joined_us, m.name))
+            ],
+        }
+
     def campaigns_of(self, subject: int) -> list[str]:
         """The ids of the campaigns that an account is a member of.  subject: the hash of its id."""
         return [life.id for life in self._lives.lives if subject in life.members]
