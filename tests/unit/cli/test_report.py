@@ -49,6 +49,16 @@ def test_summary_for_people() -> None:
     assert summary.status() == line
 
 
+def test_campaigns_are_alerts_once() -> None:
+    """However often they are told again; who was kept back for them is not named."""
+    told = {"alerts.critical": 2, "out.alerts": 9, "campaign_alerts": 2, "campaign_updates": 7, "spared.campaign": 12}
+    summary = Summary(told, 2.0)
+    assert summary.alerts == 2
+    text = " ".join(_text(summary.table()).split())
+    for part in ("alerts 2: 2 critical", "campaigns 2 of them, told again 7 times", "spared 12 kept back: 12 campaign"):
+        assert part in text
+
+
 @pytest.mark.parametrize("wrong", [{"read": 101}, {"late": 5}, {"open": 0}])
 def test_lines_that_are_unaccounted_for(wrong: dict[str, int]) -> None:
     """A line too many or too few on either side is no balance, and the table says so."""
