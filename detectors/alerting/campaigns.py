@@ -31,7 +31,8 @@ class Campaign:
 
     end_us: the review.  since_us: the one that found it.  until_us: how long that holds if no other review follows.
     members: none for one that is over.  kind: what they are.  tail_probability: of what they have in common under
-    independence, above 0 and at most 1; None where this review did not see them together.  absorbed: campaigns that are
+    independence, above 0 and at most 1; None where this review did not see them together: what one before it saw goes
+    on, and a campaign of which none did is not told.  absorbed: campaigns that are
     part of it from now on.  into: of one that has become part of another, which.  evidence: what is told of what they
     have in common, as JSON values.
     """

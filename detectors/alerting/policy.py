@@ -303,7 +303,7 @@ class AlertPolicy:
         """Those that were not told yet, the most improbable first, the older of equal ones.  told: of all subjects."""
         found = []
         for case in self.campaigns:
-            if case.alerted_us is not None or case.is_over:
+            if case.alerted_us is not None or case.is_over or case.campaign.tail_probability is None:
                 continue
             alert = self._campaign_alert(case, told, line, end_us, Change.FOUND)
             exempt = [e for m in case.members if (e := self.exemptions.of(m.subject, end_us)) is not None]

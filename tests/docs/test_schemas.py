@@ -42,10 +42,12 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[dict[
     place = tmp_path_factory.mktemp("told")
     found: dict[str, list[dict[str, Any]]] = {}
     (told, _), _ = run_told(Inputs.write(place), place / "out")
+    audit = (place / "out" / "audit.jsonl").read_text()
     troubled = tmp_path_factory.mktemp("troubled")
     other, _ = run_local(SCENARIOS["troubled"].job(), write_files("troubled", 2, troubled), troubled / "out", 8192)
     for stream in COMPARED:
         found[stream.value] = [json.loads(r) for r in (*told[stream.value], *other[stream.value])]
+    found["audit"] = [json.loads(line) for line in audit.splitlines()]
     asked = SCENARIOS["troubled"].config + "".join(
         f'{stream} = {{ kind = "jsonl", path = "{stream}.jsonl" }}\n' for stream in _ASKED
     )

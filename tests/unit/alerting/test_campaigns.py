@@ -91,6 +91,21 @@ def test_above_the_line_it_waits_for_its_members() -> None:
     assert held(alerts) == ["u0", "u1", "u2", "u3"]
 
 
+def test_one_that_no_review_saw_together_waits() -> None:
+    """Such as from saved state of before: until then there is nothing to tell; later what was seen goes on."""
+    p = policy()
+    early = campaign(range(4), tail_probability=None, evidence={})
+    assert told(p.round(T0, [candidate(who, 1e-8) for who in range(4)], campaigns=[early])) == [
+        (f"u{who}", "") for who in range(4)
+    ]
+    rounds = [
+        p.round(T0 + i, [], campaigns=[campaign(range(n), T0 + i, tail_probability=q, evidence=e)])
+        for i, n, q, e in ((1, 4, 1e-12, NOTHING), (2, 9, None, {}))
+    ]
+    assert [told(alerts) for alerts in rounds] == [[(ONE, "found")], [(ONE, "grew")]]
+    assert [of(alerts).to_record()["campaign"]["shared"] for alerts in rounds] == [7, 7]
+
+
 def test_members_are_held_while_it_says_so() -> None:
     """Each once a day on record; after they were members they are held for `suppress`, then alerted again."""
     p = policy(suppress_us=6 * HOUR_US)
