@@ -18,7 +18,7 @@ def told(pane_us: int | None, late_us: int = 0) -> list[int]:
 
 
 def test_time_passes_with_panes() -> None:
-    """At the end of each pane, so that no alert waits for a bucket of half an hour to close; less what may come late."""
+    """At the end of each pane, so that no alert waits for a bucket of half an hour; less what may come late."""
     panes = [*range(HOUR_US, 2 * HOUR_US + 1, 5 * MINUTE_US), END_OF_TIME_US]
     assert told(JOB.stream.pane_us) == panes
     assert told(JOB.stream.pane_us, 10 * MINUTE_US) == [us - 10 * MINUTE_US for us in panes[:-1]] + panes[-1:]
