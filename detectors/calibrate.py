@@ -25,7 +25,7 @@ from detectors.groups import SETTLED_US, people_among
 from detectors.limits import require
 from detectors.sample import Sample
 from detectors.stretches import Stretches
-from detectors.subject_sample import SubjectSample
+from detectors.subject_sample import QUARTER_US, SubjectSample
 from detectors.tail import Tail, fit_tail, is_flat, squeeze
 from state.errors import SnapshotError
 from state.order import stable_argsort
@@ -41,8 +41,7 @@ _INFINITE32: Final = 2.0**128 - 2.0**103
 """What is not smaller is infinite in 32 bits."""
 _BLOCK: Final = 8_192
 """So many scores are ranked two or three times as fast by sorting them as by looking each of them up."""
-_QUARTERS: Final = 4
-_QUARTER_US: Final = DAY_US // _QUARTERS
+_QUARTERS: Final = DAY_US // QUARTER_US
 """The largest score of a day is remembered by quarters, so that what is older than 18 to 24 hours is forgotten."""
 _BEYOND: Final = 0.1
 """Of the probability of what no stretch has shown, the part by which it falls as the score goes on to rise: an order,
@@ -208,6 +207,18 @@ class _Newest:
         return np.sort(self.sample.rows()[0])
 
 
+class _ByQuarter:
+    """The largest of each quarter of a day."""
+
+    def among(self, x: F64, starts: I64) -> F64:
+        return np.fmax.reduceat(x, starts)
+
+    def onto(self, held: F32, seen_us: I64, new: F32, at_us: I64) -> F32:
+        """Without quarters that are over for a day."""
+        now, seen, quarter = at_us // QUARTER_US, seen_us // QUARTER_US, np.arange(_QUARTERS)[:, None]
+        return np.fmax(np.where(seen - (seen - quarter) % _QUARTERS <= now - _QUARTERS, np.nan, held), new)
+
+
 class _Largest:
     """The largest score of each subject's day, by quarters of it."""
 
@@ -218,21 +229,16 @@ class _Largest:
 
     @classmethod
     def empty(cls, spec: CalibrationSpec) -> Self:
-        return cls(SubjectSample(_QUARTERS, spec.remember))
+        return cls(SubjectSample(_QUARTERS, spec.remember, _ByQuarter()))
 
     @classmethod
     def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        return cls(SubjectSample.resume(meta, arrays))
+        return cls(SubjectSample.resume(meta, arrays, _ByQuarter()))
 
     def add(self, subject: U64, score: F64, end_us: int, slides: bool) -> None:  # noqa: ARG002
-        few = self.sample.wants(subject)
-        if len(few) < len(subject):
-            subject, score = subject[few], score[few]
-        held, seen_us = self.sample.held(subject)
-        now, seen, quarter = end_us // _QUARTER_US, seen_us // _QUARTER_US, np.arange(_QUARTERS)[:, None]
-        held[seen - (seen - quarter) % _QUARTERS <= now - _QUARTERS] = np.nan
-        held[now % _QUARTERS] = np.fmax(held[now % _QUARTERS], score)
-        self.sample.add(subject, held.T, end_us)
+        quarters = np.full((len(score), _QUARTERS), np.nan)
+        quarters[:, end_us // QUARTER_US % _QUARTERS] = score
+        self.sample.add(subject, quarters, end_us)
 
     def forget(self, subject: int) -> None:
         self.sample.forget(subject)

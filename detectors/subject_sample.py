@@ -6,18 +6,50 @@ so that an odd tail is never cut off.  Where there are more subjects than places
 looked like at the end of earlier days fills the places, so that a yardstick of thirteen people is one of many days.
 """
 
-from typing import Any, Final, Self
+from itertools import groupby
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.features.hashing import mix, mix_one
+from state.cells import run_lasts, run_starts
 from state.types import DAY_US, F32, F64, I64, START_OF_TIME_US, U64, Bool
 
 _REFRESH: Final = 16
 """Small rounds wait until they are one part in so many of what there is."""
 LEAST: Final = 1024
 """Subject-days that earlier days fill up to."""
+
+
+_Round = tuple[U64, F64, int, bool]
+"""Subjects, rows, when, whether of a sliding window."""
+QUARTER_US: Final = DAY_US // 4
+
+
+class Join(Protocol):
+    """What becomes of a subject's rows when another comes."""
+
+    def among(self, x: F64, starts: I64) -> F64:
+        """One row of each subject, (m, width).  x: (n, width), of one subject after the other, all in one quarter of a
+        day.  starts: (m,) first row of each.
+        """
+
+    def onto(self, held: F32, seen_us: I64, new: F32, at_us: I64) -> F32:
+        """(width, n) rows held, (n,) when they were seen, (width, n) new rows, (n,) when these were -> (width, n)."""
+
+
+class _Newest:
+    """The last one counts."""
+
+    def among(self, x: F64, starts: I64) -> F64:
+        return x[run_lasts(starts, len(x))]
+
+    def onto(self, held: F32, seen_us: I64, new: F32, at_us: I64) -> F32:  # noqa: ARG002
+        return new
+
+
+NEWEST: Final = _Newest()
 
 
 class SubjectSample:
@@ -27,6 +59,7 @@ class SubjectSample:
     """
 
     __slots__ = (
+        "_join",
         "_key",
         "_mixed",
         "_oldest_us",
@@ -41,7 +74,8 @@ class SubjectSample:
         "width",
     )
 
-    def __init__(self, width: int, remember: int) -> None:
+    def __init__(self, width: int, remember: int, join: Join = NEWEST) -> None:
+        self._join = join
         self.width = width
         self.remember = remember
         self.version = 0
@@ -56,7 +90,7 @@ class SubjectSample:
         empty = np.empty(0, np.uint64)
         self._mixed = empty, empty
         """The subjects whose hashes were asked for last, and these."""
-        self._waiting: list[tuple[U64, F64, int, bool]] = []
+        self._waiting: list[_Round] = []
         """Small rounds that are not in yet."""
 
     @property
@@ -68,8 +102,8 @@ class SubjectSample:
     def subjects(self) -> int:
         """How many were seen in the last 24 hours: counted, or, beyond `remember`, estimated from how densely the
         smallest hashes lie (Bar-Yossef, Jayram, Kumar, Sivakumar & Trevisan 2002; standard error 1 / sqrt(remember)).
+        Small rounds that wait are not in it yet.
         """
-        self._take_in()
         if len(self._key) < self.remember:
             return len(self._key)
         return round((self.remember - 1) * 2.0**64 / float(self._key[-1]))
@@ -87,28 +121,11 @@ class SubjectSample:
         at = (self._past_next - 1 - np.arange(fill)) % self._past.shape[1]
         return np.concatenate([self._row, self._past[:, at]], axis=1)
 
-    def wants(self, subject: U64) -> I64:
-        """Which of these would be in the sample if they were added; perhaps some more."""
-        if len(self._key) < self.remember:
-            return np.arange(len(subject))
-        return np.flatnonzero(self._hashes(subject) <= self._key[-1])
-
     def _hashes(self, subject: U64) -> U64:
         """`mix`, which several questions about a round need."""
         if self._mixed[0] is not subject:
             self._mixed = subject, mix(subject)
         return self._mixed[1]
-
-    def held(self, subject: U64) -> tuple[F64, I64]:
-        """(width, n) the rows of these subjects, and (n,) when they were seen; nan and 0 for those that are not in."""
-        self._take_in()
-        row, seen_us = np.full((self.width, len(subject)), np.nan), np.zeros(len(subject), np.int64)
-        if len(self._key):
-            key = self._hashes(subject)
-            at = np.minimum(np.searchsorted(self._key, key), len(self._key) - 1)
-            known = self._key[at] == key
-            row[:, known], seen_us[known] = self._row[:, at[known]], self._seen_us[at[known]]
-        return row, seen_us
 
     def add(self, subject: U64, x: F64, end_us: int, slides: bool = False) -> None:
         """One round: x is (n, width) float64, subject (n,) without repeats, end_us not before that of the last round.
@@ -123,43 +140,56 @@ class SubjectSample:
 
     def _take_in(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for subject, x, end_us, slides in waiting:
-            self._add(subject, x, end_us, slides)
+        for _, of_period in groupby(waiting, _period):
+            rounds = list(of_period)
+            subject, x, end_us, slides = rounds[0]
+            if self._oldest_us <= end_us - DAY_US:
+                self._retire(end_us)
+            if len(rounds) > 1:
+                self._add(*self._together(rounds))
+            elif slides or len(subject) != 1 or not self._renew(subject, x, end_us):
+                self._add(subject, x, np.full(len(subject), end_us))
+            if slides:
+                self._leave(self._seen_us < end_us)
 
-    def _add(self, subject: U64, x: F64, end_us: int, slides: bool) -> None:
-        if self._oldest_us <= end_us - DAY_US:
-            self._retire(end_us)
-        if len(subject) == 1 and not slides and self._renew(subject, x, end_us):
-            return
+    def _together(self, rounds: list[_Round]) -> tuple[U64, F64, I64]:
+        """Subjects of several rounds, (m,) without repeats, their rows (m, width), and when they were seen last."""
+        subject = np.concatenate([who for who, _, _, _ in rounds])
+        at_us = np.repeat([end_us for _, _, end_us, _ in rounds], [len(who) for who, _, _, _ in rounds])
+        order = np.argsort(subject, kind="stable")
+        subject = subject[order]
+        starts = run_starts(subject)
+        x = self._join.among(np.concatenate([x for _, x, _, _ in rounds])[order], starts)
+        return subject[starts], x, at_us[order][run_lasts(starts, len(order))]
+
+    def _add(self, subject: U64, x: F64, at_us: I64) -> None:
+        """at_us: (n,) when each was seen."""
         key = self._hashes(subject)
         if len(self._key) >= self.remember:
             few = np.flatnonzero(key <= self._key[-1])
-            key, x = key[few], x[few]
+            key, x, at_us = key[few], x[few], at_us[few]
         if not len(key):
             return
         order = np.argsort(key)
-        key = key[order]
-        with np.errstate(over="ignore"):
-            row = np.ascontiguousarray(x[order].T, dtype=np.float32)
-        row[np.isinf(row)] = np.nan
+        key, at_us = key[order], at_us[order]
+        row = _narrow(x[order].T)
         at = self._key.searchsorted(key)
         met = at < len(self._key)
         met[met] = self._key[at[met]] == key[met]
         known = at[met]
         if len(self._key) < self._past.shape[1]:
-            earlier = known[_day(self._seen_us[known]) != _day(end_us)]
+            earlier = known[_day(self._seen_us[known]) != _day(at_us[met])]
             if len(earlier):
                 self._keep(self._row[:, earlier])
-        self._row[:, known], self._seen_us[known] = row[:, met], end_us
+        self._row[:, known] = self._join.onto(self._row[:, known], self._seen_us[known], row[:, met], at_us[met])
+        self._seen_us[known] = at_us[met]
         if not met.all():
             new = ~met
             both = np.concatenate([self._key, key[new]])
             keep = np.argsort(both, kind="stable")[: self.remember]
             self._key = both[keep]
-            self._seen_us = np.concatenate([self._seen_us, np.full(int(new.sum()), end_us)])[keep]
+            self._seen_us = np.concatenate([self._seen_us, at_us[new]])[keep]
             self._row = np.concatenate([self._row, row[:, new]], axis=1)[:, keep]
-        if slides:
-            self._leave(self._seen_us < end_us)
         self.version += 1
 
     def _renew(self, subject: U64, x: F64, end_us: int) -> bool:
@@ -169,10 +199,8 @@ class SubjectSample:
         if at == len(self._key) or self._key.item(at) != key or _day(self._seen_us.item(at)) != _day(end_us):
             return False
         if self.width:
-            with np.errstate(over="ignore"):
-                row = x[0].astype(np.float32)
-            row[np.isinf(row)] = np.nan
-            self._row[:, at] = row
+            one = slice(at, at + 1)
+            self._row[:, one] = self._join.onto(self._row[:, one], self._seen_us[one], _narrow(x.T), np.array([end_us]))
         self._seen_us[at] = end_us
         self.version += 1
         return True
@@ -223,9 +251,9 @@ class SubjectSample:
         return meta, arrays
 
     @classmethod
-    def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        """The sample whose `state` this is, equal to the bit."""
-        sample = cls(len(arrays["row"]), int(meta["remember"]))
+    def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]], join: Join = NEWEST) -> Self:
+        """The sample whose `state` this is, equal to the bit.  join: as it had."""
+        sample = cls(len(arrays["row"]), int(meta["remember"]), join)
         sample._key, sample._seen_us = arrays["key"], arrays["seen_us"]
         sample._row = arrays["row"]
         sample._past_rows = arrays["past"].shape[1]
@@ -237,6 +265,22 @@ class SubjectSample:
             sample._waiting.append((arrays["waiting_for"][part], arrays["waiting"][part], end_us, slides))
             low += rows
         return sample
+
+
+def _period(a_round: _Round) -> tuple[int, ...]:
+    """Rounds that follow each other and have the same may be taken in together: those of a quarter of a day; those of
+    sliding windows may not.
+    """
+    _, _, end_us, slides = a_round
+    return (end_us,) if slides else (end_us // QUARTER_US, (end_us - 1) // QUARTER_US)
+
+
+def _narrow(x: F64) -> F32:
+    """As it is kept."""
+    with np.errstate(over="ignore"):
+        row = np.ascontiguousarray(x, dtype=np.float32)
+    row[np.isinf(row)] = np.nan
+    return row
 
 
 def _day(end_us: I64 | int) -> I64 | int:

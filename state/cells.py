@@ -219,6 +219,14 @@ def run_lengths(starts: I64, total: int) -> I64:
     return lengths
 
 
+def run_lasts(starts: I64, total: int) -> I64:
+    """The last row of each run.  starts, total: see `run_lengths`."""
+    lasts = np.empty(len(starts), np.int64)
+    np.subtract(starts[1:], 1, out=lasts[:-1])
+    lasts[-1:] = total - 1
+    return lasts
+
+
 def table_keys(table: int, slot: I64, value: U64) -> U64:
     """(n,) keys of a table's rows.  slot: (n,) int64 below 2**20.  value: (n,) uint64 hashes, mixed in the upper
     bits.

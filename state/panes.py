@@ -1,6 +1,6 @@
 """PaneLog: rows wait in their pane until the watermark closes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import itemgetter
@@ -156,12 +156,10 @@ class PaneLog:
         """Where the earliest pane with rows ends; None without rows."""
         return (min(self._panes) + 1) * self.pane_us if self._panes else None
 
-    def panes(self) -> list[tuple[int, int]]:
+    def panes(self) -> Iterator[tuple[int, int]]:
         """Where each pane with rows or marks ends, ascending, and how many it holds."""
-        return [
-            ((n + 1) * self.pane_us, sum(map(len, pane.parts)) + (0 if pane.marks is None else len(pane.marks)))
-            for n, pane in sorted(self._panes.items(), key=itemgetter(0))
-        ]
+        for n, pane in sorted(self._panes.items(), key=itemgetter(0)):
+            yield (n + 1) * self.pane_us, sum(map(len, pane.parts)) + (0 if pane.marks is None else len(pane.marks))
 
     def rows_of(self, subject: int) -> int:
         """How many rows of one subject wait."""

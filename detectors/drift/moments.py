@@ -1,6 +1,5 @@
 """A round in a few numbers: count, mean and squared deviations per watched series, in one vectorised pass."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.types import F64, I64, Bool
-
-Single = tuple[F64, list[F64], int]
-"""A round of one row: x (1, F), D scores (1,), candidates."""
-_State = tuple[float, float, float]
 
 
 @dataclass(slots=True)
@@ -36,6 +31,11 @@ class Moments:
         """The state by name, for a snapshot."""
         return {"sum_count": self.count, "sum_mean": self.mean, "sum_m2": self.m2}
 
+    @property
+    def parts(self) -> tuple[F64, F64, F64]:
+        """Its arrays."""
+        return self.count, self.mean, self.m2
+
     def take(self, series: I64) -> "Moments":
         """These series only."""
         return Moments(self.count[series], self.mean[series], self.m2[series])
@@ -47,35 +47,13 @@ class Moments:
         apart = other.mean - self.mean
         return Moments(count, self.mean + apart * share, self.m2 + other.m2 + apart * apart * share * self.count)
 
-    def plus_singly(self, known: F64, mean: F64) -> "Moments":
-        """With rounds of one row each, (S, m) as `singles` gives them: what `plus` of one after another gives, to the
-        bit.
-        """
-        before = zip(self.count.tolist(), self.mean.tolist(), self.m2.tolist(), strict=True)
-        rounds = zip(known.tolist(), mean.tolist(), strict=True)
-        added = [_added(state, zip(*values, strict=True)) for state, values in zip(before, rounds, strict=True)]
-        return Moments(*(np.array(column, np.float64) for column in zip(*added, strict=True)))
-
     def without(self, series: Bool) -> "Moments":
         """These series emptied."""
-        return Moments(*(np.where(series, 0.0, a) for a in (self.count, self.mean, self.m2)))
+        return Moments(*(np.where(series, 0.0, a) for a in self.parts))
 
     def variance(self) -> F64:
         """(S,) of the rows, 0 without any."""
         return self.m2 / np.maximum(self.count, 1.0)
-
-
-def _added(state: _State, values: Iterable[tuple[float, float]]) -> _State:
-    """values: (1 for known, else 0; value), one after another.  state: count, mean, squares."""
-    count, mean, m2 = state
-    for known, value in values:
-        if known:
-            total = count + 1.0
-            share, apart = 1.0 / total, value - mean
-            m2 += apart * apart * share * count
-            mean += apart * share
-            count = total
-    return count, mean, m2
 
 
 def summarise(
@@ -99,23 +77,6 @@ def summarise(
         np.concatenate([count, [float(n)], np.full(f, rows)]),
         np.concatenate([mean, [candidates / n], 1.0 - count[:f] / rows]),
         np.concatenate([np.einsum("ij,ij->i", y, y), np.zeros(1 + f)]),
-    )
-
-
-def singles(rounds: list[Single], log: list[bool], low: F64, high: F64) -> tuple[F64, F64]:
-    """What `summarise` says of m rounds of one row each: (S, m) whether there is a value, 1 or 0, and (S, m) means.
-
-    rounds: x, scores and candidates of each.
-    """
-    scores = [np.concatenate(column) for column in zip(*(scores for _, scores, _ in rounds), strict=True)]
-    x = np.concatenate([x for x, _, _ in rounds])
-    y, known = _values(x, scores, log, low, high)
-    ones, f = np.ones((1, len(rounds))), x.shape[1]
-    candidates = np.array([[count for _, _, count in rounds]], np.float64)
-    there = known.astype(np.float64)
-    return (
-        np.concatenate([there, ones, np.repeat(ones, f, axis=0)]),
-        np.concatenate([y, candidates, 1.0 - there[:f]]),
     )
 
 

@@ -14,7 +14,8 @@ from detectors.drift.cause import Causes, Look, in_order
 from detectors.drift.change_tests import ChangeTest, PageHinkley, adwin, read, written
 from detectors.drift.errors import ErrorMonitor
 from detectors.drift.event import DriftEvent, Reaction, Watch
-from detectors.drift.moments import Moments, Single, singles, summarise
+from detectors.drift.held import Held
+from detectors.drift.moments import Moments, summarise
 from detectors.drift.reference import SHARE_UNIT_MAX, Reference
 from detectors.drift.spec import DriftSpec
 from detectors.features.declare import FeatureInfo
@@ -89,8 +90,8 @@ class DriftMonitors:
         self._counted_most = 0.0
         self._cuts: tuple[F64, F64] | None = None
         """What values are cut to, until the reference changes."""
-        self._held: list[Single] = []
-        """Rounds of one row that are not added up yet: so few that no series is ready."""
+        self._held = Held()
+        """Rounds that are not added up yet: so few rows that no series is ready."""
         self._tests: list[list[ChangeTest] | None] = [None] * len(self._series)
         self._hourly: Bool = np.zeros(len(self._series), np.bool_)
         # The latest samples of each series, to say when a change began and how large it is.
@@ -143,17 +144,11 @@ class DriftMonitors:
     def _update_series(
         self, end_us: int, x: F64, scores: dict[str, F64], candidates: int
     ) -> list[tuple[DriftEvent, Look | None]]:
-        columns = [scores[name] for name in self._detectors]
-        if len(x) == 1:
-            self._held.append((x, columns, candidates))
-            if self._counted_most + len(self._held) < self.spec.rows_min:
-                return []
-        self._add_held()
-        if len(x) > 1:
-            low, high = self._bounds()
-            round_ = summarise(x, columns, candidates, self._logged, low, high, self.spec.rows_max)
-            self._sums = self._sums.plus(round_.take(self._watched))
-            self._counted_most = float(self._sums.count.max(initial=0.0))
+        self._held.add(x, [scores[name] for name in self._detectors], candidates)
+        if self._counted_most + self._held.rows < self.spec.rows_min:
+            return []
+        x = self._add_up(self._held)
+        self._held = Held()
         ready = self._sums.count >= self.spec.rows_min
         if not ready.any():
             return []
@@ -167,13 +162,14 @@ class DriftMonitors:
         self._remember(end_us, ready, sample.mean, expected, hourly)
         return self._test(end_us, x, z, unit, hourly)
 
-    def _add_held(self) -> None:
-        """Adds the rounds that are held to the sums."""
-        if self._held:
-            known, mean = singles(self._held, self._logged, *self._bounds())
-            self._sums = self._sums.plus_singly(known[self._watched], mean[self._watched])
-            self._held = []
-            self._counted_most = float(self._sums.count.max(initial=0.0))
+    def _add_up(self, held: Held) -> F64:
+        """Adds rounds to the sums.  Returns their rows."""
+        x, columns, candidates = held.together()
+        low, high = self._bounds()
+        round_ = summarise(x, columns, candidates, self._logged, low, high, self.spec.rows_max)
+        self._sums = self._sums.plus(round_.take(self._watched))
+        self._counted_most = float(self._sums.count.max(initial=0.0))
+        return x
 
     def _bounds(self) -> tuple[F64, F64]:
         """Values are cut at 8 sd from the level, once it is known: one absurd row must not move a mean."""
@@ -301,7 +297,8 @@ class DriftMonitors:
         tests = [of and [written(test) for test in of] for of in self._tests]
         pickled = {"tests": tests, "windows": {name: window for name, (window, _) in errors.items()}}
         objects = {name: np.frombuffer(to_bytes(what), np.uint8) for name, what in pickled.items()}
-        return pack("drift", 3, meta, self._arrays() | objects)
+        held, rows = self._held.state([f.name for f in self._features], self._detectors)
+        return pack("drift", 3, meta | {"held": held}, self._arrays() | objects | rows)
 
     def restore(
         self,
@@ -330,6 +327,7 @@ class DriftMonitors:
             array[..., now] = saved[name][..., then]
         self._counted_most = float(self._sums.count.max(initial=0.0))
         self._cuts = None
+        self._restore_held(meta.get("held"), saved, {s for s, _ in same}, was, detector_was)
         # Another River may misread the pickles silently: the tests then start empty, the references stay.
         if meta["river"] == _RIVER:
             tests = from_bytes(saved["tests"].tobytes(), "drift tests")
@@ -338,6 +336,28 @@ class DriftMonitors:
         if version > 1:  # v1 knew no errors and no causes
             self._causes.restore(meta["causes"])
             self._restore_errors(meta, saved, new_detectors, detector_was)
+
+    def _restore_held(
+        self,
+        meta: Mapping[str, Any] | None,
+        saved: Mapping[str, NDArray[Any]],
+        known: AbstractSet[int],
+        was: Mapping[str, str],
+        detector_was: Mapping[str, str],
+    ) -> None:
+        """Takes the rounds that were held; where series came or went, adds them up for those that are known."""
+        self._held = Held()
+        if meta is None:
+            return
+        features = [was.get(f.name, f.name) for f in self._features]
+        detectors = [detector_was.get(name, name) for name in self._detectors]
+        held = Held.of(meta, saved, features, detectors)
+        if len(known) == len(self._series):
+            self._held = held
+        elif held.rows:
+            before, new = self._sums, np.array([i not in known for i in range(len(self._series))])
+            self._add_up(held)
+            self._sums = Moments(*(np.where(new, b, a) for a, b in zip(self._sums.parts, before.parts, strict=True)))
 
     def _restore_errors(
         self,
@@ -354,7 +374,6 @@ class DriftMonitors:
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """The state by name; series are the last axis of each."""
-        self._add_held()
         return {
             **self._reference.arrays(),
             **self._sums.arrays(),

@@ -8,7 +8,7 @@ from detectors.features.hashing import bins, mix
 from detectors.features.parts import MARK_KINDS, PLACES, Part, PartKind, Place
 from detectors.features.where import Filters, Masks, present
 from state.batch import MicroBatch
-from state.cells import NO_TABLES, TABLE_BITS, Cells, Tables, run_lengths, table_keys, tables_of
+from state.cells import NO_TABLES, TABLE_BITS, Cells, Tables, run_lasts, run_lengths, table_keys, tables_of
 from state.errors import ConfigError
 from state.marks import Marks
 from state.order import stable_argsort
@@ -75,7 +75,7 @@ class Kernel:
         there = self._there(batch, masks)
         keys = [_keys(table, batch, there, slot_of_row) for table in self._tables]
         time_us = batch.event_time_us
-        first_us, last_us = time_us[starts], time_us[_lasts(starts, len(batch))]
+        first_us, last_us = time_us[starts], time_us[run_lasts(starts, len(batch))]
         return self._reduce(batch, masks, there, starts, slot, first_us, last_us, tables_of(keys))
 
     def surplus(self, batch: MicroBatch, masks: Masks, starts: I64, slot: I64) -> Cells:
@@ -162,20 +162,12 @@ def _keys(table: _Bound, batch: MicroBatch, there: list[Bool], slot_of_row: I64)
     return table_keys(table.row, slot_of_row, _hashes(table.part, table.kind, values))
 
 
-def _lasts(starts: I64, total: int) -> I64:
-    """The last row of each run.  starts: (m,) as of `run_starts`.  total: length of all."""
-    lasts = np.empty(len(starts), np.int64)
-    np.subtract(starts[1:], 1, out=lasts[:-1])
-    lasts[-1:] = total - 1
-    return lasts
-
-
 def _counts(masks: Bool, starts: I64) -> F64:
     """(k, m) rows under each mask in each run.  masks: (k, n).  starts: (m,).
 
     Differences of a running count, which takes half the time of one reduction per run.
     """
-    until = np.cumsum(masks, axis=1, dtype=np.int32)[:, _lasts(starts, masks.shape[1])]
+    until = np.cumsum(masks, axis=1, dtype=np.int32)[:, run_lasts(starts, masks.shape[1])]
     counts = until.astype(np.float64)
     counts[:, 1:] -= until[:, :-1]
     return counts

@@ -1,6 +1,6 @@
 """`driftnet savepoint`: named copies of a run's state."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -229,7 +229,21 @@ def _described(told: dict[str, Any]) -> list[Any]:
         f"epoch {told['epoch']}, {told['read']:,} lines read, {told['alerts']:,} alerts, {told['users']:,} users,"
         f" {told['bytes']:,} bytes of chunks"
     )
-    return [head, "", partitions, "", groups, "", cohorts, *_exempt(told["policy"].get("exempt", ()))]
+    return [
+        head, "", partitions, "", groups, "", _parts(told["groups"].values()), "", cohorts,
+        *_exempt(told["policy"].get("exempt", ())),
+    ]  # fmt: skip
+
+
+def _parts(groups: Collection[dict[str, Any]]) -> "Table":
+    """What the state of users consists of, and how much that is per user."""
+    users, active = (sum(group[name] for group in groups) for name in ("users", "active"))
+    table = _table("state of users", "bytes", "per user", "per user in a window")
+    for part in dict.fromkeys(part for group in groups for part in group["parts"]):
+        size = sum(group["parts"].get(part, 0) for group in groups)
+        each = "" if part.startswith("window ") else f"{size / max(users, 1):,.0f}"
+        table.add_row(part, f"{size:,}", each, f"{size / max(active, 1):,.0f}")
+    return table
 
 
 def _exempt(held: Sequence[dict[str, Any]]) -> list[Any]:
@@ -277,6 +291,7 @@ def _table(*titles: str) -> "Table":
         "driftnet",
         "source partition",
         "key group",
+        "state of users",
         "cohort",
         "watermark",
         *long,

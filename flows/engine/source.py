@@ -60,7 +60,9 @@ class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
 class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
     """One partition at work.
 
-    The end of the input is data: `finish` sends the last watermark, once in the life of the partition's state.
+    The end of the input is data: `finish` sends the last watermark, once in the life of the partition's state, and
+    each further run says that nobody need wait: there may be groups that did not exist then, of kinds of subjects that
+    are new.
     A stop is not the end: a durable run only pauses, and what is open stays open for the next run. A run without a
     state directory has no next run, so that there a stop finishes what was read.
 
@@ -85,6 +87,7 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
         self._ingest = ingest
         self._done = self._done_before = done
         self._ended = self._nothing_new = ended
+        self._to_say_again = done
         self._paused = False
         self._nap = False
         self._saved: Any = None
@@ -97,6 +100,10 @@ class LinePartition(StatefulSourcePartition[Item, dict[str, Any]]):
             context.observer.partition(reader.name, ingest)
 
     def next_batch(self) -> list[Item]:
+        if self._to_say_again:
+            self._to_say_again = False
+            with self._watch:
+                return [self._addressed(routed) for routed in self._ingest.rest()]
         if self._done or self._paused or (self._context.durable and self._context.stop.is_set()):
             with self._watch:
                 self._look_behind_the_end()

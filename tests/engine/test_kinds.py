@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,8 @@ from flows.job import Job
 from flows.job_stages import JobStages, entries_of
 from flows.operators.messages import CohortInput
 from flows.savepoint.look import opened
-from flows.sources.base import Source
+from flows.sources.base import Partition, Source
+from flows.sources.files import FilesSpec
 from flows.stages import Stage, Stages, addressed
 from flows.steps import Step
 from state.errors import DriftnetError
@@ -187,3 +188,37 @@ def test_stages_that_do_not_fit_together() -> None:
     names = [entry.name for entry in entries_of(job())]
     assert names.index("net_subject") < names.index("artist_subject") < names.index("holder_subject")
     assert names.index("holder_subject") < names.index("subject")
+
+
+@dataclass
+class EndsForGood:
+    """A source, a partition of which can get no more."""
+
+    source: Source
+    name: str
+
+    def partition_names(self) -> list[str]:
+        return self.source.partition_names()
+
+    def open(self, name: str) -> Partition:
+        partition = self.source.open(name)
+        partition.ends_for_good = name == self.name  # type: ignore[misc]
+        return partition
+
+
+def test_a_new_kind_does_not_wait_for_a_partition_that_has_ended(tmp_path: Path) -> None:
+    """It is told that there will be no more of it; else it would never close a window while others go on."""
+    name, lines = "hot_card", lines_of("hot_card")
+    for part, its in (("short", lines[:20]), ("long", lines[20:])):
+        (tmp_path / part).write_bytes(b"\n".join(its))
+    files = FilesSpec((str(tmp_path / "short"), str(tmp_path / "long")), "per_file")
+    short, _ = files.partition_names()
+    options = Options(batch_lines=100, epoch_s=0.02, state_dir=tmp_path / "state", finish=False)
+    before = SCENARIOS[name].config.replace("[event]", '[event]\nkind = "card"')
+    ending = EndsForGood(files, short)
+    run_until(4, loads(before).job(), ending, tmp_path / "out", options)
+    checkpoint = read_checkpoint(tmp_path / "state" / "store")
+    assert checkpoint is not None
+    assert checkpoint.of_step(Step.INGEST)[short]["done"]
+    found = run_bytewax(loads(before + SHOPS).job(), ending, tmp_path / "out", options)
+    assert [r for r in records(found, "scores") if r["kind"] == "place"]

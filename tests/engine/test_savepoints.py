@@ -23,6 +23,7 @@ from flows.savepoint.look import opened
 from flows.savepoint.manifest import damaged, read
 from flows.savepoint.reset import reset_time
 from flows.sources.base import Lines, Partition, Source
+from state.chunks import Bundle
 from state.errors import SnapshotError
 from tests.engine.interrupted import run_until
 from tests.engine.scenarios import SCENARIOS, Told, bytewax_plan, run_bytewax, run_local, same, write_files
@@ -188,6 +189,17 @@ def test_looking_changes_nothing(tmp_path: Path, half: Path) -> None:
     assert set(described["cohorts"]["all"]["windows"]) == {"w10m", "visit"}
     assert described["cohorts"]["all"]["windows"]["w10m"]["model.trees.detector"] > 1000
     assert {f: f.read_bytes() for f in (tmp_path / "copy").rglob("*") if f.is_file() and f in before} == before
+
+
+def test_what_the_state_of_users_consists_of_adds_up(half: Path) -> None:
+    """Part by part, to nearly what a whole snapshot takes; users in windows are counted once."""
+    with opened(half) as look:
+        for operator in look.subjects.values():
+            sizes = operator.sizes()
+            assert {"open panes and event ids", "subjects", "window w10m", "window visit", "own history"} <= set(sizes)
+            whole = len(Bundle.of(operator))
+            assert 0.8 * whole < sum(sizes.values()) < 1.2 * whole
+            assert 0 < operator.active() <= operator.users
 
 
 def test_the_difference_is_told(tmp_path: Path, half: Path) -> None:

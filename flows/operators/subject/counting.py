@@ -20,7 +20,7 @@ from state.panes import PaneLog
 from state.side_by_side import apart
 from state.slot_columns import SlotColumns
 from state.slots import SLOT_BITS, SlotTable
-from state.types import I16, I64, NO_CODE, U64, Names
+from state.types import HOUR_US, I16, I64, NO_CODE, U64, Names
 
 _TOGETHER: Final = 8_192
 """So many rows of small panes are worked out at once: what a pane costs, few rows or many, is shared."""
@@ -69,6 +69,10 @@ def _others(closed: Closed, keys: U64, pane_us: int) -> tuple[U64, I64] | None:
     return (subject[others], seen_us[::-1][first[others]]) if others.any() else None
 
 
+def _same_hour(before_us: int, end_us: int) -> bool:
+    return before_us // HOUR_US == end_us // HOUR_US
+
+
 class Counting:
     """The subjects of one key group, and the cells of its panes.
 
@@ -105,14 +109,15 @@ class Counting:
         """Where the earliest pane with rows ends; None without rows."""
         return self._log.first_end_us()
 
-    def close(self, end_us: int, limit_us: int) -> list[Pane]:
+    def close(self, end_us: int, limit_us: int, after_us: int) -> list[Pane]:
         """The pane that ends there, and further ones that were worked out with it.
 
-        limit_us: up to where panes may be closed.  Nobody leaves before the last of them has ended.
+        limit_us: up to where panes may be closed.  after_us: the boundary before.  Where there are several, nobody
+        leaves by the end of the last.
         """
         if self.first_end_us() != end_us:
             return [Pane(end_us)]
-        closed = self._log.close(self._stretch(limit_us))
+        closed = self._log.close(self._stretch(limit_us, after_us))
         if self._borrowing is not None and len(closed.batch):
             closed.batch = self._borrowed(self._borrowing, closed)
         entered = self._enter(closed)
@@ -141,20 +146,34 @@ class Counting:
         whole = MicroBatch.concat([borrowing.close(end_us, closed.batch.take(rows)) for end_us, rows in with_rows])
         return whole.take(np.argsort(np.concatenate([rows for _, rows in with_rows])))
 
-    def _stretch(self, limit_us: int) -> list[int]:
-        """The ends of the next panes: of one, and of further ones while they are small and nobody leaves before."""
-        panes = [(end, rows) for end, rows in self._log.panes() if end <= limit_us]
-        first_us = panes[0][0]
-        if self._cohort_column:  # windows are told the cohort as it was when they closed
+    def _stretch(self, limit_us: int, after_us: int) -> list[int]:
+        """The ends of the next panes: of one, and of further ones while they are small and nobody leaves."""
+        panes = self._log.panes()
+        first_us, together = next(panes)
+        # Windows are told the cohort as it was when they closed.
+        if self._cohort_column or not self._all_stay(after_us, first_us, first_us):
             return [first_us]
-        stay_us = min(self.slots.first_leave_us(panes[-1][0]), first_us - self._pane_us + self.slots.ttl_us)
         room = min(_TOGETHER, self.slots.capacity - len(self.slots))
-        rows = np.cumsum([rows for _, rows in panes]).tolist()
-        return [end for i, (end, _) in enumerate(panes) if not i or (rows[i] <= room and end <= stay_us)]
+        ends = [first_us]
+        for end_us, rows in panes:
+            together += rows
+            if end_us > limit_us or together > room or not self._all_stay(ends[-1], end_us, first_us):
+                break
+            ends.append(end_us)
+        return ends
 
-    def expire(self, boundary_us: int) -> None:
-        """Lets those subjects go that were silent for too long."""
-        self._forget(self.slots.expire(boundary_us))
+    def _all_stay(self, before_us: int, end_us: int, first_us: int) -> bool:
+        """Whether nobody leaves from one boundary to another.  first_us: of a pane that brings subjects."""
+        if _same_hour(before_us, end_us):
+            return True
+        return end_us <= min(self.slots.first_leave_us(end_us), first_us - self._pane_us + self.slots.ttl_us)
+
+    def expire(self, boundary_us: int, before_us: int) -> None:
+        """Lets those subjects go that were silent for too long, at the first boundary of each hour.  before_us: the
+        boundary before.
+        """
+        if not _same_hour(before_us, boundary_us):
+            self._forget(self.slots.expire(boundary_us))
 
     def forget(self, subject: int) -> None:
         """Lets one subject go.  subject: the hash of its id."""

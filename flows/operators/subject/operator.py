@@ -1,6 +1,6 @@
 """The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -23,13 +23,13 @@ from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.batch import MicroBatch
 from state.cells import Cells
-from state.chunks import Chunks, Saved
+from state.chunks import Chunks, Saved, Sized
 from state.dedup import Dedup
 from state.panes import PaneFit, PaneLog
-from state.snapshot import pack_frames, unpack_frames
+from state.snapshot import pack_frames, squeezed, unpack_frames
 from state.spans import Spans
 from state.times import iso
-from state.types import END_OF_TIME_US, HOUR_US, I64, START_OF_TIME_US
+from state.types import END_OF_TIME_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
 from state.window_builders import WindowBuilder
 from state.windows import WindowSpec
@@ -214,7 +214,7 @@ class SubjectOperator:
 
     def _close(self, boundary_us: int, limit_us: int) -> int:
         """All that closes there, and at further boundaries before anybody leaves; how many rows these had."""
-        panes = self._counting.close(boundary_us, limit_us)
+        panes = self._counting.close(boundary_us, limit_us, self._boundary_us)
         for i, planned in enumerate(self._windows):
             name = planned.spec.name
             fed = [(pane.end_us, planned.of(pane.cells, pane.marks)) for pane in panes]
@@ -227,8 +227,8 @@ class SubjectOperator:
                 self._closing.met(pane.met)
         self._closing.relieve()
         last_us = panes[-1].end_us
-        if last_us // HOUR_US != self._boundary_us // HOUR_US:
-            self._counting.expire(last_us)
+        if len(panes) == 1:  # nobody leaves during several
+            self._counting.expire(last_us, self._boundary_us)
         self._boundary_us = self._closed_us = last_us
         return sum(pane.rows for pane in panes)
 
@@ -263,9 +263,11 @@ class SubjectOperator:
         return {
             "users": self.users,
             "rows_waiting": self._log.rows,
-            "open_panes": len(self._log.panes()),
+            "open_panes": sum(1 for _ in self._log.panes()),
             "watermark_us": self._watermarks.watermark_us,
             "windows": {name: sum(map(len, a.cells())) for name, a in self._building.items()},
+            "active": self.active(),
+            "parts": self.sizes(),
         }
 
     def look_up(self, subject: int) -> dict[str, Any] | None:
@@ -295,17 +297,46 @@ class SubjectOperator:
         self._told = [item for item in self._told if item.subject != subject]
         return waiting
 
+    def _parts(self) -> dict[str, Callable[[Chunks], dict[str, bytes]]]:
+        """What the state consists of -> what gives the root frames of that."""
+
+        def named(kind: str, frames: Callable[[Chunks], dict[str, bytes]]) -> Callable[[Chunks], dict[str, bytes]]:
+            return lambda chunks: {f"{kind}.{name}": frame for name, frame in frames(chunks).items()}
+
+        borrowing, lending = self._borrowing, self._lending
+        parts: dict[str, Callable[[Chunks], dict[str, bytes]]] = {
+            "open panes and event ids": lambda chunks: {"log": self._log.snapshot(chunks)},
+            "subjects": self._counting.snapshots,
+        }
+        for name, building in self._building.items():
+            parts[f"window {name}"] = lambda chunks, n=name, b=building: {f"window.{n}": b.snapshot(chunks)}
+        parts["own history"] = named("own", self._closing.snapshots)
+        if any(window.running for window in self._windows):
+            parts["features that go on"] = named("running", self._closing.running)
+        if borrowing is not None:
+            parts["borrowed"] = lambda _: {"loans": borrowing.snapshot()}
+        if lending is not None:
+            parts["lent"] = lambda chunks: {"lent": lending.snapshot(chunks)}
+        return parts
+
+    def sizes(self) -> dict[str, int]:
+        """Part of the state -> bytes that a snapshot of it takes, all of it written."""
+        sizes: dict[str, int] = {}
+        for name, part in self._parts().items():
+            chunks = Sized()
+            roots = sum(len(squeezed(frame)) for frame in part(chunks).values())
+            sizes[name] = roots + chunks.bytes
+        return sizes
+
+    def active(self) -> int:
+        """Subjects that are in a window."""
+        slots = [cells.slot for building in self._building.values() for cells in building.cells()]
+        return len(np.unique(np.concatenate(slots))) if slots else 0
+
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""
         self._since.forget(self._stream, self._closed_us)
-        frames = {"log": self._log.snapshot(chunks), **self._counting.snapshots(chunks)}
-        frames |= {f"window.{name}": a.snapshot(chunks) for name, a in self._building.items()}
-        frames |= {f"own.{name}": root for name, root in self._closing.snapshots(chunks).items()}
-        frames |= {f"running.{name}": root for name, root in self._closing.running(chunks).items()}
-        if self._borrowing is not None:
-            frames["loans"] = self._borrowing.snapshot()
-        if self._lending is not None:
-            frames["lent"] = self._lending.snapshot(chunks)
+        frames = {name: frame for part in self._parts().values() for name, frame in part(chunks).items()}
         meta = {
             "closed_us": self._closed_us,
             "boundary_us": self._boundary_us,
@@ -318,7 +349,7 @@ class SubjectOperator:
             "lends": self._form.lends(self._stream.lends),
             **told_state(self._told),
         }
-        return pack_frames("subject", _VERSION, meta, frames)
+        return squeezed(pack_frames("subject", _VERSION, meta, frames))
 
     def _restore(self, saved: Saved) -> None:
         meta, frames = unpack_frames(saved.root, "subject", (_VERSION,))

@@ -14,6 +14,17 @@ def who(*subjects: int) -> np.ndarray:
     return np.array(subjects, np.uint64)
 
 
+class Largest:
+    """The larger value stays."""
+
+    def among(self, x: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        return np.fmax.reduceat(x, starts)
+
+    def onto(self, held: np.ndarray, seen_us: np.ndarray, new: np.ndarray, at_us: np.ndarray) -> np.ndarray:
+        assert (seen_us <= at_us).all()
+        return np.fmax(held, new)
+
+
 def add(sample: SubjectSample, subjects: np.ndarray, value: float, end_us: int, slides: bool = False) -> None:
     sample.add(subjects, np.full((len(subjects), 1), value), end_us, slides)
 
@@ -34,6 +45,18 @@ def test_who_is_unseen_for_a_day_leaves_and_stays_as_a_row_of_an_earlier_day() -
     add(sample, who(2), 2.0, HOUR_US + DAY_US)
     assert sample.subjects == 1
     assert sample.rows()[0].tolist() == [2.0, 1.0]
+
+
+def test_what_becomes_of_a_row_is_joined_when_a_small_round_is_taken_in() -> None:
+    """Whether it waited or not, and for one subject as for many: the larger value stays."""
+    sample = SubjectSample(1, 4096, Largest())
+    add(sample, np.arange(160, dtype=np.uint64), 2.0, HOUR_US)
+    for value in (1.0, 3.0, 2.5):
+        add(sample, who(7), value, 2 * HOUR_US)
+        add(sample, who(8, 9), value, 2 * HOUR_US)
+    assert set(sample.rows()[0].tolist()) == {2.0}
+    add(sample, who(10, 11, 12, 13), 1.0, 2 * HOUR_US)
+    assert sorted(sample.rows()[0].tolist())[-4:] == [2.0, 3.0, 3.0, 3.0]
 
 
 def test_with_enough_subjects_earlier_days_do_not_count() -> None:
@@ -86,6 +109,7 @@ def test_it_is_what_a_dictionary_says(steps: list[tuple[int, set[int]]], slides:
             known |= {s: (now, float(turn)) for s in subjects}
             add(sample, np.array(sorted(subjects), np.uint64), float(turn), now, slides)
             known = {s: seen for s, seen in known.items() if seen[0] > now - DAY_US}
+    sample._take_in()
     assert sample.subjects == len(known)
     assert sorted(sample.rows()[0][: len(known)].tolist()) == sorted(value for _, value in known.values())
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detectors.drift.moments import Moments, Single, singles, summarise
+from detectors.drift.moments import Moments, summarise
 from state.types import F64
 
 OPEN = 1e15
@@ -70,21 +70,3 @@ def test_adding_rounds_up_equals_one_large_round() -> None:
     np.testing.assert_allclose(parts.count, whole.count)
     np.testing.assert_allclose(parts.mean, whole.mean)
     np.testing.assert_allclose(parts.variance()[:2], whole.variance()[:2])
-
-
-def test_rounds_of_one_row_add_up_as_if_one_came_after_the_other() -> None:
-    """To the bit: counts, means and squares, with missing values and without."""
-    rng = np.random.default_rng(4)
-    low, high = np.full(3, -2.0), np.full(3, 2.5)
-    rounds: list[Single] = []
-    one_by_one = Moments.empty(6)
-    for k in range(40):
-        x, score = rng.normal(1, 2, (1, 2)), rng.exponential(size=1)
-        x[rng.random(x.shape) < 0.2] = np.nan
-        rounds.append((x, [score], k % 2))
-        one_by_one = one_by_one.plus(summarise(x, [score], k % 2, [True, False], low, high, rows_max=9))
-    together = Moments.empty(6)
-    for part in (rounds[:1], rounds[1:25], rounds[25:]):
-        together = together.plus_singly(*singles(part, [True, False], low, high))
-    for name, array in one_by_one.arrays().items():
-        np.testing.assert_array_equal(together.arrays()[name], array)

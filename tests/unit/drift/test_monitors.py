@@ -257,6 +257,20 @@ def test_series_come_and_go_and_the_others_stay(lived: dict[int, bytes]) -> None
     assert event.name == "entropy"
 
 
+def test_rows_that_are_held_count_for_the_series_that_stay() -> None:
+    """Few rows that were not added up yet, and another detector after the restart: its series knows of none of them."""
+    monitors = build()
+    x = np.array([[1.0, np.nan, 3.0]] * 7)
+    assert monitors.update(T0, x, {"trees": np.full(7, 0.5)}, 1) == []
+    other = DriftMonitors(DriftSpec(), "free", WINDOW, FEATURES, ("history",))
+    other.restore(monitors.snapshot(), {"history"})
+    seen_rows = {s.key.rpartition("/")[0]: n for s, n in zip(other._series, other._sums.count.tolist(), strict=True)}
+    first, second, third = (f"feature/{f.name}" for f in FEATURES)
+    assert (seen_rows[first], seen_rows[second], seen_rows[third]) == (7, 0, 7)
+    assert seen_rows["score/history"] == 0
+    assert seen_rows["alert_rate/alert_rate"] == 7
+
+
 def test_values_that_are_no_numbers_never_blind_a_monitor(lived: dict[int, bytes]) -> None:
     """Rounds of nan and inf pass without harm: the change after them is found."""
 

@@ -57,13 +57,19 @@ class TestSource:
         assert isinstance(items[0][1], Counts)
         assert [(key, value[0]) for key, value in items[1:]] == [(key_name(g), g) for g in range(GROUPS)]
 
-    def test_end_is_sent_once(self) -> None:
-        """The last watermark comes before the end, and a resumed partition that had sent it does not send it again."""
+    def test_end_is_sent_once_in_each_run(self) -> None:
+        """The last watermark comes before the end; a resumed partition that had sent it tells groups that are new, and
+        no more.
+        """
         opened, _ = partition(Numbers(count=10))
         opened.next_batch()
         assert watermarks(opened.next_batch()) == {END_OF_TIME_US}
         saved = opened.snapshot()
         resumed, _ = partition(Numbers(count=10), resume=saved)
+        again = resumed.next_batch()
+        assert watermarks(again) == {END_OF_TIME_US}
+        assert [value[0] for _, value in again] == list(range(GROUPS))
+        assert resumed.snapshot() == saved
         for each in (opened, resumed):
             with pytest.raises(StopIteration):
                 each.next_batch()
@@ -84,6 +90,7 @@ class TestSource:
             opened.next_batch()
         saved = opened.snapshot()
         grown, _ = partition(Numbers(count=12), resume=saved)
+        grown.next_batch()
         with pytest.raises(SourceError, match=r"p0: its end was reached in an earlier run.*p0 from 10"):
             grown.next_batch()
 

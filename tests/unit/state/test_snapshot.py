@@ -1,10 +1,12 @@
 """Snapshot frames."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from state.errors import SnapshotError, SnapshotVersionError
-from state.snapshot import pack, unpack
+from state.snapshot import pack, squeezed, unpack, whole
 
 ARRAYS = {
     "x": np.arange(6.0).reshape(2, 3),
@@ -52,3 +54,21 @@ def test_another_kind_is_refused() -> None:
     """A frame of one thing is never read as another."""
     with pytest.raises(SnapshotError, match="'other'"):
         unpack(pack("other", 1, {}, {}), "thing", (1,))
+
+
+def test_a_squeezed_frame_is_the_same_in_fewer_bytes() -> None:
+    """Read as it is; what is no frame stays as it is, and what looks like a squeezed one comes back, too."""
+    frame = pack("k", 1, {"a": 1}, {"x": np.zeros(1000)})
+    small = squeezed(frame)
+    assert len(small) < len(frame) // 10
+    assert whole(small, "k") == frame
+    assert unpack(small, "k", (1,))[1] == {"a": 1}
+    assert squeezed(b"a plug-in's own") == b"a plug-in's own"
+    assert whole(squeezed(b"DRFZ of a plug-in"), "k") == b"DRFZ of a plug-in"
+
+
+@pytest.mark.parametrize("wrong", [lambda b: b[:-9], lambda b: b + b"x", lambda b: b[:20] + b"?" + b[21:]])
+def test_a_squeezed_frame_that_is_damaged_is_refused(wrong: Callable[[bytes], bytes]) -> None:
+    """Torn, followed by something, or altered."""
+    with pytest.raises(SnapshotError, match="k: "):
+        unpack(wrong(squeezed(pack("k", 1, {}, {"x": np.arange(1000)}))), "k", (1,))
