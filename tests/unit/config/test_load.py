@@ -45,6 +45,8 @@ def test_extends_none_starts_from_nothing() -> None:
     for table in (config.event.columns, config.features, config.windows, config.detectors, config.sources):
         assert not table
     assert config.event.subject == ("card",)
+    again = load(environ={}, settings=["job.extends=none", "event.subject=card"])
+    assert (again.event.subject, again.features) == (("card",), {})
 
 
 @pytest.mark.parametrize("how", ["file", "environment", "setting"])
