@@ -11,9 +11,12 @@ from detectors.campaigns.coincidence import Coincidences
 from detectors.campaigns.communities import Found, review
 from detectors.campaigns.lives import Change, Life, Lives, Told
 from flows.campaigns import Campaigns
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers, seconds
 from flows.operators.campaigns.records import account_names, evidence_of, object_names, record_of, shared_objects
 from flows.operators.messages import CAMPAIGNS_SENDER, CoactionInput, Leaving, Output, PolicyInput, coaction_name
 from flows.operators.rounds import Rounds
+from flows.steps import Step
 from flows.streams import Stream
 from state.chunks import Chunks, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
@@ -114,6 +117,13 @@ class CampaignOperator:
             absorbed,
             evidence=shared,
         )
+
+    def observe(self, numbers: Numbers) -> None:
+        """Its part of what a run tells of itself."""
+        lives = self._lives.lives
+        c.add(numbers, c.CAMPAIGNS, len(lives))
+        c.add(numbers, c.SUBJECTS, sum(len(life.members) for life in lives), Step.CAMPAIGNS)
+        c.add(numbers, c.STAGE_BOUNDARY, seconds(self._rounds.watermark_us), Step.CAMPAIGNS)
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values."""
