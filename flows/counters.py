@@ -212,9 +212,9 @@ SPARED: Final = Counter(
     ("origin",),
     known=tuple(Origin),
 )
-CAMPAIGN_ALERTS: Final = Counter(Counted.CAMPAIGNS, "alerts", "of the alerts, those of campaigns", (Step.ALERTS,))
+CAMPAIGN_ALERTS: Final = Counter(Counted.CAMPAIGN_ALERTS, "alerts", "of the alerts, those of campaigns", (Step.ALERTS,))
 CAMPAIGN_UPDATES: Final = Counter(
-    Counted.UPDATES, "records", "alerts of campaigns that were told again, for nothing", (Step.ALERTS,)
+    Counted.CAMPAIGN_UPDATES, "records", "alerts of campaigns that were told again, for nothing", (Step.ALERTS,)
 )
 FORGOTTEN: Final = Counter(
     Counted.FORGOTTEN,

@@ -38,8 +38,8 @@ class Counted:
     WITHHELD: Final = "withheld"
     RELEASED: Final = "released"
     SPARED: Final = "spared"
-    CAMPAIGNS: Final = "campaign_alerts"
-    UPDATES: Final = "campaign_updates"
+    CAMPAIGN_ALERTS: Final = "campaign_alerts"
+    CAMPAIGN_UPDATES: Final = "campaign_updates"
     FORGOTTEN: Final = "forgotten"
 
 
@@ -251,7 +251,7 @@ class AlertPolicy:
             elif left > (reserve if self.spec.rank(alert.tail_probability) else 0):
                 left -= 1
                 self._counts[f"{Counted.ALERTS}.{alert.severity}"] += 1
-                self._counts[Counted.CAMPAIGNS] += 1
+                self._counts[Counted.CAMPAIGN_ALERTS] += 1
                 self._counts[Counted.RELEASED] += case.withheld
                 self.campaigns.tell(case, self.spec.rank(alert.tail_probability), end_us)
                 alerts.append(alert)
@@ -325,7 +325,7 @@ class AlertPolicy:
             rank = min(case.rank, self.spec.rank(self._together_with(case, told)))
             change = case.change(rank)
             if change:
-                self._counts[Counted.UPDATES] += 1
+                self._counts[Counted.CAMPAIGN_UPDATES] += 1
                 severity = self.spec.severities[rank][0]  # it never falls
                 alert = self._campaign_alert(case, told, line, end_us, change)
                 alerts.append(replace(alert, severity=severity))
