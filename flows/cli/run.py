@@ -118,7 +118,7 @@ def run(
     from flows.drive.assembly import Assembly
     from flows.drive.worker import work
     from flows.engine.plan import Options
-    from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.sinks import ConsoleSink, JsonlSink, SinkSpec
     from flows.streams import Stream
     from flows.summary import listing
 
