@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flows.sinks.base import SinkSpec
     from flows.sources.base import Asked, Source
 
-_MORE: Final = "plug-ins that are installed bring others (driftnet plugins list)"
+_MORE: Final = "others come with plug-ins, which have to be installed here (driftnet plugins list)"
 
 
 class Settings(Section):
@@ -173,7 +173,7 @@ class OfKind(Generic[Kind]):
         except PluginError as error:
             raise said(Mistake(at, str(error))) from None
         if model is None:
-            raise problem(kind, one_of(known), at, did_you_mean(kind, known) or _MORE)
+            raise problem(kind, one_of(known), at, "; ".join(filter(None, (did_you_mean(kind, known), _MORE))))
         needs = [name for name, field in model.model_fields.items() if field.is_required() and name != "kind"]
         if table is not value and needs:
             more = ", ".join(f"{name} = ..." for name in needs)
