@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).parents[1]
-EXTRA: Final = "kafka"
+EXTRAS: Final = frozenset({"kafka", "otel"})
 """Of the image."""
 BUILDS: Final = "setuptools"
 LICENSES: Final = {"bytewax": "Apache-2.0"}
@@ -38,9 +38,9 @@ def pinned() -> dict[str, str]:
 
 
 def installed() -> list[Distribution]:
-    """What driftnet[kafka] needs, all the way down, and what builds it, as they are installed here; by name."""
+    """What driftnet[kafka,otel] needs, all the way down, and what builds it, as they are installed here; by name."""
     found = {BUILDS: distribution(BUILDS)}
-    waiting = [(distribution("driftnet"), frozenset({EXTRA}))]
+    waiting = [(distribution("driftnet"), EXTRAS)]
     while waiting:
         package, extras = waiting.pop()
         for text in package.requires or ():

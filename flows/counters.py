@@ -39,7 +39,7 @@ class Counter:
     table of totals by label, in `--json`; the counter's own where it is empty.  first: values of the label that are
     told first, in this order; others follow by their totals.  fate: whether it is where an input line ends: each line
     ends in exactly one of these (promise P2).  known: values that the label has in every job, beside `first`.  ids:
-    whether its values are ids, which no metric has.
+    whether its values are ids, which no metric has.  by_kind: whether metrics tell it by kind of subjects.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Counter:
     fate: bool = False
     known: tuple[str, ...] = ()
     ids: bool = False
+    by_kind: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,7 +122,11 @@ OPEN: Final = Counter(
     kind=Kind.GAUGE,
 )
 CAPPED: Final = Counter(
-    "capped", "lines", "accepted events beyond `state.rows_per_pane_max`, which are counted only", (Step.SUBJECT,)
+    "capped",
+    "lines",
+    "accepted events beyond `state.rows_per_pane_max`, which are counted only",
+    (Step.SUBJECT,),
+    by_kind=True,
 )
 FILLED: Final = Counter(
     "filled",
@@ -138,12 +143,16 @@ LABELS: Final = Counter(
 CONTROL: Final = Counter(
     "control", "lines", "lines of commands, read and rejected", (Step.INGEST,), ("outcome",), known=_OUTCOMES
 )
-ROWS: Final = Counter("rows", "rows", "rows of windows that closed", (Step.SUBJECT,), ("window",), told="windows")
-EVICTED: Final = Counter(
-    "evicted", "subjects", "subjects that left for want of room (`state.capacity`)", (Step.SUBJECT,)
+ROWS: Final = Counter(
+    "rows", "rows", "rows of windows that closed", (Step.SUBJECT,), ("window",), told="windows", by_kind=True
 )
-EXPIRED: Final = Counter("expired", "subjects", "subjects that left after `state.ttl` of silence", (Step.SUBJECT,))
-SCORED: Final = Counter("scored", "rows", "rows that detectors judged", (Step.POPULATION,))
+EVICTED: Final = Counter(
+    "evicted", "subjects", "subjects that left for want of room (`state.capacity`)", (Step.SUBJECT,), by_kind=True
+)
+EXPIRED: Final = Counter(
+    "expired", "subjects", "subjects that left after `state.ttl` of silence", (Step.SUBJECT,), by_kind=True
+)
+SCORED: Final = Counter("scored", "rows", "rows that detectors judged", (Step.POPULATION,), by_kind=True)
 NOT_LEARNED: Final = Counter(
     "not_learned", "rows", "rows that no detector learned from (`learning.teach_every`)", (Step.POPULATION,)
 )
@@ -244,6 +253,17 @@ def unaccounted(totals: Mapping[str, int]) -> int:
     While a run goes on these are its open rows; once it has stopped they are `open`, or lost.
     """
     return READ.total(totals) - sum(fate.total(totals) for fate in FATES)
+
+
+def of_kinds(totals: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Further kind of subjects -> its own totals, by name."""
+    found: dict[str, dict[str, int]] = {}
+    for key, n in totals.items():
+        stage, is_other, name = key.partition("/")
+        if is_other:
+            of = found.setdefault(stage.rpartition("_")[0], {})
+            of[name] = of.get(name, 0) + n
+    return dict(sorted(found.items()))
 
 
 @dataclass(slots=True)

@@ -106,13 +106,7 @@ class Summary:
     @property
     def kinds(self) -> "dict[str, Summary]":
         """Further kind of subjects -> what was counted of it."""
-        found: dict[str, dict[str, int]] = {}
-        for key, n in self.totals.items():
-            stage, is_other, name = key.partition("/")
-            if is_other:
-                of = found.setdefault(stage.rpartition("_")[0], {})
-                of[name] = of.get(name, 0) + n
-        return {kind: Summary(of) for kind, of in sorted(found.items())}
+        return {kind: Summary(of) for kind, of in counters.of_kinds(self.totals).items()}
 
     def _quality(self) -> str:
         """What labels say of earlier verdicts."""

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.growth.measures import Point
 from bench.scenarios import SCENARIOS
 from flows.job import Job
 
@@ -28,6 +30,12 @@ def size(smoke: bool) -> Callable[[T, T], T]:
 def job() -> Job:
     """The canonical job."""
     return SCENARIOS["uniform"].job()
+
+
+@pytest.fixture
+def point(benchmark: BenchmarkFixture, smoke: bool) -> Point:
+    """The point of a curve that a case of growth is."""
+    return Point(benchmark, smoke)
 
 
 @pytest.fixture(autouse=True)

@@ -4,36 +4,27 @@
 """
 
 from dataclasses import asdict, replace
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.growth.engine import Ran, run_engine
 from bench.growth.jobs import sliding, tumbling, with_detectors, with_features, with_windows
 from bench.growth.measures import Point, footprint_metrics, steady_lines
-from bench.growth.streams import steady, write_parts
+from bench.growth.streams import simulated, steady, write_parts
 from bench.measure.checkpoints import checkpointed
 from bench.scenarios import SCENARIOS
 from flows.config.load import load
 from flows.counters import ACCEPTED, ROWS
 from flows.engine.plan import Options
 from flows.job import Job
-from flows.simulate.config import MONDAY_US, SimulationSpec
-from flows.simulate.platform import Platform
+from flows.simulate.config import MONDAY_US
 from flows.sources.files import FilesSpec
 from state.types import DAY_US, HOUR_US, MINUTE_US
 
 pytestmark = pytest.mark.benchmark(group="growth")
 
 _PANE_US = 5 * MINUTE_US
-
-
-@pytest.fixture
-def point(benchmark: BenchmarkFixture, smoke: bool) -> Point:
-    """The point that the case is."""
-    return Point(benchmark, smoke)
 
 
 @pytest.fixture
@@ -252,7 +243,7 @@ def test_restore(point: Point, job: Job, tmp_path: Path, users: int) -> None:
 def test_shipped(point: Point, users: int) -> None:
     """A simulated day of more users through the configuration that Driftnet ships: four windows, six detectors."""
     m, job = point.size(users, least=50 + users // 1_000), _shipped(point)
-    lines = _day(m, point.size(DAY_US, 40 * MINUTE_US))
+    lines = simulated(m, point.size(DAY_US, 40 * MINUTE_US))
     run = point.run(job, lines, rounds=2, stages=True)
     point.tell("shipped configuration", "users", m, run.result, run.metrics)
 
@@ -261,7 +252,7 @@ def test_shipped(point: Point, users: int) -> None:
 def test_shipped_memory(point: Point, tmp_path: Path, users: int) -> None:
     """What the shipped configuration holds at the end of that day, all of which is in the longest window."""
     m = point.size(users, least=50 + users // 1_000)
-    found = point.memory(_shipped(point), _day(m, point.size(DAY_US, 40 * MINUTE_US)), tmp_path)
+    found = point.memory(_shipped(point), simulated(m, point.size(DAY_US, 40 * MINUTE_US)), tmp_path)
     point.tell("shipped memory", "users", m, found.digest, footprint_metrics(found), fit="state_bytes")
 
 
@@ -269,7 +260,7 @@ def test_shipped_memory(point: Point, tmp_path: Path, users: int) -> None:
 def test_shipped_checkpoints(point: Point, tmp_path: Path, users: int) -> None:
     """What checkpoints write for an event of that day's second half."""
     m = point.size(users, least=50 + users // 1_000)
-    lines = _day(m, point.size(DAY_US, 40 * MINUTE_US))
+    lines = simulated(m, point.size(DAY_US, 40 * MINUTE_US))
     # So few lines that no two panes end between two checkpoints, as in a live run.
     told = point.once(checkpointed, _shipped(point), lines, len(lines) // 2, point.size(512, 64), tmp_path)
     metrics = asdict(told) | {"bytes_per_event": told.written_bytes / told.events}
@@ -289,10 +280,3 @@ def _shipped(point: Point) -> Job:
     """At the smallest size nobody bears out the first event of a stream: no bound on events ahead."""
     job = load(None, environ={}).job()
     return job.with_stream(key_groups=1, time=replace(job.stream.time, ahead_max_us=0)) if point.smoke else job
-
-
-@lru_cache(maxsize=1)
-def _day(users: int, duration_us: int) -> list[bytes]:
-    """The simulated platform."""
-    platform = Platform(SimulationSpec(users=users, start_us=MONDAY_US, duration_us=duration_us, partitions=1))
-    return [line for piece in platform.lines(platform.partitions()[0]) for line in piece]

@@ -1,12 +1,13 @@
 """Streams whose users, events and time are chosen one by one, so that one of them can grow and the others stay."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from flows.simulate.config import MONDAY_US
+from flows.simulate.config import MONDAY_US, SimulationSpec
+from flows.simulate.platform import Platform
 from flows.sources.files import FilesSpec
 from state.types import I64, MS_US
 
@@ -90,3 +91,10 @@ def write_parts(stream: Stream, parts: int, directory: Path) -> FilesSpec:
         mine = stream.user % parts == part
         path.write_bytes(b"\n".join(Stream(stream.user[mine], stream.time_us[mine]).lines(part << 40)) + b"\n")
     return FilesSpec(tuple(map(str, paths)), "per_file")
+
+
+@lru_cache(maxsize=1)
+def simulated(users: int, duration_us: int) -> list[bytes]:
+    """Lines of the simulated platform; the last ones are kept for the next point."""
+    platform = Platform(SimulationSpec(users=users, start_us=MONDAY_US, duration_us=duration_us, partitions=1))
+    return [line for piece in platform.lines(platform.partitions()[0]) for line in piece]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from flows.redaction import hidden
 from flows.whereabouts import whereabouts
@@ -36,12 +36,19 @@ def configure_logs(form: LogFormat, level: LogLevel = LogLevel.INFO) -> None:
     root.setLevel(level.upper())
 
 
+def for_machines() -> bool:
+    """Whether the log is JSON."""
+    return _again is not None and _again.args[0] is LogFormat.JSON
+
+
 def as_here() -> Callable[[], None] | None:
     """Configures another process as this one was; picklable.  None where nothing was configured."""
     return _again
 
 
-_again: Callable[[], None] | None = None
+_again: partial[None] | None = None
+_OF_ALERTS: Final = ("alert_id", "severity", "window", "trace_id")
+"""Fields of their own that lines about alerts have."""
 
 
 class _Lazy(logging.StreamHandler[Any]):
@@ -76,7 +83,7 @@ def _formatter(form: LogFormat) -> logging.Formatter:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        *([_located] if form is LogFormat.JSON else []),
+        *([structlog.stdlib.ExtraAdder(_OF_ALERTS), _located] if form is LogFormat.JSON else []),
     ]
     last = (
         structlog.processors.JSONRenderer()

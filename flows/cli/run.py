@@ -10,7 +10,7 @@ import typer
 
 from flows.batches import BATCH_LINES
 from flows.cli.display import display
-from flows.cli.logs import as_here
+from flows.cli.logs import as_here, for_machines
 from flows.cli.options import AsJson, BatchLines, Settings, duration_option, load_config, store_note
 from flows.cli.results import finish, read_records, scratch_file, truth_of
 
@@ -112,6 +112,8 @@ def run(
     Alerts go where the configuration's [bold]sinks[/] say, driftnet.db without one.  A first signal drains the run, a
     second one ends it at once.  Exit code 1 when a line is unaccounted for, 3 when the run had to be ended before it
     had drained.
+
+    Metrics and traces are sent to where OTEL_EXPORTER_OTLP_ENDPOINT says, see docs/monitoring.md.
     """
     from flows import counters
     from flows.checked import nowhere
@@ -142,6 +144,7 @@ def run(
         finish=finish_input or state_dir is None,
         prepare=as_here(),
         listen=listen,
+        alert_log=for_machines() or as_json or not show_alerts,
     )
     # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
     with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:

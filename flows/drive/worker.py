@@ -1,5 +1,6 @@
 """A job on Bytewax: the engine's plan, made from a configuration."""
 
+import os
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
@@ -12,6 +13,7 @@ from flows.engine.run import execute
 from flows.evolution.saved_job import CONFIG_NOTE, numbered_cohorts, unsaid_layout
 from flows.job_stages import JobStages
 from flows.metrics.facts import Facts
+from flows.metrics.otlp import sending, wanted
 from flows.metrics.overview import Overview
 from flows.summary import Summary
 from flows.version import driftnet_version
@@ -52,11 +54,15 @@ def work(assembly: Assembly, options: Options, progress: OnProgress | None = Non
     with ExitStack() as stack:
         bind(run=assembly.run_id)
         stack.callback(unbind)
+        otlp = wanted(os.environ)
         overview: Overview | None = None
+        if otlp:
+            overview = stack.enter_context(sending(assembly.run_id, driftnet_version(), otlp))
+            options = replace(options, traced=otlp.traces)
         if options.listen:
             from flows.metrics.server import serving
 
-            overview = Overview()
+            overview = overview or Overview()
             options = replace(options, listen=stack.enter_context(serving(options.listen, overview)))
         while True:
             planned = plan(assembly, options)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.engine.alert_log import AlertLog
 from flows.engine.logics import ChunksOf
 from flows.engine.monitor import Monitor
 from flows.engine.observe import Observer
@@ -22,7 +23,7 @@ class Context:
     beginnings: where durable runs note the sinks' positions at the very start, for a kill before the first checkpoint.
     sinks_moved: where a start from a savepoint notes that the sinks begin elsewhere.
     chunks_of: opens the files that hold the bulk of a snapshot; None where snapshots hold everything.
-    observer: of a run that is listened to.
+    observer: of a run that is listened to.  alert_log: where alerts are lines of the log.
     """
 
     stages: Stages
@@ -37,6 +38,7 @@ class Context:
     sinks_moved: Path | None = None
     chunks_of: ChunksOf | None = None
     observer: Observer | None = None
+    alert_log: AlertLog | None = None
 
     def watch(self, stage: str, where: str) -> Reporting:
         """To surround each call of an operator, source or sink with."""

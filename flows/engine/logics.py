@@ -82,6 +82,7 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
         where = self._step if who is None else f"{self._step} {who}"
         self._watch = self._watching(where)
         self._who = who
+        began_ns = time.monotonic_ns()
         with self._watch:
             self._chunks = self._chunks_of(self._step, who) if self._durable and self._chunks_of else None
             saved = None
@@ -92,6 +93,9 @@ class StageLogic(StatefulBatchLogic[Any, Item | Leaving, State | None]):
                 self._chunks.settle()
         if self._observer is not None:
             self._observer.operator(self._stage, who, operator)
+            if resume is not None:
+                read_bytes = len(resume) + (0 if self._chunks is None else self._chunks.live_bytes)
+                self._observer.restored(self._step, time.monotonic_ns() - began_ns, read_bytes)
         return operator
 
     def _watching(self, where: str) -> Reporting:

@@ -9,6 +9,7 @@ from typing import Final
 
 from bytewax.testing import cluster_main
 
+from flows.engine.alert_log import AlertLog
 from flows.engine.context import Context
 from flows.engine.monitor import Monitor, Status
 from flows.engine.observe import Observer
@@ -67,6 +68,7 @@ def run_member(
         sinks_moved=store.with_name("sinks.json") if store is not None else None,
         chunks_of=chunks_beside(store) if store is not None else None,
         observer=observer,
+        alert_log=AlertLog(plan.facts.run, traced=options.traced) if options.alert_log else None,
     )
     if observer is not None:
         observer.status = context.monitor.status

@@ -9,6 +9,7 @@ import logging
 import resource
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,10 @@ from flows.engine.names import key_name
 from flows.engine.watch import Report, Reporting
 from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers, seconds
+from flows.metrics.happening import Happening, What
 from flows.metrics.observation import Observation
 from flows.operators.messages import GroupInput
-from flows.sinks.base import Sink
+from flows.sinks.base import Record, Sink
 from flows.sources.base import Lines, Partition
 from flows.stages import IngestOperator, Stage
 from flows.steps import Step
@@ -33,6 +35,10 @@ EVERY_S: Final = 1.0
 _SAMPLED: Final = 16
 """Of a large read the bytes of one line in so many are counted."""
 _FEW_LINES: Final = 256
+_HAPPENED: Final = 2_000
+"""Of what happens between two looks no more is told: a run that alerts on everybody must not fill memory."""
+_OF_ALERTS: Final = {"id": "alert_id", **{name: name for name in ("kind", "severity", "cohort", "window")}}
+"""What is told of an alert -> where its record has it."""
 _PAGE_BYTES: Final = resource.getpagesize()
 
 
@@ -102,6 +108,7 @@ class Observer:
         self._paced_since: tuple[int, int] | None = None
         self._checkpoint_ns = self._checkpoint_bytes = 0
         self._rows: dict[tuple[str, int], int] = {}
+        self._happened: deque[Happening] = deque(maxlen=_HAPPENED)
         self.status = Status()
         """Of the process's Monitor."""
         self.begun = False
@@ -145,13 +152,17 @@ class Observer:
         """All were opened."""
         self._sinks = {name: _Written(stream, sink) for name, (stream, sink) in opened.items()}
 
-    def wrote(self, stream: Stream, records: int) -> None:
-        """Records were given to the sinks of a stream."""
+    def wrote(self, stream: Stream, records: Sequence[Record], began_s: float) -> None:
+        """Records were given to the sinks of a stream, since began_s, wall clock."""
+        now_s = time.time()
         for written in self._sinks.values():
             if written.stream is stream:
-                written.records += records
+                written.records += len(records)
                 if not getattr(written.sink, "waiting", 0):
-                    written.done_s = time.time()
+                    written.done_s = now_s
+        for alert in records if stream is Stream.ALERTS else ():
+            told = {f"alert.{name}": str(alert.get(field, "")) for name, field in _OF_ALERTS.items()}
+            self._happened.append(Happening(What.ALERT, Step.SINKS.value, began_s, now_s, told))
 
     def flush(self, sink: Sink) -> Any:
         """`sink.flush()`, and when that went well."""
@@ -165,10 +176,19 @@ class Observer:
         return position
 
     def checkpoint(self, stage: str, who: Any, took_ns: int, wrote_bytes: int, state_bytes: int) -> None:
-        """An operator's part of a checkpoint."""
+        """An operator's part of a checkpoint, which ended just now."""
         self._checkpoint_ns += took_ns
         self._checkpoint_bytes += wrote_bytes
         self._saved[stage, who] = state_bytes
+        self._happens(What.CHECKPOINT, stage, took_ns, bytes=wrote_bytes, state_bytes=state_bytes)
+
+    def restored(self, stage: str, took_ns: int, state_bytes: int) -> None:
+        """An operator was built from saved state, just now."""
+        self._happens(What.RESTORE, stage, took_ns, bytes=state_bytes)
+
+    def _happens(self, what: What, stage: str, took_ns: int, **told: int) -> None:
+        now_s = time.time()
+        self._happened.append(Happening(what, stage, now_s - took_ns / 1e9, now_s, told))
 
     def paced(self) -> None:
         """A partition was held back, or is not any more."""
@@ -193,11 +213,14 @@ class Observer:
         seen = Observation(time.time(), dict(self.status.counts), begun=self.begun)
         seen.opened, seen.built = set(self._partitions), set(self._built)
         seen.rows = dict(self._rows)
+        seen.happened = [self._happened.popleft() for _ in range(len(self._happened))]
         self._look_at_time(seen)
         self._look_at_partitions(seen)
         for stage, operator in list(self._operators):
             if hasattr(operator, "observe"):
                 operator.observe(seen.numbers)
+            if hasattr(operator, "slow_rounds"):
+                seen.happened += operator.slow_rounds()
             if stage.holds_lines:
                 seen.waiting += operator.rows_waiting
         for (name, _), size in list(self._saved.items()):

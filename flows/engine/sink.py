@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.counters import READ, VERSION
+from flows.engine.alert_log import AlertLog
 from flows.engine.context import Context
 from flows.engine.monitor import Monitor
 from flows.engine.observe import Observer
@@ -51,7 +52,8 @@ class OutputSink(FixedPartitionedSink[Leaving, dict[str, Any]]):
         with watch, reading("positions of the sinks"):
             resumed = resume_state or self._beginning()
             resumed |= self._moved(resumed)
-            return OutputPartition(self._openers, self._context.monitor, watch, resumed, observer)
+            log = self._context.alert_log
+            return OutputPartition(self._openers, self._context.monitor, watch, resumed, observer, log)
 
     def _moved(self, resumed: dict[str, Any]) -> dict[str, Any]:
         """Other positions, for a run that was started from a savepoint and is to leave its sinks as they are."""
@@ -87,6 +89,7 @@ class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
         watch: Reporting,
         resume: Mapping[str, Any],
         observer: Observer | None = None,
+        alert_log: AlertLog | None = None,
     ) -> None:
         positions = resume.get("positions", {})
         self._sinks = {name: opener(positions.get(name)) for name, (_, opener) in openers.items()}
@@ -100,6 +103,7 @@ class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
         self._monitor = monitor
         self._watch = watch
         self._observer = observer
+        self._alert_log = alert_log
         if observer is not None:
             observer.sinks({name: (stream, self._sinks[name]) for name, (stream, _) in openers.items()})
         monitor.status.resumed = READ.total(self._outputs.counts)
@@ -108,10 +112,17 @@ class OutputPartition(StatefulSinkPartition[Leaving, dict[str, Any]]):
     def write_batch(self, values: list[Leaving]) -> None:
         with self._watch:
             for output in values:
+                began_s = time.time()
                 self._outputs.write(output)
-                if self._observer is not None and isinstance(output, Output):
-                    self._observer.wrote(output.stream, len(output.records))
+                if isinstance(output, Output):
+                    self._wrote(output, began_s)
         self._tell()
+
+    def _wrote(self, output: Output, began_s: float) -> None:
+        if self._observer is not None:
+            self._observer.wrote(output.stream, output.records, began_s)
+        if self._alert_log is not None and output.stream is Stream.ALERTS:
+            self._alert_log.tell(output.records)
 
     def _tell(self) -> None:
         self._monitor.totals(self._outputs.counts, self._life_s())

@@ -19,6 +19,10 @@ Key = tuple[str, ...]
 Numbers = dict[Key, float]
 
 
+_UNITS: Final = {"_seconds": "s", "_bytes": "By", "_ratio": "1"}
+"""Ends of names, which Prometheus's conventions ask for."""
+
+
 class Merge(StrEnum):
     """How the numbers become one that several operators, or processes, tell under the same labels."""
 
@@ -43,6 +47,11 @@ class Metric:
     def exposed(self) -> str:
         """As it stands in a scrape."""
         return f"{PREFIX}{self.name}{'_total' if self.kind is Kind.COUNTER else ''}"
+
+    @property
+    def unit(self) -> str:
+        """In UCUM's notation; "" for what is counted."""
+        return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), "")
 
     def key(self, *values: str) -> Key:
         """Where a number of it is kept.  values: of the labels, in order."""
@@ -110,8 +119,11 @@ STAGE_BOUNDARY: Final = _gauge(
     merge=Merge.MIN,
 )
 ROUNDS: Final = _counter("rounds", "rounds that were judged, of a window and cohort each", "window")
-SUBJECTS: Final = _gauge("state_subjects", "subjects that a stage remembers", "stage")
+SUBJECTS: Final = _gauge(
+    "state_subjects", "subjects that a stage remembers: of its kind, objects, accounts in campaigns", "stage"
+)
 STATE_BYTES: Final = _gauge("state_bytes", "state as the last checkpoint has it; 0 without saved state", "stage")
+CAMPAIGNS: Final = _gauge("campaigns", "campaigns that go on")
 KEY_GROUPS: Final = _gauge("key_groups", "parts that subjects are spread over")
 BUSIEST: Final = _gauge(
     "key_group_busiest_ratio", "share of the latest rows, some minutes, that went to one key group, the busiest"
@@ -154,6 +166,10 @@ MUTED: Final = _gauge("features_muted", "features that detectors do not see now,
 TRIALS: Final = _gauge("detector_trials", "successors of detectors that are on trial, because of drift", "window")
 
 LABELS_WAITING: Final = _gauge("labels_waiting_rows", "rows that wait for what people find out", "window")
+LABELS_SINCE: Final = _gauge(
+    "labels_waiting_timestamp_seconds", "the round of the oldest rows that wait so; 0: none does", "window",
+    merge=Merge.MIN,
+)  # fmt: skip
 
 SINK_RECORDS: Final = _counter("sink_records", "records that a sink was given", *_SINK)
 SINK_ERRORS: Final = _counter("sink_errors", "attempts to write that failed", *_SINK)
@@ -175,7 +191,8 @@ FUSE: Final = ("on", "sampled", "paused", "off")
 def of_counter(counter: Counter) -> Metric:
     """The metric of a total.  Ids are no labels: of totals by id there is the sum."""
     name = counter.name if counter.name == counter.unit else f"{counter.unit}_{counter.name}"
-    return Metric(name, counter.kind, counter.help, () if counter.ids else counter.labels)
+    labels = () if counter.ids else counter.labels
+    return Metric(name, counter.kind, counter.help, ("kind", *labels) if counter.by_kind else labels)
 
 
 OF_COUNTERS: Final[Mapping[str, Metric]] = {

@@ -26,8 +26,9 @@ class Facts:
     """Of a run.  Picklable.
 
     run: its name.  partitions: source partition -> what it holds, "events", "labels" or "control".  processes: the
-    numbers of those that this supervising process has.  stages: of the flow, ingest first, sinks last.  detectors:
-    (name, window).  sinks: name -> the stream it takes.  elsewhere: whether other hosts have a part of the run.
+    numbers of those that this supervising process has.  stages: of the flow, ingest first, sinks last.  kinds: kind of
+    subjects -> its windows, those that the stream is keyed by first.  detectors: (name, window), of all kinds.
+    sinks: name -> the stream it takes.  elsewhere: whether other hosts have a part of the run.
     """
 
     run: str = ""
@@ -37,7 +38,7 @@ class Facts:
     partitions: Mapping[str, str] = field(default_factory=dict)
     processes: tuple[int, ...] = (0,)
     stages: tuple[str, ...] = ()
-    windows: tuple[str, ...] = ()
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"subject": ()})
     detectors: tuple[tuple[str, str], ...] = ()
     sinks: Mapping[str, Stream] = field(default_factory=dict)
     severities: tuple[str, ...] = ()
@@ -71,14 +72,14 @@ class Facts:
             partitions=partitions,
             processes=processes,
             stages=(Step.INGEST.value, *stages, Step.SINKS.value),
-            windows=tuple(dict.fromkeys(w.name for of in jobs for w in of.stream.rows.windows)),
+            kinds={of.judgement.kind: tuple(w.name for w in of.stream.rows.windows) for of in jobs},
             detectors=tuple(
                 dict.fromkeys((use.name, w) for of in jobs for use in of.judgement.detectors for w in use.windows)
             ),
             sinks=sinks,
             severities=tuple(name for name, _ in judgement.policy.severities),
             features=names["features"],
-            columns=tuple(sorted(job.columns)),
+            columns=tuple(sorted(job.decoded)),
             key_groups=job.stream.key_groups,
             elsewhere=elsewhere,
         )
@@ -103,6 +104,8 @@ class Facts:
                 yield from self.partitions.items()
             case ("sink", "stream"):
                 yield from ((name, stream.value) for name, stream in self.sinks.items())
+            case ("kind", "window"):
+                yield from ((kind, window) for kind, windows in self.kinds.items() for window in windows)
             case _:
                 yield from self.detectors
 
@@ -113,7 +116,8 @@ class Facts:
         of_run: Mapping[str, tuple[str, ...]] = {
             "process": tuple(map(str, self.processes)),
             "stage": self.stages,
-            "window": self.windows,
+            "kind": tuple(self.kinds),
+            "window": tuple(dict.fromkeys(window for windows in self.kinds.values() for window in windows)),
             "detector": tuple(dict.fromkeys(name for name, _ in self.detectors)),
             "severity": self.severities,
             "feature": self.features,
@@ -122,7 +126,7 @@ class Facts:
         return of_run[label]
 
 
-_PAIRS: Final = (("partition", "reads"), ("detector", "window"), ("sink", "stream"))
+_PAIRS: Final = (("partition", "reads"), ("detector", "window"), ("sink", "stream"), ("kind", "window"))
 """Labels of which not every value goes with every value of the other."""
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from flows.metrics.catalogue import Numbers
+from flows.metrics.happening import Happening
 
 
 @dataclass(slots=True)
@@ -14,7 +15,7 @@ class Observation:
     -> when one last ended one.  begun: whether the dataflow was built and all processes have met.  opened: source
     partitions that are open, or were read to their end.  built: stage and key of the operators that are there, anew or
     from saved state.  rows: key group -> rows that were sent there, since the process began.  waiting: lines in panes,
-    and at source partitions, without a fate.
+    and at source partitions, without a fate.  happened: since it told last; of very many the latest.
     """
 
     at_s: float
@@ -27,3 +28,4 @@ class Observation:
     built: set[tuple[str, str]] = field(default_factory=set)
     rows: dict[tuple[str, int], int] = field(default_factory=dict)
     waiting: int = 0
+    happened: list[Happening] = field(default_factory=list)

@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Final
 
 from flows import counters
-from flows.counters import Kind
+from flows.counters import Counter, Kind
 from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers
 from flows.metrics.facts import Facts
 from flows.metrics.host import memory_limit_bytes
 from flows.metrics.observation import Observation
+from flows.metrics.traces import Saved, Traces
 
 _HALF_LIFE_S: Final = 60.0
 """After which rows count half for which key group is the busiest."""
 _ROWS_LEAST: Final = 1_000.0
 """Fewer rows say nothing about that."""
-
-Saved = Callable[[], tuple[int, float] | None]
-"""The epoch that a run would go on from, and when it was written; None for nothing saved."""
 
 
 class Overview:
@@ -32,8 +30,10 @@ class Overview:
     last checkpoint is counted once, as in the totals.
     """
 
-    def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock_s: Callable[[], float] = time.time, traces: Traces | None = None) -> None:
+        """traces: takes what happened, where somebody asks for it."""
         self._clock_s = clock_s
+        self._traces = traces
         self._lock = threading.RLock()
         self.facts = Facts()
         self.started_s = clock_s()
@@ -77,6 +77,8 @@ class Overview:
             self._to_restore = saved
             self.restarts += self.running
             self.running = True
+            if self._traces is not None:
+                self._traces.started(self.now_s, len(saved), self.restarts, self._saved())
 
     def end(self) -> None:
         """They have ended well, and nothing is started again."""
@@ -90,6 +92,8 @@ class Overview:
         with self._lock:
             for key, value in c.merged([seen.numbers for seen in self.latest.values()]).items():
                 self._kept[key] = self._kept.get(key, 0.0) * _grows(key) + value
+            if self._traces is not None:
+                self._traces.gone(self.now_s, self._saved, well=not self.running)
             self._last, self.latest, self._rows_told = self.latest or self._last, {}, {}
 
     def stop(self) -> None:
@@ -104,6 +108,10 @@ class Overview:
                 for key, n in seen.counts.items():
                     self._most[key] = max(self._most.get(key, 0), n)
             self._weigh(process, seen)
+            if self._traces is not None:
+                self._traces.take(process, seen, self.latest, self._saved)
+                if not self.unready():
+                    self._traces.restored()
 
     def _weigh(self, process: int, seen: Observation) -> None:
         """Which key groups rows went to lately."""
@@ -131,15 +139,20 @@ class Overview:
 
     def _of_totals(self) -> Numbers:
         totals, before, out = self.totals, self._before or {}, Numbers()
+        grown = {key: n - before.get(key, 0) for key, n in self._most.items()}
+        own, *_ = self.facts.kinds
+        of_kinds = counters.of_kinds(grown)
         for counter in counters.CATALOGUE.values():
             metric = c.OF_COUNTERS[counter.name]
-            grows = counter.kind is Kind.COUNTER
-            since = {key: n - before.get(key, 0) for key, n in self._most.items()} if grows else totals
-            if metric.labels:
-                found = counter.by_label(since)
-                out |= {metric.key(value): float(n) for value, n in found.items()}
+            since = grown if counter.kind is Kind.COUNTER else totals
+            if counter.by_kind:
+                for kind, of in {own: since, **of_kinds}.items():
+                    out |= _labelled(metric, counter, of, kind)
             else:
-                out[metric.key()] = float(counter.total(since))
+                # Each line has its fate in one stage; what else stages of several kinds count is told together.
+                for of in (since,) if counter.fate else (since, *of_kinds.values()):
+                    for key, n in _labelled(metric, counter, of).items():
+                        out[key] = out.get(key, 0.0) + n
         under_way = counters.unaccounted(totals)
         out[c.OF_COUNTERS[counters.OPEN.name].key()] = float(under_way)
         if not self.facts.elsewhere:
@@ -208,6 +221,13 @@ class Overview:
     def now_s(self) -> float:
         """The wall clock."""
         return self._clock_s()
+
+
+def _labelled(metric: c.Metric, counter: Counter, totals: Mapping[str, int], *kind: str) -> Numbers:
+    """kind: the first label's value, of what is told by kind."""
+    if len(metric.labels) == len(kind):
+        return {metric.key(*kind): float(counter.total(totals))}
+    return {metric.key(*kind, value): float(n) for value, n in counter.by_label(totals).items()}
 
 
 def _grows(key: c.Key) -> bool:

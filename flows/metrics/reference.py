@@ -19,9 +19,9 @@ subject, an event or an alert.
 
 ## Totals
 
-One for each entry of [counters.md](counters.md), of the stream's own subjects; those of further kinds
-([subjects.md](subjects.md)) are in the summary alone. That each line that was read has one fate is
-`driftnet_lines_unaccounted` below.
+One for each entry of [counters.md](counters.md). Where there are further kinds of subjects
+([subjects.md](subjects.md)), `kind` tells them apart from the stream's own; what has no such label and is counted of
+several kinds is their sum, but for lines: each has its fate once, and that is `driftnet_lines_unaccounted` below.
 
 {totals}
 

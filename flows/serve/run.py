@@ -14,10 +14,10 @@ def serve(store: Path, host: str, port: int) -> None:
     try:
         import uvicorn
 
-        from flows.serve.app import build, token_for
+        from flows.serve.app import Application, token_for
     except ImportError as error:
         raise ConfigError(
-            f'driftnet serve needs starlette and uvicorn ({error}); install them: pip install "driftnet[serve]"'
+            f'driftnet serve needs uvicorn ({error}); install them: pip install "driftnet[serve]"'
         ) from error
     from flows.serve.standings import StandingsReader
 
@@ -26,10 +26,11 @@ def serve(store: Path, host: str, port: int) -> None:
     listening = _listen(host, port)
     try:
         config = uvicorn.Config(
-            build(reader, token),
+            Application(reader, token),
             log_config=None,
             access_log=False,
             lifespan="off",
+            ws="none",
             server_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=5,

@@ -23,6 +23,7 @@ from flows.metrics import catalogue as c
 from flows.metrics.facts import Facts
 from flows.metrics.overview import Overview
 from flows.metrics.server import serving
+from flows.metrics.traces import Span, Traces
 from flows.operators.messages import CohortInput, Leaving, PolicyInput
 from flows.stages import Stages
 from flows.streams import Stream
@@ -59,22 +60,34 @@ def test_the_records_are_the_same_and_the_totals_are_told(
         restarts=Restarts(20, pause_s=0.01, pause_s_max=0.01),
     )  # fmt: skip
     plan = bytewax_plan(JOB(), AtRead(source, 5, die) if dies else source, tmp_path / "out", options)
-    plan = replace(plan, facts=facts(options, list(plan.sources), windows=("w1h",)))
-    overview = Overview()
+    plan = replace(plan, facts=facts(options, list(plan.sources), kinds={"card": ("w1h",)}))
+    spans: list[Span] = []
+    overview = Overview(traces=Traces("r", spans.append))
     summary = execute(plan, overview=overview)
     same(told(tmp_path / "out", summary), reference)
     numbers = overview.numbers()
     for counter in CATALOGUE.values():
         key = c.OF_COUNTERS[counter.name].key
+        kind = ("card",) if counter.by_kind else ()
         if counter.kind is Kind.COUNTER and not counter.labels:
-            assert numbers[key()] == summary.total(counter), counter.name
+            assert numbers[key(*kind)] == summary.total(counter), counter.name
         elif counter.kind is Kind.COUNTER and not counter.ids:
-            assert {v: n for v, n in summary.by_label(counter).items() if numbers[key(v)] != n} == {}
+            assert {v: n for v, n in summary.by_label(counter).items() if numbers[key(*kind, v)] != n} == {}
     assert numbers[c.UNACCOUNTED.key()] == 0
     assert (numbers[c.RESTARTS.key()] > 0) == dies
     assert numbers[c.CHECKPOINTS.key()] > 0
     assert time.time() - numbers[c.CHECKPOINT_DONE.key()] < 60
-    assert sum(n for key, n in numbers.items() if key[0] == c.CHECKPOINT_BYTES.name) > 1_000
+    wrote = sum(n for key, n in numbers.items() if key[0] == c.CHECKPOINT_BYTES.name)
+    checkpoints = [span.attributes for span in spans if span.name == "checkpoint"]
+    assert sum(int(told["driftnet.checkpoint.bytes"]) for told in checkpoints) <= wrote
+    assert wrote > 1_000
+    assert all(told["driftnet.processes"] <= processes for told in checkpoints)
+    assert len(checkpoints) > 0
+    assert bool([span for span in spans if span.name == "restore" and not span.error]) == dies
+    traced = {span.attributes["driftnet.alert.id"] for span in spans if span.name == "alert"}
+    raised = {json.loads(line)["alert_id"] for line in (tmp_path / "out" / "alerts.jsonl").read_text().splitlines()}
+    assert traced <= raised
+    assert traced == raised or dies, "what was told in the last second before a kill is lost with it"
     assert numbers[c.STATE_BYTES.key("subject")] > 0
     assert numbers[c.SUBJECTS.key("subject")] > 0
     records = sum(n for key, n in numbers.items() if key[0] == c.SOURCE_RECORDS.name)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.running import Receiver, Server, postgres, valkey
+from tests.servers.running import Receiver, Server, cache_server, postgres
 
 
 @pytest.fixture(scope="session")
@@ -14,10 +14,10 @@ def database() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Valkey or Redis server, which tests may stop if they start it again."""
-    with valkey(tmp_path_factory.mktemp("valkey")) as server:
+@pytest.fixture(scope="session", params=["valkey-server", "redis-server"])
+def cache(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Valkey server, and a Redis server, which tests may stop if they start it again."""
+    with cache_server(request.param, tmp_path_factory.mktemp(request.param)) as server:
         yield server
 
 

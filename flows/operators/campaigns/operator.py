@@ -10,9 +10,12 @@ from detectors.campaigns.coincidence import Coincidences
 from detectors.campaigns.communities import Found, review
 from detectors.campaigns.lives import Life, Lives, Told
 from flows.campaigns import Campaigns
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers, seconds
 from flows.operators.campaigns.records import account_names, object_names, record_of, shared_objects
 from flows.operators.messages import CoactionInput, Leaving, Output, coaction_name
 from flows.operators.rounds import Rounds
+from flows.steps import Step
 from flows.streams import Stream
 from state.chunks import Chunks, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
@@ -81,6 +84,13 @@ class CampaignOperator:
         names = object_names(self._segments, np.unique(np.concatenate([_NOTHING, *objects])))
         about = {"kind": self._campaigns.own_kind, **self._about}
         return [record_of(t, end_us, found, names) | about for t in told]
+
+    def observe(self, numbers: Numbers) -> None:
+        """Its part of what a run tells of itself."""
+        lives = self._lives.lives
+        c.add(numbers, c.CAMPAIGNS, len(lives))
+        c.add(numbers, c.SUBJECTS, sum(len(life.members) for life in lives), Step.CAMPAIGNS)
+        c.add(numbers, c.STAGE_BOUNDARY, seconds(self._rounds.watermark_us), Step.CAMPAIGNS)
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values."""

@@ -7,6 +7,8 @@ import numpy as np
 
 from detectors.campaigns.coincidence import Coincidences, Visits, coincide
 from flows.campaigns import Campaigns
+from flows.metrics import catalogue as c
+from flows.metrics.catalogue import Numbers, seconds
 from flows.operators.coaction.buckets import (
     ACCOUNT,
     ACCOUNT_NAME,
@@ -18,6 +20,7 @@ from flows.operators.coaction.buckets import (
 )
 from flows.operators.coaction.popularity import Popularity
 from flows.operators.messages import CoactionInput, GroupInput, coaction_name
+from flows.steps import Step, stage_name
 from state.batch import MicroBatch
 from state.cells import run_lengths, run_starts
 from state.chunks import Chunks, Saved
@@ -65,6 +68,12 @@ class CoactionOperator:
     def rows_waiting(self) -> int:
         """Visits that wait; their lines have their fate elsewhere."""
         return sum(bucket.rows for bucket in self._buckets.values())
+
+    def observe(self, numbers: Numbers) -> None:
+        """Its part of what a run tells of itself."""
+        stage = stage_name(self._column, Step.COACTION)
+        c.add(numbers, c.SUBJECTS, len(self._popularity.object), stage)
+        c.add(numbers, c.STAGE_BOUNDARY, seconds(self._closed_us), stage)
 
     def process(self, message: GroupInput) -> list[CoactionInput]:
         """Files the visits; one message when buckets may close."""

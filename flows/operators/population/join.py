@@ -64,6 +64,11 @@ class LabelJoin:
     def __len__(self) -> int:
         return self._rows
 
+    @property
+    def oldest_us(self) -> int | None:
+        """The round of the oldest rows; None where none wait.  Whichever thread asks."""
+        return next((block.end_us for block in tuple(self._blocks) if len(block)), None)
+
     def add(self, rows: Rows, score: dict[str, F64], p: F64) -> None:
         """Takes a scored round."""
         order = np.argsort(rows.subject, kind="stable")[-self._rows_max :]

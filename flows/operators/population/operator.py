@@ -1,6 +1,8 @@
 """The population stage: one cohort's rounds, in one fixed order, through its models."""
 
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
@@ -17,6 +19,7 @@ from flows.evolution.renames import called, moved
 from flows.judgement import Judgement
 from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers, seconds
+from flows.metrics.happening import SLOW_ROUND_S, Happening, What
 from flows.operators.faults import fault_outputs
 from flows.operators.messages import CohortInput, Leaving, Output, PolicyInput
 from flows.operators.population.candidates import candidates_of
@@ -33,6 +36,7 @@ from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, Sealed, table_of
 from state.snapshot import pack, unpack
+from state.times import iso
 from state.types import Bool
 
 _log: Final = logging.getLogger("driftnet.detectors")
@@ -41,6 +45,8 @@ _OF_NO_STREAM: Final = StateForm()
 _REASONS: Final = 6
 _COUNTED: Final = 4096
 """Subjects of a day that are counted one by one; beyond it their number is estimated."""
+_SLOW_ROUNDS: Final = 100
+"""Those that are remembered until somebody asks."""
 
 RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 """Called with each scored round before anything is learned from it: how `explain` looks inside."""
@@ -84,6 +90,7 @@ class PopulationOperator:
         self.observer: RoundObserver | None = None
         self._judged = dict.fromkeys(self._models, 0)
         """Window -> rounds, in this process."""
+        self._slow: deque[Happening] = deque(maxlen=_SLOW_ROUNDS)
         if resume is not None:
             self._restore(resume)
 
@@ -104,8 +111,9 @@ class PopulationOperator:
             for window in self._order:
                 mine = [r for r in parts if r.window == window]
                 if mine:
-                    rows = FeatureRows.concat(mine)
+                    rows, began_s = FeatureRows.concat(mine), time.time()
                     found, outputs = self._round(rows)
+                    self._look_at_time(rows, began_s)
                     candidates += found
                     out += outputs
             if parts:
@@ -204,6 +212,17 @@ class PopulationOperator:
             self._joins[rows.window].add(view, verdict.score, verdict.p)
         return found, out
 
+    def _look_at_time(self, rows: FeatureRows, began_s: float) -> None:
+        """Remembers a round that took long."""
+        now_s = time.time()
+        if now_s - began_s >= SLOW_ROUND_S:
+            where = {"round.window": rows.window, "round.cohort": self._cohort, "round.end": iso(rows.end_us)}
+            self._slow.append(Happening(What.ROUND, self._stage, began_s, now_s, {**where, "round.rows": len(rows)}))
+
+    def slow_rounds(self) -> list[Happening]:
+        """Those since this was asked last; of very many the latest."""
+        return [self._slow.popleft() for _ in range(len(self._slow))]
+
     def _to_hear(self, rows: FeatureRows) -> Bool:
         """The rows that detectors learn from: all, or each subject's once in a while."""
         every_us = self._judgement.learning.teach_every_us
@@ -232,6 +251,8 @@ class PopulationOperator:
             models.observe(numbers)
         for window, join in self._joins.items():
             c.add(numbers, c.LABELS_WAITING, len(join), window)
+            if (oldest_us := join.oldest_us) is not None:
+                c.add(numbers, c.LABELS_SINCE, seconds(oldest_us), window)
 
     def describe(self) -> dict[str, Any]:
         """What there is, as JSON values.  windows: bytes of each model by name."""

@@ -299,24 +299,15 @@ class SubjectOperator:
 
     def _parts(self) -> dict[str, Callable[[Chunks], dict[str, bytes]]]:
         """What the state consists of -> what gives the root frames of that."""
-
-        def named(kind: str, frames: Callable[[Chunks], dict[str, bytes]]) -> Callable[[Chunks], dict[str, bytes]]:
-            return lambda chunks: {f"{kind}.{name}": frame for name, frame in frames(chunks).items()}
-
-        borrowing, lending = self._borrowing, self._lending
-        parts: dict[str, Callable[[Chunks], dict[str, bytes]]] = {
-            "open panes and event ids": lambda chunks: {"log": self._log.snapshot(chunks)},
-            "subjects": self._counting.snapshots,
-        }
-        for name, building in self._building.items():
-            parts[f"window {name}"] = lambda chunks, n=name, b=building: {f"window.{n}": b.snapshot(chunks)}
-        parts["own history"] = named("own", self._closing.snapshots)
+        parts = {"open panes and event ids": _one("log", self._log.snapshot), "subjects": self._counting.snapshots}
+        parts |= {f"window {name}": _one(f"window.{name}", a.snapshot) for name, a in self._building.items()}
+        parts["own history"] = _named("own", self._closing.snapshots)
         if any(window.running for window in self._windows):
-            parts["features that go on"] = named("running", self._closing.running)
-        if borrowing is not None:
-            parts["borrowed"] = lambda _: {"loans": borrowing.snapshot()}
-        if lending is not None:
-            parts["lent"] = lambda chunks: {"lent": lending.snapshot(chunks)}
+            parts["features that go on"] = _named("running", self._closing.running)
+        if (borrowing := self._borrowing) is not None:
+            parts["borrowed"] = _one("loans", lambda _: borrowing.snapshot())
+        if self._lending is not None:
+            parts["lent"] = _one("lent", self._lending.snapshot)
         return parts
 
     def sizes(self) -> dict[str, int]:
@@ -384,3 +375,11 @@ class SubjectOperator:
         self._counted = meta.get("counted", self._totals())
         self._closing.since = self._since.features(now)
         self._closing.restore(own, saved.chunks, fits)
+
+
+def _one(name: str, frame: Callable[[Chunks], bytes]) -> Callable[[Chunks], dict[str, bytes]]:
+    return lambda chunks: {name: frame(chunks)}
+
+
+def _named(kind: str, frames: Callable[[Chunks], dict[str, bytes]]) -> Callable[[Chunks], dict[str, bytes]]:
+    return lambda chunks: {f"{kind}.{name}": frame for name, frame in frames(chunks).items()}

@@ -32,11 +32,12 @@ def test_no_label_is_an_id(metric: Metric) -> None:
 
 
 def test_every_counter_is_a_metric() -> None:
-    """Of the same kind and with the same labels, but for those that are ids."""
+    """Of the same kind and with the same labels, but for those that are ids; what kinds of subjects have, by kind."""
     for counter in COUNTERS.values():
         metric = CATALOGUE[c.OF_COUNTERS[counter.name].name]
         assert metric.kind is counter.kind
-        assert metric.labels == (() if counter.ids else counter.labels)
+        of_kind = ("kind",) if counter.by_kind else ()
+        assert metric.labels == (*of_kind, *(() if counter.ids else counter.labels))
     assert len({m.exposed for m in CATALOGUE.values()}) == len(CATALOGUE) > len(COUNTERS)
 
 

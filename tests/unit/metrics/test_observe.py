@@ -12,6 +12,7 @@ from flows.engine.names import key_name
 from flows.engine.observe import Observer, Timed
 from flows.engine.watch import FirstError
 from flows.metrics import catalogue as c
+from flows.metrics.happening import What
 from flows.metrics.observation import Observation
 from flows.operators.messages import GroupInput
 from flows.sources.base import Lines
@@ -177,7 +178,7 @@ def test_sinks() -> None:
     watched.sinks({"a": (Stream.ALERTS, sink), "d": (Stream.DRIFT, other)})
     where = "a", "alerts"
     sink.write([1, 2])
-    watched.wrote(Stream.ALERTS, 2)
+    watched.wrote(Stream.ALERTS, [{"alert_id": "a1"}, {"alert_id": "a2"}], time.time())
     numbers = watched.look().numbers
     assert (numbers[c.SINK_RECORDS.key(*where)], numbers[c.SINK_WAITING.key(*where)]) == (2, 2)
     assert numbers[c.SINK_DONE.key(*where)] == 0, "it waits"
@@ -224,3 +225,27 @@ def test_a_run_does_not_end_for_want_of_a_metric(caplog: pytest.LogCaptureFixtur
         next(values)
     assert told == []
     assert "could not be put together" in caplog.text
+
+
+def test_what_happened_is_told_once() -> None:
+    """Parts of checkpoints, restored operators, alerts, slow rounds; of very many the latest."""
+    watched = observer()
+    watched.checkpoint("subject", 3, int(2e9), 70, 900)
+    watched.restored("alerts", int(1e9), 40)
+    watched.sinks({})
+    watched.wrote(Stream.DRIFT, [{"event_id": "d1"}], time.time())
+    watched.wrote(Stream.ALERTS, [{"alert_id": "a1", "severity": "high", "window": "w1h"}], time.time() - 0.5)
+    saved, restored, alert = watched.look().happened
+    assert (saved.what, saved.stage, saved.told) == (What.CHECKPOINT, "subject", {"bytes": 70, "state_bytes": 900})
+    assert saved.ended_s - saved.began_s == pytest.approx(2.0)
+    assert saved.ended_s == pytest.approx(time.time(), abs=60)
+    assert (restored.what, restored.stage, restored.told) == (What.RESTORE, "alerts", {"bytes": 40})
+    assert alert.what is What.ALERT
+    assert alert.told["alert.id"] == "a1"
+    assert alert.told["alert.severity"] == "high"
+    assert alert.ended_s - alert.began_s == pytest.approx(0.5, abs=0.4)
+    assert watched.look().happened == []
+    watched.wrote(Stream.ALERTS, [{"alert_id": str(n)} for n in range(10_000)], time.time())
+    last = watched.look().happened
+    assert len(last) == 2_000
+    assert last[-1].told["alert.id"] == "9999"

@@ -1,12 +1,13 @@
 """The supervising process's picture: totals that only grow, readiness, what is the busiest, the accounting identity."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from flows import counters
 from flows.counters import ACCEPTED, LATE, READ, REJECTED
 from flows.metrics import catalogue as c
 from flows.metrics.overview import Overview
-from tests.unit.metrics.seen import PARTITIONS, Clock, begun, seen
+from tests.unit.metrics.seen import PARTITIONS, Clock, begun, seen, shipped
 
 READ_LINES = c.OF_COUNTERS["read"].key()
 
@@ -175,3 +176,31 @@ def test_where_a_run_goes_on_it_has_a_checkpoint() -> None:
     overview.begin(begun(Clock()).facts, {}, Path(), lambda: (9, 40.0))
     numbers = overview.numbers()
     assert (numbers[c.CHECKPOINTS.key()], numbers[c.CHECKPOINT_DONE.key()]) == (0, 40.0)
+
+
+def test_kinds_are_told_apart_or_together() -> None:
+    """By a label where they have one; lines are those of the stream's own; all else is the sum."""
+    clock = Clock()
+    overview = Overview(clock)
+    facts = replace(shipped(), kinds={"user": ("w1h",), "net": ("recent",)})
+    overview.begin(facts, {"net_subject/evicted": 10}, None, lambda: None)
+    overview.start()
+    counts = {"evicted": 1, "rows.w1h": 2, "accepted": 3, "labelled.fraud_missed": 4, "detector_off.extremes": 1}
+    others = {"evicted": 12, "rows.recent": 20, "accepted": 30}
+    judged = {"labelled.fraud_missed": 40, "detector_off.extremes": 2, "scored": 50}
+    counts |= {f"net_subject/{key}": n for key, n in others.items()}
+    counts |= {f"net_population/{key}": n for key, n in judged.items()}
+    overview.take(0, seen(clock, counts=counts))
+    numbers = overview.numbers()
+    found = {key: numbers[key] for key in numbers if key[0] in ("subjects_evicted", "rows", "rows_scored")}
+    assert found == {
+        ("subjects_evicted", "user"): 1,
+        ("subjects_evicted", "net"): 2,
+        ("rows", "user", "w1h"): 2,
+        ("rows", "net", "recent"): 20,
+        ("rows_scored", "user"): 0,
+        ("rows_scored", "net"): 50,
+    }
+    assert numbers[c.OF_COUNTERS["accepted"].key()] == 3
+    assert numbers[c.OF_COUNTERS["labelled"].key("fraud_missed")] == 44
+    assert numbers[c.OF_COUNTERS["detector_off"].key("extremes")] == 3

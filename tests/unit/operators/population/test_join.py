@@ -95,6 +95,7 @@ def test_like_the_slow_one(steps: list[object], rows_max: int) -> None:
             join.add(part, {"judge": part.x[:, 0] / 1000}, part.x[:, 1])
             slow.add(end, what)  # type: ignore[arg-type]
         assert len(join) == len(slow.rows)
+        assert join.oldest_us == (slow.rows[0]["end"] if slow.rows else None)
 
 
 def test_scores_of_new_detectors_are_unknown() -> None:

@@ -1,7 +1,8 @@
 """The population stage: what is learned from, and what evidence is worth."""
 
+import time
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from detectors.ecod import Ecod, EcodSpec
 from detectors.river_model import RiverDetector, RiverModelSpec
 from flows.config.load import loads
 from flows.job import Job
+from flows.metrics.happening import What
 from flows.operators.messages import CohortInput, Output, PolicyInput
 from flows.operators.population.operator import PopulationOperator
 from flows.operators.population.window_models import WindowModels, median
@@ -437,3 +439,29 @@ def test_medians_are_those_of_numpy() -> None:
             expected = np.nanmedian(column) if rows else np.nan
             assert np.array([median(column)]).tobytes() == np.array([expected]).tobytes() or np.isnan(expected)
             assert np.isnan(median(column)) == np.isnan(expected)
+
+
+def test_slow_rounds_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what they were about; others are not, and each is told once."""
+    operator = PopulationOperator(JOB.judgement, JOB.stream.rows, "all")
+    play(operator, 0, [1.0, 2.0])
+    assert operator.slow_rounds() == []
+    score = WindowModels.judge
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.02)
+        return score(*args)
+
+    monkeypatch.setattr(WindowModels, "judge", slow)
+    monkeypatch.setattr("flows.operators.population.operator.SLOW_ROUND_S", 0.02)
+    play(operator, 1, [1.0, 2.0, 3.0])
+    (round_,) = operator.slow_rounds()
+    assert (round_.what, round_.stage) == (What.ROUND, "population")
+    assert round_.ended_s - round_.began_s >= 0.02
+    assert round_.told == {
+        "round.window": "w5m",
+        "round.cohort": "all",
+        "round.end": "1970-01-01T00:10:00.000000Z",
+        "round.rows": 3,
+    }
+    assert operator.slow_rounds() == []
