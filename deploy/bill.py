@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).parents[1]
-EXTRAS: Final = frozenset({"kafka", "otel"})
+EXTRAS: Final = frozenset({"kafka", "objects", "otel"})
 """Of the image."""
 BUILDS: Final = "setuptools"
 LICENSES: Final = {"bytewax": "Apache-2.0"}
@@ -38,7 +38,7 @@ def pinned() -> dict[str, str]:
 
 
 def installed() -> list[Distribution]:
-    """What driftnet[kafka,otel] needs, all the way down, and what builds it, as they are installed here; by name."""
+    """What driftnet needs with the image's extras, all the way down, and what builds it, as installed here; by name."""
     found = {BUILDS: distribution(BUILDS)}
     waiting = [(distribution("driftnet"), EXTRAS)]
     while waiting:

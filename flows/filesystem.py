@@ -10,6 +10,12 @@ _NETWORK: Final = frozenset(
     fuse.mount-s3 fuse.blobfuse fuse.blobfuse2 gfs2 gpfs glusterfs lustre ncpfs nfs nfs4 ocfs2 orangefs smb3 smbfs
     """.split()  # noqa: SIM905 - as /proc/self/mountinfo names them
 )
+OF_ALL_HOSTS: Final = frozenset({"gfs2", "ocfs2"})
+"""Those whose locks and mapped memory are the same for all hosts that mount them."""
+OF_ONE_HOST: Final = frozenset(
+    "9p beegfs ceph fuse.ceph fuse.glusterfs glusterfs gpfs lustre nfs nfs4".split()  # noqa: SIM905
+)
+"""Those that have locks, mapped memory and `fsync` for a host that is the only one to use a directory."""
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 
 

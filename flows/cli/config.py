@@ -1,5 +1,6 @@
 """`driftnet config`: check a configuration, show what it amounts to, propose one."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +22,9 @@ def check(
     config: File = None,
     settings: Settings = None,
     against: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
+            metavar="PATH|URL",
             help="A state directory or savepoint: say what of it would be kept, start cold, be dropped or refused.",
             show_default=False,
         ),
@@ -42,8 +44,11 @@ def check(
       [bold]driftnet config check fraud.toml --against state/[/]
     """
     from flows.checked import Checked
+    from flows.savepoint.remote import located
 
-    found = Checked.of(str(config or "the defaults"), load_config(config, settings), against)
+    name, loaded = str(config or "the defaults"), load_config(config, settings)
+    with located(against) if against is not None else nullcontext() as place:
+        found = Checked.of(name, loaded, place)
     if as_json:
         print_json(found.to_json())
         raise typer.Exit(found.code)

@@ -2,7 +2,8 @@
 
 import logging
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from flows.cli.options import AsJson, BatchLines, Settings, duration_option, loa
 from flows.cli.results import finish, read_records, scratch_file, truth_of
 
 if TYPE_CHECKING:
+    from flows.archive.archive import Archive, ArchiveOptions
     from flows.drive.assembly import Assembly
     from flows.engine.supervise import Restarts
     from flows.summary import Summary
@@ -39,8 +41,9 @@ def run(
         ),
     ] = None,
     from_savepoint: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
+            metavar="PATH|URL",
             help="Start from this savepoint, in a --state-dir that is empty; a second start goes on.",
             show_default=False,
         ),
@@ -90,6 +93,24 @@ def run(
             show_default="nowhere",
         ),
     ] = "",
+    archive: Annotated[
+        str,
+        typer.Option(
+            envvar="DRIFTNET_ARCHIVE",
+            metavar="URL",
+            help="With --state-dir: copy checkpoints to s3://BUCKET/PREFIX or gs://BUCKET/PREFIX; where the directory"
+            " is empty, go on from the last one there.",
+            show_default="nowhere",
+        ),
+    ] = "",
+    archive_every: Annotated[str, typer.Option(help="Time between copies into --archive, at least.")] = "10s",
+    archive_keep: Annotated[int, typer.Option(min=1, help="Checkpoints that stay in --archive.")] = 3,
+    network_state: Annotated[
+        bool,
+        typer.Option(
+            "--network-state", help="The --state-dir is on a network file system, and no other host ever uses it."
+        ),
+    ] = False,
     batch_lines: BatchLines = BATCH_LINES,
     status_every: Annotated[
         str, typer.Option(help="Time between status lines, where there is no progress bar.")
@@ -107,6 +128,8 @@ def run(
 
       [bold]driftnet run fraud.toml --processes 2 --state-dir state/[/]
 
+      [bold]driftnet run fraud.toml --state-dir state/ --archive s3://bucket/fraud[/]
+
       [bold]driftnet run fraud.toml --state-dir /shared/state --addresses a:9100,b:9100 --index 0[/]
 
     Alerts go where the configuration's [bold]sinks[/] say, driftnet.db without one.  A first signal drains the run, a
@@ -120,6 +143,7 @@ def run(
     from flows.drive.assembly import Assembly
     from flows.drive.worker import work
     from flows.engine.plan import Options
+    from flows.savepoint.copy import SEEN
     from flows.sinks import ConsoleSink, JsonlSink, SinkSpec
     from flows.streams import Stream
     from flows.summary import listing
@@ -144,10 +168,12 @@ def run(
         finish=finish_input or state_dir is None,
         prepare=as_here(),
         listen=listen,
+        network_state=network_state,
         alert_log=for_machines() or as_json or not show_alerts,
     )
+    archived = _archive_options(archive, archive_every, archive_keep, state_dir, hosts)
     # Beside the state, so that the evaluation, like the summary, tells of all that the state has seen.
-    with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / "alerts-seen.jsonl") as copy:
+    with scratch_file("alerts.jsonl") if state_dir is None else nullcontext(state_dir / SEEN) as copy:
         extra: list[SinkSpec] = [
             *([JsonlSink(str(copy), overwrite=True)] if truth is not None else []),
             *([ConsoleSink()] if show_alerts and not as_json else []),
@@ -166,18 +192,77 @@ def run(
 
             if config is None:
                 _log.info("simulating a day of a platform; `driftnet run --help` says how to run on your events")
-            if from_savepoint is not None:
-                _start_from(from_savepoint, state_dir, Assembly(found), rewind=rewind_sinks)
-            summary = work(Assembly(found, {Stream.ALERTS: extra}), options, tell)
+            assembly = Assembly(found, {Stream.ALERTS: extra})
+            with _archive(archived, state_dir, assembly) as held:
+                if from_savepoint is not None:
+                    restored = archive if held is not None and held.restored else ""
+                    _start_from(from_savepoint, state_dir, Assembly(found), rewind=rewind_sinks, restored=restored)
+                summary = work(assembly, options, tell, held)
         finish(summary, read_records(copy), truth, as_json=as_json, where=store_note(found))
 
 
-def _start_from(savepoint: Path, state_dir: Path | None, assembly: "Assembly", *, rewind: bool) -> None:
+def _start_from(savepoint: str, state_dir: Path | None, assembly: "Assembly", *, rewind: bool, restored: str) -> None:
+    """restored: the archive that state_dir was filled from just now; "" for none."""
+    from flows.objects import is_url
     from flows.savepoint.copy import start
+    from flows.savepoint.remote import start_at
+    from state.errors import SnapshotError
 
     if state_dir is None:
         raise typer.BadParameter("seen without --state-dir, allowed: with an empty one", param_hint="--from-savepoint")
-    start(savepoint, state_dir, None if rewind else assembly.positions)
+    positions = None if rewind else assembly.positions
+    try:
+        if is_url(savepoint):
+            start_at(savepoint, state_dir, positions)
+        else:
+            start(Path(savepoint), state_dir, positions)
+    except SnapshotError as error:
+        if not restored:
+            raise
+        raise SnapshotError(f"{error} and, as {restored} goes before a savepoint, another --archive") from error
+
+
+def _archive_options(
+    url: str, every: str, keep: int, state_dir: Path | None, hosts: tuple[str, ...]
+) -> "ArchiveOptions | None":
+    every_s = duration_option("--archive-every", every) / 1e6
+    if not url:
+        return None
+    from flows.archive.archive import ArchiveOptions
+
+    if state_dir is None:
+        raise typer.BadParameter("seen without --state-dir, allowed: with it", param_hint="--archive")
+    if hosts:
+        raise typer.BadParameter(
+            "seen with --addresses, allowed: without them; what other hosts have just written is not sure to be seen"
+            " by the one that copies",
+            param_hint="--archive",
+        )
+    return ArchiveOptions(url, every_s, keep)
+
+
+@contextmanager
+def _archive(
+    options: "ArchiveOptions | None", state_dir: Path | None, assembly: "Assembly"
+) -> "Iterator[Archive | None]":
+    """The archive, where there is one, for the life of a run; an empty state directory has its last checkpoint then."""
+    if options is None or state_dir is None:
+        yield None
+        return
+    from flows.archive.archive import Archive
+    from flows.streams import STREAMS
+
+    here = [
+        f"{stream}: {sink.path}"
+        for stream in STREAMS
+        for sink in assembly.config.sinks.of(stream)
+        if sink.kind in ("jsonl", "parquet", "sqlite")
+    ]
+    if here:
+        _log.info("these outputs are files of this host, and are not archived: %s", ", ".join(here))
+    with Archive(options, state_dir, job=assembly.config.job().name, run=assembly.run_id).held() as archive:
+        archive.restore()
+        yield archive
 
 
 def _restarts(wanted: int | None, state_dir: Path | None, several: bool) -> "Restarts":

@@ -17,7 +17,14 @@ app = typer.Typer(no_args_is_help=True, help="Copy saved state, look into it, co
 StateDir = Annotated[
     Path, typer.Argument(help="The --state-dir of a run, which may go on meanwhile.", show_default=False)
 ]
-Where = Annotated[Path, typer.Argument(help="A savepoint, or a state directory.", show_default=False)]
+Where = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHERE",
+        help="A savepoint, a state directory, or the URL of a savepoint or archive.",
+        show_default=False,
+    ),
+]
 OwnConfig = Annotated[
     Path | None,
     typer.Option(
@@ -35,23 +42,36 @@ _EXEMPT_SHOWN = 50
 def create(
     state_dir: StateDir,
     name: Annotated[
-        Path,
-        typer.Argument(help="A name, for STATE_DIR/savepoints/NAME; or a path with a slash in it.", show_default=False),
+        str,
+        typer.Argument(
+            help="A name, for STATE_DIR/savepoints/NAME; a path with a slash in it; or s3://... or gs://...",
+            show_default=False,
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
     """Copy the last checkpoint of a run, whether it goes on or has stopped.
 
-    Example: [bold]driftnet savepoint create state/ before-upgrade[/]
-    """
-    from flows.savepoint.copy import create as create_savepoint
+    Examples:
 
-    target = name if len(name.parts) > 1 else state_dir / "savepoints" / name
-    if not name.name or name.name == "..":
-        raise typer.BadParameter(f"seen {str(name)!r}, allowed: a name, or a path that ends in one", param_hint="NAME")
-    manifest = create_savepoint(state_dir, target)
+      [bold]driftnet savepoint create state/ before-upgrade[/]
+
+      [bold]driftnet savepoint create state/ s3://bucket/savepoints/before-upgrade[/]
+    """
+    from flows.objects import is_url
+    from flows.savepoint.copy import create as create_savepoint
+    from flows.savepoint.remote import create_at
+
+    if is_url(name):
+        target, manifest = name, create_at(state_dir, name)
+    else:
+        path = Path(name)
+        if not path.name or path.name == "..":
+            raise typer.BadParameter(f"seen {name!r}, allowed: a name, or a path that ends in one", param_hint="NAME")
+        path = path if len(path.parts) > 1 else state_dir / "savepoints" / path
+        target, manifest = str(path), create_savepoint(state_dir, path)
     if as_json:
-        print_json({"path": str(target), "epoch": manifest.epoch, "read": manifest.read, "bytes": manifest.bytes})
+        print_json({"path": target, "epoch": manifest.epoch, "read": manifest.read, "bytes": manifest.bytes})
     else:
         print_text(
             f"{shown(target)}: epoch {manifest.epoch}, {manifest.read:,} lines read, {manifest.alerts:,} alerts,"
@@ -62,31 +82,44 @@ def create(
 
 @app.command("list")
 def list_savepoints(
-    place: Annotated[Path, typer.Argument(help="A state directory, or a directory of savepoints.", show_default=False)],
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLACE", help="A state directory, or a directory or URL of savepoints.", show_default=False
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """List savepoints, the oldest first.
 
     Example: [bold]driftnet savepoint list state/[/]
     """
+    from flows.objects import is_url
     from flows.savepoint.manifest import NAME, read
+    from flows.savepoint.remote import UPLOADED, listed
 
-    inside = place / "savepoints"
-    folder = inside if inside.is_dir() else place
-    found = sorted((read(file.parent), file.parent) for file in folder.glob(f"*/{NAME}"))
+    if is_url(place):
+        found = [(manifest, url.rpartition("/")[2]) for manifest, url in listed(place)]
+    else:
+        inside = Path(place) / "savepoints"
+        directory = inside if inside.is_dir() else Path(place)
+        place = str(directory)
+        folders = [file.parent for file in directory.glob(f"*/{NAME}") if not file.parent.name.startswith(UPLOADED)]
+        found = [(read(folder), folder.name) for folder in folders]
+    found.sort(key=lambda each: (each[0].created, each[1]))
     if as_json:
         print_json(
             [
-                {"name": path.name, "created": m.created, "epoch": m.epoch, "read": m.read, "bytes": m.bytes}
-                for m, path in found
+                {"name": name, "created": m.created, "epoch": m.epoch, "read": m.read, "bytes": m.bytes}
+                for m, name in found
             ]
         )
         return
     table = _table("name", "created", "epoch", "lines read", "alerts", "bytes", "driftnet")
-    for m, path in found:
+    for m, name in found:
         figures = (f"{m.epoch:,}", f"{m.read:,}", f"{m.alerts:,}", f"{m.bytes:,}")
-        table.add_row(shown(path.name), m.created, *figures, m.versions["driftnet"])
-    print_text(table if found else f"no savepoints in {shown(folder)}")
+        table.add_row(shown(name), m.created, *figures, m.versions["driftnet"])
+    print_text(table if found else f"no savepoints in {shown(place)}")
 
 
 @app.command()
@@ -97,16 +130,18 @@ def verify(where: Where, config: OwnConfig = None, as_json: AsJson = False) -> N
     """
     from flows.savepoint.look import opened
     from flows.savepoint.manifest import damaged, is_savepoint, read
+    from flows.savepoint.remote import located
     from state.errors import SnapshotError
 
     own = load_config(config)
     wrong: list[str] = []
     try:
-        # What is damaged is not looked into.
-        wrong += damaged(where, read(where)) if is_savepoint(where) else ()
-        if not wrong:
-            with opened(where, own) as look:
-                users = look.describe()["users"]
+        with located(where) as place:
+            # What is damaged is not looked into.
+            wrong += damaged(place, read(place)) if is_savepoint(place) else ()
+            if not wrong:
+                with opened(place, own) as look:
+                    users = look.describe()["users"]
     except SnapshotError as error:
         wrong.append(str(error))
     if as_json:
@@ -140,9 +175,10 @@ def inspect(
       [bold]driftnet savepoint inspect state/ --user u92761adabc[/]
     """
     from flows.savepoint.look import opened
+    from flows.savepoint.remote import located
     from state.errors import SnapshotError
 
-    with opened(where, load_config(config)) as look:
+    with located(where) as place, opened(place, load_config(config)) as look:
         if user is None:
             told = look.describe()
         else:
@@ -182,8 +218,8 @@ def reset_time(
 
 @app.command()
 def diff(
-    one: Annotated[Path, typer.Argument(help="A savepoint, or a state directory.", show_default=False)],
-    other: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
+    one: Where,
+    other: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
     config: OwnConfig = None,
     as_json: AsJson = False,
 ) -> None:
@@ -193,9 +229,10 @@ def diff(
     """
     from flows.savepoint.compare import compare
     from flows.savepoint.look import opened
+    from flows.savepoint.remote import located
 
     own = load_config(config)
-    with opened(one, own) as before, opened(other, own) as after:
+    with located(one) as first, located(other) as second, opened(first, own) as before, opened(second, own) as after:
         found = compare(before, after)
     if as_json:
         print_json(found)

@@ -57,14 +57,28 @@ def _table(told: dict[str, Any]) -> "Table":
     checkpoint = told["checkpoint"]
     if checkpoint is None:
         row("checkpoint", "none yet")
-        return table
+    else:
+        _checkpoint(row, checkpoint)
+    if told["archive"] is not None:
+        _archive(row, told["archive"])
+    return table
+
+
+def _checkpoint(row: Any, checkpoint: dict[str, Any]) -> None:
     totals = checkpoint["totals"]
     row("checkpoint", f"epoch {checkpoint['epoch']:,}, written {checkpoint['written']}")
     row("", f"{totals['read']:,} lines read, {totals['alerts']:,} alerts")
     for name, partition in checkpoint["partitions"].items():
         waiting = f", {partition['waiting']:,} lines wait" if partition["waiting"] else ""
         row("partition", f"{name}: {'read to its end' if partition['done'] else _moment(partition)}{waiting}")
-    return table
+
+
+def _archive(row: Any, archive: dict[str, Any]) -> None:
+    row("archive", str(archive["url"]))
+    taken = archive["taken"]
+    row("", f"epoch {archive['epoch']:,}, of {taken}" if taken else "nothing is there yet")
+    if archive["error"]:
+        row("", f"{archive['errors']:,} attempts failed, the last of them: {archive['error']}")
 
 
 def _health(row: Any, address: str, health: dict[str, Any] | None) -> None:

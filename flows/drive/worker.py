@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
+from flows.archive.archive import Archive
 from flows.drive.assembly import Assembly
 from flows.engine.growth import Growth
 from flows.engine.monitor import OnProgress
@@ -45,7 +46,9 @@ def plan(assembly: Assembly, options: Options) -> Plan:
     return Plan(stages, sources, openers, options, notes, facts)
 
 
-def work(assembly: Assembly, options: Options, progress: OnProgress | None = None) -> Summary:
+def work(
+    assembly: Assembly, options: Options, progress: OnProgress | None = None, archive: Archive | None = None
+) -> Summary:
     """Runs to the end of the input, or until a signal, on Bytewax; see `flows.engine.run.execute`.
 
     When others add partitions to the input of a run with saved state, it goes on with them.
@@ -68,6 +71,6 @@ def work(assembly: Assembly, options: Options, progress: OnProgress | None = Non
             planned = plan(assembly, options)
             assembly.record()
             growth = Growth(planned.sources, assembly.discover_s)
-            summary = execute(planned, progress, growth, overview)
+            summary = execute(planned, progress, growth, overview, archive)
             if not growth.found:
                 return summary

@@ -15,6 +15,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Final
 
+from flows.archive.archive import Archive
 from flows.engine.lock import held_by_member, run_holding, wait_for_other_hosts
 from flows.engine.member import run_member
 from flows.engine.monitor import Status
@@ -46,9 +47,14 @@ Hold = Callable[[int], AbstractContextManager[None]]
 class Cluster:
     """Runs a plan in child processes: all of its processes, or this host's one of a cluster over several hosts."""
 
-    def __init__(self, plan: Plan, store: Path | None, overview: Overview | None = None) -> None:
-        """overview: takes what the processes tell of themselves, once a second; None where nobody asks."""
+    def __init__(
+        self, plan: Plan, store: Path | None, overview: Overview | None = None, archive: Archive | None = None
+    ) -> None:
+        """overview: takes what the processes tell of themselves, once a second; None where nobody asks.  archive: is
+        told when processes start, and ends them when another run has taken it.
+        """
         self._plan = plan
+        self._archive = archive
         self._overview = overview
         self._store = store
         self._processes: list[SpawnProcess] = []
@@ -63,6 +69,8 @@ class Cluster:
         options = self._plan.options
         addresses = list(options.addresses) or _free_addresses(options.processes)
         hold = self._hold()
+        if self._archive is not None:
+            self._archive.started()
         if self._overview is not None:
             names = {stage.name for stage in self._plan.stages.keyed}
             self._overview.start(frozenset() if self._store is None else saved_keys(self._store, names))
@@ -134,6 +142,8 @@ class Cluster:
                 for connection in open_connections.values():
                     with suppress(OSError):
                         connection.send("stop")
+            if self._archive is not None:
+                self._archive.check()
             ready = wait(list(open_connections.values()), _TICK_S)
             for index, connection in list(open_connections.items()):
                 if connection not in ready:

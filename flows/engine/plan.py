@@ -23,6 +23,7 @@ class Options:
     restarts: of processes that die; they need a state_dir.  drain_s: how long a run that was asked to stop may take.
     addresses, index: "host:port" of each of several hosts that run one process each, and which of them this is.
     listen: where the supervising process answers /metrics, /livez and /readyz, "HOST:PORT"; "" for nowhere.
+    network_state: no other host uses the network file system that state_dir is on.
     alert_log: whether each alert is a line of the log.  traced: whether its trace is exported.
     prepare: called first in each process of its own that the run starts; picklable.
     finish: whether the end of the input closes all windows.  False is for runs with a state_dir: there the end of what
@@ -42,6 +43,7 @@ class Options:
     finish: bool = True
     prepare: Callable[[], None] | None = None
     listen: str = ""
+    network_state: bool = False
     alert_log: bool = False
     traced: bool = False
 

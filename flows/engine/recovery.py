@@ -24,7 +24,7 @@ from flows.engine.lock import deleting, held_by_run
 from flows.engine.names import key_name
 from flows.engine.shape import check_shape
 from flows.engine.store import PARTS, discard_keys, discard_uncommitted
-from flows.filesystem import network_type
+from flows.filesystem import OF_ALL_HOSTS, OF_ONE_HOST, network_type
 from flows.private import close_directory
 from flows.stages import Stages
 from state.errors import CheckpointError, SnapshotError
@@ -34,30 +34,32 @@ RECOVERY_ERRORS: Final = (InconsistentPartitionsError, MissingPartitionsError, N
 """What Bytewax says of a store that it cannot go on from."""
 _log: Final = logging.getLogger("driftnet.engine")
 _STORE: Final = "store"
-_CHUNKS: Final = "chunks"
+CHUNKS: Final = "chunks"
 _FILE_BYTES_MIN: Final = 64 << 20
 """What a file must be allowed to grow to: the engine ends without a word when one of its own may not."""
 
 
 @contextmanager
-def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], host: int | None = None) -> Iterator[Path]:
+def locked_state(
+    directory: Path,
+    stages: Stages,
+    partitions: Sequence[str],
+    host: int | None = None,
+    *,
+    network: bool = False,
+) -> Iterator[Path]:
     """Creates or checks a state directory, and holds it.  Yields the path of Bytewax's recovery store in it.
 
     host: which one of several that form one cluster, and see the same directory; the first makes what is missing.
-    Raises SnapshotError when another run holds it, or when it is the state of a job of another shape; CheckpointError
-    when it cannot be written.
+    network: somebody has said that no other host uses the network file system that it is on.  Raises SnapshotError when
+    another run holds it, or when it is the state of a job of another shape; CheckpointError when it cannot be written,
+    or is where the recovery store cannot work.
     """
+    _check_place(directory, several=host is not None, alone=network)
     with ExitStack() as stack:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             close_directory(directory)
-            if kind := network_type(directory):
-                _log.warning(
-                    "state directory %s is on a network file system (%s), which SQLite does not support: one host with"
-                    " a disk of its own is safe; for several see docs/deployment.md",
-                    directory,
-                    kind,
-                )
             _check_file_limit(directory)
             stack.enter_context(held_by_run(directory, host))
             if host:
@@ -69,6 +71,31 @@ def locked_state(directory: Path, stages: Stages, partitions: Sequence[str], hos
                 f"state directory {directory} cannot be written: {error.strerror}; make it writable, or name another"
             ) from error
         yield store
+
+
+def _check_place(directory: Path, *, several: bool, alone: bool) -> None:
+    """Refuses a network file system on which the recovery store cannot work: SQLite's write-ahead log needs locks, and
+    memory that all processes map, and most of these file systems have them within one host at best.
+    """
+    kind = network_type(directory)
+    if kind is None or kind in OF_ALL_HOSTS:
+        return
+    found = f"state directory {directory} is on a network file system ({kind})"
+    if several:
+        raise CheckpointError(
+            f"{found}, where SQLite's write-ahead log cannot be shared by several hosts: the recovery store would be"
+            f" damaged. Allowed for --addresses: {' and '.join(sorted(OF_ALL_HOSTS))}, whose mapped memory is that of"
+            " all hosts; else run on one host with a disk of its own, see docs/deployment.md"
+        )
+    advice = "name one on a disk of this host; with --archive s3://... another host goes on from a copy of it"
+    if kind not in OF_ONE_HOST:
+        raise CheckpointError(f"{found} without the locks and the mapped memory that SQLite needs; {advice}")
+    if not alone:
+        raise CheckpointError(
+            f"{found}, which SQLite's write-ahead log does not support; {advice}. If no other host ever uses the"
+            " directory: --network-state"
+        )
+    _log.warning("%s; it works only as long as no other host opens anything in it", found)
 
 
 def _check_file_limit(directory: Path) -> None:
@@ -122,7 +149,7 @@ def chunks_beside(store: Path) -> Callable[[str, Any], Segments]:
 
 def chunk_folder(store: Path, step: str, who: Any) -> Path:
     """Where the chunks of one operator are."""
-    return store.with_name(_CHUNKS) / folder_name(step, who)
+    return store.with_name(CHUNKS) / folder_name(step, who)
 
 
 def folder_name(step: str, who: Any) -> str:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from flows.archive.archive import Archive
 from flows.engine.clock import watching_clock
 from flows.engine.cluster import Cluster
 from flows.engine.growth import Growth
@@ -32,16 +33,21 @@ _log: Final = logging.getLogger("driftnet.engine")
 
 
 def execute(
-    plan: Plan, progress: OnProgress | None = None, growth: Growth | None = None, overview: Overview | None = None
+    plan: Plan,
+    progress: OnProgress | None = None,
+    growth: Growth | None = None,
+    overview: Overview | None = None,
+    archive: Archive | None = None,
 ) -> Summary:
     """Runs to the end of the input, or until SIGINT or SIGTERM, and returns the totals of the state's life.
 
     growth: looks for new partitions of the input; it has found some when the run was drained for the sake of them.
     overview: of a run that is listened to; the work is then done by other processes, also where one is enough.
+    archive: where checkpoints are copied to; the same.
 
     The first signal drains the run, within plan.options.drain_s; with a state directory the next run goes on from
     there. A second one kills it.  Raises the operator's, source's or sink's own error when one fails, WorkerError when
-    a process died once too often, DrainTimeoutError.
+    a process died once too often, DrainTimeoutError, TakenOverError when another run has taken the archive.
     """
     started_s = time.monotonic()
     options = plan.options
@@ -54,19 +60,26 @@ def execute(
         store, totals, stop = None, dict[str, int](), Stop()
         if options.state_dir is not None:
             host = options.index if options.addresses else None
-            store = stack.enter_context(locked_state(options.state_dir, plan.stages, tuple(plan.sources), host))
+            partitions, network = tuple(plan.sources), options.network_state
+            held = locked_state(options.state_dir, plan.stages, partitions, host, network=network)
+            store = stack.enter_context(held)
             _write_notes(options.state_dir, plan)
             stack.enter_context(_recorded(record_file(options.state_dir, host), plan, lambda: stop.signalled))
             checkpoint = read_checkpoint(store)
             totals = totals_in(sink_state(checkpoint)) if checkpoint is not None else totals
+            if archive is not None:
+                stack.enter_context(archive.running())
             _log.info("%s", _whence(store, checkpoint))
         if growth is not None:
             stack.enter_context(growth.watching(lambda: _grown(growth, plan, stop)))
         if overview is not None:
             saved = partial(saved_epoch, store) if store is not None else lambda: None
             overview.begin(plan.facts, totals, options.state_dir, saved)
-        if options.processes > 1 or options.restarts.most or options.addresses or overview is not None:
-            cluster = Cluster(plan, store, overview)
+            if archive is not None:
+                overview.archived(archive.numbers)
+        apart = options.processes > 1 or options.restarts.most or options.addresses
+        if apart or overview is not None or archive is not None:
+            cluster = Cluster(plan, store, overview, archive)
             stack.enter_context(watching_clock(lambda by_s: _clock_set_back(by_s, plan, cluster.kill)))
             stack.enter_context(stopping_on_signals(stop, cluster.kill, options.drain_s, cluster.give_up_draining))
             statuses = supervised(lambda: cluster.run(stop, tell), options.restarts, stop)

@@ -23,6 +23,10 @@ _TABLES: Final = ("commits", "exs", "fronts", "parts", "snaps")
 """What Bytewax makes in each; triggers and views would be somebody else's."""
 
 
+class NothingSavedError(SnapshotError):
+    """No checkpoint is complete yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The state that a run on the store would go on from.
@@ -82,7 +86,7 @@ def copy_store(store: Path, target: Path, tries: int = 20) -> Checkpoint:
     """A copy of all parts as of one moment, also while a run writes to them; the checkpoint that is in it.
 
     Parts are files of their own, so that one may have moved on, and forgotten what another still needs, between two
-    looks: then both are looked at again.  Raises SnapshotError when nothing is committed yet.
+    looks: then both are looked at again.  Raises NothingSavedError when nothing is committed yet, SnapshotError.
     """
     for _ in range(tries):
         with ExitStack() as stack:
@@ -91,7 +95,7 @@ def copy_store(store: Path, target: Path, tries: int = 20) -> Checkpoint:
                 epoch = _resume_epoch(list(parts.values()))
                 states = {} if epoch is None else _states(list(parts.values()), epoch)
             if epoch is None or not states:
-                raise SnapshotError(f"recovery store {store}: nothing is saved yet; wait for the first checkpoint")
+                raise NothingSavedError(f"recovery store {store}: nothing is saved yet; wait for the first checkpoint")
             commits = [c for db in parts.values() for (c,) in db.execute("SELECT commit_epoch FROM commits")]
             if max(commits, default=0) < epoch:
                 target.mkdir(parents=True, exist_ok=True)

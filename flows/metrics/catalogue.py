@@ -139,6 +139,12 @@ CHECKPOINT_DONE: Final = _gauge(
 )
 CHECKPOINT_SECONDS: Final = _counter("checkpoint_seconds", "time that taking checkpoints took", "process")
 CHECKPOINT_BYTES: Final = _counter("checkpoint_bytes", "what was written for them", "process")
+ARCHIVED: Final = _gauge(
+    "archived_checkpoint_timestamp_seconds",
+    "when the last checkpoint that was archived was taken, or the run took the archive; 0: no --archive",
+)
+ARCHIVE_ERRORS: Final = _counter("archive_errors", "attempts to copy a checkpoint into the archive that failed")
+ARCHIVE_BYTES: Final = _counter("archive_bytes", "what was written into the archive")
 DISK_FREE: Final = _gauge("disk_free_bytes", "room where state is, or where the run was started without any")
 DISK_SIZE: Final = _gauge("disk_size_bytes", "size of that file system")
 

@@ -47,6 +47,7 @@ class Overview:
         self._saved_before: tuple[int, float] | None = None
         self._checkpoints = 0
         self._directory = Path()
+        self._archive: Callable[[], Numbers] = dict
         self._last: dict[int, Observation] = {}
         """The same of those that were there before."""
         self._nothing: Numbers = {}
@@ -70,6 +71,10 @@ class Overview:
             self.stopping = False
             self._before = totals if self._before is None else self._before
             self._saved_before = self._saved_before or saved()
+
+    def archived(self, numbers: Callable[[], Numbers]) -> None:
+        """The run has an archive, which tells these of itself."""
+        self._archive = numbers
 
     def start(self, saved: frozenset[tuple[str, str]] = frozenset()) -> None:
         """Its processes are being started.  saved: stage and key of the operators that have state to go on from."""
@@ -129,7 +134,7 @@ class Overview:
             out, told = dict(self._nothing), c.merged([seen.numbers for seen in self.latest.values()])
             out |= {key: value for key, value in self._kept.items() if _grows(key) or not told}
             out |= {key: value + self._kept.get(key, 0.0) * _grows(key) for key, value in told.items()}
-            return out | self._of_totals() | self._of_run()
+            return out | self._of_totals() | self._of_run() | self._archive()
 
     @property
     def totals(self) -> Mapping[str, int]:

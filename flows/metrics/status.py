@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
+from flows.archive.note import read_note
 from flows.engine.lock import is_held
 from flows.engine.record import RunRecord, records
 from flows.engine.store import read_checkpoint, saved_epoch, sink_state, totals_in
@@ -24,7 +25,7 @@ _ANY: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - a run ma
 def status(directory: Path) -> dict[str, Any]:
     """As JSON values.  running: whether a run holds the directory.  runs: the records of its last ones, one for each
     host.  health: what each that is running and listens answers, None for no answer.  checkpoint: what a run would go
-    on from, None for nothing.
+    on from, None for nothing.  archive: what the last run with one noted of it, None where there was none.
 
     Raises SnapshotError for a directory that is none of a run, or cannot be read.
     """
@@ -39,6 +40,7 @@ def status(directory: Path) -> dict[str, Any]:
         "runs": [asdict(record) for record in found],
         "health": {record.listen: _health(record) for record in asked},
         "checkpoint": _checkpoint(store),
+        "archive": read_note(directory),
     }
 
 

@@ -17,7 +17,11 @@ from state.errors import SnapshotError
 SINKS: Final = "sinks.json"
 """In a directory that was started from a savepoint: where its sinks begin instead of where the savepoint's stood."""
 _STORE: Final = "store"
-_LEFT_OUT: Final = shutil.ignore_patterns("*.lock", "lock*", "savepoints", "*.new", _STORE)
+ARCHIVE_NOTE: Final = "archive.json"
+"""In the state directory of a run that is archived: what it is called there (flows.archive)."""
+SEEN: Final = "alerts-seen.jsonl"
+"""In the state directory of a simulation: what was alerted, for the evaluation at its end."""
+_LEFT_OUT: Final = shutil.ignore_patterns("*.lock", "lock*", "savepoints", "*.new", _STORE, ARCHIVE_NOTE)
 _log: Final = logging.getLogger("driftnet")
 
 
@@ -64,20 +68,40 @@ def start(savepoint: Path, state_dir: Path, positions: Callable[[], Mapping[str,
     them.  Raises SnapshotError for a savepoint that is damaged, and for a directory that has other state.
     """
     manifest = read(savepoint)
-    if (state_dir / _STORE).exists():
-        if (state_dir / NAME).exists() and read(state_dir) == manifest:
-            _log.info("%s was started from savepoint %s before, and goes on", state_dir, savepoint)
-            return
-        raise SnapshotError(
-            f"state directory {state_dir} has state of its own: to go on from it leave out --from-savepoint; to start"
-            f" from {savepoint} name an empty one"
-        )
+    if goes_on(manifest, str(savepoint), state_dir):
+        return
     require_whole(savepoint)
-    fresh = state_dir.with_name(f"{state_dir.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
+    fresh = made_anew(state_dir)
     for name in (NAME, *manifest.files):
         (fresh / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(savepoint / name, fresh / name)
+    put_in_place(fresh, state_dir, positions)
+    _log.info("%s starts from savepoint %s", state_dir, savepoint)
+
+
+def goes_on(manifest: Manifest, savepoint: str, state_dir: Path) -> bool:
+    """Whether state_dir was started from that savepoint before.  Raises SnapshotError where it has other state."""
+    if not (state_dir / _STORE).exists():
+        return False
+    if (state_dir / NAME).exists() and read(state_dir) == manifest:
+        _log.info("%s was started from savepoint %s before, and goes on", state_dir, savepoint)
+        return True
+    raise SnapshotError(
+        f"state directory {state_dir} has state of its own: to go on from it leave out --from-savepoint; to start"
+        f" from {savepoint} name an empty one"
+    )
+
+
+def made_anew(state_dir: Path) -> Path:
+    """An empty directory beside it, to put together there what it is to be."""
+    fresh = state_dir.with_name(f"{state_dir.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    return fresh
+
+
+def put_in_place(fresh: Path, state_dir: Path, positions: Callable[[], Mapping[str, Any]] | None) -> None:
+    """Makes the copy the state directory.  positions: see `start`."""
     if positions is None:
         (fresh / SINKS).unlink(missing_ok=True)
     else:
@@ -89,4 +113,3 @@ def start(savepoint: Path, state_dir: Path, positions: Callable[[], Mapping[str,
     if state_dir.exists():
         state_dir.rmdir()
     fresh.rename(state_dir)
-    _log.info("%s starts from savepoint %s", state_dir, savepoint)

@@ -52,14 +52,28 @@ class Manifest:
 
     def write(self, directory: Path) -> None:
         """As savepoint.json.  Raises SnapshotError for a key that is too short."""
+        (directory / NAME).write_text(self.to_text())
+
+    def to_text(self) -> str:
+        """What stands there, sealed where there is a key."""
         table = {"format": _FORMAT, **asdict(self)}
         key = _key()
         sealed = table | ({"seal": _seal(table, key)} if key else {})
-        (directory / NAME).write_bytes(orjson.dumps(sealed, option=orjson.OPT_INDENT_2))
+        return orjson.dumps(sealed, option=orjson.OPT_INDENT_2).decode()
 
 
 def describe(directory: Path, epoch: int, totals: dict[str, int]) -> Manifest:
     """The manifest of the files that are there.  totals: of the run, by key (flows.counters)."""
+    files = {
+        str(file.relative_to(directory)): (file.stat().st_size, checksum(file))
+        for file in sorted(directory.rglob("*"))
+        if file.is_file() and file.name != NAME
+    }
+    return manifest_of(files, epoch, totals)
+
+
+def manifest_of(files: dict[str, tuple[int, str]], epoch: int, totals: dict[str, int]) -> Manifest:
+    """The manifest of files whose checksums are known."""
     so_far = Summary(totals)
     return Manifest(
         created=iso_now("seconds"),
@@ -71,11 +85,7 @@ def describe(directory: Path, epoch: int, totals: dict[str, int]) -> Manifest:
         epoch=epoch,
         read=so_far.read,
         alerts=so_far.alerts,
-        files={
-            str(file.relative_to(directory)): (file.stat().st_size, _checksum(file))
-            for file in sorted(directory.rglob("*"))
-            if file.is_file() and file.name != NAME
-        },
+        files=files,
     )
 
 
@@ -89,23 +99,31 @@ def read(directory: Path) -> Manifest:
     seal does not fit the key in the environment.
     """
     try:
-        table = orjson.loads((directory / NAME).read_bytes())
+        data = (directory / NAME).read_bytes()
     except OSError as error:
         raise SnapshotError(f"{directory} is no savepoint: {NAME}: {error.strerror}") from error
+    return parse(data, str(directory))
+
+
+def parse(data: bytes | str, place: str) -> Manifest:
+    """What `Manifest.to_text` gave.  place: where the savepoint is, for people.  Raises SnapshotError as `read`."""
+    damaged = f"{place}/{NAME} is damaged"
+    try:
+        table = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise SnapshotError(f"{directory / NAME} is damaged: {error}; use another savepoint") from error
+        raise SnapshotError(f"{damaged}: {error}; use another savepoint") from error
     if not isinstance(table, dict):
-        raise SnapshotError(f"{directory / NAME} is damaged: not a table; use another savepoint")
+        raise SnapshotError(f"{damaged}: not a table; use another savepoint")
     found = table.get("format")
     if found != _FORMAT:
         raise SnapshotError(
-            f"savepoint {directory} has format {found!r}, this build reads {_FORMAT}; use the build that wrote it"
+            f"savepoint {place} has format {found!r}, this build reads {_FORMAT}; use the build that wrote it"
         )
-    _check_seal(directory, table)
+    _check_seal(place, table)
     try:
         return msgspec.convert({k: v for k, v in table.items() if k not in ("format", "seal")}, Manifest)
     except msgspec.ValidationError as error:
-        raise SnapshotError(f"{directory / NAME} is damaged: {error}; use another savepoint") from error
+        raise SnapshotError(f"{damaged}: {error}; use another savepoint") from error
 
 
 def _key() -> bytes:
@@ -121,32 +139,32 @@ def _seal(table: dict[str, Any], key: bytes) -> str:
     return hmac.digest(key, orjson.dumps(table, option=orjson.OPT_SORT_KEYS), "sha256").hex()
 
 
-def _check_seal(directory: Path, table: dict[str, Any]) -> None:
+def _check_seal(place: str, table: dict[str, Any]) -> None:
     key = _key()
     if not key:
         return
     seal = table.get("seal")
     if seal is None:
         raise SnapshotError(
-            f"savepoint {directory} was written without a key, and {KEY} is set; if you trust where it comes from, read"
+            f"savepoint {place} was written without a key, and {KEY} is set; if you trust where it comes from, read"
             " it without that variable"
         )
     expected = _seal({k: v for k, v in table.items() if k != "seal"}, key)
     if not isinstance(seal, str) or not hmac.compare_digest(seal.encode(), expected.encode()):
-        raise SnapshotError(f"savepoint {directory} was not written with the key in {KEY}, or was changed since")
+        raise SnapshotError(f"savepoint {place} was not written with the key in {KEY}, or was changed since")
 
 
 def damaged(directory: Path, manifest: Manifest) -> Iterator[str]:
     """One line for each file that is not as it was written, or was added since."""
-    for name, (size, checksum) in manifest.files.items():
+    for name, (size, told) in manifest.files.items():
         file = directory / name
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if not lies_inside(name):
             yield f"{name!r} lies outside"
         elif not file.is_file():
             yield f"{name} is missing"
         elif file.stat().st_size != size:
             yield f"{name} has {file.stat().st_size} bytes, expected {size}"
-        elif _checksum(file) != checksum:
+        elif checksum(file) != told:
             yield f"{name} was changed: its checksum differs"
     for path in sorted(directory.rglob("*")):
         name = str(path.relative_to(directory))
@@ -165,6 +183,17 @@ def require_whole(directory: Path) -> Manifest:
     return manifest
 
 
-def _checksum(file: Path) -> str:
+def lies_inside(name: str) -> bool:
+    """Whether a name of a manifest stays in its directory."""
+    return not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+
+
+def new_checksum() -> "hashlib.blake2b":
+    """Of nothing yet; its hexdigest is what a manifest has."""
+    return hashlib.blake2b(digest_size=16)
+
+
+def checksum(file: Path) -> str:
+    """Of what is in a file."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return hashlib.file_digest(stream, new_checksum).hexdigest()

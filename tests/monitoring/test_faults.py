@@ -11,6 +11,7 @@ import pytest
 from detectors.extremes import Extremes
 from detectors.guard import Guard
 from flows.counters import ALERTS, DRIFT, REJECTED
+from flows.metrics import catalogue as c
 from state.types import SECOND_US
 from tests.monitoring.day import GB, Day
 from tests.monitoring.rules import alerts, firing_only, needs_promtool
@@ -164,6 +165,11 @@ def _loses_a_detector(day: Day) -> None:
         model.guard = Guard(state=[3, 1, 0])
 
 
+def _stops_archiving(day: Day) -> None:
+    numbers = {c.ARCHIVED.key(): day.now_s, c.ARCHIVE_ERRORS.key(): 7.0, c.ARCHIVE_BYTES.key(): 1e6}
+    day.overview.archived(lambda: numbers)
+
+
 def _dies_often(day: Day) -> None:
     _dies(day, every=8)
     day.saves = True
@@ -173,6 +179,7 @@ OF_THE_RUN: dict[str, Callable[[Day], None]] = {
     "DriftnetDown": _stops_answering,
     "DriftnetRestarting": _dies_often,
     "DriftnetCheckpointOld": _stops_saving,
+    "DriftnetArchiveOld": _stops_archiving,
     "DriftnetDetectorOff": _loses_a_detector,
 }
 """Alert rule -> what happens."""

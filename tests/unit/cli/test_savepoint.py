@@ -72,6 +72,13 @@ def test_one_user(cli: Cli, ran: Path) -> None:
     [
         (("--from-savepoint", "x"), "seen without --state-dir"),
         (("--restarts", "3"), "seen without --state-dir"),
+        (("--archive", "s3://bucket/x"), "seen without --state-dir"),
+        (
+            ("--archive", "s3://bucket/x", "--state-dir", "s", "--addresses", "a:1,b:2", "--index", "0"),
+            "seen with --addr",
+        ),
+        (("--archive", "file:///x", "--state-dir", "s"), "allowed: s3://BUCKET/PREFIX or gs://BUCKET/PREFIX"),
+        (("--archive-keep", "0"), "'--archive-keep'"),
         (("--index", "1"), "seen without --addresses"),
         (("--addresses", "a:1,b:2", "--index", "2"), "allowed: 0 to 1"),
         (("--addresses", "a:1,b:2", "--index", "driftnet-1", "--processes", "2"), "one process on each host"),

@@ -9,8 +9,10 @@ from flows.engine.recovery import locked_state
 from flows.filesystem import network_type
 from flows.job_stages import JobStages
 from flows.sinks.sqlite import connect
-from state.errors import SinkError
+from state.errors import CheckpointError, SinkError
 from tests.engine.scenarios import SCENARIOS
+
+STAGES = JobStages(SCENARIOS["hot_card"].job(), ("a",)).stages()
 
 
 @pytest.fixture
@@ -53,9 +55,44 @@ def test_a_store_is_refused(mounted: Path) -> None:
     connect(str(mounted / "disk" / "driftnet.db")).close()
 
 
-def test_state_is_warned_of(mounted: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Clusters of several hosts have no other place."""
-    stages = JobStages(SCENARIOS["hot_card"].job(), ("a",)).stages()
-    with caplog.at_level(logging.WARNING), locked_state(mounted / "state", stages, ("a",)):
+def on(kind: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    mounts = place / "mounts"
+    mounts.write_text(f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n40 22 0:50 / {place}/there rw - {kind} where rw\n")
+    monkeypatch.setattr("flows.filesystem._MOUNTS", mounts)
+    return place / "there" / "state"
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "network", "message"),
+    [
+        ("nfs4", None, False, r"network file system \(nfs4\), which SQLite.*--archive s3://.*: --network-state"),
+        ("fuse.sshfs", None, True, r"network file system \(fuse.sshfs\) without the locks.*--archive s3://"),
+        ("cifs", None, True, "without the locks and the mapped memory"),
+        ("nfs4", 0, True, "cannot be shared by several hosts.*Allowed for --addresses: gfs2 and ocfs2"),
+        ("ceph", 1, False, "cannot be shared by several hosts"),
+    ],
+)
+def test_state_is_refused_where_it_cannot_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, host: int | None, network: bool, message: str
+) -> None:
+    """With the type, what to do in its place, and the way out where there is one; nothing is made there."""
+    state = on(kind, tmp_path, monkeypatch)
+    with pytest.raises(CheckpointError, match=message), locked_state(state, STAGES, ("a",), host, network=network):
         pass
-    assert "on a network file system (nfs4)" in caplog.text
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(("kind", "host", "network"), [("nfs", None, True), ("ocfs2", 0, False), ("gfs2", None, False)])
+def test_state_where_it_can_work(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    host: int | None,
+    network: bool,
+) -> None:
+    """On one host that says that it is alone, which is warned of; and where memory is that of all hosts."""
+    state = on(kind, tmp_path, monkeypatch)
+    with caplog.at_level(logging.WARNING), locked_state(state, STAGES, ("a",), host, network=network) as store:
+        assert store.is_dir()
+    assert ("only as long as no other host" in caplog.text) == network
