@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from flows.contract.records import record_of
 from flows.forget.records import About
 from flows.sinks import WebhookSink, open_sink
 from flows.sinks.base import Patience
 from flows.sinks.webhook import WebhookWriter
 from flows.streams import STREAMS, Stream
 from state.errors import ConfigError, SinkError
-from tests.servers.records import record_of
 from tests.servers.running import Receiver, Request
 from tests.unit.alerting.test_campaigns import campaign_record
 

@@ -256,6 +256,6 @@ def test_a_topic(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
 
 def test_a_topic_that_is_not_json() -> None:
     """What encodes its values is not known here."""
-    more = 'format = "protobuf"\ndescriptor = "x"\nmessage = "M"\n'
+    more = 'format = { kind = "protobuf", descriptor = "x", message = "M" }\n'
     with pytest.raises(ConfigError, match="seen format protobuf, topics labels, allowed: one topic of JSON"):
         tell(loads(_TOPIC + more), "labels", {"subject": "eve", "label": 1, "at": 5})

@@ -112,7 +112,7 @@ def test_round_trip_through_toml() -> None:
         ('[event.columns.x]\nkind = "time"\nunit = "h"\n', ["own.toml:3: event.columns.x.unit: seen 'h'", "iso8601"]),
         (
             '[sources.a]\nkind = "kinesis"\n',
-            ["own.toml:2: sources.a.kind: seen 'kinesis', allowed: files or stdin or simulator or kafka"],
+            ["own.toml:2: sources.a.kind: seen 'kinesis', allowed: files, kafka, simulator, stdin; others"],
         ),
         ("[sources.a]\nusers = 5\n", ["sources.a.kind: seen nothing"]),
         ('[sources.a]\nkind = "files"\n', ["own.toml:1: sources.a.paths: seen nothing"]),
