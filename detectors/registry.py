@@ -14,9 +14,8 @@ import importlib
 import sys
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -35,6 +34,8 @@ from detectors.seasonal import SeasonalDeviationSpec
 from detectors.settings import spec_of
 from detectors.values import ValuesSpec
 from state.errors import ConfigError, Mistake, PluginError
+from state.plugins import Registry, installed
+from state.plugins import load as plugins_beside
 
 GROUP: Final = "driftnet.detectors"
 _FILE: Final = ".py"
@@ -54,27 +55,10 @@ BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PluginProblem:
-    """A plug-in that was left out.  name: its entry point.  distribution: the package it came with.  error: why."""
-
-    name: str
-    distribution: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Registry:
-    """types: by the word used in configuration.  problems: plug-ins that were left out."""
-
-    types: Mapping[str, type[DetectorSpec]]
-    problems: tuple[PluginProblem, ...]
-
-
 @cache
-def registry() -> Registry:
+def registry() -> Registry[type[DetectorSpec]]:
     """Built-in detectors and installed plug-ins; looked up once per process."""
-    return load(tuple(entry_points(group=GROUP)))
+    return load(installed(GROUP))
 
 
 def detector_types() -> dict[str, type[DetectorSpec]]:
@@ -82,23 +66,9 @@ def detector_types() -> dict[str, type[DetectorSpec]]:
     return dict(registry().types)
 
 
-def load(plugins: tuple[EntryPoint, ...]) -> Registry:
+def load(plugins: tuple[EntryPoint, ...]) -> Registry[type[DetectorSpec]]:
     """Built-in detectors and these plug-ins, in the order of their names."""
-    found: dict[str, type[DetectorSpec]] = {spec.type: spec for spec in BUILT_IN}
-    problems = []
-    for plugin in sorted(plugins, key=lambda p: (p.name, p.value)):
-        try:
-            spec = _checked(plugin.load())
-            if found.get(spec.type, spec) is not spec:
-                taken = f"{found[spec.type].__module__}.{found[spec.type].__qualname__}"
-                raise ConfigError(f"the type {spec.type!r} is taken by {taken}; choose another word")
-            found[spec.type] = spec
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # a stranger's import may raise anything, Rust panics included
-            origin = plugin.dist.name if plugin.dist is not None else "?"
-            problems.append(PluginProblem(plugin.name, origin, f"{type(error).__name__}: {error}"))
-    return Registry(types.MappingProxyType(found), tuple(problems))
+    return plugins_beside(BUILT_IN, plugins, lambda spec: spec.type, _checked)
 
 
 def type_of(word: str) -> type[DetectorSpec]:
@@ -109,11 +79,8 @@ def type_of(word: str) -> type[DetectorSpec]:
     if _FILE in word:
         return _of_file(word)
     known = registry()
-    if word in known.types:
-        return known.types[word]
-    for problem in known.problems:
-        if problem.name == word:
-            raise PluginError(f"plug-in {word!r} of the distribution {problem.distribution!r}: {problem.error}")
+    if (found := known.of(word)) is not None:
+        return found
     raise ConfigError(f"unknown detector {word!r}; known are {', '.join(sorted(known.types))}, or the path of a file")
 
 

@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import is_dataclass
 from enum import Enum
 from types import ModuleType
@@ -106,15 +107,61 @@ KIT: Final = (
     ),
     _Part(
         "Sinks",
-        'A sink takes the records of one stream. `driftnet.replay(..., sinks={"alerts": [mine]})` writes to it.',
-        ("Sink", "Record", "BufferedSink", "Patience"),
+        "Settings stand for a `SinkSpec`, which opens a `Sink` for the records of one stream.",
+        (
+            "SinkSettings",
+            "Delivery",
+            "SinkSpec",
+            "Opening",
+            "Sink",
+            "Record",
+            "BufferedSink",
+            "Patience",
+            "Stream",
+            "record_id",
+            "told_id",
+            "sink_kinds",
+        ),
     ),
     _Part(
         "Sources",
-        "A source names its partitions, and opens them one by one.",
-        ("Source", "Partition", "Lines", "Unwatched"),
+        "Settings stand for a `Source`, which names its partitions and opens them one by one.",
+        (
+            "SourceSettings",
+            "LinesSettings",
+            "Asked",
+            "Source",
+            "Partition",
+            "Lines",
+            "Unwatched",
+            "source_kinds",
+        ),
     ),
-    _Part("Errors to raise", "", ("ConfigError", "SnapshotError", "SourceError", "SinkError"), brief=True),
+    _Part(
+        "Formats",
+        "Settings stand for a `FormatSpec`, which builds a `Format`: files, standard input, topics of Kafka and sources"
+        " of plug-ins have one (`LinesSettings`).",
+        ("FormatSettings", "FormatSpec", "Format", "format_kinds"),
+    ),
+    _Part(
+        "Parts of settings",
+        'Settings are models of [pydantic](https://docs.pydantic.dev) with `kind: Literal["word"]` and, for each'
+        " further key, a `Field` that says default, limits and description; `mistakes()` yields a `problem` for each"
+        " thing that is wrong with several of them together.",
+        ("problem", "expanded"),
+    ),
+    _Part(
+        "Types of values in settings",
+        "",
+        ("Duration", "Moment", "Secret", "Address"),
+        brief=True,
+    ),
+    _Part(
+        "Errors to raise",
+        "",
+        ("ConfigError", "SnapshotError", "SourceError", "SinkError", "UndecodableError"),
+        brief=True,
+    ),
     _Part(
         "Array types and units",
         "",
@@ -128,6 +175,11 @@ CHECKS: Final = (
         "",
         ("yield_checks", "check_detector", "Check", "World", "FEATURES", "trained", "attacked", "rows_of", "ranking"),
     ),
+    _Part(
+        "The contracts of sinks, sources and formats as tests",
+        "",
+        ("checks_of", "SinkTrial", "SourceTrial", "FormatTrial"),
+    ),
 )
 _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "Config": ("job", "to_toml"),
@@ -138,6 +190,7 @@ _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "Sample": ("add", "state", "resume"),
     "Scale": ("apply",),
     "SlotColumns": (),
+    "Stream": (),
 }
 """Of classes that can do more than anybody outside should lean on: what is shown."""
 _TEXT: Final = {
@@ -145,6 +198,10 @@ _TEXT: Final = {
     "Event": "One input line: a mapping that orjson can write, or JSON text.",
     "Record": "One record of a stream: a dict that orjson can write.",
     "FEATURES": "The columns of the checks' world, a tuple of `FeatureInfo`.",
+    "Duration": 'microseconds, an integer, written as a duration: "5m".',
+    "Moment": "microseconds since 1970, an integer, written as ISO 8601.",
+    "Secret": 'a text that is never shown; "${NAME}" in it is an environment variable, which `expanded` reads.',
+    "Address": "a text that may hold a user and a password, which are never shown.",
 }
 """Names that have no docstring of their own."""
 _LINE: Final = 110
@@ -165,8 +222,23 @@ def plug_ins_markdown() -> str:
         for word in ("ecod", "history_baseline")
     )
     checks = [f"- {name}" for name in cohort] + [f"- of scope SUBJECT: {n}" for n in subject if n not in cohort]
-    about = [_paragraphs(inspect.getdoc(driftnet.checks) or ""), "", "What is checked:", "", *checks, ""]
+    of_trials = [line for title, found in _trials() for line in ("", f"Of a {title}:", "", *(f"- {c}" for c in found))]
+    about = [_paragraphs(inspect.getdoc(driftnet.checks) or ""), "", "What is checked of a detector:", "", *checks]
+    about += [*of_trials, ""]
     return "\n".join([_page("Plug-ins", driftnet.kit, KIT), *_sections(driftnet.checks, CHECKS), *about])
+
+
+def _trials() -> Iterator[tuple[str, list[str]]]:
+    """What is checked of a sink, a source and a format that can do all that a trial may ask."""
+    from driftnet.checks import FormatTrial, SinkTrial, SourceTrial, checks_of
+
+    sink = driftnet.kit.sink_kinds()["sqlite"](kind="sqlite")
+    source = driftnet.kit.source_kinds()["files"].model_validate({"kind": "files", "paths": ["events"]})
+    format_ = driftnet.kit.format_kinds()["json"](kind="json")
+    of_sink = SinkTrial(lambda: sink, list, outage=nullcontext, broken=lambda: sink, secret=".")  # noqa: S106
+    yield "sink", list(map(str, checks_of(of_sink)))
+    yield "source", list(map(str, checks_of(SourceTrial(lambda: source, (), "."))))
+    yield "format", list(map(str, checks_of(FormatTrial(format_, (), "."))))
 
 
 def names(parts: tuple[_Part, ...]) -> list[str]:

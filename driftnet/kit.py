@@ -1,4 +1,4 @@
-"""What a plug-in's author imports: the contracts of detectors, sources and sinks, and parts to build them from.
+"""What a plug-in's author imports: the contracts of detectors, sinks, sources and formats, and parts to build them of.
 
     >>> from driftnet.kit import Record, detector, detector_types
     >>> sorted(detector_types())[:3]
@@ -10,7 +10,16 @@ A detector is two classes, a frozen `DetectorSpec` and the `Detector` that it bu
 writes both with a test, and `driftnet.checks` holds what they must fulfil.  A configuration names a detector by its
 file or by the entry point group `driftnet.detectors`.
 
-A sink is given to `driftnet.replay`; a configuration knows those of `flows/sinks` only, and the same holds for sources:
+Sinks, sources and formats are settings, which are a table of the configuration and say what it stands for.  A
+configuration names them by the `kind` that an entry point of the groups `driftnet.sinks`, `driftnet.sources` and
+`driftnet.formats` gives; our own are found in the same way.  `driftnet plugins new sink|source|format NAME` writes a
+package with one that works; examples/spool is one with all three.
+
+    >>> from driftnet.kit import sink_kinds, source_kinds, format_kinds
+    >>> sorted(format_kinds())
+    ['avro', 'json', 'protobuf']
+
+A sink that is open already can be given to `driftnet.replay`:
 
     >>> class Count:
     ...     records = 0
@@ -44,8 +53,18 @@ from detectors.registry import detector_types
 from detectors.registry import spec_from as detector
 from detectors.sample import Sample
 from detectors.scaling import Scale, fit_scale, scale_of
-from flows.sinks.base import BufferedSink, Patience, Record, Sink
-from flows.sources.base import Lines, Partition, Source, Unwatched
+from driftnet._kinds import format_kinds, sink_kinds, source_kinds
+from flows.config.formats import LinesSettings
+from flows.config.plugged import FormatSettings, SinkSettings, SourceSettings
+from flows.config.secrets import Address, Secret
+from flows.config.section import problem
+from flows.durations import Duration, Moment
+from flows.formats.base import Format, FormatSpec, UndecodableError
+from flows.placeholders import expanded
+from flows.sinks.base import BufferedSink, Delivery, Opening, Patience, Record, Sink, SinkSpec
+from flows.sinks.identity import record_id, told_id
+from flows.sources.base import Asked, Lines, Partition, Source, Unwatched
+from flows.streams import Stream
 from state.errors import ConfigError, SinkError, SnapshotError, SourceError
 from state.slot_columns import SlotColumns
 from state.snapshot import pack, unpack
@@ -61,16 +80,26 @@ __all__ = [
     "MINUTE_US",
     "SECOND_US",
     "U64",
+    "Address",
+    "Asked",
     "BufferedSink",
     "Condition",
     "ConfigError",
+    "Delivery",
     "Detector",
     "DetectorSpec",
     "Direction",
+    "Duration",
     "FeatureDecl",
     "FeatureInfo",
     "FeatureKind",
+    "Format",
+    "FormatSettings",
+    "FormatSpec",
     "Lines",
+    "LinesSettings",
+    "Moment",
+    "Opening",
     "Partition",
     "Patience",
     "Record",
@@ -80,23 +109,36 @@ __all__ = [
     "Scale",
     "Scope",
     "Scorer",
+    "Secret",
     "Sink",
     "SinkError",
+    "SinkSettings",
+    "SinkSpec",
     "SlotColumns",
     "SnapshotError",
     "Source",
     "SourceError",
+    "SourceSettings",
+    "Stream",
     "SubjectDetector",
+    "UndecodableError",
     "Unwatched",
     "Wave",
     "WindowKind",
     "WindowSpec",
     "detector",
     "detector_types",
+    "expanded",
     "fit_scale",
+    "format_kinds",
     "pack",
+    "problem",
+    "record_id",
     "require",
     "require_features",
     "scale_of",
+    "sink_kinds",
+    "source_kinds",
+    "told_id",
     "unpack",
 ]

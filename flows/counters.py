@@ -206,10 +206,15 @@ RELEASED: Final = Counter(Counted.RELEASED, "subjects", "of those withheld, the 
 SPARED: Final = Counter(
     Counted.SPARED,
     "alerts",
-    "alerts that an exemption kept back, by who vouches: " + ", ".join(Origin),
+    "alerts that an exemption kept back, by who vouches (file, command, label), or that a campaign which was told has"
+    " said already (campaign)",
     (Step.ALERTS,),
     ("origin",),
     known=tuple(Origin),
+)
+CAMPAIGN_ALERTS: Final = Counter(Counted.CAMPAIGN_ALERTS, "alerts", "of the alerts, those of campaigns", (Step.ALERTS,))
+CAMPAIGN_UPDATES: Final = Counter(
+    Counted.CAMPAIGN_UPDATES, "records", "alerts of campaigns that were told again, for nothing", (Step.ALERTS,)
 )
 FORGOTTEN: Final = Counter(
     Counted.FORGOTTEN,

@@ -2,8 +2,8 @@
 
                  by key column               by cohort
  ingest ═╦═► subject stage ══════════► population stage ═══╦═══► alerts ──► sinks
-         ╠═► subject stage of a kind ═► its population ════╝                  ▲
-         ╚═► co-action, by object ════► campaigns ════════════════════════════╝
+         ╠═► subject stage of a kind ═► its population ════╣                  ▲
+         ╚═► co-action, by object ════► campaigns ═════════╩══════════════════╝
 
 Each further kind of subjects (`[subjects.NAME]`) has the first two stages once more, under its name; each column of
 objects that accounts coincide on (`[campaigns]`) has a co-action stage.
@@ -84,7 +84,7 @@ def _of_campaigns(campaigns: Campaigns | None) -> Iterator[Entry]:
     to: dict[type, Destination] = {CoactionInput: Step.CAMPAIGNS.value}
     for column, _ in campaigns.objects:
         yield Entry(stage_name(column, Step.COACTION), Step.COACTION, f"{column} objects", to, column=column)
-    yield Entry(Step.CAMPAIGNS.value, Step.CAMPAIGNS, "campaigns")
+    yield Entry(Step.CAMPAIGNS.value, Step.CAMPAIGNS, "campaigns", {PolicyInput: Step.ALERTS.value})
 
 
 def _of_kind(kind: SubjectKind) -> Iterator[Entry]:
@@ -221,15 +221,17 @@ def _alerts(stages: JobStages, entry: Entry, who: None, resume: Saved | None) ->
     others = {kind.name: _teller(kind.job) for kind in job.kinds if kind.alerts}
     own = _teller(job, stages.unsaid)
     with reading("alert policy"):
-        return AlertOperator(own.judgement, own.windows, resume, own.form, entry.name, others)
+        campaigns = job.campaigns is not None
+        return AlertOperator(own.judgement, own.windows, resume, own.form, entry.name, others, campaigns=campaigns)
 
 
 def _coaction(stages: JobStages, entry: Entry, who: int, resume: Saved | None) -> CoactionOperator:
-    campaigns, time = stages.job.campaigns, stages.job.stream.time
+    campaigns, stream = stages.job.campaigns, stages.job.stream
     assert campaigns is not None
     of_events = [name for name in stages.partitions if name not in stages.reads]
     with reading(f"{entry.column} key group {who}"):
-        return CoactionOperator(campaigns, entry.column, who, of_events, time.allowed_lateness_us, resume)
+        late_us, pane_us = stream.time.allowed_lateness_us, stream.pane_us
+        return CoactionOperator(campaigns, entry.column, who, of_events, late_us, resume, pane_us)
 
 
 def _campaigns(stages: JobStages, entry: Entry, who: None, resume: Saved | None) -> CampaignOperator:  # noqa: ARG001

@@ -56,8 +56,8 @@ class Summary:
 
     @property
     def alerts(self) -> int:
-        """Alerts raised."""
-        return counters.OUT.of(self.totals, "alerts")
+        """Alerts raised; of a campaign it is one, however often it was told again."""
+        return counters.OUT.of(self.totals, "alerts") - self.total(counters.CAMPAIGN_UPDATES)
 
     @property
     def lag_in_words(self) -> str:
@@ -124,7 +124,8 @@ class Summary:
         most = dict(list(subjects.items())[:_REASONS_SHOWN])
         more = ", ..." if len(subjects) > len(most) else ""
         origins = listing(self.by_label(counters.SPARED))
-        return f"{self.total(counters.SPARED):,} kept back: {origins}; {listing(most)}{more}"
+        whose = f"; {listing(most)}{more}" if most else ""
+        return f"{self.total(counters.SPARED):,} kept back: {origins}{whose}"
 
     def status(self) -> str:
         """All of it that fits on one line, for a log."""
@@ -204,6 +205,8 @@ class Summary:
             yield f"{kind} rows", listing(told.by_label(counters.ROWS)) or "none"
         severities = self.by_label(counters.ALERTS)
         yield "alerts", f"{self.alerts:,}" + (f": {listing(severities)}" if severities else "")
+        if campaigns := self.total(counters.CAMPAIGN_ALERTS):
+            yield "campaigns", f"{campaigns:,} of them, told again {self.total(counters.CAMPAIGN_UPDATES):,} times"
         if self.total(counters.SPARED):
             yield "spared", self._spared()
         if withheld := self.total(counters.WITHHELD):

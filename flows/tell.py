@@ -40,7 +40,7 @@ def tell(config: "Config", reads: str, record: Mapping[str, Any], source: str | 
     match table:
         case KafkaConfig():
             return _produce(name, table, str(record["subject"]).encode(), line), ""
-        case FilesConfig():
+        case FilesConfig() if table.format.kind == "json":
             place = _append(_file(name, table), line)
             if table.follow:
                 return place, ""
@@ -49,8 +49,8 @@ def tell(config: "Config", reads: str, record: Mapping[str, Any], source: str | 
                 " that begins anew reads this; with follow = true it counts at once"
             )
     raise ConfigError(
-        f"sources.{name}: seen kind {table.kind}, where nothing can be written from here, allowed: files or kafka; or"
-        f" send it this line: {line.decode()}"
+        f"sources.{name}: seen kind {table.kind}, where nothing can be written from here, allowed: files or kafka, of"
+        f" JSON; or send it this line: {line.decode()}"
     )
 
 
@@ -119,9 +119,9 @@ def _sync_directory(directory: Path) -> None:
 
 def _produce(name: str, table: KafkaConfig, key: bytes, line: bytes) -> str:
     """Sends the line, and waits until the brokers have it."""
-    if table.format != "json" or len(table.topics) > 1:
-        raise ConfigError(f"sources.{name}: seen format {table.format}, topics {', '.join(table.topics)}, allowed: one"
-                          " topic of JSON")  # fmt: skip
+    if table.format.kind != "json" or len(table.topics) > 1:
+        raise ConfigError(f"sources.{name}: seen format {table.format.kind}, topics {', '.join(table.topics)}, allowed:"
+                          " one topic of JSON")  # fmt: skip
     producer = table.connection.producer({"enable.idempotence": True, "message.timeout.ms": int(_DELIVERY_S * 1000)})
     told: list[Any] = []
     producer.produce(table.topics[0], line, key, on_delivery=lambda error, message: told.append((error, message)))

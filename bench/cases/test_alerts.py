@@ -5,6 +5,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.cases.layers import Size, candidate, fingerprint, fresh, tell
 from detectors.alerting.alert import Alert
+from detectors.alerting.campaigns import CampaignAlert
 from detectors.alerting.policy import AlertPolicy, PolicySpec
 from state.types import MINUTE_US
 
@@ -25,14 +26,16 @@ def test_policy(benchmark: BenchmarkFixture, size: Size, per_round: int) -> None
         for end in range(1, _ROUNDS + 1)
     ]
 
-    def judge(policy: AlertPolicy) -> tuple[AlertPolicy, list[Alert]]:
+    def judge(policy: AlertPolicy) -> tuple[AlertPolicy, list[Alert | CampaignAlert]]:
         return policy, [alert for end_us, candidates in rounds for alert in policy.round(end_us, candidates)]
 
     policy, alerts = fresh(benchmark, lambda: _SPEC.build("bench", "digest", {"": {"w5m": 1.0}}), judge)
     evidence = sum(c.tail_probability <= _SPEC.candidate_line for _, candidates in rounds for c in candidates)
     assert policy.counts["candidates"] == evidence
     assert 0 < len(alerts) <= _SPEC.budget_per_day
-    assert len({alert.candidate.subject for alert in alerts}) == len(alerts), "nobody is alerted twice in four hours"
+    assert len({a.candidate.subject for a in alerts if isinstance(a, Alert)}) == len(alerts), (
+        "nobody is alerted twice in four hours"
+    )
     tell(
         benchmark,
         per="candidate",

@@ -9,11 +9,14 @@ from state.types import START_OF_TIME_US
 
 
 class Origin(StrEnum):
-    """Who vouches: the list of the configuration, a command, a label that says genuine."""
+    """Who vouches: the list of the configuration, a command, a label that says genuine.  Or, of an account that is in a
+    campaign which was told, the campaign says it already: that is never held here (detectors.alerting.campaigns).
+    """
 
     FILE = "file"
     COMMAND = "command"
     LABEL = "label"
+    CAMPAIGN = "campaign"
 
 
 class Exemption(NamedTuple):
@@ -49,7 +52,7 @@ class Change:
     detail: str = ""
 
 
-_ORDER: Final = tuple(Origin)
+_ORDER: Final = (Origin.FILE, Origin.COMMAND, Origin.LABEL)
 
 
 class Exemptions:

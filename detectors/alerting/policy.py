@@ -9,7 +9,9 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from detectors.alerting.alert import Alert, Candidate, Evidence
+from detectors.alerting.campaigns import Campaign, CampaignAlert, Case, Cases, Suspect, together
 from detectors.alerting.exempt import Exemption, Exemptions, Origin
+from detectors.campaigns.lives import Change
 from detectors.limits import require
 from state.errors import DriftnetError
 from state.snapshot import pack, unpack
@@ -36,6 +38,8 @@ class Counted:
     WITHHELD: Final = "withheld"
     RELEASED: Final = "released"
     SPARED: Final = "spared"
+    CAMPAIGN_ALERTS: Final = "campaign_alerts"
+    CAMPAIGN_UPDATES: Final = "campaign_updates"
     FORGOTTEN: Final = "forgotten"
 
 
@@ -183,6 +187,9 @@ class AlertPolicy:
     4. Contenders take what the budget has left, those who were never alerted first, then the most improbable; the last
        `critical_reserve` of it is for the
        worst severity. Who finds no room is withheld: as long as its evidence lasts it contends in every round.
+    5. A campaign at or below the line contends like a subject, and comes before these: one alert stands for all its
+       members (detectors.alerting.campaigns). From then on they are spared alerts of their own, and it is told again,
+       for nothing, where there is more to say. Of one most of whose members are exempt nobody is told.
 
     The result depends on the sequence of rounds, not on the order of the candidates in one. Rounds without candidates
     may be left out; called, they let those who wait take what has become free meanwhile.
@@ -195,6 +202,7 @@ class AlertPolicy:
         self._weights = dict(weights)
         self._own_kind = own_kind
         self.exemptions = Exemptions(spec.capacity)
+        self.campaigns = Cases(spec.suppress_us)
         self._now_us: int | None = None
         self._spent: dict[int, int] = {}
         """End of a round -> budget that it spent, of the last 24 hours."""
@@ -216,22 +224,45 @@ class AlertPolicy:
         """Subjects that wait for room in the budget now."""
         return len(self._waiting)
 
-    def round(self, end_us: int, candidates: Iterable[Candidate], subjects: int = 0) -> list[Alert]:
-        """The alerts of one round end, of those who were never alerted first, the most improbable first.
+    def round(
+        self, end_us: int, candidates: Iterable[Candidate], subjects: int = 0, campaigns: Iterable[Campaign] = ()
+    ) -> list[Alert | CampaignAlert]:
+        """The alerts of one round end: campaigns first, then subjects who were never alerted, the most improbable
+        first, then campaigns that are told again.
 
         end_us: later than that of the round before, or equal.  candidates: of all cohorts and windows, in any order.
-        subjects: how many were seen in the last 24 hours, candidates or not (for false_discovery).
+        subjects: how many were seen in the last 24 hours, candidates or not (for false_discovery).  campaigns: how they
+        stand after a review that ends there.
         """
         self._advance(end_us)
-        alerts: list[Alert] = []
+        self.campaigns.review(end_us, campaigns)
+        strongest = self._absorb(end_us, candidates)
+        told = self._evidence(end_us)
+        line = self._line(told, end_us, subjects)
+        alerts: list[Alert | CampaignAlert] = []
         refused: dict[int, Candidate] = {}
         left = self.spec.budget_per_day - sum(self._spent.values())
         reserve = int(self.spec.critical_reserve * self.spec.budget_per_day)
-        for p, subject, candidate in self._contenders(end_us, self._absorb(end_us, candidates), subjects):
+        for alert, case in self._campaigns_contending(told, line, end_us):
+            if alert.spared_by is not None:
+                self._count_spared(alert.spared_by.origin)
+                case.spared = True
+                alerts.append(alert)
+            elif left > (reserve if self.spec.rank(alert.tail_probability) else 0):
+                left -= 1
+                self._counts[f"{Counted.ALERTS}.{alert.severity}"] += 1
+                self._counts[Counted.CAMPAIGN_ALERTS] += 1
+                self._counts[Counted.RELEASED] += case.withheld
+                self.campaigns.tell(case, self.spec.rank(alert.tail_probability), end_us)
+                alerts.append(alert)
+            else:
+                self._counts[f"{Counted.WITHHELD}.{alert.severity}"] += not case.withheld
+                case.withheld = True
+        for p, subject, candidate in self._contenders(end_us, strongest, told, line):
             track = self._tracks[subject]
             rank = self.spec.rank(p)
             severity = self.spec.severities[rank][0]
-            exemption = self.exemptions.of(subject, end_us, worst=not rank)
+            exemption = self.exemptions.of(subject, end_us, worst=not rank) or self.campaigns.hold(candidate, end_us)
             lately = track.alerts_since(end_us - self.spec.suppress_us, spared=exemption is not None)
             known = bool(lately)
             if known and (rank or not min(lately)):
@@ -239,8 +270,9 @@ class AlertPolicy:
                 track.repeats += track.fresh
                 track.fresh = 0
             elif exemption is not None:
-                self._counts[f"{Counted.SPARED}.{exemption.origin}"] += 1
-                self.exemptions.spare(subject)
+                self._count_spared(exemption.origin)
+                if exemption.origin is not Origin.CAMPAIGN:
+                    self.exemptions.spare(subject)
                 alerts.append(replace(self._alert_of(track, candidate, p, rank, end_us), spared_by=exemption))
                 track.fresh, track.withheld = 0, False
                 track.spared_us, track.spared_rank = end_us, rank
@@ -260,7 +292,75 @@ class AlertPolicy:
         if spent:
             self._spent[end_us] = self._spent.get(end_us, 0) + spent
         self._waiting = dict(islice(refused.items(), self.spec.capacity))
+        return alerts + self._campaigns_again(told, line, end_us)
+
+    def _count_spared(self, origin: Origin) -> None:
+        self._counts[f"{Counted.SPARED}.{origin}"] += 1
+
+    def _campaigns_contending(
+        self, told: Mapping[int, float], line: float, end_us: int
+    ) -> list[tuple[CampaignAlert, Case]]:
+        """Those that were not told yet, the most improbable first, the older of equal ones.  told: of all subjects."""
+        found = []
+        for case in self.campaigns:
+            if case.alerted_us is not None or case.is_over or case.campaign.tail_probability is None:
+                continue
+            alert = self._campaign_alert(case, told, line, end_us, Change.FOUND)
+            exempt = [e for m in case.members if (e := self.exemptions.of(m.subject, end_us)) is not None]
+            if 2 * len(exempt) > len(case.members):
+                if not case.spared:
+                    found.append((replace(alert, spared_by=exempt[0]), case))
+                continue
+            case.spared = False
+            if alert.tail_probability <= line:
+                found.append((alert, case))
+        return sorted(found, key=lambda f: (f[0].tail_probability, f[1].campaign.since_us, f[1].campaign.id))
+
+    def _campaigns_again(self, told: Mapping[int, float], line: float, end_us: int) -> list[Alert | CampaignAlert]:
+        """Those that were told and have changed since; what is over is let go of."""
+        alerts: list[Alert | CampaignAlert] = []
+        for case in self.campaigns:
+            if case.alerted_us is None:
+                continue
+            rank = min(case.rank, self.spec.rank(self._together_with(case, told)))
+            change = case.change(rank)
+            if change:
+                self._counts[Counted.CAMPAIGN_UPDATES] += 1
+                severity = self.spec.severities[rank][0]  # it never falls
+                alert = self._campaign_alert(case, told, line, end_us, change)
+                alerts.append(replace(alert, severity=severity))
+                self.campaigns.tell(case, rank, end_us)
+        self.campaigns.close()
         return alerts
+
+    def _together_with(self, case: Case, told: Mapping[int, float]) -> float:
+        return together(case.campaign, (told.get(m.subject, 1.0) for m in case.members))
+
+    def _campaign_alert(
+        self, case: Case, told: Mapping[int, float], line: float, end_us: int, change: str
+    ) -> CampaignAlert:
+        p = self._together_with(case, told)
+        suspects = [
+            Suspect(m.name, m.joined_us, told.get(m.subject, 1.0), case.rules.get(m.subject, ()))
+            for m in case.members
+        ]  # fmt: skip
+        joined, gone = case.moved()
+        return CampaignAlert(
+            job=self._job,
+            digest=self._digest,
+            campaign=case.campaign,
+            change=change,
+            severity=self.severity(p),
+            tail_probability=p,
+            told_us=end_us,
+            alerted_us=end_us if case.alerted_us is None else case.alerted_us,
+            members=tuple(sorted(suspects, key=lambda s: (s.joined_us, s.name))),
+            suspicious=sum(s.tail_probability <= line for s in suspects),
+            joined=joined,
+            left=gone,
+            absorbed=case.absorbed,
+            held=case.held,
+        )
 
     def _advance(self, end_us: int) -> None:
         before_us = end_us if self._now_us is None else self._now_us
@@ -279,6 +379,7 @@ class AlertPolicy:
         for c in sorted(candidates, key=lambda c: (c.tail_probability, c.subject, c.window, c.start_us)):
             if c.tail_probability > self.spec.candidate_line:
                 continue
+            self.campaigns.note(c)
             strongest.setdefault(c.subject, c)
             track = self._tracks.setdefault(c.subject, _Track(kind=c.kind))
             if not track.live(end_us - 1) or track.first_us is None or track.last_us is None:
@@ -301,13 +402,11 @@ class AlertPolicy:
         return strongest
 
     def _contenders(
-        self, end_us: int, strongest: dict[int, Candidate], subjects: int
+        self, end_us: int, strongest: dict[int, Candidate], told: dict[int, float], line: float
     ) -> list[tuple[float, int, Candidate]]:
         """(tail probability of all evidence, subject, strongest window since it contends): those who were never alerted
         first, the most improbable first.
         """
-        told = self._evidence(end_us)
-        line = self._line(told, end_us, subjects)
         found = []
         for subject in (strongest.keys() | self._waiting.keys()) & told.keys():
             p = told[subject]
@@ -401,6 +500,7 @@ class AlertPolicy:
         """Drops all that is known of one subject, if anything is."""
         self._forget([subject] if subject in self._tracks else [])
         self.exemptions.forget(subject)
+        self.campaigns.forget(subject)
 
     def rename_windows(self, kind: str, names: Mapping[str, str]) -> None:
         """Evidence of a kind's windows goes on under their names of now.  names: name before -> name now."""
@@ -430,6 +530,10 @@ class AlertPolicy:
         """Drops all that is known of subjects of kinds that there are not any more."""
         self._forget([s for s, track in self._tracks.items() if track.kind not in self._weights])
 
+    def forget_campaigns(self) -> None:
+        """Drops all that is known of campaigns, where nobody looks for any now."""
+        self.campaigns = Cases(self.spec.suppress_us)
+
     def snapshot(self) -> bytes:
         """The whole state; `PolicySpec.build(..., resume=...)` takes it back."""
         meta = {
@@ -440,6 +544,7 @@ class AlertPolicy:
             "waiting": [c.to_json() for _, c in sorted(self._waiting.items())],
             "counts": self._counts,
             "exempt": self.exemptions.state(),
+            **({"campaigns": self.campaigns.state()} if self.campaigns else {}),
         }
         return pack("policy", _VERSION, meta, {})
 
@@ -449,6 +554,8 @@ class AlertPolicy:
         self._counts = Counter(meta["counts"])
         if "exempt" in meta:  # not in states from before there were any
             self.exemptions.restore(meta["exempt"])
+        if "campaigns" in meta:  # nobody may have looked for any
+            self.campaigns.restore(meta["campaigns"])
         for subject, *values in meta["tracks"]:
             known = dict(zip(meta["fields"], values, strict=True))
             if version == 1:  # its probabilities meant something else; who was alerted stays known

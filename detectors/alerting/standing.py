@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 from detectors.alerting.alert import Alert, Candidate
@@ -63,9 +64,10 @@ class _Known:
 class Standings:
     """Rounds of the alert policy in, the standings that changed in them out: a function of the sequence of rounds.
 
-    A subject has one from its first candidate, alert or label on.  It changes with evidence that comes, grows or stops
-    counting, with alerts, and with labels; a label closes the subject's alerts.  Who has neither evidence nor open
-    alerts nor a label is told so once, and is not remembered any more.  Beyond `capacity` subjects those leave that
+    A subject has one from its first candidate, alert or label on, and as a member of a campaign.  It changes with
+    evidence that comes, grows or stops counting, with alerts, with labels, and with the campaign that it is in; a label
+    closes the subject's alerts.  Who has neither evidence nor open alerts nor a label, and is in no campaign, is told
+    so once, and is not remembered any more.  Beyond `capacity` subjects those leave that
     were judged longest ago; what was told of them last stays told.
     """
 
@@ -81,12 +83,18 @@ class Standings:
         """(when evidence stops counting, subject), a heap; entries that another one has followed count for nothing."""
 
     def round(
-        self, end_us: int, candidates: Iterable[Candidate], alerts: Iterable[Alert], labels: Iterable[Verdict]
+        self,
+        end_us: int,
+        candidates: Iterable[Candidate],
+        alerts: Iterable[Alert],
+        labels: Iterable[Verdict],
+        moved: Mapping[int, str] = MappingProxyType({}),
     ) -> list[dict[str, Any]]:
         """Records of the subjects whose standing changed, by kind and subject.
 
         candidates: that the policy was given in this round.  alerts: that it raised, without those that were spared.
-        labels: of this round; of several of one subject the last one counts.
+        labels: of this round; of several of one subject the last one counts.  moved: hash -> id of those who have
+        joined or left a campaign.
         """
         touched = self._lapsed(end_us)
         for candidate in candidates:
@@ -103,6 +111,9 @@ class Standings:
             touched.add(label.subject)
             known = self._of(label)
             known.open, known.label = [], (label.fraud, label.end_us, label.by, label.reason)
+        for subject, name in moved.items():
+            touched.add(subject)
+            self._known.setdefault(subject, _Known("", name))
         records = [record for subject in touched if (record := self._judge(subject, end_us)) is not None]
         self._leave()
         return sorted(records, key=lambda record: (record["kind"], record["subject"]))
@@ -122,11 +133,12 @@ class Standings:
     def _judge(self, subject: int, end_us: int) -> dict[str, Any] | None:
         """The record, if it says something new."""
         known = self._known[subject]
+        campaign = self._policy.campaigns.of(subject)
         evidence = self._policy.evidence(subject, end_us)
         known.judged_us, known.lapses_us = end_us, evidence.until_us if evidence is not None else None
         if known.lapses_us is not None:
             heapq.heappush(self._lapses, (known.lapses_us, subject))
-        elif not known.open and known.label is None:
+        elif not known.open and known.label is None and not campaign:
             del self._known[subject]
             if not known.told:
                 return None
@@ -150,6 +162,7 @@ class Standings:
                 {"alert_id": a.alert_id, "severity": a.severity, "raised": iso(a.raised_us)} for a in known.open
             ],
             **({"label": _label(known.label)} if known.label is not None else {}),
+            **({"campaign": campaign} if campaign else {}),
         }
         told = stable_id(repr(said), self._digest)
         if told == known.told:

@@ -194,7 +194,7 @@ def _community(evidence: Evidence, members: I64, own: I64, everybody: F64) -> Co
 
 
 def _is_campaign(evidence: Evidence, community: Community, spec: CampaignSpec) -> bool:
-    if len(community.members) < spec.members_min:
+    if len(community.members) < spec.members_min or len(community.objects) < spec.objects_min:
         return False
     repetition, largest = _parents(evidence, community)
     return community.closure >= spec.closure and repetition >= spec.repetition and largest <= _ONE_PARENT

@@ -74,6 +74,8 @@ class Lives:
         self._job = job
         self._stay_us = stay_us
         self.lives = list(lives)
+        self.seen: dict[str, int] = {}
+        """Id of a campaign -> the position of its community in the last review, of those that have one."""
 
     def review(self, end_us: int, communities: Sequence[Mapping[int, str]]) -> list[Told]:
         """Takes the communities, as hashes of their accounts and what these are called; what has changed, the oldest
@@ -100,6 +102,7 @@ class Lives:
                 told.append(Told(life, Change.FOUND, number, tuple(sorted(members.values()))))
         gone = {t.life.id for t in told if t.change in (Change.MERGED, Change.ENDED)}
         new = [t.life for t in told if t.change is Change.FOUND]
+        self.seen = at | {t.life.id: t.community for t in told if t.change is Change.FOUND and t.community is not None}
         self.lives = sorted([x for x in [*self.lives, *new] if x.id not in gone], key=lambda x: (x.since_us, x.id))
         return sorted(told, key=lambda t: (t.life.since_us, t.life.id))
 

@@ -20,8 +20,8 @@ class CampaignSpec:
     are with a community, relative to the community's median, from which it is a member.  closure: of the coincidences
     on a community's objects, the share that is its own, from which it is a campaign.  repetition: so many of its
     objects per parent (tracks per artist) it must have in common, on average over its coincidences.  members_min: a
-    smaller community is none.  stay_us: a member that is not confirmed for so long has left, and a campaign without
-    members has ended.
+    smaller community is none.  objects_min: nor is one whose members coincided on fewer objects.  stay_us: a member
+    that is not confirmed for so long has left, and a campaign without members has ended.
 
     Raises ConfigError naming the field, the value seen and what is allowed.
     """
@@ -40,6 +40,7 @@ class CampaignSpec:
     closure: float = 0.3
     repetition: float = 6.5
     members_min: int = 5
+    objects_min: int = 30
     stay_us: int = 6 * HOUR_US
 
     def __post_init__(self) -> None:
@@ -58,6 +59,7 @@ class CampaignSpec:
             "closure": (0, 1),
             "repetition": (0, 1000),
             "members_min": (3, 1000),
+            "objects_min": (1, 100_000),
             "stay_us": (0, 90 * DAY_US),
         }
         for name, (low, high) in bounds.items():

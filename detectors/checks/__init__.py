@@ -10,8 +10,9 @@ gives one test per check; `check_detector(MySpec())` runs them all, and `driftne
 framework is needed: a check raises AssertionError and says what was seen.
 """
 
-from detectors.checks.kit import Check, check_detector, yield_checks
+from detectors.checks.kit import check_detector, yield_checks
 from detectors.checks.world import FEATURES, World, attacked, ranking, rows_of, trained
+from state.check import Check
 
 __all__ = [
     "FEATURES",

@@ -4,7 +4,8 @@ import time
 from typing import Final
 
 from detectors.base import DetectorSpec
-from detectors.checks.world import lesson, must, trained
+from detectors.checks.world import lesson, trained
+from state.check import must
 
 _TRIES: Final = 5
 """The best of so many rounds counts: others may have met a busy machine."""

@@ -1,22 +1,11 @@
 """Which checks there are, and how they are run."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from detectors.base import DetectorSpec, Scope
 from detectors.checks import cost, scoring, state
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check: `run()` raises AssertionError.  name: what must hold, as a sentence."""
-
-    name: str
-    run: Callable[[], None]
-
-    def __str__(self) -> str:
-        return self.name
+from state.check import Check
 
 
 def yield_checks(spec: DetectorSpec, *, timed: bool = False) -> Iterator[Check]:

@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 
 from detectors.base import DetectorSpec, Rows
-from detectors.checks.world import FEATURES, ROUNDS, World, attacked, lesson, must, ranking, rows_of, same, trained
+from detectors.checks.world import FEATURES, ROUNDS, World, attacked, lesson, ranking, rows_of, same, trained
 from detectors.saving import build, whole
+from state.check import must
 from state.chunks import Bundle
 from state.types import F64
 

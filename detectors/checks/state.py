@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from detectors.base import DetectorSpec, SubjectDetector
-from detectors.checks.world import FEATURES, ROUNDS, lesson, must, rows_of, same, trained
+from detectors.checks.world import FEATURES, ROUNDS, lesson, rows_of, same, trained
 from detectors.features.hashing import mix
 from detectors.saving import build, save, whole
+from state.check import must
 from state.chunks import Bundle, Saved
 from state.errors import SnapshotError
 

@@ -95,10 +95,3 @@ def ranking(score: F64, truth: F64) -> float:
 def same(a: F64, b: F64) -> bool:
     """Equal to the bit; nan equals nan."""
     return a.shape == b.shape and a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=True))
-
-
-def must(held: bool | np.bool_, otherwise: str) -> None:
-    """Raises AssertionError unless it held."""
-    # Not an assert statement: `python -O` must not turn the kit into praise.
-    if not held:
-        raise AssertionError(otherwise)

@@ -165,6 +165,8 @@ def explain(
 ) -> None:
     """Rebuild the state behind an alert by replaying its run up to that window, and show how it came about.
 
+    A campaign is found again, up to the review that the alert is of.
+
     The run's input must still be where it was; and it is only opened where you name it too, in a configuration or with
     --input, as is code that detectors load: a store may come from anybody.
 
@@ -177,7 +179,9 @@ def explain(
     from flows.cli.display import display, event_time
     from flows.config.saved import load_saved
     from flows.drive.assembly import Assembly
+    from flows.drive.explain import CampaignExplanation
     from flows.drive.explain import explain as rebuild
+    from flows.drive.explain import explain_campaign as rebuild_campaign
     from flows.sinks.store import AlertStore
     from state.errors import SourceError
 
@@ -193,7 +197,8 @@ def explain(
     then = load_saved(recorded.config, where, load_config(config), inputs or ())
     with display(quiet=as_json) as screen:
         partitions, reads = Assembly(then).inputs()
-        found = rebuild(
+        again = rebuild_campaign if "campaign" in alert else rebuild
+        found = again(
             then.job(),
             partitions,
             alert,
@@ -202,6 +207,8 @@ def explain(
         )
     if as_json:
         print_json(found.to_json())
+    elif isinstance(found, CampaignExplanation):
+        print_text(*alert_view(found.rebuilt), "", _same(reproduced=found.reproduced))
     else:
         print_text(*alert_view(alert), "", *_rebuilt(found))
 
@@ -241,6 +248,8 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
     from flows.streams.lines import who
     from flows.summary import two_columns
 
+    if "campaign" in a:
+        return _campaign_view(a)
     head = two_columns(f"{shown(a['severity'])}: {shown(who(a))}")
     rows = {
         "alert": a["alert_id"],
@@ -268,6 +277,48 @@ def alert_view(a: dict[str, Any]) -> list["RenderableType"]:
     return [head, "", reasons]
 
 
+def _campaign_view(a: dict[str, Any]) -> list["RenderableType"]:
+    """One alert of a campaign for people: who is in it, and what they have in common."""
+    from rich.table import Table
+
+    from flows.streams.lines import who
+    from flows.summary import two_columns
+
+    c = a["campaign"]
+    head = two_columns(f"{shown(a['severity'])}: {shown(who(a))}")
+    rows = {
+        "alert": a["alert_id"],
+        "told": f"{minute(a['raised'])}, first {minute(c['alerted'])}; found {minute(a['first'])}",
+        "what became of it": c["change"] + (f" into {c['into']}" if c["into"] else ""),
+        "members": f"{c['size']}, {c['suspicious']} of them suspicious alone",
+        "joined": ", ".join(c["joined"]),
+        "left": ", ".join(c["left"]),
+        "absorbed": ", ".join(c["absorbed"]),
+        "in common": f"{c['coincidences']:,} coincidences on {c['shared']:,} objects, {c['at_stake']:,} visits at"
+        f" stake, closure {c['closure']:.2f}",
+        "probability": f"{a['tail_probability']:.1e} in all, {a['window_tail_probability']:.1e} of what they have in"
+        " common",
+        "rules broken": ", ".join(a["rules"]),
+        "repeats folded": str(a["suppressed_repeats"]),
+        "configuration": f"{a['job']}, digest {a['config_digest']}",
+        "run": a.get("run_id", ""),
+    }
+    for name, text in rows.items():
+        if text:
+            head.add_row(name, shown(text))
+    members, objects = Table(box=None, padding=(0, 2, 0, 0)), Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("member", "joined", "probability alone", "rules broken"):
+        members.add_column(title, justify="right" if title == "probability alone" else "left")
+    for m in c["members"]:
+        alone = f"{m['tail_probability']:.1e}" if m["tail_probability"] < 1 else "-"
+        members.add_row(shown(m["subject"]), minute(m["joined"]), alone, shown(", ".join(m["rules"])))
+    for title in ("in common", "members", "pairs", "last"):
+        objects.add_column(title, justify="right" if title in ("members", "pairs") else "left")
+    for o in c["objects"]:
+        objects.add_row(shown(f"{o['column']} {o['object']}"), str(o["members"]), str(o["pairs"]), minute(o["last"]))
+    return [head, "", members, "", objects]
+
+
 def _get(store: "AlertStore", path: Path, prefix: str, run_id: str | None) -> dict[str, Any]:
     from state.errors import SinkError
 
@@ -277,6 +328,13 @@ def _get(store: "AlertStore", path: Path, prefix: str, run_id: str | None) -> di
     return found
 
 
+def _same(*, reproduced: bool) -> str:
+    """Whether the replay gave what was stored."""
+    if reproduced:
+        return "the same to the bit"
+    return "[red]not what was stored[/]: input or configuration have changed"
+
+
 def _rebuilt(found: "Explanation") -> list["RenderableType"]:
     """What only a replay can say: the whole round, and every feature."""
     from rich.table import Table
@@ -284,12 +342,7 @@ def _rebuilt(found: "Explanation") -> list["RenderableType"]:
     from flows.summary import two_columns
 
     head = two_columns("Rebuilt from the run's input")
-    same = (
-        "the same to the bit"
-        if found.reproduced
-        else "[red]not what was stored[/]: input or configuration have changed"
-    )
-    head.add_row("probability", f"{found.tail_probability:.1e}, {same}")
+    head.add_row("probability", f"{found.tail_probability:.1e}, {_same(reproduced=found.reproduced)}")
     head.add_row("rank", f"{found.rank:,} of {found.rows:,} windows in its round")
     for d in found.detectors:
         verdict = (
@@ -310,6 +363,10 @@ def _rebuilt(found: "Explanation") -> list["RenderableType"]:
 
 
 def _why(alert: dict[str, Any]) -> str:
+    from flows.streams.lines import campaign_why
+
+    if "campaign" in alert:
+        return campaign_why(alert)
     reasons = [f"{r['feature']} {_number(r['seen'])}" for r in alert["reasons"][:3]]
     return ", ".join([*alert["rules"], *reasons])
 

@@ -1,6 +1,7 @@
 """`driftnet detectors`: what can judge window rows, whether it keeps the contract, how a new one begins."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 from flows.cli.options import AsJson, print_json, print_text, text_console
 
 if TYPE_CHECKING:
-    from detectors.checks import Check
+    from state.check import Check
 
 _log = logging.getLogger("driftnet")
 app = typer.Typer(no_args_is_help=True, help="Detectors: which there are, whether one keeps the contract, a new one.")
@@ -60,8 +61,6 @@ def check(
 
     Example: [bold]driftnet detectors check driftnet_night_owl/detector.py[/]
     """
-    from rich.markup import escape
-
     from detectors.checks import yield_checks
     from detectors.registry import spec_from
     from flows.config.load import value_of
@@ -71,7 +70,14 @@ def check(
         key, _, value = text.partition("=")
         params[key.strip()] = value_of(value)
     spec = spec_from(what, params, "detectors")
-    found = [(str(c), _broken(c)) for c in yield_checks(spec, timed=timed)]
+    print_checks(yield_checks(spec, timed=timed), as_json=as_json)
+
+
+def print_checks(checks: "Iterable[Check]", *, as_json: bool) -> None:
+    """Runs them, and says what is broken.  Ends in exit code 1 where something is."""
+    from rich.markup import escape
+
+    found = [(str(c), _broken(c)) for c in checks]
     if as_json:
         print_json([{"check": name, "broken": why} for name, why in found])
     else:
@@ -82,7 +88,7 @@ def check(
 
 
 def _broken(check: "Check") -> str | None:
-    """What is wrong, None for nothing.  A detector may raise anything: that too is an answer."""
+    """What is wrong, None for nothing.  A plug-in may raise anything: that too is an answer."""
     try:
         check.run()
     except AssertionError as error:
@@ -103,7 +109,7 @@ def new(
     """
     from flows.scaffold.write import write_package
 
-    files = write_package(name, into)
+    files = write_package("detector", name, into)
     root = files[0].parent
     print_text(*(str(path) for path in files))
     print_text(f"\nNext: cd {root}; driftnet detectors check driftnet_{name}/detector.py; driftnet run fraud.toml")

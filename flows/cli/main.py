@@ -15,6 +15,7 @@ from flows.cli import (
     features,
     forget,
     load,
+    plugins,
     replay,
     run,
     savepoint,
@@ -57,6 +58,7 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(config.app, name="config")
 app.add_typer(convert.app, name="convert")
 app.add_typer(detectors.app, name="detectors")
+app.add_typer(plugins.app, name="plugins")
 app.add_typer(savepoint.app, name="savepoint")
 
 

@@ -13,7 +13,7 @@ from flows.cli.options import AsJson, BatchLines, ConfigFile, Settings, load_con
 from flows.cli.results import finish, read_records, scratch_file
 
 if TYPE_CHECKING:
-    from flows.config.endpoints import SourceConfig
+    from flows.config.plugged import SourceSettings
 
 _log = logging.getLogger("driftnet")
 
@@ -61,7 +61,7 @@ def replay(
     from flows.config.endpoints import events_of
     from flows.drive.assembly import Assembly
     from flows.drive.local import LocalDriver
-    from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.sinks import ConsoleSink, JsonlSink, SinkSpec
     from flows.streams import Stream
 
     configured = load_config(config, settings)
@@ -84,11 +84,11 @@ def replay(
         finish(summary, read_records(copy), known, as_json=as_json, where=store_note(found))
 
 
-def _beside(sources: "Mapping[str, SourceConfig]", labels: Path | None) -> "dict[str, SourceConfig]":
+def _beside(sources: "Mapping[str, SourceSettings]", labels: Path | None) -> "dict[str, SourceSettings]":
     """The configuration's labels and commands, as far as there are any by now.  labels: a file to read instead."""
     from flows.config.endpoints import FilesConfig, StdinConfig
 
-    found: dict[str, SourceConfig] = {}
+    found: dict[str, SourceSettings] = {}
     for name, source in sources.items():
         if source.reads == "events" or (source.reads == "labels" and labels is not None):
             continue

@@ -144,7 +144,7 @@ def run(
     from flows.drive.worker import work
     from flows.engine.plan import Options
     from flows.savepoint.copy import SEEN
-    from flows.sinks.specs import ConsoleSink, JsonlSink, SinkSpec
+    from flows.sinks import ConsoleSink, JsonlSink, SinkSpec
     from flows.streams import Stream
     from flows.summary import listing
 
@@ -250,13 +250,14 @@ def _archive(
         yield None
         return
     from flows.archive.archive import Archive
+    from flows.config.endpoints import JsonlConfig, ParquetConfig, SqliteConfig
     from flows.streams import STREAMS
 
     here = [
         f"{stream}: {sink.path}"
         for stream in STREAMS
         for sink in assembly.config.sinks.of(stream)
-        if sink.kind in ("jsonl", "parquet", "sqlite")
+        if isinstance(sink, JsonlConfig | ParquetConfig | SqliteConfig)
     ]
     if here:
         _log.info("these outputs are files of this host, and are not archived: %s", ", ".join(here))

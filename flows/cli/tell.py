@@ -75,12 +75,13 @@ def label(
     """Tell the job what an alert, or a subject, turned out to be: with a line where its source of labels has them.
 
     Models that learn from labels learn from it, the summary counts it, and a label genuine spares the subject alerts
-    for a while (labels.trust).  Examples:
+    for a while (labels.trust).  Of a campaign's alert each member is labelled, a line each.  Examples:
 
       [bold]driftnet label 3fa9 fraud --by ann --reason "chargeback 4711" --config fraud.toml[/]
 
       [bold]driftnet label u92761adabc genuine --by ann --reason "called back" --config fraud.toml[/]
     """
+    from flows.streams.lines import members_of
     from flows.tell import tell
 
     if word not in _LABELS:
@@ -89,24 +90,29 @@ def label(
     known = _known(db, found)
     alert = None if is_subject else _alert_of(about, known)
     kind, subject = found.job().typed(about)
+    subjects = [subject]
     if alert is not None:
-        kind, subject = str(alert.get("kind")), str(alert["subject"])
+        told = alert.get("campaign", alert)  # which names the kind of its members
+        kind = str(told.get("kind"))
         kind = kind if kind in found.job().kinds_known.others else ""
+        subjects = members_of(alert)
     began = None if alert is None or word != "fraud" else alert["first"]
     when = _at(at, found, known)
-    record = {
-        "kind": kind or None,
-        "subject": subject,
-        "label": word,
-        "at": when,
-        "since": moment_option("--since", since) or began,
-        "until": moment_option("--until", until),
-        "by": by,
-        "reason": reason,
-        "alert_id": None if alert is None else alert["alert_id"],
-    }
-    place, note = tell(found, "labels", record, source)
-    _say(record, place, note, f"{subject} is {word}, as of {when[:19].replace('T', ' ')}", as_json=as_json)
+    said: list[tuple[dict[str, Any], str, str]] = []
+    for name in subjects:
+        record = {
+            "kind": kind or None,
+            "subject": name,
+            "label": word,
+            "at": when,
+            "since": moment_option("--since", since) or began,
+            "until": moment_option("--until", until),
+            "by": by,
+            "reason": reason,
+            "alert_id": None if alert is None else alert["alert_id"],
+        }
+        said.append((record, *tell(found, "labels", record, source)))
+    _say(said, f"is {word}, as of {when[:19].replace('T', ' ')}", as_json=as_json)
 
 
 def exempt(
@@ -149,9 +155,9 @@ def exempt(
         "by": by,
         "reason": reason,
     }
-    place, note = tell(found, "control", record, source)
+    said = [(record, *tell(found, "control", record, source))]
     what = "is alerted again" if end else f"is not alerted until {until}"
-    _say(record, place, note, f"{subject} {what}, as of {when[:19].replace('T', ' ')}", as_json=as_json)
+    _say(said, f"{what}, as of {when[:19].replace('T', ' ')}", as_json=as_json)
 
 
 def _known(db: Path | None, config: "Config") -> "KnownAlerts":
@@ -204,10 +210,13 @@ def _at(given: str | None, config: "Config", known: "KnownAlerts") -> str:
     return newest
 
 
-def _say(record: dict[str, Any], place: str, note: str, what: str, *, as_json: bool) -> None:
+def _say(said: list[tuple[dict[str, Any], str, str]], what: str, *, as_json: bool) -> None:
+    """said: records, where each was written, and what to know about that."""
     if as_json:
-        print_json({"place": place, "record": {name: value for name, value in record.items() if value is not None}})
+        found = [{"place": place, "record": {k: v for k, v in r.items() if v is not None}} for r, place, _ in said]
+        print_json(found if len(found) > 1 else found[0])
     else:
-        print_text(shown(f"{what}: written to {place}"))
-    if note:
+        for record, place, _ in said:
+            print_text(shown(f"{record['subject']} {what}: written to {place}"))
+    for note in dict.fromkeys(note for _, _, note in said if note):
         _log.warning("%s", note)

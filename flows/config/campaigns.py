@@ -58,6 +58,9 @@ class CampaignsConfig(Section):
         description="so many objects of one parent a campaign has in common, on average over its coincidences",
     )
     members_min: int = Field(_SPEC.members_min, description="a smaller community is no campaign")
+    objects_min: int = Field(
+        _SPEC.objects_min, description="nor is one whose members have fewer objects in common, such as a class's songs"
+    )
     stay: Duration = Field(
         _SPEC.stay_us, description="a member that no review confirms for so long has left; without members it has ended"
     )

@@ -3,30 +3,34 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from glob import has_magic
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 from pydantic_core import PydanticCustomError
 
 from flows.config.company import CompanyConfig
+from flows.config.formats import LinesSettings
 from flows.config.kafka import KafkaConfig, KafkaSinkConfig
 from flows.config.load import DEFAULT_STORE
-from flows.config.section import Section, SourceSection, problem, together
+from flows.config.plugged import OfKind, SinkSettings, SourceSettings, kinds_of
+from flows.config.section import Section, problem, together
 from flows.config.servers import PostgresConfig, RedisConfig, WebhookConfig
 from flows.durations import Duration, Moment
+from flows.sinks.base import Delivery
 from flows.streams import STREAMS, Stream
 from state.durations import format_duration
 from state.types import DAY_US, HOUR_US, SECOND_US
 from state.words import did_you_mean, one_of
 
 if TYPE_CHECKING:
-    from flows.sinks.specs import SinkSpec
-    from flows.sources.base import Source
+    from flows.sinks.base import SinkSpec
+    from flows.sources.base import Asked, Source
 
 _MONDAY_US = 1_772_409_600 * SECOND_US
 
 
-class FilesConfig(SourceSection):
+class FilesConfig(LinesSettings):
     """JSON Lines files, plain or gzipped."""
 
     kind: Literal["files"] = Field(description="files")
@@ -42,6 +46,7 @@ class FilesConfig(SourceSection):
     )
 
     def mistakes(self) -> Iterator[PydanticCustomError]:
+        yield from super().mistakes()
         if self.follow and (len(self.paths) > 1 or self.paths[0].endswith(".gz") or has_magic(self.paths[0])):
             yield problem(list(self.paths), "one file that is not packed, with follow", "paths")
 
@@ -50,30 +55,33 @@ class FilesConfig(SourceSection):
         return self.follow
 
     def bounded(self) -> "FilesConfig":
-        """The same, until what is there now."""
         return self.model_copy(update={"follow": False})
 
-    def source(self, name: str, line_bytes_max: int) -> "Source":
+    def absolute(self) -> "FilesConfig":
+        return self.model_copy(update={"paths": tuple(str(Path(path).absolute()) for path in self.paths)})
+
+    def source(self, name: str, asked: "Asked") -> "Source":
         """What it stands for."""
         from flows.sources.files import FilesSpec
 
-        return FilesSpec(self.paths, self.partitions, name, line_bytes_max, self.follow)
+        return FilesSpec(self.paths, self.partitions, name, asked.line_bytes_max, self.follow)
 
 
-class StdinConfig(SourceSection):
+class StdinConfig(LinesSettings):
     """Lines from standard input."""
 
+    resumes: ClassVar[bool] = False
     kind: Literal["stdin"] = Field(description="stdin")
 
     @property
     def is_live(self) -> bool:
         return True
 
-    def source(self, name: str, line_bytes_max: int) -> "Source":
+    def source(self, name: str, asked: "Asked") -> "Source":
         """What it stands for."""
         from flows.sources.stdin import StdinSpec
 
-        return StdinSpec(name, line_bytes_max)
+        return StdinSpec(name, asked.line_bytes_max)
 
 
 def _campaigns(value: object) -> object:
@@ -88,7 +96,7 @@ def _campaigns(value: object) -> object:
     return value
 
 
-class SimulatorConfig(SourceSection):
+class SimulatorConfig(SourceSettings):
     """A simulated streaming platform with attackers."""
 
     kind: Literal["simulator"] = Field(description="simulator")
@@ -175,12 +183,12 @@ class SimulatorConfig(SourceSection):
             company=company,
         )
 
-    def source(self, name: str, line_bytes_max: int) -> "Source":
+    def source(self, name: str, asked: "Asked") -> "Source":
         """What it stands for."""
         from flows.simulate.platform import Platform
         from flows.sources.simulator import SimulatorSpec
 
-        del line_bytes_max  # broken lines may be longer on purpose
+        del asked  # broken lines may be longer on purpose
         return SimulatorSpec(Platform(self.simulation()), self.speed, name)
 
 
@@ -191,10 +199,12 @@ def events_of(files: Sequence[str], *, per_file: bool = False) -> FilesConfig | 
     return FilesConfig(kind="files", paths=tuple(files), partitions="per_file" if per_file else "sequence")
 
 
-SourceConfig = Annotated[FilesConfig | StdinConfig | SimulatorConfig | KafkaConfig, Field(discriminator="kind")]
+BUILT_IN_SOURCES: Final[tuple[type[SourceSettings], ...]] = (FilesConfig, StdinConfig, SimulatorConfig, KafkaConfig)
+source_kinds = kinds_of("driftnet.sources", SourceSettings, BUILT_IN_SOURCES)  # type: ignore[type-abstract]
+SourceConfig = Annotated[SourceSettings, OfKind(SourceSettings, source_kinds, a_word_will_do=False)]
 
 
-class SqliteConfig(Section):
+class SqliteConfig(SinkSettings):
     """The embedded store, which `driftnet alerts` reads; a record is kept once, however often it comes."""
 
     kind: Literal["sqlite"] = Field(description="sqlite")
@@ -205,6 +215,16 @@ class SqliteConfig(Section):
         " deleted as the job goes; 0s: never; not for rejects, which have no time",
     )
 
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery.UPSERT
+
+    def refuses(self, stream: Stream) -> Iterator[PydanticCustomError]:
+        yield from super().refuses(stream)
+        if self.keep and not stream.records.time:
+            allowed = f"none: {stream} have no time; `driftnet alerts prune --run` deletes those of a run"
+            yield problem(format_duration(self.keep), allowed, "keep")
+
     def sink(self) -> "SinkSpec":
         """What it stands for."""
         from flows.sinks.specs import SqliteSink
@@ -212,12 +232,16 @@ class SqliteConfig(Section):
         return SqliteSink(self.path, self.keep)
 
 
-class JsonlConfig(Section):
+class JsonlConfig(SinkSettings):
     """A JSON Lines file for one stream."""
 
     kind: Literal["jsonl"] = Field(description="jsonl")
     path: str = Field(min_length=1, description="the file")
     overwrite: bool = Field(False, description="whether a fresh run empties the file first; else it appends")
+
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery.POSITION
 
     def sink(self) -> "SinkSpec":
         """What it stands for."""
@@ -226,9 +250,10 @@ class JsonlConfig(Section):
         return JsonlSink(self.path, self.overwrite)
 
 
-class ParquetConfig(Section):
+class ParquetConfig(SinkSettings):
     """Parquet files for one stream, in a folder for each day of event time; needs `driftnet[parquet]`."""
 
+    columnar: ClassVar[bool] = True
     kind: Literal["parquet"] = Field(description="parquet")
     path: str = Field(min_length=1, description="the folder")
     rows_max: int = Field(
@@ -237,6 +262,10 @@ class ParquetConfig(Section):
         description="a file that has so many rows takes no more, and is followed by another one of its day",
     )
 
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery.POSITION
+
     def sink(self) -> "SinkSpec":
         """What it stands for."""
         from flows.sinks.specs import ParquetSink
@@ -244,7 +273,7 @@ class ParquetConfig(Section):
         return ParquetSink(self.path, self.rows_max)
 
 
-class ConsoleConfig(Section):
+class ConsoleConfig(SinkSettings):
     """One short line per record."""
 
     kind: Literal["console"] = Field(description="console")
@@ -257,19 +286,18 @@ class ConsoleConfig(Section):
         return ConsoleSink(self.to)
 
 
-_AnySink = (
-    SqliteConfig
-    | JsonlConfig
-    | ParquetConfig
-    | ConsoleConfig
-    | KafkaSinkConfig
-    | PostgresConfig
-    | RedisConfig
-    | WebhookConfig
+BUILT_IN_SINKS: Final[tuple[type[SinkSettings], ...]] = (
+    SqliteConfig,
+    JsonlConfig,
+    ParquetConfig,
+    ConsoleConfig,
+    KafkaSinkConfig,
+    PostgresConfig,
+    RedisConfig,
+    WebhookConfig,
 )
-SinkConfig = Annotated[_AnySink, Field(discriminator="kind")]
-SINKS: Final = {get_args(table.model_fields["kind"].annotation)[0]: table for table in get_args(_AnySink)}
-"""The tables of sinks, by kind."""
+sink_kinds = kinds_of("driftnet.sinks", SinkSettings, BUILT_IN_SINKS)  # type: ignore[type-abstract]
+SinkConfig = Annotated[SinkSettings, OfKind(SinkSettings, sink_kinds, a_word_will_do=False)]
 
 
 def _as_list(value: object) -> object:
@@ -279,17 +307,15 @@ def _as_list(value: object) -> object:
 
 def _suits(stream: Stream, sinks: tuple[SinkConfig, ...]) -> tuple[SinkConfig, ...]:
     """The sinks, where all of them can take the stream's records."""
-    problems = []
-    for i, sink in enumerate(sinks):
-        if why := stream.records.refuses.get(sink.kind):
-            allowed = f"another kind of sink for {stream}: {why}"
-            problems.append(problem(f"kind {sink.kind}", allowed, (str(i), "kind")))
-        if isinstance(sink, SqliteConfig) and sink.keep and not stream.records.time:
-            allowed = f"none: {stream} have no time; `driftnet alerts prune --run` deletes those of a run"
-            problems.append(problem(format_duration(sink.keep), allowed, (str(i), "keep")))
+    problems = [_at(i, found) for i, sink in enumerate(sinks) for found in sink.refuses(stream)]
     if problems:
         raise together(stream, problems)
     return sinks
+
+
+def _at(place: int, found: PydanticCustomError) -> PydanticCustomError:
+    said = dict(found.context or {})
+    return problem(said["seen"], said["allowed"], (str(place), *said["key"]), said["hint"])
 
 
 class _Sinks(Section):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from flows.config.models import Config
 
 DEFAULTS: Final = "defaults.toml"
+COMPANY: Final = "company.toml"
+BASES: Final[Mapping[str, tuple[str, ...]]] = {"default": (DEFAULTS,), "company": (DEFAULTS, COMPANY), "none": ()}
+"""`job.extends` -> what is shipped below the user's file, each on top of the one before."""
 TABLE: Final = "table.toml"
 SERIES: Final = "series.toml"
 DEFAULT_STORE: Final = "driftnet.db"
@@ -47,7 +50,7 @@ def layers_of(toml: str, name: str, read_as: Callable[[Mapping[str, Any]], Mappi
     user = _layer(toml, name)
     if read_as is not None:
         user = Layer(name, read_as(user.table), user.lines)
-    return Layers((user,) if _extends_nothing(user) else (_shipped(), user))
+    return Layers((*_bases([user]), user))
 
 
 def load_table(
@@ -64,11 +67,10 @@ def load_table(
 
 def read(path: Path | str | None, environ: Mapping[str, str], settings: Sequence[str] = ()) -> Layers:
     """The layers that `load` checks, unchecked; cheap.  Raises ConfigError for what is not TOML."""
-    layers = [_shipped()]
-    if path is not None:
-        user = _file(Path(path))
-        layers = [user] if _extends_nothing(user) else [*layers, user]
-    return _with_keys(layers, environ, settings)
+    own = [] if path is None else [_file(Path(path))]
+    layers = _with_keys([*_bases(own), *own], environ, settings)
+    bases = _bases(layers.layers)
+    return layers if bases == _bases(own) else _with_keys([*bases, *own], environ, settings)
 
 
 def _with_keys(layers: Sequence[Layer], environ: Mapping[str, str], settings: Sequence[str]) -> Layers:
@@ -114,9 +116,11 @@ def _layer(toml: str, name: str) -> Layer:
         raise ConfigError(f"{name}:{line[1] if line else 'end'}: not valid TOML: {error}") from None
 
 
-def _extends_nothing(layer: Layer) -> bool:
-    job = layer.table.get("job")
-    return isinstance(job, Mapping) and job.get("extends") == "none"
+def _bases(layers: Sequence[Layer]) -> list[Layer]:
+    """What these layers say that they extend; the shipped configuration where they say nothing, or nothing known."""
+    job = Layers(tuple(layers)).merged().get("job")
+    extends = job.get("extends") if isinstance(job, Mapping) else None
+    return [_shipped(name) for name in BASES.get(extends if isinstance(extends, str) else "default", BASES["default"])]
 
 
 def _environment(environ: Mapping[str, str], below: Mapping[str, Any]) -> list[Layer]:

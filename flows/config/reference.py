@@ -25,7 +25,9 @@ from flows.config.declarations import (
     SequenceConfig,
     WindowConfig,
 )
-from flows.config.endpoints import SinkConfig, SinksConfig, SourceConfig
+from flows.config.endpoints import BUILT_IN_SINKS, BUILT_IN_SOURCES, SinksConfig, sink_kinds, source_kinds
+from flows.config.formats import BUILT_IN as BUILT_IN_FORMATS
+from flows.config.formats import format_kinds
 from flows.config.load import load
 from flows.config.models import (
     CohortsConfig,
@@ -39,11 +41,13 @@ from flows.config.models import (
     SubjectConfig,
     TimeConfig,
 )
+from flows.config.plugged import Settings, word_of
 from flows.config.section import Section, SpecTable, describe
 from flows.config.toml import value_text
 from flows.wire.path_text import format_path
 from state.durations import format_duration, format_moment
 from state.kinds import Keys
+from state.plugins import PluginProblem, Registry
 from state.windows import WINDOWS
 
 _HEAD: Final = """\
@@ -61,6 +65,8 @@ differs; `driftnet config show --defaults` prints the shipped configuration, a m
 - **Named things** (`event.columns`, `sequences`, `features`, `windows`, `detectors`): your entry changes single keys of
   the shipped one of that name; another `kind` or `type` replaces it; `name = false` removes it. Your `sources` replace
   the shipped ones.
+- **Accounts that act together.** `extends = "company"` under `[job]` adds campaigns to the shipped configuration
+  ([campaigns.md](campaigns.md)).
 - **Other streams.** `extends = "none"` under `[job]` starts from nothing instead of the shipped configuration.
 - **Durations** are texts such as "250ms", "30s", "5m", "1h30m", "30d", or numbers of seconds. **Moments** are ISO 8601.
 - **Paths** into a line are keys by dots and indices in brackets: `user.id`, `items[0].price`. A key that holds a dot, a
@@ -105,6 +111,38 @@ def detector_reference() -> list[DetectorReference]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsReference:
+    """A kind of sink, source or format, for people.  of: which of these.  distribution: whose it is."""
+
+    of: str
+    kind: str
+    distribution: str
+    summary: str
+    params: tuple[Param, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def settings_reference() -> tuple[list[SettingsReference], tuple[PluginProblem, ...]]:
+    """All kinds of sinks, sources and formats, by name, and what is installed and cannot be used."""
+    registries: dict[str, Registry[Any]] = {"sink": sink_kinds(), "source": source_kinds(), "format": format_kinds()}
+    found = [
+        SettingsReference(
+            of,
+            kind,
+            registry.origins.get(kind, "driftnet"),
+            summary(model),
+            tuple(_param(name, field) for name, field in model.model_fields.items() if name != "kind"),
+        )
+        for of, registry in registries.items()
+        for kind, model in sorted(registry.types.items())
+    ]
+    return found, tuple(problem for registry in registries.values() for problem in registry.problems)
+
+
 def configuration_markdown() -> str:
     """docs/configuration.md."""
     return "\n".join([_HEAD, *_sections()]).rstrip() + "\n"
@@ -143,22 +181,14 @@ def _sections() -> Iterator[str]:
             yield from _table(_spec_params(type(default), spec_table), _shipped(name))
     yield from _section("[campaigns]", CampaignsConfig)
     yield from _section("[exempt]", ExemptConfig)
-    for source in _members(SourceConfig):
-        yield from _section(f'[sources.NAME] with kind = "{_word(source)}"', source)
+    for source in BUILT_IN_SOURCES:
+        yield from _section(f'[sources.NAME] with kind = "{word_of(source)}"', source)
     yield from _section("[sources.NAME.company] of a simulator", CompanyConfig)
+    for format_ in BUILT_IN_FORMATS:
+        yield from _section(f'A format with kind = "{word_of(format_)}"', format_)
     yield from _section("[sinks]", SinksConfig)
-    for sink in _members(SinkConfig):
-        yield from _section(f'A sink with kind = "{_word(sink)}"', sink, level="###")
-
-
-def _members(union: Any) -> tuple[type[Section], ...]:
-    """The models of an annotated union, such as SinkConfig."""
-    models: tuple[type[Section], ...] = get_args(get_args(union)[0])
-    return models
-
-
-def _word(model: type[Section]) -> str:
-    return str(get_args(model.model_fields["kind"].annotation)[0])
+    for sink in BUILT_IN_SINKS:
+        yield from _section(f'A sink with kind = "{word_of(sink)}"', sink, level="###")
 
 
 def _section(title: str, model: type[Section], level: str = "##") -> Iterator[str]:
@@ -216,6 +246,8 @@ def _param(name: str, field: FieldInfo) -> Param:
 
 def _default(name: str, field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, Settings):
+        return value_text(value.kind)
     if value in (None, "", (), {}) or isinstance(value, Section):
         return ""
     schema = next((m.json_schema.get("type") for m in field.metadata if hasattr(m, "json_schema")), None)

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from detectors.registry import BUILT_IN
 from detectors.river_objects import is_river
+from flows.config.endpoints import BUILT_IN_SINKS, BUILT_IN_SOURCES
+from flows.config.formats import BUILT_IN as BUILT_IN_FORMATS
+from flows.config.formats import as_of_now
 from flows.config.load import check, layers_of
+from flows.config.plugged import word_of
 from flows.config.removed import without_removed
 from state.errors import ConfigError
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from flows.config.models import Config
 
 _BUILT_IN = {spec.type for spec in BUILT_IN}
+_KINDS = {word_of(model) for model in (*BUILT_IN_SINKS, *BUILT_IN_SOURCES, *BUILT_IN_FORMATS)}
 _WHERE_IT_BEGINS = ("start", "until")
 """Keys of a source that a run writes down as what they stood for."""
 
@@ -29,7 +34,7 @@ def load_saved(toml: str, where: str, own: "Config", inputs: Collection[str] | N
     names.
     """
     # Who is exempt is in the saved state, and the file that said so is not ours to open.
-    layers = layers_of(toml, where, lambda then: {k: v for k, v in without_removed(then).items() if k != "exempt"})
+    layers = layers_of(toml, where, _as_of_now)
     table = layers.merged()
     known = set(_code(own.to_table()))
     if unknown := [what for what in dict.fromkeys(_code(table)) if what not in known]:
@@ -40,6 +45,13 @@ def load_saved(toml: str, where: str, own: "Config", inputs: Collection[str] | N
     if inputs is not None:
         _check_inputs(_table(table, "sources"), where, own, inputs)
     return check(layers)
+
+
+def _as_of_now(then: Mapping[str, Any]) -> dict[str, Any]:
+    table = {key: value for key, value in without_removed(then).items() if key != "exempt"}
+    sources = _table(table, "sources")
+    now = {name: as_of_now(source) if isinstance(source, Mapping) else source for name, source in sources.items()}
+    return table | ({"sources": now} if now else {})
 
 
 def _code(table: Mapping[str, Any]) -> Iterator[str]:
@@ -56,6 +68,20 @@ def _code(table: Mapping[str, Any]) -> Iterator[str]:
             type_ = f"{Path(path).absolute()}:{name}".rstrip(":")
         yield type_
         yield from (f"{type_} with {key} = {text!r}" for key, text in _texts(params))
+    for found in _ends(table):
+        kind = str(found.get("kind", ""))
+        if kind not in _KINDS:
+            yield kind
+            yield from (f"{kind} with {key} = {text!r}" for key, text in _texts(found) if key != "kind")
+
+
+def _ends(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The tables of sources, of their formats, and of sinks."""
+    sources = list(_table(table, "sources").values())
+    formats = [source["format"] for source in sources if isinstance(source, Mapping) and "format" in source]
+    formats = [{"kind": found} if isinstance(found, str) else found for found in formats]
+    sinks = [sink for of in _table(table, "sinks").values() for sink in (of if isinstance(of, list | tuple) else [of])]
+    yield from (found for found in (*sources, *formats, *sinks) if isinstance(found, Mapping))
 
 
 def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from enum import Enum
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     GetCoreSchemaHandler,
     SerializerFunctionWrapHandler,
     TypeAdapter,
@@ -36,6 +36,8 @@ class Section(BaseModel):
     """A table of the configuration: unknown keys are errors, values never change.  Its mistakes come all at once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    moved: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Keys that were once here -> where what they say stands now."""
 
     @classmethod
     def mistakes_of_keys(cls, table: Mapping[str, Any]) -> Iterator[PydanticCustomError]:
@@ -56,7 +58,9 @@ class Section(BaseModel):
             raise problem(value, "a table")
         known = [field.alias or name for name, field in cls.model_fields.items()]
         found = [
-            problem(f"the key {key!r}", f"the keys {one_of(known)}", key, did_you_mean(key, known))
+            problem(
+                f"the key {key!r}", f"the keys {one_of(known)}", key, cls.moved.get(key) or did_you_mean(key, known)
+            )
             for key in value
             if key not in known
         ]
@@ -80,19 +84,6 @@ def together(
         kind = PydanticCustomError(entry["type"], entry["msg"], entry.get("ctx"))
         details.append(InitErrorDetails(type=kind, loc=entry["loc"], input=entry["input"]))
     return ValidationError.from_exception_data(name, details)
-
-
-class SourceSection(Section):
-    """A source's table."""
-
-    reads: Literal["events", "labels", "control"] = Field(
-        "events", description="events; labels of subjects; or control, commands to detectors"
-    )
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it can be silent while time passes."""
-        return False
 
 
 class Declaration(Section):

@@ -3,43 +3,23 @@
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
-from flows.config.section import Section, problem
+from flows.config.plugged import SinkSettings
+from flows.config.secrets import Address, Secret, shown_headers, shown_path, shown_values
+from flows.config.section import problem
 from flows.durations import Duration
-from flows.placeholders import VARIABLE, Value, redacted
-from flows.redaction import REDACTED, is_secret, shown
+from flows.placeholders import Value
+from flows.sinks.base import Delivery
 from state.types import MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
-    from flows.sinks.specs import SinkSpec
+    from flows.sinks.base import SinkSpec
 
 _TABLE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)?")
 _OUTAGE: Final = "how long the server may be away while records wait in memory"
-
-
-def _shown_path(url: str) -> str:
-    """Paths of webhooks are secrets as a rule."""
-    if VARIABLE.search(url):
-        return str(shown(url))
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}/{REDACTED}" if parts.path.strip("/") or parts.query else str(shown(url))
-
-
-def _shown_secret(text: str) -> str:
-    return text if not text or VARIABLE.fullmatch(text) else REDACTED
-
-
-def _shown_values(values: dict[str, Value]) -> dict[str, Value]:
-    return {k: REDACTED if is_secret(k) and not VARIABLE.search(str(v)) else v for k, v in redacted(values).items()}
-
-
-def _shown_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Headers are for secrets, but for those that are known to be none."""
-    return {k: v if k.lower() in ("content-type", "accept") else _shown_secret(v) for k, v in headers.items()}
 
 
 def _table(value: str) -> str:
@@ -48,16 +28,12 @@ def _table(value: str) -> str:
     return value
 
 
-_Address = Annotated[str, PlainSerializer(shown)]
-
-
-class PostgresConfig(Section):
+class PostgresConfig(SinkSettings):
     """A table of PostgreSQL for one stream; a record is there once, as it was last told; needs `driftnet[postgres]`."""
 
     kind: Literal["postgres"] = Field(description="postgres")
-    url: _Address = Field(
+    url: Address = Field(
         min_length=1,
-        repr=False,
         description='the database, as libpq takes it: "postgresql://user@host/name" or "host=... dbname=..."; "${NAME}"'
         " stands for an environment variable; passwords are never printed",
     )
@@ -66,6 +42,10 @@ class PostgresConfig(Section):
     )
     outage: Duration = Field(5 * MINUTE_US, description=f"{_OUTAGE}; after that the run is started again")
 
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery.UPSERT
+
     def sink(self) -> "SinkSpec":
         """What it stands for."""
         from flows.sinks.specs import PostgresSink
@@ -73,14 +53,13 @@ class PostgresConfig(Section):
         return PostgresSink(self.url, self.table, self.outage / SECOND_US)
 
 
-class RedisConfig(Section):
+class RedisConfig(SinkSettings):
     """Keys, or a stream, of Valkey or Redis, for one stream; needs `driftnet[redis]`."""
 
     kind: Literal["redis"] = Field(description="redis")
-    url: _Address = Field(
+    url: Address = Field(
         "redis://localhost:6379/0",
         min_length=1,
-        repr=False,
         description='the server: redis://, rediss:// (TLS) or unix://; "${NAME}" stands for an environment variable;'
         " passwords are never printed",
     )
@@ -93,6 +72,10 @@ class RedisConfig(Section):
     expire: Duration = Field(0, description="of keys, how long they stay after they were last written; 0s: for ever")
     length_max: int = Field(0, ge=0, description="of the stream, about how many entries are kept; 0: all")
     outage: Duration = Field(5 * MINUTE_US, description=f"{_OUTAGE}; after that the run is started again")
+
+    @property
+    def delivery(self) -> Delivery:
+        return Delivery.UPSERT if self.form == "keys" else Delivery.POSITION
 
     def mistakes(self) -> Iterator[PydanticCustomError]:
         if self.expire and self.form != "keys":
@@ -114,11 +97,11 @@ class RedisConfig(Section):
         )
 
 
-class WebhookConfig(Section):
+class WebhookConfig(SinkSettings):
     """A request to an HTTP endpoint per record of one stream, signed; needs `driftnet[webhook]`."""
 
     kind: Literal["webhook"] = Field(description="webhook")
-    url: Annotated[str, PlainSerializer(_shown_path)] = Field(
+    url: Annotated[str, PlainSerializer(shown_path)] = Field(
         min_length=1,
         repr=False,
         description='http:// or https://; "${NAME}" stands for an environment variable; paths are never printed',
@@ -129,14 +112,14 @@ class WebhookConfig(Section):
     template: str = Field(
         "record", min_length=1, description="what is sent: record (as it is), slack, pagerduty, or a file, of Jinja"
     )
-    headers: Annotated[dict[str, str], PlainSerializer(_shown_headers)] = Field(
+    headers: Annotated[dict[str, str], PlainSerializer(shown_headers)] = Field(
         {}, repr=False, description='further headers, such as "authorization"; their values are never printed'
     )
-    values: Annotated[dict[str, Value], PlainSerializer(_shown_values)] = Field(
+    values: Annotated[dict[str, Value], PlainSerializer(shown_values)] = Field(
         {}, repr=False, description='for the template, as `values`; pagerduty wants "routing_key"'
     )
-    secret: Annotated[str, PlainSerializer(_shown_secret)] = Field(
-        "", repr=False, description='to sign with: text, or "whsec_" and base64; never printed; absent: no signature'
+    secret: Secret = Field(
+        "", description='to sign with: text, or "whsec_" and base64; never printed; absent: no signature'
     )
     timeout: Duration = Field(10 * SECOND_US, ge=SECOND_US // 10, description="how long to wait for an answer")
     outage: Duration = Field(

@@ -10,12 +10,17 @@ from uuid import uuid4
 
 import msgspec
 
-from flows.config.endpoints import FilesConfig, SourceConfig, SqliteConfig
-from flows.config.kafka import KafkaConfig
+from flows.config.endpoints import SqliteConfig, sink_kinds, source_kinds
+from flows.config.formats import LinesSettings
 from flows.config.models import Config
-from flows.sinks import Sink, SinkSpec, open_sink
-from flows.sinks.parquet import Names
-from flows.sources.base import Partition, Source
+from flows.config.plugged import SinkSettings, SourceSettings
+from flows.sinks.base import Names, Opening, Sink, SinkSpec
+from flows.sinks.strangers import ask as ask_sink
+from flows.sinks.strangers import open_strangers
+from flows.sources.base import Asked, Partition, Source
+from flows.sources.formatted import Formatted
+from flows.sources.strangers import StrangersSource
+from flows.sources.strangers import ask as ask_source
 from flows.streams import STREAMS, Stream
 from flows.version import driftnet_version
 from state.errors import ConfigError, SnapshotError
@@ -24,15 +29,20 @@ from state.times import iso_now
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """Opens one sink, at its beginning or at a position that an earlier `flush` returned.  Picklable."""
+    """Opens one sink, at its beginning or at a position that an earlier `flush` returned.  Picklable.
+
+    whose: of a plug-in's sink, which one and whose it is.
+    """
 
     spec: SinkSpec
     stream: Stream
     run_id: str
     names: Names = field(default_factory=dict)
+    whose: str = ""
 
     def __call__(self, position: Any = None, /) -> Sink:
-        return open_sink(self.spec, self.stream, position, self.run_id, names=self.names)
+        opening = Opening(Stream(self.stream), position, self.run_id, self.names)
+        return open_strangers(self.spec, opening, self.whose) if self.whose else self.spec.open(opening)
 
 
 class Inputs(NamedTuple):
@@ -59,11 +69,16 @@ class Assembly:
             raise ConfigError('sources: seen none, allowed: at least one, such as [sources.main] kind = "files"')
         return [self._source(name, table) for name, table in self.config.sources.items()]
 
-    def _source(self, name: str, table: SourceConfig) -> Source:
-        line_bytes_max = self.config.event.max_line_bytes
-        if isinstance(table, KafkaConfig):
-            return table.source(name, line_bytes_max, metadata=self.config.event.reads_metadata)
-        return table.source(name, line_bytes_max)
+    def _source(self, name: str, table: SourceSettings) -> Source:
+        asked = Asked(self.config.event.max_line_bytes, self.config.event.reads_metadata)
+        if origin := source_kinds().origins.get(table.kind):
+            whose = f"sources.{name}, kind {table.kind!r} of the distribution {origin!r}"
+            theirs = ask_source(whose, "source", lambda: table.source(name, asked))
+            source: Source = StrangersSource(theirs, whose)
+        else:
+            source = table.source(name, asked)
+        format_ = table.format.format() if isinstance(table, LinesSettings) else None
+        return source if format_ is None else Formatted(source, format_)
 
     def reads(self, partitions: Mapping[str, Source]) -> dict[str, str]:
         """Partition -> what it holds, for those that do not hold events."""
@@ -78,10 +93,10 @@ class Assembly:
         known = _starts(file) if file is not None and file.exists() else {}
         sources = dict(self.config.sources)
         for name, table in sources.items():
-            if isinstance(table, KafkaConfig):
-                pinned = table.model_copy(update=known[name]) if name in known else table.pinned(name)
-                known[name] = {"start": pinned.start, "until": pinned.until}
-                sources[name] = pinned
+            if table.begins:
+                begun = {key: value for key, value in known.get(name, {}).items() if key in table.begins}
+                sources[name] = table.model_copy(update=begun) if begun else table.pinned(name)
+                known[name] = {key: getattr(sources[name], key) for key in table.begins}
         if known and file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             fresh = file.with_suffix(".new")
@@ -92,13 +107,11 @@ class Assembly:
     @property
     def discover_s(self) -> float:
         """How often to look for partitions that were added to a source; 0 for never."""
-        tables = [t for t in self.config.sources.values() if isinstance(t, KafkaConfig) and t.is_live and t.discover]
-        return min((table.discover / 1e6 for table in tables), default=0.0)
+        return min(filter(None, (table.discover_s for table in self.config.sources.values())), default=0.0)
 
     def inputs(self) -> "Inputs":
         """All partitions, open, of what there is now.  Raises SourceError, and ConfigError when two have one name."""
-        live = KafkaConfig | FilesConfig
-        tables = {n: t.bounded() if isinstance(t, live) else t for n, t in self.config.sources.items()}
+        tables = {name: table.bounded() for name, table in self.config.sources.items()}
         sources = replace(self, config=self.config.model_copy(update={"sources": tables})).sources()
         opened = {(i, name): source.open(name) for i, source in enumerate(sources) for name in source.partition_names()}
         names = [p.name for p in opened.values()]
@@ -118,16 +131,16 @@ class Assembly:
         The name says stream, kind and place: a saved position finds its sink again whatever was added before it.
         """
         found: dict[str, tuple[Stream, Opener]] = {}
-        chosen = {s: [c.sink() for c in self.config.sinks.of(s)] + list(self.extra.get(s, ())) for s in STREAMS}
-        tables = any(spec.columnar for specs in chosen.values() for spec in specs)
-        names: Names = self.config.job().names if tables else {}
-        for stream, specs in chosen.items():
-            for spec in specs:
+        tables = {stream: self.config.sinks.of(stream) for stream in STREAMS}
+        names: Names = self.config.job().names if any(t.columnar for of in tables.values() for t in of) else {}
+        for stream in STREAMS:
+            chosen = [_stands_for(stream, table) for table in tables[stream]]
+            for spec, whose in [*chosen, *((spec, "") for spec in self.extra.get(stream, ()))]:
                 name = wanted = f"{stream.value}.{spec.name}"
                 again = count(1)
                 while name in found:
                     name = f"{wanted}.{next(again)}"
-                found[name] = (stream, Opener(spec, stream, self.run_id, names))
+                found[name] = (stream, Opener(spec, stream, self.run_id, names, whose))
         return found
 
     def sinks(self) -> dict[Stream, list[Sink]]:
@@ -153,7 +166,7 @@ class Assembly:
         from flows.sinks.store import Run, record_run
 
         config = self.config.model_copy(
-            update={"sources": {name: _absolute(s) for name, s in self.config.sources.items()}}
+            update={"sources": {name: table.absolute() for name, table in self.config.sources.items()}}
         )
         table = config.to_table()
         job = self.config.job()
@@ -171,25 +184,21 @@ class Assembly:
             record_run(path, run)
 
 
+def _stands_for(stream: Stream, table: SinkSettings) -> tuple[SinkSpec, str]:
+    """The sink of a table, and of a plug-in's, which one and whose it is."""
+    origin = sink_kinds().origins.get(table.kind)
+    if not origin:
+        return table.sink(), ""
+    whose = f"sinks.{stream}, kind {table.kind!r} of the distribution {origin!r}"
+    return ask_sink(whose, "sink", table.sink), whose
+
+
 _Start = str | int | dict[str, int] | None
 
 
-class _Pinned(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a source begins and ends; nothing else of it is taken from a file beside the state."""
-
-    start: _Start
-    until: _Start
-
-
 def _starts(file: Path) -> dict[str, Any]:
+    """Source -> where it begins and ends; nothing else of it is taken from a file beside the state."""
     try:
-        found = msgspec.json.decode(file.read_bytes(), type=dict[str, _Pinned])
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, _Start]])
     except (OSError, msgspec.MsgspecError) as error:
         raise SnapshotError(f"{file} is damaged ({error}); start from a savepoint, or in an empty directory") from error
-    return {name: {"start": pinned.start, "until": pinned.until} for name, pinned in found.items()}
-
-
-def _absolute(source: Any) -> Any:
-    if isinstance(source, FilesConfig):
-        return source.model_copy(update={"paths": tuple(str(Path(p).absolute()) for p in source.paths)})
-    return source

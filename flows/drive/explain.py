@@ -15,7 +15,9 @@ from flows.operators.population.candidates import typical_own
 from flows.operators.population.verdict import Verdict, known
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
+from flows.sinks.memory import MemoryWriter
 from flows.sources.base import Partition
+from flows.streams import Stream
 from state.errors import SourceError
 from state.times import from_iso, iso
 from state.types import SECOND_US
@@ -95,6 +97,43 @@ def explain(
             f" of {alert['subject']!r} that ends at {iso(end_us)}; the input is no longer what the run read"
         )
     return found[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignExplanation:
+    """A campaign's alert, found again.  reproduced: whether all that it says equals what was stored, to the bit."""
+
+    alert: dict[str, Any]
+    rebuilt: dict[str, Any]
+    reproduced: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return asdict(self)
+
+
+def explain_campaign(
+    job: Job,
+    partitions: Sequence[Partition],
+    alert: dict[str, Any],
+    progress: Callable[[Progress], None] | None = None,
+    reads: Mapping[str, str] = MappingProxyType({}),
+) -> CampaignExplanation:
+    """Replays the partitions up to the round in which an alert of a campaign was told.
+
+    As of `explain`.  Raises SourceError when the input no longer gives the campaign then.
+    """
+    sink = MemoryWriter()
+    until_us = from_iso(alert["raised"]) + job.stream.time.allowed_lateness_us + SECOND_US
+    LocalDriver(job, partitions, {Stream.ALERTS: [sink]}, until_us=until_us, reads=reads).run(progress)
+    told = [r for r in sink.records if r["alert_id"] == alert["alert_id"] and r["raised"] == alert["raised"]]
+    if not told:
+        raise SourceError(
+            f"alert {alert['alert_id']}: replaying the run's input gave no such campaign at {alert['raised']}; the"
+            " input is no longer what the run read"
+        )
+    stored = {name: value for name, value in alert.items() if name in told[-1]}
+    return CampaignExplanation(alert, told[-1], told[-1] == stored)
 
 
 def _look(rows: FeatureRows, verdict: Verdict, models: WindowModels, i: int, alert: dict[str, Any]) -> Explanation:

@@ -56,6 +56,10 @@ class About:
         """What stays of a record: itself, where it is of others; a campaign without the member; None for nothing."""
         if self(record):
             return None
+        for name in ("campaign", "alert"):  # of an alert, of the audit
+            if isinstance(record, dict) and isinstance(record.get(name), dict):
+                rest = self.cleared(record[name])
+                return record if rest is record[name] else record | {name: rest}
         members = record.get("members") if isinstance(record, dict) else None
         if not isinstance(members, list) or not self._is_of(record.get("kind")):
             return record
@@ -167,6 +171,9 @@ def _is_of_others(table: "pa.Table", about: About) -> Any:
         return [about.cleared(record) is record for record in table.to_pylist()]
     if "subject" not in table.column_names:
         return [True] * len(table)
+    if "campaign" in table.column_names:  # alerts, of which some may be campaigns'
+        told = table.select(["kind", "subject", "campaign"]).to_pylist()
+        return [about.cleared(record) is record for record in told]
     others = pc.fill_null(pc.not_equal(table["subject"], about.name), True)
     if "kind" not in table.column_names:
         return [True] * len(table) if about.kind else others

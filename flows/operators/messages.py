@@ -1,8 +1,9 @@
 """What travels between the stages. Every message carries its sender's watermark, as in Flink."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from detectors.alerting.campaigns import Campaign
 from detectors.campaigns.coincidence import Coincidences
 from flows.counters import Counts
 from flows.operators.rows import FeatureRows
@@ -98,6 +99,7 @@ class CohortInput:
 @dataclass(slots=True)
 class PolicyInput:
     """From a cohort to the alert policy: candidates of all rounds up to watermark_us (detectors.alerting.Candidate).
+    Or from the campaigns: how these stand after all reviews up to there.
 
     subjects: (end of a round, how many of the cohort were seen in the 24 hours before).  told: what people said of
     subjects, and takes effect up to there; all cohorts hear it, one passes it on.
@@ -108,6 +110,11 @@ class PolicyInput:
     candidates: list[Any] = field(default_factory=list)
     subjects: list[tuple[int, int]] = field(default_factory=list)
     told: list[Label | Command] = field(default_factory=list)
+    campaigns: list[Campaign] = field(default_factory=list)
+
+
+CAMPAIGNS_SENDER: Final = "all campaigns"
+"""What the campaigns are called by the alert policy; no cohort is called so."""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from detectors.alerting.campaigns import KIND
 from flows.config.load import load
 from flows.config.models import Config
 from flows.engine.lock import copying
@@ -18,6 +19,7 @@ from flows.evolution.saved_job import saved_job
 from flows.job import Job
 from flows.job_stages import Entry, JobStages
 from flows.operators.alerts.operator import AlertOperator
+from flows.operators.campaigns.operator import CampaignOperator
 from flows.operators.ingest.told import describe_first
 from flows.operators.subject.operator import SubjectOperator
 from flows.savepoint.manifest import is_savepoint, require_whole
@@ -80,9 +82,14 @@ class Look:
         }
 
     def look_up(self, subject: str) -> dict[str, Any] | None:
-        """What is known of one subject, by its id as events have it, of a further kind with "KIND:" before it; None
-        when nothing is.
+        """What is known of one subject, by its id as events have it, of a further kind with "KIND:" before it; of a
+        campaign, "campaign:" and its id.  None when nothing is.
         """
+        campaigns: CampaignOperator | None = self.operators.get(Step.CAMPAIGNS, {}).get(None)
+        if campaigns is not None and subject.startswith(f"{KIND}:"):
+            known = campaigns.look_up(subject.removeprefix(f"{KIND}:"))
+            alerted = self.policy.alerted(known["campaign_id"]) if self.policy and known else {}
+            return known and known | alerted
         place = place_of(subject, self.job)
         operator = self.operators.get(stage_name(place.kind, Step.SUBJECT), {}).get(place.group)
         found = operator.look_up(place.subject) if operator else None
@@ -90,8 +97,7 @@ class Look:
         if found is None and not exempt:
             return None
         kind = place.kind or self.job.judgement.own_kind
-        campaigns = self.operators.get(Step.CAMPAIGNS, {}).get(None) if not place.kind else None
-        member = {} if campaigns is None else {"campaigns": campaigns.campaigns_of(place.subject)}
+        member = {} if campaigns is None or place.kind else {"campaigns": campaigns.campaigns_of(place.subject)}
         head = {"user": place.name, "kind": kind, "key_group": place.group, "exempt": exempt}
         return head | member | (found or {})
 

@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from flows.printing import shown
+from flows.streams.lines import members_of
 from flows.summary import two_columns
 from state.times import from_iso
 
@@ -43,9 +44,11 @@ class RoleResult:
 class Evaluation:
     """How good the alerts are.
 
-    An attacker is found by an alert whose window ends after the account's first event of the attack. Any other alert is
-    false. precision: true alerts / alerts.  account_precision: found attackers / alerted accounts.  recall: found
-    attackers / attackers.  None where there is nothing to divide by.
+    An attacker is found by an alert whose window ends after the account's first event of the attack; a campaign's alert
+    is one of each of its members. Any other alert is false, and so is a campaign's of whose members half or more are
+    no attackers that were found by it; told again it is no further alert. precision: true alerts / alerts.
+    account_precision: found attackers / alerted accounts.  recall: found attackers / attackers.  None where there is
+    nothing to divide by.
     """
 
     alerts: int
@@ -109,16 +112,21 @@ def evaluate(alerts: Iterable[Mapping[str, Any]], truth: Iterable[Mapping[str, A
     first_us: dict[str, int] = {}
     accused: dict[str, bool] = {}
     count = true = 0
+    told: dict[str, bool] = {}
     for alert in alerts:
-        count += 1
-        name = alert["subject"]
-        who = accounts.get(name)
-        if who is not None and who["is_attacker"] and from_iso(alert["end"]) > who["start_us"]:
-            true += 1
-            raised_us = from_iso(alert["raised"])
-            first_us[name] = min(raised_us, first_us.get(name, raised_us))
+        end_us, raised_us = from_iso(alert["end"]), from_iso(alert["raised"])
+        names = members_of(alert)
+        right = [n for n in names if (t := accounts.get(n)) and t["is_attacker"] and end_us > t["start_us"]]
+        if "campaign" in alert:
+            told[alert["alert_id"]] = told.get(alert["alert_id"], False) or 2 * len(right) > len(names)
         else:
+            count += 1
+            true += bool(right)
+        for name in right:
+            first_us[name] = min(raised_us, first_us.get(name, raised_us))
+        for name in set(names) - set(right):
             accused[name] = accused.get(name, False) or alert["severity"] in ("critical", "high")
+    count, true = count + len(told), true + sum(told.values())
     by_role: dict[str, list[str]] = {}
     for name, who in accounts.items():
         by_role.setdefault(_kind(who), []).append(name)

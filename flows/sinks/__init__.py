@@ -3,7 +3,7 @@
 `open_sink` opens what a spec describes.
 """
 
-from flows.sinks.base import Sink
+from flows.sinks.base import Sink, SinkSpec
 from flows.sinks.specs import (
     ConsoleSink,
     JsonlSink,
@@ -11,7 +11,6 @@ from flows.sinks.specs import (
     ParquetSink,
     PostgresSink,
     RedisSink,
-    SinkSpec,
     SqliteSink,
     WebhookSink,
     open_sink,

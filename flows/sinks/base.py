@@ -1,18 +1,35 @@
-"""Sink, and what the sinks that can be down for a moment have in common: a bounded buffer and patience."""
+"""Sink, what opens one, and what the sinks that can be down for a moment share: a bounded buffer and patience."""
 
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
+from flows.streams import Stream
 from state.errors import SinkError
 
 _log = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 Item = TypeVar("Item")
+Names = Mapping[str, Sequence[str]]
+"""The job's "features" and "detectors", which are columns of tables."""
+
+
+class Delivery(StrEnum):
+    """What becomes of a record that comes again, after a kill or in a second run.
+
+    upsert: it takes the place of what was there under its id.  position: what was written since the position that a run
+    goes on from is taken back, or known again; a run that begins anew adds.  again: it may be there twice, under the
+    same id where it has one.  None of them loses a record.
+    """
+
+    UPSERT = "upsert"
+    POSITION = "position"
+    AGAIN = "again"
 
 
 class Sink(Protocol):
@@ -26,6 +43,17 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Flushes and lets go. A second call does nothing."""
+
+
+class SinkSpec(Protocol):
+    """A sink as it is configured: picklable, and opened in whichever process writes."""
+
+    @property
+    def name(self) -> str:
+        """Kind and place: what tells it from the other sinks of a stream.  Stable over restarts, and no secret."""
+
+    def open(self, opening: "Opening") -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
 
 
 def each(sinks: Mapping[str, Sink], action: Callable[[Sink], Any]) -> dict[str, Any]:
@@ -74,6 +102,22 @@ class Patience:
             slept_s += self.pause(tries)
             tries += 1
         return replace(self, tries=max(self.tries, tries))
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a sink is opened for.
+
+    stream: whose records come; `stream.records` says what they have.  position: what `flush` returned when the state to
+    resume from was saved; None to begin.  run_id: a name that no other run has.  names: the job's "features" and
+    "detectors".  patience: how long to try.
+    """
+
+    stream: Stream
+    position: Any = None
+    run_id: str = ""
+    names: Names = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
 
 
 class BufferedSink(ABC, Generic[Item]):

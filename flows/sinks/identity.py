@@ -13,8 +13,11 @@ def record_id(stream: Stream, record: Record, text: bytes) -> str:
 
 
 def told_id(stream: Stream, record: Record, text: bytes) -> str:
-    """The id of what is said once in a log: where a record takes the place of an earlier one, a hash of the whole."""
-    return _hash(text) if stream.records.latest else record_id(stream, record, text)
+    """The id of what is said once in a log: where a record takes the place of an earlier one, as of a standing and of a
+    campaign, a hash of the whole.
+    """
+    again = stream.records.latest or stream is Stream.CAMPAIGNS or "campaign" in record
+    return _hash(text) if again else record_id(stream, record, text)
 
 
 def _hash(text: bytes) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from detectors.alerting.exempt import Origin
 from flows.counters import DRIFT, OUT, REASON, SPARED_OTHERS, SPARED_SUBJECT, Counts
 from flows.operators.messages import Leaving, Output
 from flows.sinks.base import Sink, each
@@ -12,7 +13,7 @@ from flows.streams import Stream
 from flows.summary import Summary
 
 _NAMED: Final = 100
-"""Subjects that were spared an alert and are counted one by one."""
+"""Subjects that an exemption spared an alert and are counted one by one."""
 
 
 class Outputs:
@@ -48,7 +49,7 @@ class Outputs:
 
     def _tally_spared(self, output: Output) -> None:
         for record in output.records:
-            if record["outcome"] == "spared":
+            if record["outcome"] == "spared" and record["origin"] != Origin.CAMPAIGN:
                 named = SPARED_SUBJECT.by_label(self.counts)
                 counts = Counts(Step.SINKS)
                 if record["subject"] in named or len(named) < _NAMED:

@@ -3,7 +3,7 @@
 import fcntl
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date, timedelta
 from itertools import groupby, islice
@@ -14,7 +14,7 @@ import orjson
 
 from flows.sinks import parts
 from flows.sinks.arrow import arrow_schema, arrow_table, pyarrow
-from flows.sinks.base import Patience, Record
+from flows.sinks.base import Names, Patience, Record
 from flows.sinks.jsonl import JsonlWriter
 from flows.streams.fields import Field, Named
 from state.errors import SinkError
@@ -24,8 +24,6 @@ _GROUP_ROWS: Final = 65_536
 """Rows that are turned into columns at a time."""
 _OVER: Final = "T01:00"
 """When, on the day after it, a day's file is no longer kept open."""
-Names = Mapping[str, Sequence[str]]
-"""The job's "features" and "detectors"."""
 
 
 class _Part:

@@ -1,19 +1,16 @@
-"""Sinks as configuration describes them.
-
-columnar: whether each field of a record is a column of its own, so that the job's features and detectors are.
-"""
+"""Our own sinks as configuration describes them: each opens its writer."""
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from flows.kafka.connection import Connection
 from flows.placeholders import Value
-from flows.sinks.base import Patience, Sink
+from flows.sinks.base import Names, Opening, Patience, Sink, SinkSpec
 from flows.sinks.console import ConsoleWriter
 from flows.sinks.jsonl import JsonlWriter
 from flows.sinks.kafka import KafkaWriter
-from flows.sinks.parquet import Names, ParquetWriter
+from flows.sinks.parquet import ParquetWriter
 from flows.sinks.postgres import PostgresWriter
 from flows.sinks.redis import Form, RedisWriter
 from flows.sinks.sqlite import SqliteWriter
@@ -28,7 +25,6 @@ class SqliteSink:
     keep_us: how old rows may become, in event time; 0 for any age.
     """
 
-    columnar: ClassVar[bool] = False
     path: str
     keep_us: int = 0
 
@@ -37,12 +33,15 @@ class SqliteSink:
         """Kind and place: what tells it from the other sinks of a stream."""
         return f"sqlite.{self.path}"
 
+    def open(self, opening: Opening) -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
+        return SqliteWriter(self.path, opening.stream, opening.run_id, opening.patience, self.keep_us)
+
 
 @dataclass(frozen=True, slots=True)
 class JsonlSink:
     """One record per line, one stream per file.  overwrite: a fresh run empties the file; without it, it appends."""
 
-    columnar: ClassVar[bool] = False
     path: str
     overwrite: bool = False
 
@@ -51,12 +50,15 @@ class JsonlSink:
         """Kind and place: what tells it from the other sinks of a stream."""
         return f"jsonl.{self.path}"
 
+    def open(self, opening: Opening) -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
+        return JsonlWriter(self.path, opening.position, self.overwrite, opening.patience)
+
 
 @dataclass(frozen=True, slots=True)
 class ParquetSink:
     """A folder of typed columns, by day of event time, for one stream.  rows_max: of a file."""
 
-    columnar: ClassVar[bool] = True
     path: str
     rows_max: int = 250_000
 
@@ -65,12 +67,18 @@ class ParquetSink:
         """Kind and place: what tells it from the other sinks of a stream."""
         return f"parquet.{self.path}"
 
+    def open(self, opening: Opening) -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
+        told = opening.stream.records
+        return ParquetWriter(
+            self.path, told.fields, opening.names, told.time, self.rows_max, opening.position, opening.patience
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSink:
     """One short line per record.  to: "stdout" or "stderr"."""
 
-    columnar: ClassVar[bool] = False
     to: str = "stdout"
 
     @property
@@ -78,12 +86,15 @@ class ConsoleSink:
         """Kind and place: what tells it from the other sinks of a stream."""
         return f"console.{self.to}"
 
+    def open(self, opening: Opening) -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
+        return ConsoleWriter(self.to, opening.stream)
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaSink:
     """One stream into one topic.  transactional_id: empty for no transactions.  delivery_s: see KafkaWriter."""
 
-    columnar: ClassVar[bool] = False
     connection: Connection
     topic: str
     transactional_id: str = ""
@@ -94,12 +105,23 @@ class KafkaSink:
         """Kind and place: what tells it from the other sinks of a stream."""
         return f"kafka.{self.topic}"
 
+    def open(self, opening: Opening) -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
+        return KafkaWriter(
+            self.connection,
+            self.topic,
+            opening.stream,
+            opening.position,
+            self.transactional_id,
+            self.delivery_s,
+            opening.patience,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresSink:
     """One stream into one table.  table: "" for the stream's name.  outage_s: how long the server may be away."""
 
-    columnar: ClassVar[bool] = False
     url: str = field(repr=False)
     table: str = ""
     outage_s: float = 300.0
@@ -109,12 +131,16 @@ class PostgresSink:
         """Kind and place: what tells it from the other sinks of a stream."""
         return f"postgres.{self.table}"
 
+    def open(self, opening: Opening) -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
+        lasting = opening.patience.lasting(self.outage_s)
+        return PostgresWriter(self.url, opening.stream, self.table, opening.run_id, lasting)
+
 
 @dataclass(frozen=True, slots=True)
 class RedisSink:
     """One stream into keys, or into a stream, of Valkey or Redis: see RedisWriter.  outage_s: as of PostgresSink."""
 
-    columnar: ClassVar[bool] = False
     url: str = field(repr=False)
     prefix: str = ""
     form: Form = "keys"
@@ -127,12 +153,24 @@ class RedisSink:
         """Kind and place: what tells it from the other sinks of a stream."""
         return f"redis.{self.prefix}.{self.form}"
 
+    def open(self, opening: Opening) -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
+        return RedisWriter(
+            self.url,
+            opening.stream,
+            self.prefix,
+            self.form,
+            self.expire_s,
+            self.length_max,
+            opening.position,
+            opening.patience.lasting(self.outage_s),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookSink:
     """A request per record: see WebhookWriter.  outage_s: how long it may be away until records are dead letters."""
 
-    columnar: ClassVar[bool] = False
     url: str = field(repr=False)
     dead_letters: str
     template: str = "record"
@@ -147,8 +185,19 @@ class WebhookSink:
         """Kind and place: what tells it from the other sinks of a stream."""
         return f"webhook.{self.template}"
 
-
-SinkSpec = SqliteSink | JsonlSink | ParquetSink | ConsoleSink | KafkaSink | PostgresSink | RedisSink | WebhookSink
+    def open(self, opening: Opening) -> Sink:
+        """The sink at work.  Raises SinkError, ConfigError."""
+        return WebhookWriter(
+            self.url,
+            opening.stream,
+            self.dead_letters,
+            self.template,
+            dict(self.headers),
+            dict(self.values),
+            self.secret,
+            self.timeout_s,
+            opening.patience.lasting(self.outage_s),
+        )
 
 
 def open_sink(
@@ -159,40 +208,5 @@ def open_sink(
     patience: Patience = Patience(),  # noqa: B008 - frozen
     names: Names = MappingProxyType({}),
 ) -> Sink:
-    """The sink at work.
-
-    stream: the name of one with records.  resume_position: what `flush` returned when the state to resume from was
-    saved; what was written since is taken back, or replaced.  run_id: stored beside SQLite's rows.  names: the job's
-    "features" and "detectors", which are columns of Parquet files.
-    Raises SinkError for a place that cannot be written.
-    """
-    its = Stream(stream)
-    match spec:
-        case SqliteSink(path, keep_us):
-            return SqliteWriter(path, its, run_id, patience, keep_us)
-        case JsonlSink(path, overwrite):
-            return JsonlWriter(path, resume_position, overwrite, patience)
-        case ParquetSink(path, rows_max):
-            told = its.records
-            return ParquetWriter(path, told.fields, names, told.time, rows_max, resume_position, patience)
-        case ConsoleSink(to):
-            return ConsoleWriter(to, its)
-        case KafkaSink(connection, topic, transactional_id, delivery_s):
-            return KafkaWriter(connection, topic, its, resume_position, transactional_id, delivery_s, patience)
-        case PostgresSink(url, table, outage_s):
-            return PostgresWriter(url, its, table, run_id, patience.lasting(outage_s))
-        case RedisSink(url, prefix, form, expire_s, length_max, outage_s):
-            lasting = patience.lasting(outage_s)
-            return RedisWriter(url, its, prefix, form, expire_s, length_max, resume_position, lasting)
-        case WebhookSink():
-            return WebhookWriter(
-                spec.url,
-                its,
-                spec.dead_letters,
-                spec.template,
-                dict(spec.headers),
-                dict(spec.values),
-                spec.secret,
-                spec.timeout_s,
-                patience.lasting(spec.outage_s),
-            )
+    """The sink at work, of any spec.  See `Opening`.  Raises SinkError for a place that cannot be written."""
+    return spec.open(Opening(Stream(stream), resume_position, run_id, names, patience))

@@ -57,6 +57,39 @@ class _Said(msgspec.Struct):
     tail_probability: float
 
 
+class _Member(msgspec.Struct):
+    subject: str
+    joined: Moment
+    tail_probability: float
+    rules: list[str]
+
+
+class _Object(msgspec.Struct):
+    column: str
+    object: str
+    members: int
+    pairs: int
+    last: Moment
+
+
+class _Campaign(msgspec.Struct):
+    change: str
+    alerted: Moment
+    kind: str
+    size: int
+    suspicious: int
+    members: list[_Member]
+    joined: list[str]
+    left: list[str]
+    absorbed: list[str]
+    into: str
+    closure: float
+    coincidences: int
+    at_stake: int
+    shared: int
+    objects: list[_Object]
+
+
 class _Alert(msgspec.Struct):
     """What is shown of an alert's record: a store may come from anybody."""
 
@@ -79,6 +112,7 @@ class _Alert(msgspec.Struct):
     reasons: list[_Reason]
     job: str
     config_digest: str
+    campaign: _Campaign | msgspec.UnsetType = msgspec.UNSET
 
 
 def record_run(path: str, run: Run) -> None:

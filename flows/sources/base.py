@@ -31,6 +31,18 @@ class Lines:
         return cls([line for line, _ in kept], [number for _, number in kept], source)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a job asks of its sources.
+
+    line_bytes_max: of a longer line the beginning will do, which is rejected for its length.  metadata: whether the
+    configuration reads what a broker knows beside a value (`@timestamp`, docs/kafka.md).
+    """
+
+    line_bytes_max: int = 65_536
+    metadata: bool = False
+
+
 class Partition(Protocol):
     """A part of the input that is read in order, by one reader.
 
@@ -87,7 +99,9 @@ class Unwatched:
 
 
 class Source(Protocol):
-    """A configured input: names its partitions without reading them, and opens them one by one, wherever they run."""
+    """A configured input: names its partitions without reading them, and opens them one by one, wherever they run:
+    picklable.
+    """
 
     @property
     def name(self) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
+from flows.formats.base import FormatSpec, decode
 from flows.kafka.connection import Connection
 from flows.kafka.errors import in_words, is_lasting
-from flows.kafka.formats import FormatSpec, UndecodableError
 from flows.kafka.metadata import with_metadata
 from flows.kafka.topics import TIMEOUT_S, Heard, Start, ask, partition_counts, partition_name, start_offset
 from flows.sources.base import Lines
@@ -308,11 +308,7 @@ class KafkaPartition:
                     refused[row] = Reason.TOMBSTONE, f"no value, key {_text(messages[row].key())}"
                     values[row] = b""
         if self._format is not None:
-            for row, value in enumerate(values):
-                try:
-                    values[row] = self._format.line(value) if row not in refused else value
-                except UndecodableError as error:
-                    refused[row] = Reason.UNDECODABLE, str(error)
+            decode(self._format, values, refused)
         lines = [*map(with_metadata, values, messages)] if self._spec.metadata else values
         offsets = [message.offset() for message in messages]
         return Lines(lines, offsets, partition_name(self._topic, self._number), refused)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self, get_args
 
+from detectors.alerting.campaigns import EVIDENCE
 from detectors.alerting.exempt import Origin
 from detectors.campaigns.lives import Change
 from detectors.drift.event import Watch
@@ -47,6 +48,56 @@ _SAID: Final = Table(
         Field("tail_probability", _SHARE, "of the score"),
     )
 )
+_SHARED: Final = (
+    Field("closure", _SHARE, "of the coincidences on its objects, the share among its members"),
+    Field("coincidences", _COUNT, "among the members, that have not expired"),
+    Field("at_stake", _COUNT, "visits of members to objects, such as plays of tracks, in these coincidences"),
+    Field("shared", _COUNT, "objects that members coincided on"),
+    Field(
+        "objects",
+        ListOf(
+            Table(
+                (
+                    Field("column", Text(), "of the objects"),
+                    Field("object", Text(), "its id, as in the events"),
+                    Field("members", _COUNT, "how many members coincided on it"),
+                    Field("pairs", _COUNT, "of members, that did"),
+                    Field("last", Moment(), "the end of the bucket in which they did last"),
+                )
+            )
+        ),
+        "the twenty on which most pairs coincided",
+    ),
+)
+"""What is told of what the members of a campaign have in common."""
+_COMPANY: Final = Table(
+    (
+        Field("change", Text(words=(*Change, EVIDENCE)), "why it is told now"),
+        Field("alerted", Moment(), "the round in which it was told first"),
+        Field("kind", Text(), "what its members are"),
+        Field("size", _COUNT, "how many there are"),
+        Field("suspicious", _COUNT, "how many of them would be alerted alone"),
+        Field(
+            "members",
+            ListOf(
+                Table(
+                    (
+                        Field("subject", Text(), "the member's id, as in the events"),
+                        Field("joined", Moment(), "the review that saw it first"),
+                        Field("tail_probability", _SHARE, "of all evidence against it alone; 1 for none"),
+                        Field("rules", ListOf(Text()), "names of hard rules broken while it was a member"),
+                    )
+                )
+            ),
+            "who it is, those that joined first before the others; of one that is over, those that were told last",
+        ),
+        Field("joined", ListOf(Text()), "ids of members that are new since it was told before"),
+        Field("left", ListOf(Text()), "ids of accounts that were told, and are no longer members"),
+        Field("absorbed", ListOf(_ID), "younger campaigns that have become part of it since then"),
+        Field("into", Text(), "of one that merged: the older campaign that goes on; else empty"),
+        *_SHARED,
+    )
+)
 _ALERT: Final = Form(
     (
         Field("alert_id", _ID, "of what the alert is about: the same in every replay"),
@@ -54,27 +105,43 @@ _ALERT: Final = Form(
         Field(
             "kind",
             Text(),
-            "what the subject is: what the configuration calls those that the stream is keyed by, or one of [subjects]",
+            "what the subject is: what the configuration calls those that the stream is keyed by, one of [subjects], or"
+            ' "campaign"',
         ),
-        Field("subject", Text(), "the subject's id, as in the events"),
-        Field("cohort", Text(), "the population that it was compared with"),
+        Field("subject", Text(), "the subject's id, as in the events; of a campaign its own"),
+        Field("cohort", Text(), "the population that it was compared with; empty for a campaign"),
         Field("window", Text(), "the window kind"),
         Field("start", Moment(), "the window's first bound; for a session, its first row"),
         Field("stop", Moment(), "the window's last bound; for a session, its last row"),
         Field("end", Moment(), "the round in which the window closed"),
-        Field("raised", Moment(), "the round in which the alert found room in the budget"),
-        Field("tail_probability", _SHARE, "of all evidence of the last day together"),
+        Field(
+            "raised",
+            Moment(),
+            "the round in which the alert found room in the budget; of a campaign, in which this was told of it",
+        ),
+        Field(
+            "tail_probability",
+            _SHARE,
+            "of all evidence of the last day together; of a campaign, of what its members have in common and of the"
+            " evidence against each together",
+        ),
         Field("window_tail_probability", _SHARE, "of this window alone"),
         Field("evidence", ListOf(_EVIDENCE), "the strongest window of each kind"),
         Field("reasons", ListOf(_REASON), "the most telling first"),
         Field("rules", ListOf(Text()), "names of hard rules broken"),
         Field("detectors", ListOf(_SAID), "what each said"),
-        Field("suppressed_repeats", _COUNT, "candidates folded away since the subject's previous alert"),
+        Field(
+            "suppressed_repeats",
+            _COUNT,
+            "candidates folded away since the subject's previous alert; of a campaign, its members' since it was told"
+            " before",
+        ),
         Field("first", Moment(), "since when windows of the subject were suspicious, since its previous alert"),
         Field("last", Moment(), "until when"),
         Field("group", _COUNT, "key group of the subject, for explain"),
         Field("job", Text(), "name of the job"),
         Field("config_digest", _ID, "of the configuration that raised it"),
+        Field("campaign", _COMPANY, "of a campaign: its members, and what they have in common", optional=True),
     )
 )
 _DRIFT: Final = Form(
@@ -177,7 +244,11 @@ _EXEMPTED: Final = Form(
             " ended: its time is over, or its line is no longer in the list",
         ),
         Field("detail", Text(), "why it was refused, or has ended"),
-        Field("origin", Text(words=tuple(Origin)), "who vouches: the list, a command, a label genuine"),
+        Field(
+            "origin",
+            Text(words=tuple(Origin)),
+            "who vouches: the list, a command, a label genuine; or it is a member of a campaign that was told",
+        ),
         Field("before", _HOLDS, "the exemption before; empty for none"),
         Field("after", _HOLDS, "and after"),
         Field("by", Text(), "who vouches, or gave the command"),
@@ -224,25 +295,7 @@ _CAMPAIGN: Final = Form(
         Field(
             "tail_probability", _SHARE, "of so many coincidences among the members under independence, at least 1e-300"
         ),
-        Field("closure", _SHARE, "of the coincidences on its objects, the share among its members"),
-        Field("coincidences", _COUNT, "among the members, that have not expired"),
-        Field("at_stake", _COUNT, "visits of members to objects, such as plays of tracks, in these coincidences"),
-        Field("shared", _COUNT, "objects that members coincided on"),
-        Field(
-            "objects",
-            ListOf(
-                Table(
-                    (
-                        Field("column", Text(), "of the objects"),
-                        Field("object", Text(), "its id, as in the events"),
-                        Field("members", _COUNT, "how many members coincided on it"),
-                        Field("pairs", _COUNT, "of members, that did"),
-                        Field("last", Moment(), "the end of the bucket in which they did last"),
-                    )
-                )
-            ),
-            "the twenty on which most pairs coincided",
-        ),
+        *_SHARED,
         Field("job", Text(), "name of the job"),
         Field("config_digest", _ID, "of the configuration that found it"),
     )
@@ -296,6 +349,7 @@ _STANDING: Final = Form(
         Field("until", Moment(), "until when all of that evidence counts; absent for no evidence", optional=True),
         Field("open_alerts", ListOf(_OPEN), "raised since the last label, the newest last; at most 20"),
         Field("label", _LABEL, "the last one; absent where there was none", optional=True),
+        Field("campaign", _ID, "the campaign that it is a member of; absent for none", optional=True),
         Field("judged", Moment(), "the round in which this came to be so"),
         Field("job", Text(), "name of the job"),
         Field("config_digest", _ID, "of its configuration"),
@@ -475,7 +529,8 @@ class Stream(StrEnum):
             schema="standing",
             title="Standing",
             description="One record of the standings stream: what is known of a subject as of a round. It takes the"
-            " place of all before it of the same standing_id. Who never had a suspicious window nor a label has none.",
+            " place of all before it of the same standing_id. Who never had a suspicious window nor a label, and"
+            " was in no campaign, has none.",
             forms=(_STANDING,),
             id="standing_id",
             key=("kind", "subject"),

@@ -1,7 +1,9 @@
 """One short line per record, for people who watch a run."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from detectors.campaigns.lives import Change
 from state.times import minute
 
 Record = dict[str, Any]
@@ -9,7 +11,9 @@ _REASONS: Final = 3
 
 
 def alert_line(record: Record) -> str:
-    """Time, severity, subject, window, tail probability, and what tells most."""
+    """Time, severity, subject, window, tail probability, and what tells most; of a campaign, what has become of it."""
+    if "campaign" in record:
+        return _campaign_alert_line(record)
     reasons = [
         f"{r['feature']} {_number(r['seen'])} ({_typical(r)})"
         if _typical(r)
@@ -21,10 +25,35 @@ def alert_line(record: Record) -> str:
     return f"{head}  {record['window']}  p {record['tail_probability']:.1e}  {why}"
 
 
+def _campaign_alert_line(record: Record) -> str:
+    c = record["campaign"]
+    moved = f" (+{len(c['joined'])} -{len(c['left'])})" if c["change"] != Change.FOUND else ""
+    head = f"{minute(record['raised'])}  {record['severity']:<8}  {who(record)}  {c['change']}{moved}"
+    return f"{head}  p {record['tail_probability']:.1e}  {campaign_why(record)}"
+
+
+def campaign_why(record: Record) -> str:
+    """What is said of a campaign in an alert, in a few words."""
+    c = record["campaign"]
+    rules = f", {', '.join(record['rules'])}" if record["rules"] else ""
+    return (
+        f"{c['size']} members, {c['suspicious']} of them suspicious alone; {c['coincidences']} coincidences on"
+        f" {c['shared']} objects{rules}"
+    )
+
+
+def members_of(alert: Mapping[str, Any]) -> list[str]:
+    """The ids of the subjects that an alert is about: one, or the members of a campaign."""
+    if "campaign" in alert:
+        return [member["subject"] for member in alert["campaign"]["members"]]
+    return [alert["subject"]]
+
+
 def who(record: Record) -> str:
-    """The subject; of a further kind it is "KIND:ID"."""
+    """The subject; of a further kind, or a campaign, it is "KIND:ID"."""
     kind: str = record.get("kind", "")
-    return f"{kind}:{record['subject']}" if kind and record["cohort"].startswith(f"{kind}:") else str(record["subject"])
+    named = "campaign" in record or (kind and record["cohort"].startswith(f"{kind}:"))
+    return f"{kind}:{record['subject']}" if named else str(record["subject"])
 
 
 def drift_line(r: Record) -> str:
@@ -55,9 +84,9 @@ def standing_line(r: Record) -> str:
     """Who it is, what speaks against it now, and what was said of it."""
     against = f"{r['severity']}  {r['window']}  p {_probability(r)}" if r["severity"] else "nothing against it"
     label = f"  labelled {r['label']['outcome']}" if "label" in r else ""
-    return (
-        f"{minute(r['judged'])}  standing  {r['kind']}:{r['subject']}  {against}  {len(r['open_alerts'])} open{label}"
-    )
+    campaign = f"  in campaign {r['campaign']}" if "campaign" in r else ""
+    head = f"{minute(r['judged'])}  standing  {r['kind']}:{r['subject']}"
+    return f"{head}  {against}  {len(r['open_alerts'])} open{label}{campaign}"
 
 
 def campaign_line(r: Record) -> str:

@@ -19,8 +19,8 @@ _HEAD: Final = """\
 
 What a job says comes as records, in streams. Each goes to any number of sinks (`[sinks]`, see
 [configuration.md](configuration.md)): `jsonl`, `parquet`, `sqlite`, `kafka`, `console`, `postgres`, `redis`,
-`webhook`. What does not suit a stream is refused by `driftnet config check`, with the reason. When each stream says
-something: [events.md](events.md).
+`webhook`. What does not suit a stream is refused by `driftnet config check`, with the reason. Others are
+[plug-ins](plug_ins.md#sinks). When each stream says something: [events.md](events.md).
 
 - **id**: what tells a record from another one; SQLite, PostgreSQL and keys of Valkey or Redis keep a record once by it,
   and readers of Kafka and of webhooks can.

@@ -41,7 +41,7 @@ class Reason(StrEnum):
     TOMBSTONE = "tombstone"
     """A Kafka message without a value, which deletes its key where topics are compacted."""
     UNDECODABLE = "undecodable"
-    """A Kafka message that is not of the format and schema that its source reads."""
+    """A message or a line that is not of the format and schema that its source reads."""
 
 
 Why = tuple[Reason, str]

@@ -41,19 +41,21 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[dict[
     """What three runs with trouble of many kinds write, by stream."""
     place = tmp_path_factory.mktemp("told")
     found: dict[str, list[dict[str, Any]]] = {}
-    (told, _), audit = run_told(Inputs.write(place), place / "out"), (place / "out" / "audit.jsonl")
-    found["audit"] = [json.loads(line) for line in audit.read_text().splitlines()]
+    (told, _), _ = run_told(Inputs.write(place), place / "out")
+    audit = (place / "out" / "audit.jsonl").read_text()
     troubled = tmp_path_factory.mktemp("troubled")
     other, _ = run_local(SCENARIOS["troubled"].job(), write_files("troubled", 2, troubled), troubled / "out", 8192)
+    for stream in COMPARED:
+        found[stream.value] = [json.loads(r) for r in (*told[stream.value], *other[stream.value])]
+    found["audit"] = [json.loads(line) for line in audit.splitlines()]
     asked = SCENARIOS["troubled"].config + "".join(
         f'{stream} = {{ kind = "jsonl", path = "{stream}.jsonl" }}\n' for stream in _ASKED
     )
     found |= told_of(loads(asked).job(), troubled)
     company = tmp_path_factory.mktemp("company")
     third, _ = run_local(config().job(), write_files(NAME, 2, company), company / "out", 8192)
-    for stream in COMPARED:
-        found[stream.value] = [json.loads(r) for r in (*told[0][stream.value], *other[stream.value])]
-    found["campaigns"] += [json.loads(r) for r in third["campaigns"]]
+    for stream in (Stream.ALERTS, Stream.AUDIT, Stream.CAMPAIGNS, Stream.STANDINGS):
+        found[stream.value] += [json.loads(r) for r in third[stream.value]]
     return found
 
 

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.config.endpoints import SINKS
+from flows.config.endpoints import BUILT_IN_SINKS
+from flows.config.plugged import word_of
 
 DOCS = Path(__file__).parents[2] / "docs"
-PLACES = [kind for kind, table in SINKS.items() if "path" in table.model_fields]
+PLACES = [word_of(table) for table in BUILT_IN_SINKS if "path" in table.model_fields]
 
 
 def test_the_head_of_the_streams_page_names_the_kinds_that_there_are() -> None:
     """Those of the configuration, and no others."""
     head = (DOCS / "streams.md").read_text().partition("configuration.md)):")[2].partition(". What")[0]
-    assert {word.strip(" `\n") for word in head.split(",")} == SINKS.keys()
+    assert {word.strip(" `\n") for word in head.split(",")} == set(map(word_of, BUILT_IN_SINKS))
 
 
 @pytest.mark.parametrize("page", ["events.md", "security.md", "state.md"])

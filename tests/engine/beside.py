@@ -28,7 +28,7 @@ def audit_of(directory: Path) -> list[str]:
 def run_beside_local(job: Job, sources: Sequence[Source], out: Path, batch_lines: int = 8192) -> ToldAll:
     """What the local driver says."""
     out.mkdir()
-    sinks = {s: [open_sink(JsonlSink(str(out / f"{s}.jsonl")), s.value)] for s in (*STREAMS, Stream.AUDIT)}
+    sinks = {s: [open_sink(JsonlSink(str(out / f"{s}.jsonl")), s.value)] for s in STREAMS}
     partitions = [source.open(name) for source in sources for name in source.partition_names()]
     summary = LocalDriver(job, partitions, sinks, batch_lines, reads=READS).run()
     for opened in sinks.values():

@@ -27,7 +27,7 @@ from flows.streams import Stream
 from flows.summary import Summary
 from state.types import HOUR_US, SECOND_US
 
-STREAMS = (Stream.ALERTS, Stream.DRIFT, Stream.SCORES, Stream.LATE, Stream.REJECTS, Stream.CAMPAIGNS)
+STREAMS = tuple(stream for stream in Stream if stream is not Stream.FEATURES)
 
 _EVENING_US = MONDAY_US + 17 * HOUR_US
 
@@ -386,8 +386,9 @@ def told(directory: Path, summary: Summary) -> Told:
     # Late and bad lines say which file they came from; where that file lies is not the point.
     here = str(directory.parent)
     texts = {s.value: (directory / f"{s}.jsonl").read_text().replace(here, "") for s in STREAMS}
-    # So is the id of an event about a file's lines, which goes by the file.
+    # So are the ids of an event about a file's lines, and of a command, which go by the file.
     texts["drift"] = re.sub('"event_id":"[0-9a-f]*","what":"lines"', '"what":"lines"', texts["drift"])
+    texts["audit"] = re.sub('"audit_id":"[0-9a-f]*",(?=.*"source":)', "", texts["audit"])
     return {stream: sorted(text.splitlines()) for stream, text in texts.items()}, totals
 
 

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from google.protobuf import descriptor_pb2
 
-from flows.kafka.formats import ProtobufSpec
+from flows.formats.protobuf import ProtobufSpec
 from flows.sources.base import Lines
 from flows.sources.kafka import KafkaPartition, KafkaSpec
 from flows.wire.reject import Reason

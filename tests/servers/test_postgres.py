@@ -6,11 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from flows.contract.records import record_of
 from flows.sinks import PostgresSink, open_sink
 from flows.sinks.base import Patience
 from flows.streams import STREAMS, Stream
 from state.errors import ConfigError, SinkError
-from tests.servers.records import record_of
 from tests.servers.running import Server
 
 SHORT = Patience(tries=3, pause_s=0.0)

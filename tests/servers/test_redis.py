@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import redis
 
+from flows.contract.records import record_of
 from flows.sinks import RedisSink, open_sink
 from flows.sinks.base import Patience
 from flows.streams import STREAMS, Stream
 from state.errors import ConfigError, SinkError
-from tests.servers.records import record_of
 from tests.servers.running import Server
 
 SHORT = Patience(tries=3, pause_s=0.0)

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from flows.contract.records import record_of
 from flows.serve.app import TOKEN
 from flows.sinks import SqliteSink, open_sink
 from flows.streams import Stream
-from tests.servers.records import record_of
 from tests.servers.running import free_port
 
 SECRET = "a token of more than sixteen"

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from flows.contract.records import record_of
 from flows.forget.records import About
 from flows.sinks import WebhookSink, open_sink
 from flows.sinks.base import Patience
 from flows.sinks.webhook import WebhookWriter
 from flows.streams import STREAMS, Stream
 from state.errors import ConfigError, SinkError
-from tests.servers.records import record_of
 from tests.servers.running import Receiver, Request
+from tests.unit.alerting.test_campaigns import campaign_record
 
 SHORT = Patience(tries=3, pause_s=0.0)
 ALERTS = [record_of(Stream.ALERTS, n) for n in range(4)]
@@ -42,7 +43,7 @@ def test_a_record_of_each_stream_arrives(receiver: Receiver, tmp_path: Path, str
     writer.close()
     assert [r.json() for r in receiver.requests] == records
     assert len(set(receiver.ids)) == 3
-    if stream.records.id and not stream.records.latest:
+    if stream.records.id and not stream.records.latest and stream is not Stream.CAMPAIGNS:
         assert receiver.ids == [r[stream.records.id] for r in records]
     assert dead(tmp_path) == []
 
@@ -73,19 +74,33 @@ def test_slack_takes_it_for_a_text(receiver: Receiver, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_pagerduty_folds_what_comes_again(receiver: Receiver, tmp_path: Path, stream: Stream) -> None:
-    """Its key is the record's id; all that its API asks for is there, of each stream."""
+    """Its key is the record's id, of campaigns theirs; all that its API asks for is there, of each stream."""
     writer = sink(receiver, tmp_path, stream, template="pagerduty", values=(("routing_key", "k" * 32),))
     record = record_of(stream)
     writer.write([record | ({"severity": "high"} if "severity" in record else {})])
     writer.close()
     body = receiver.requests[0].json()
     assert (body["routing_key"], body["event_action"]) == ("k" * 32, "trigger")
-    assert body["dedup_key"] == receiver.ids[0]
+    assert body["dedup_key"] == record.get("campaign_id", receiver.ids[0])
     payload = body["payload"]
     assert payload["severity"] == ("error" if "severity" in record else "info")
     assert payload["summary"]
     assert payload["source"]
     assert payload.get("timestamp") == (record[stream.records.time] if stream.records.time else None)
+
+
+def test_pagerduty_hears_what_becomes_of_a_campaign(receiver: Receiver, tmp_path: Path) -> None:
+    """Each time under one key, as a message of its own; when it is over the incident is resolved."""
+    first = campaign_record("u1", "u2")
+    again = [first | {"campaign": first["campaign"] | {"change": change}} for change in ("grew", "ended")]
+    writer = sink(receiver, tmp_path, template="pagerduty", values=(("routing_key", "k" * 32),))
+    writer.write([first, *again])
+    writer.close()
+    bodies = [r.json() for r in receiver.requests]
+    assert [(b["event_action"], b["dedup_key"]) for b in bodies] == [
+        ("trigger", first["alert_id"]), ("trigger", first["alert_id"]), ("resolve", first["alert_id"]),
+    ]  # fmt: skip
+    assert len(set(receiver.ids)) == 3
 
 
 def test_own_template(receiver: Receiver, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from detectors.alerting.campaigns import KIND
 from flows.campaigns import Campaigns
 from flows.config.compile.named import fits
 from flows.config.problems import Problems
@@ -23,6 +24,9 @@ def campaigns_of(config: "Config", schema: Schema, problems: Problems) -> Campai
     if own in SYSTEM_COLUMNS or own in schema:
         allowed = 'a word of your own, such as "user", that no event column has: with [campaigns] it becomes one'
         problems.add(("event", "kind"), own, allowed)
+    taken = [("event", "kind")] * (own == KIND) + [("subjects", KIND)] * (KIND in config.subjects)
+    for at in taken:
+        problems.add(at, KIND, "another name: with [campaigns] alerts of this kind are campaigns'")
     ids = [column.name for column in schema.columns if column.kind is Kind.ID]
     for i, column in enumerate(mine.objects):
         if column not in ids and not problems.is_broken("event", "columns", column):

@@ -96,7 +96,7 @@ def _check_columns(config: "Config", job: Job, problems: Problems) -> None:
     """Of streams that go to files of columns, whether each has a name of its own."""
     for stream in STREAMS:
         for i, sink in enumerate(config.sinks.of(stream)):
-            if sink.sink().columnar:
+            if sink.columnar:
                 try:
                     parquet_columns(stream.records.fields, job.names)
                 except ValueError as error:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from detectors.alerting.alert import Alert
+from detectors.alerting.campaigns import CampaignAlert
 from detectors.alerting.exempt import Change, Exemption, Exemptions, Origin
 from detectors.alerting.policy import AlertPolicy
 from flows.wire.told import Command, Label
@@ -91,8 +92,8 @@ def changed(change: Change, now_us: int) -> Record:
     }
 
 
-def spared(alert: Alert) -> Record:
-    """The record of an alert that an exemption kept back."""
+def spared(alert: Alert | CampaignAlert) -> Record:
+    """The record of an alert that an exemption, or a campaign that was told, kept back."""
     exemption, told = alert.spared_by, alert.to_record()
     assert exemption is not None
     return {

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from detectors.alerting.alert import Alert, Candidate
+from detectors.alerting.campaigns import Campaign, CampaignAlert
 from detectors.alerting.exempt import Exemption
 from detectors.alerting.standing import Standings
 from flows.counters import Counts
@@ -16,16 +17,19 @@ from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers, seconds
 from flows.operators.alerts import exempt
 from flows.operators.alerts.exempt import in_order
-from flows.operators.messages import Leaving, Output, PolicyInput
+from flows.operators.messages import CAMPAIGNS_SENDER, Leaving, Output, PolicyInput
 from flows.operators.rounds import Rounds
 from flows.steps import Step
 from flows.streams import Stream
 from flows.wire.told import Command, Label, told_from, told_state
 from state.chunks import Chunks, Latest, Saved, table_of
 from state.snapshot import pack, unpack
+from state.times import iso
 
 _VERSION: Final = 2
 _OF_NO_STREAM: Final = StateForm()
+_Item = Candidate | Campaign | Label | Command
+"""What waits for its round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ _NO_OTHERS: Final[Mapping[str, Teller]] = MappingProxyType({})
 
 
 class AlertOperator:
-    """Candidates, what people said of subjects, and watermarks in; alert records, the audit of exemptions, and the
-    standings that changed out.
+    """Candidates, campaigns, what people said of subjects, and watermarks in; alert records, the audit of exemptions,
+    and the standings that changed out.
     """
 
     def __init__(
@@ -61,16 +65,19 @@ class AlertOperator:
         form: StateForm = _OF_NO_STREAM,
         stage: str = Step.ALERTS,
         others: Mapping[str, Teller] = _NO_OTHERS,
+        *,
+        campaigns: bool = False,
     ) -> None:
         """judgement, windows, form: of the stream's own subjects, see Teller.  stage: the name under which it counts.
-        others: further kinds of subjects that are alerted, by name.
+        others: further kinds of subjects that are alerted, by name.  campaigns: whether it hears of any.
         """
         self._labels = judgement.labels
         self._own_kind = judgement.own_kind
         self._stage = stage
         tellers = {"": Teller(judgement, tuple(windows), form), **others}
         cohorts = [name for teller in tellers.values() for name in teller.judgement.cohorts.names]
-        self._rounds: Rounds[Candidate | Label | Command] = Rounds(cohorts)
+        senders = [*cohorts, *([CAMPAIGNS_SENDER] if campaigns else [])]
+        self._rounds: Rounds[_Item] = Rounds(senders)
         self._subjects: dict[str, list[tuple[int, int]]] = {name: [] for name in cohorts}
         """Cohort -> (end of a round, its subjects of the 24 hours before): the last one heard, and those to come."""
         self._saved = Latest()
@@ -96,6 +103,8 @@ class AlertOperator:
                 window = renamed.get(candidate.kind, {}).get(candidate.window, candidate.window)
                 if candidate.kind in tellers and window not in gone.get(candidate.kind, ()):
                     self._rounds.add(candidate.end_us, replace(candidate, window=window))
+            for campaign in map(Campaign.from_json, meta.get("campaigns", ()) if campaigns else ()):
+                self._rounds.add(campaign.end_us, campaign)
             for item in told_from(meta):
                 self._rounds.add(item.end_us, item)
             standings = meta.get("standings", [])  # nobody may have asked for any
@@ -104,6 +113,8 @@ class AlertOperator:
         weights = {kind: teller.weights() for kind, teller in tellers.items()}
         self._policy = judgement.policy.build(judgement.name, judgement.digest, weights, policy, self._own_kind)
         self._policy.forget_kinds()
+        if not campaigns:
+            self._policy.forget_campaigns()
         for kind, names in renamed.items():
             self._policy.rename_windows(kind, names)
             self._policy.forget_windows(kind, gone.get(kind, frozenset()))
@@ -116,31 +127,35 @@ class AlertOperator:
 
     def process(self, message: PolicyInput) -> list[Leaving]:
         """Collects the candidates; judges the rounds that every cohort has finished."""
-        for item in (*message.candidates, *message.told):
+        for item in (*message.candidates, *message.campaigns, *message.told):
             self._rounds.add(item.end_us, item)
-        self._subjects[message.sender] += message.subjects
+        if message.subjects:
+            self._subjects[message.sender] += message.subjects
         out: list[Leaving] = []
         for end_us, items in self._rounds.advance(message.sender, message.watermark_us) or []:
             before = dict(self._policy.counts)
             candidates = [item for item in items if isinstance(item, Candidate)]
+            campaigns = [item for item in items if isinstance(item, Campaign)]
             audit = self._exempt(end_us)
-            alerts: list[Alert] = []
-            if candidates:
-                alerts = self._policy.round(end_us, candidates, sum(self._heard(c, end_us) for c in self._subjects))
+            alerts: list[Alert | CampaignAlert] = []
+            if candidates or campaigns:
+                subjects = sum(self._heard(c, end_us) for c in self._subjects)
+                alerts = self._policy.round(end_us, candidates, subjects, campaigns)
                 told = [a.to_record() for a in alerts if a.spared_by is None]
                 out += [Output(Stream.ALERTS, told)] * bool(told)
                 audit += [exempt.spared(a) for a in alerts if a.spared_by is not None]
             audit += exempt.heed(
                 self._policy,
-                (item for item in items if not isinstance(item, Candidate)),
+                (item for item in items if isinstance(item, Label | Command)),
                 self._labels.trust_us if self._labels is not None else 0,
             )
             audit = [record | {"kind": record["kind"] or self._own_kind} for record in audit]
             out += [Output(Stream.AUDIT, audit)] * bool(audit)
             if self._standings is not None:
-                raised = [a for a in alerts if a.spared_by is None]
+                raised = [a for a in alerts if a.spared_by is None and isinstance(a, Alert)]
                 labels = in_order(item for item in items if isinstance(item, Label))
-                standings = self._standings.round(end_us, candidates, raised, labels)
+                moved = self._policy.campaigns.moved if campaigns else {}
+                standings = self._standings.round(end_us, candidates, raised, labels, moved)
                 out += [Output(Stream.STANDINGS, standings)] * bool(standings)
             counts = Counts(Step.ALERTS, self._stage)
             now = self._policy.counts
@@ -173,7 +188,7 @@ class AlertOperator:
     def forget(self, subject: int) -> int:
         """Drops all that is known of one subject; how many of its candidates waited."""
         before = sum(map(len, self._rounds.waiting.values()))
-        self._rounds.filter(lambda item: None if item.subject == subject else item)
+        self._rounds.filter(lambda item: _without(item, subject))
         self._policy.forget(subject)
         if self._standings is not None:
             self._standings.forget(subject)
@@ -193,18 +208,34 @@ class AlertOperator:
         held = self._policy.exemptions
         return exempt.describe(held, held.of_subject(subject))
 
+    def alerted(self, campaign: str) -> dict[str, Any]:
+        """Of a campaign that was alerted, when and with how many members it was told last, as JSON values."""
+        case = next((c for c in self._policy.campaigns if c.campaign.id == campaign), None)
+        if case is None or case.alerted_us is None:
+            return {}
+        return {"alerted": iso(case.alerted_us), "told": len(case.told)}
+
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""
         items = [item for end in sorted(self._rounds.waiting) for item in self._rounds.waiting[end]]
+        campaigns = [item.to_json() for item in items if isinstance(item, Campaign)]
         meta = {
             "watermarks": self._rounds.watermarks.state(),
             "watermark_us": self._rounds.watermark_us,
             "waiting": [item.to_json() for item in items if isinstance(item, Candidate)],
+            **({"campaigns": campaigns} if campaigns else {}),
             "subjects": self._subjects,
             "layout": self._layouts[""].put(chunks),
             "layouts": {kind: note.put(chunks) for kind, note in self._layouts.items() if kind},
             **({"standings": self._standings.state()} if self._standings is not None else {}),
-            **told_state(item for item in items if not isinstance(item, Candidate)),
+            **told_state(item for item in items if isinstance(item, Label | Command)),
         }
         refs = self._saved.put(chunks, {"policy": self._policy.snapshot()})
         return pack("alerts", _VERSION, meta, {"policy": table_of(refs)})
+
+
+def _without(item: _Item, subject: int) -> _Item | None:
+    """What stays of something that waits when one subject is forgotten."""
+    if isinstance(item, Campaign):
+        return item.without(subject)
+    return None if item.subject == subject else item

@@ -1,4 +1,4 @@
-"""The campaigns stage: coincidences of all objects in, records of campaigns out."""
+"""The campaigns stage: coincidences of all objects in, records of campaigns out, and how they stand to the policy."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -6,14 +6,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from detectors.alerting.campaigns import Account, Campaign
 from detectors.campaigns.coincidence import Coincidences
 from detectors.campaigns.communities import Found, review
-from detectors.campaigns.lives import Life, Lives, Told
+from detectors.campaigns.lives import Change, Life, Lives, Told
 from flows.campaigns import Campaigns
 from flows.metrics import catalogue as c
 from flows.metrics.catalogue import Numbers, seconds
-from flows.operators.campaigns.records import account_names, object_names, record_of, shared_objects
-from flows.operators.messages import CoactionInput, Leaving, Output, coaction_name
+from flows.operators.campaigns.records import account_names, evidence_of, object_names, record_of, shared_objects
+from flows.operators.messages import CAMPAIGNS_SENDER, CoactionInput, Leaving, Output, PolicyInput, coaction_name
 from flows.operators.rounds import Rounds
 from flows.steps import Step
 from flows.streams import Stream
@@ -31,7 +32,7 @@ class CampaignOperator:
     """Waits for all key groups of objects, keeps what has not expired, and reviews it from time to time.
 
     A review is a function of the coincidences that have not expired; what it finds is compared with the campaigns that
-    there are (detectors.campaigns.lives).
+    there are (detectors.campaigns.lives).  The alert policy hears of all of them after each review.
     """
 
     def __init__(self, campaigns: Campaigns, groups: int, job: str, digest: str, resume: Saved | None = None) -> None:
@@ -51,18 +52,22 @@ class CampaignOperator:
         if resume is not None:
             self._restore(resume)
 
-    def process(self, message: CoactionInput) -> list[Leaving]:
+    def process(self, message: CoactionInput) -> list[Leaving | PolicyInput]:
         """Collects; reviews what every group has told, at the ends of the review interval."""
         for told in message.told:
             self._rounds.add(told.end_us, told)
-        out: list[Leaving] = []
-        for end_us, items in self._rounds.advance(message.sender, message.watermark_us) or []:
-            out += self._review_before(end_us - 1)
+        rounds = self._rounds.advance(message.sender, message.watermark_us)
+        if rounds is None:
+            return []
+        out: list[Leaving | PolicyInput] = []
+        to_policy = PolicyInput(CAMPAIGNS_SENDER, self._rounds.watermark_us)
+        for end_us, items in rounds:
+            out += self._review_before(end_us - 1, to_policy)
             self._segments += sorted(items, key=_ORDER)
             self._unseen_us = end_us
-        return out + self._review_before(self._rounds.watermark_us)
+        return [*out, *self._review_before(self._rounds.watermark_us, to_policy), to_policy]
 
-    def _review_before(self, watermark_us: int) -> list[Leaving]:
+    def _review_before(self, watermark_us: int, to_policy: PolicyInput) -> list[Leaving]:
         """The review that is due, if time has come so far."""
         if self._unseen_us is None:
             return []
@@ -75,15 +80,43 @@ class CampaignOperator:
         groups = [found.evidence.account[c.members] for c in found.communities]
         names = account_names(self._segments, np.concatenate([_NOTHING, *groups]))
         told = self._lives.review(due_us, [{who: names[who] for who in group.tolist()} for group in groups])
-        records = self._records(due_us, found, told)
+        evidence = self._evidence(found)
+        to_policy.campaigns += self._standing(due_us, told, evidence)
+        about = {"kind": self._campaigns.own_kind, **self._about}
+        records = [record_of(t, due_us, found, evidence) | about for t in told]
         return [Output(Stream.CAMPAIGNS, records)] if records else []
 
-    def _records(self, end_us: int, found: Found, told: Sequence[Told]) -> list[dict[str, Any]]:
-        numbers = {t.community for t in told if t.community is not None}
-        objects = [found.evidence.object[shared_objects(found.communities[n])] for n in sorted(numbers)]
+    def _evidence(self, found: Found) -> list[dict[str, Any]]:
+        """Of each community."""
+        objects = [found.evidence.object[shared_objects(community)] for community in found.communities]
         names = object_names(self._segments, np.unique(np.concatenate([_NOTHING, *objects])))
-        about = {"kind": self._campaigns.own_kind, **self._about}
-        return [record_of(t, end_us, found, names) | about for t in told]
+        return [evidence_of(found, community, names) for community in found.communities]
+
+    def _standing(self, end_us: int, told: Sequence[Told], evidence: Sequence[dict[str, Any]]) -> list[Campaign]:
+        """All campaigns that go on, and those that no longer do since this review."""
+        absorbed = {t.life.id: t.absorbed for t in told}
+        standing = [self._campaign(end_us, life, absorbed.get(life.id, ()), evidence) for life in self._lives.lives]
+        over = [t for t in told if t.change in (Change.MERGED, Change.ENDED)]
+        about = end_us + self._spec.stay_us, (), self._campaigns.own_kind
+        return standing + [Campaign(t.life.id, end_us, t.life.since_us, *about, into=t.into) for t in over]
+
+    def _campaign(
+        self, end_us: int, life: Life, absorbed: tuple[str, ...], evidence: Sequence[dict[str, Any]]
+    ) -> Campaign:
+        members = tuple(Account(who, m.name, m.joined_us) for who, m in sorted(life.members.items()))
+        number = self._lives.seen.get(life.id)
+        shared = dict(evidence[number]) if number is not None else {}
+        return Campaign(
+            life.id,
+            end_us,
+            life.since_us,
+            end_us + self._spec.stay_us,
+            members,
+            self._campaigns.own_kind,
+            shared.pop("tail_probability", None),
+            absorbed,
+            evidence=shared,
+        )
 
     def observe(self, numbers: Numbers) -> None:
         """Its part of what a run tells of itself."""
@@ -100,6 +133,20 @@ class CampaignOperator:
             "campaigns": [
                 {"campaign_id": life.id, "since": iso(life.since_us), "size": len(life.members)}
                 for life in self._lives.lives
+            ],
+        }
+
+    def look_up(self, campaign: str) -> dict[str, Any] | None:
+        """What is known of one campaign, as JSON values; None where there is none of that id."""
+        life = next((life for life in self._lives.lives if life.id == campaign), None)
+        if life is None:
+            return None
+        return {
+            "campaign_id": life.id,
+            "since": iso(life.since_us),
+            "members": [
+                {"subject": m.name, "joined": iso(m.joined_us), "confirmed": iso(m.seen_us)}
+                for m in sorted(life.members.values(), key=lambda m: (m.joined_us, m.name))
             ],
         }
 

@@ -49,8 +49,8 @@ def shared_objects(community: Community) -> I64:
     return community.objects[:_OBJECTS_MAX]
 
 
-def record_of(told: Told, end_us: int, found: Found, objects: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
-    """One record, without what says of which job it is.  objects: as of `object_names`."""
+def record_of(told: Told, end_us: int, found: Found, evidence: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One record, without what says of which job it is.  evidence: of each community, as of `evidence_of`."""
     life = told.life
     community = found.communities[told.community] if told.community is not None else None
     return {
@@ -64,7 +64,7 @@ def record_of(told: Told, end_us: int, found: Found, objects: Mapping[int, tuple
         "left": list(told.left),
         "absorbed": list(told.absorbed),
         "into": told.into,
-        **_evidence(found, community, objects),
+        **(evidence[told.community] if told.community is not None else _NOTHING_SHARED),
     }
 
 
@@ -80,9 +80,13 @@ def _members(life: Life, found: Found, community: Community | None) -> list[dict
     return sorted(members, key=lambda member: (member["joined"], member["subject"]))
 
 
-def _evidence(found: Found, community: Community | None, texts: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
-    if community is None:
-        return {"tail_probability": 1.0, "closure": 0.0, "coincidences": 0, "at_stake": 0, "shared": 0, "objects": []}
+_NOTHING_SHARED: Final[Mapping[str, Any]] = {
+    "tail_probability": 1.0, "closure": 0.0, "coincidences": 0, "at_stake": 0, "shared": 0, "objects": [],
+}  # fmt: skip
+
+
+def evidence_of(found: Found, community: Community, texts: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
+    """What the members of a community have in common.  texts: of objects, as of `object_names`."""
     evidence, own = found.evidence, community.own
     on, last_us = evidence.on[own], evidence.last_us[own]
     objects = []

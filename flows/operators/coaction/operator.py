@@ -48,14 +48,19 @@ class CoactionOperator:
         partitions: Sequence[str],
         allowed_lateness_us: int = 0,
         resume: Saved | None = None,
+        pane_us: int | None = None,
     ) -> None:
-        """column: of the objects.  partitions: those of events.  allowed_lateness_us: buckets wait so much longer."""
+        """column: of the objects.  partitions: those of events.  allowed_lateness_us: buckets wait so much longer.
+        pane_us: as often it says how far time has come, which the alert policy waits for; a part of the bucket, and the
+        whole of it where it is None.
+        """
         self._campaigns = campaigns
         self._spec = campaigns.spec
         self._column = column
         self._parent = campaigns.parent_of(column)
         self._sender = coaction_name(column, group)
         self._allowed_us = allowed_lateness_us
+        self._pane_us = pane_us or self._spec.bucket_us
         self._watermarks = WatermarkMerger(partitions)
         self._closed_us = START_OF_TIME_US
         self._buckets: dict[int, Bucket] = {}
@@ -76,14 +81,14 @@ class CoactionOperator:
         c.add(numbers, c.STAGE_BOUNDARY, seconds(self._closed_us), stage)
 
     def process(self, message: GroupInput) -> list[CoactionInput]:
-        """Files the visits; one message when buckets may close."""
+        """Files the visits; one message when time has come further, with what the buckets that closed hold."""
         if message.batch is not None and len(message.batch):
             self._file(message.batch)
         watermark_us = self._watermarks.update(message.sender, message.watermark_us, at_rest=message.at_rest)
         width = self._spec.bucket_us
         limit_us = END_OF_TIME_US
         if watermark_us < END_OF_TIME_US:
-            limit_us = (watermark_us - self._allowed_us) // width * width
+            limit_us = (watermark_us - self._allowed_us) // self._pane_us * self._pane_us
         if limit_us <= self._closed_us:
             return []
         due = sorted(n for n in self._buckets if self._closed_us < (n + 1) * width <= limit_us)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows.config.endpoints import SINKS as SINKS_BY_KIND
+from flows.config.endpoints import BUILT_IN_SINKS
+from flows.config.plugged import word_of
 from flows.forget.records import About, forget_in_lines, forget_in_parquet
 from flows.sinks import ParquetSink, open_sink, parts
 from tests.small import SMALL
@@ -44,7 +45,7 @@ def ran(cli: Cli, tmp_path: Path) -> str:
     return str(json.loads(cli("alerts", "list", "--json").out)[0]["subject"])
 
 
-@pytest.mark.parametrize("kind", [kind for kind, table in SINKS_BY_KIND.items() if "path" in table.model_fields])
+@pytest.mark.parametrize("kind", [word_of(table) for table in BUILT_IN_SINKS if "path" in table.model_fields])
 def test_whatever_a_sink_writes_is_a_place(cli: Cli, tmp_path: Path, kind: str) -> None:
     """Each kind that keeps records at a path: somebody is forgotten there, and then somebody else."""
     config = tmp_path / "job.toml"

@@ -1,5 +1,7 @@
 """Summary and Evaluation."""
 
+from typing import Any
+
 import pytest
 from rich.console import Console, RenderableType
 
@@ -45,6 +47,16 @@ def test_summary_for_people() -> None:
     assert "NOT BALANCED" not in text
     line = "100 read = 90 accepted + 4 late + 3 duplicate + 2 rejected + 1 open; 3 alerts, 50 events/s"
     assert summary.status() == line
+
+
+def test_campaigns_are_alerts_once() -> None:
+    """However often they are told again; who was kept back for them is not named."""
+    told = {"alerts.critical": 2, "out.alerts": 9, "campaign_alerts": 2, "campaign_updates": 7, "spared.campaign": 12}
+    summary = Summary(told, 2.0)
+    assert summary.alerts == 2
+    text = " ".join(_text(summary.table()).split())
+    for part in ("alerts 2: 2 critical", "campaigns 2 of them, told again 7 times", "spared 12 kept back: 12 campaign"):
+        assert part in text
 
 
 @pytest.mark.parametrize("wrong", [{"read": 101}, {"late": 5}, {"open": 0}])
@@ -97,6 +109,26 @@ def test_evaluation_joins_alerts_with_the_truth() -> None:
     assert found.recall == 2 / 3
     fan = next(r for r in found.roles if r.name == "super_fan")
     assert (fan.accounts, fan.alerted, fan.urgent) == (1, 1, 1)
+
+
+def _campaign(alert_id: str, end: str, *members: str) -> dict[str, Any]:
+    told = {"campaign": {"members": [{"subject": name} for name in members]}}
+    return _alert(alert_id, end, severity="critical") | told | {"alert_id": alert_id}
+
+
+def test_a_campaigns_alert_is_one_about_all_its_members() -> None:
+    """True where most of them are attackers that have begun; told again it is the same alert, and finds who is new."""
+    found = evaluate(
+        [
+            _campaign("c1", "1970-01-01T02:30:00.000000Z", "bot1", "farm", "fan"),
+            _campaign("c1", "1970-01-01T05:00:00.000000Z", "bot1", "bot2", "farm"),
+            _campaign("c2", "1970-01-01T05:00:00.000000Z", "person", "farm"),
+        ],
+        _TRUTH,
+    )
+    assert (found.alerts, found.true_alerts, found.found, found.accused) == (2, 1, 3, 2)
+    loop_bot = next(c for c in found.campaigns if c.name == "loop_bot")
+    assert (loop_bot.found, loop_bot.detection_s) == (2, (1800 + 7200) / 2)
 
 
 def test_alert_before_the_attack_is_false() -> None:

@@ -13,6 +13,7 @@ from flows.tell import tell
 from flows.wire.told import read_command, read_label
 from state.errors import ConfigError, SinkError
 from tests.unit.alerting.test_alert import ALERT
+from tests.unit.alerting.test_campaigns import campaign_record
 from tests.unit.cli.conftest import Cli
 
 _LABELS = '[sources.labels]\nkind = "files"\npaths = ["labels.jsonl"]\nreads = "labels"\nfollow = true\n'
@@ -58,6 +59,18 @@ def test_an_alert_is_found_by_its_first_digits(cli: Cli, store: str) -> None:
     }  # fmt: skip
     _, label = read_label(json.dumps(line).encode())
     assert (label.name, label.fraud, label.by) == ("eve", 1.0, "ann")
+
+
+def test_of_a_campaign_each_member_is_labelled(cli: Cli) -> None:
+    """A line each, of the kind that its members are, under the campaign's id."""
+    told = campaign_record("eve", "bob", alert_id=_ID)
+    configure(_LABELS + _MAIN, told)
+    done = cli("label", _ID[:5], "fraud", *_SAID, "--json", "-c", "job.toml")
+    assert (done.code, [each["record"]["subject"] for each in json.loads(done.out)]) == (0, ["bob", "eve"])
+    assert [(line["subject"], line["since"], line["alert_id"]) for line in written()] == [
+        ("bob", told["first"], _ID), ("eve", told["first"], _ID),
+    ]  # fmt: skip
+    assert [read_label(json.dumps(line).encode())[1].name for line in written()] == ["bob", "eve"]
 
 
 def test_a_subject_is_named_as_it_is(cli: Cli) -> None:
@@ -243,6 +256,6 @@ def test_a_topic(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
 
 def test_a_topic_that_is_not_json() -> None:
     """What encodes its values is not known here."""
-    more = 'format = "protobuf"\ndescriptor = "x"\nmessage = "M"\n'
+    more = 'format = { kind = "protobuf", descriptor = "x", message = "M" }\n'
     with pytest.raises(ConfigError, match="seen format protobuf, topics labels, allowed: one topic of JSON"):
         tell(loads(_TOPIC + more), "labels", {"subject": "eve", "label": 1, "at": 5})

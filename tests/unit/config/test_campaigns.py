@@ -52,6 +52,14 @@ def test_digests_tell_campaigns() -> None:
             "campaigns.bucket: seen '32m', allowed: a",
         ),
         ('[event]\nkind = "ip"\n[campaigns]\nobjects = ["track"]', "event.kind: seen 'ip'"),
+        (
+            '[event]\nkind = "campaign"\n[campaigns]\nobjects = ["track"]',
+            "event.kind: seen 'campaign', allowed: another",
+        ),
+        (
+            '[subjects.campaign]\nkey = "context"\n[campaigns]\nobjects = ["track"]',
+            "subjects.campaign: seen 'campaign', allowed: another name",
+        ),
         ("[campaigns]\nobjects = []", "campaigns.objects"),
     ],
 )

@@ -81,8 +81,12 @@ def test_one_topic_needs_no_brackets() -> None:
         ),
         ('client = { "sasl.jaas.config" = "hunter2" }', "that is Java's: give sasl.username and sasl.password"),
         ('client = { "sasl.jaas.config" = ["hunter2"] }', "seen 'a list', allowed: a text"),
-        ('registry = { url = "http://h", pasword = "hunter2" }', "seen the property 'pasword', allowed: properties"),
-        ('registry = "http://ann:hunter2@h"', "registry: seen 'a str'"),
+        (
+            'format = { kind = "avro", registry = { url = "http://h", pasword = "hunter2" } }',
+            "format.registry.pasword: seen the property 'pasword', allowed: properties",
+        ),
+        ('format = { kind = "avro", registry = "http://ann:hunter2@h" }', "format.registry: seen 'a str'"),
+        ('format = "avro"\nregistry = { url = "http://ann:hunter2@h" }', "it stands inside of format, as in"),
         ('brokers = "ann:hunter2@kafka:9092"', "brokers: seen a text with an @, allowed: host:port"),
     ],
 )

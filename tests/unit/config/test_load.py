@@ -6,6 +6,7 @@ import pytest
 
 from flows.config import load, loads
 from flows.config.load import DEFAULTS
+from flows.streams import Stream
 from state.errors import ConfigError
 from state.types import HOUR_US, MINUTE_US
 
@@ -44,6 +45,25 @@ def test_extends_none_starts_from_nothing() -> None:
     for table in (config.event.columns, config.features, config.windows, config.detectors, config.sources):
         assert not table
     assert config.event.subject == ("card",)
+    again = load(environ={}, settings=["job.extends=none", "event.subject=card"])
+    assert (again.event.subject, again.features) == (("card",), {})
+
+
+@pytest.mark.parametrize("how", ["file", "environment", "setting"])
+def test_extends_company_looks_for_campaigns(tmp_path: Path, how: str) -> None:
+    """All that is shipped, and campaigns beside it; a file changes single keys of these, too."""
+    file = tmp_path / "own.toml"
+    extends = 'extends = "company"\n' if how == "file" else ""
+    file.write_text(f"[job]\n{extends}name = 'own'\n[campaigns]\nmembers_min = 7\n")
+    environ = {"DRIFTNET_JOB__EXTENDS": "company"} if how == "environment" else {}
+    job = load(file, environ, ["job.extends=company"] if how == "setting" else []).job()
+    assert job.campaigns is not None
+    assert (job.campaigns.objects, job.campaigns.spec.members_min) == ((("track", "artist"),), 7)
+    shipped = load(environ={}).job()
+    assert job.stream == shipped.stream
+    assert job.judgement.detectors == shipped.judgement.detectors
+    assert shipped.campaigns is None
+    assert loads('[job]\nextends = "company"').sinks.of(Stream.CAMPAIGNS)
 
 
 def test_round_trip_through_toml() -> None:
@@ -92,7 +112,7 @@ def test_round_trip_through_toml() -> None:
         ('[event.columns.x]\nkind = "time"\nunit = "h"\n', ["own.toml:3: event.columns.x.unit: seen 'h'", "iso8601"]),
         (
             '[sources.a]\nkind = "kinesis"\n',
-            ["own.toml:2: sources.a.kind: seen 'kinesis', allowed: files or stdin or simulator or kafka"],
+            ["own.toml:2: sources.a.kind: seen 'kinesis', allowed: files, kafka, simulator, stdin; others"],
         ),
         ("[sources.a]\nusers = 5\n", ["sources.a.kind: seen nothing"]),
         ('[sources.a]\nkind = "files"\n', ["own.toml:1: sources.a.paths: seen nothing"]),

@@ -8,6 +8,7 @@ import pytest
 
 from flows.config import load, loads
 from flows.config.declarations import DetectorConfig
+from flows.config.kafka import KafkaConfig
 from flows.config.models import Config
 from flows.config.saved import load_saved
 from state.errors import ConfigError
@@ -129,3 +130,47 @@ def test_keys_of_earlier_versions(own: Config) -> None:
     assert load_saved(earlier, "saved", own).to_table() == own.to_table()
     with pytest.raises(ConfigError, match="names code"):
         load_saved(earlier + saved('type = "somebodys_plugin"'), "saved", own)
+
+
+OLD_FORMAT = """
+[sources.main]
+kind = "kafka"
+topics = ["plays"]
+format = "{format}"
+registry = {{ url = "http://h:1" }}
+descriptor = "d"
+message = "M"
+framed = true
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "now"),
+    [
+        ("json", {"kind": "json"}),
+        ("avro", {"kind": "avro", "registry": {"url": "http://h:1"}}),
+        ("protobuf", {"kind": "protobuf", "descriptor": "d", "message": "M", "framed": True}),
+    ],
+)
+def test_formats_of_before_are_read(kind: str, now: dict[str, Any], own: Config) -> None:
+    """Their keys stood beside `format`, all of them, whichever it was."""
+    found = load_saved(OLD_FORMAT.format(format=kind), "saved", own).sources["main"]
+    assert isinstance(found, KafkaConfig)
+    assert found.format.model_dump() == now
+
+
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ('[sinks]\nalerts = [{ kind = "somebodys", path = "/home/me/.ssh/id" }]', "somebodys with path = '/home/me"),
+        ('[sinks]\nalerts = { kind = "somebodys" }', "does not: somebodys;"),
+        ('[sources.main]\nkind = "somebodys"', "does not: somebodys;"),
+        ('[sources.main]\nkind = "files"\npaths = ["x"]\nformat = "somebodys"', "does not: somebodys;"),
+        ('[sources.main]\nkind = "files"\npaths = ["x"]\nformat = { kind = "somebodys" }', "does not: somebodys;"),
+    ],
+)
+def test_sinks_sources_and_formats_of_others_are_not_used(toml: str, named: str, own: Config) -> None:
+    """A text beside saved state has nothing to give to code that the operator's configuration does not name."""
+    with pytest.raises(ConfigError) as error:
+        load_saved(f"{toml}\n", "saved", own)
+    assert named in str(error.value)

@@ -22,13 +22,51 @@ def found(name: str, change: str, hour: int, *members: str) -> dict[str, Any]:
     return {"campaign_id": name, "change": change, "at": at, "members": [{"subject": m} for m in members]}
 
 
+BEGIN_US: Final = 1_772_409_600_000_000
+BOTS: Final = [
+    {"user_id": f"b{i}", "role": "farm", "is_attacker": True, "campaign": "farm", "start_us": BEGIN_US}
+    for i in range(4)
+]
+PEOPLE: Final = [
+    {"user_id": f"p{i}", "role": "person", "is_attacker": False, "campaign": None, "crowd": "class-1", "start_us": 0}
+    for i in range(4)
+]
+
+
+def alert(name: str, day: int, **more: Any) -> dict[str, Any]:
+    at = f"2026-03-{day:02}T12:00:00.000000Z"
+    return {"alert_id": name, "subject": name, "raised": at, "end": at, "severity": "high", **more}
+
+
+def test_what_alerts_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """By day, alone and as members; a campaign that is told again is one alert."""
+    write(tmp_path / "truth.jsonl", BOTS + PEOPLE)
+    write(tmp_path / "campaigns.jsonl", [])
+    write(tmp_path / "found.jsonl", [])
+    members = [{"subject": name} for name in ("b1", "b2", "p0")]
+    told = [alert("b0", 2), alert("a", 2, campaign={"members": members[:2]})]
+    told += [alert("a", 3, campaign={"members": members}), alert("p1", 3)]
+    write(tmp_path / "alerts.jsonl", told)
+    argv = [
+        "evaluate_campaigns",
+        str(tmp_path),
+        str(tmp_path / "found.jsonl"),
+        "--alerts",
+        str(tmp_path / "alerts.jsonl"),
+    ]
+    monkeypatch.setattr(sys, "argv", argv)
+    evaluate_campaigns.main()
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "  2026-03-02      2 (1)  1.000  0.750  0",
+        "  2026-03-03      3 (1)  0.667  0.750  2",
+    ]
+
+
 def test_what_it_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The last record of each campaign counts, ended and merged ones do not; first records say how early it was."""
-    bots = [{"user_id": f"b{i}", "is_attacker": True, "campaign": "farm"} for i in range(4)]
-    people = [{"user_id": f"p{i}", "is_attacker": False, "campaign": None, "crowd": "class-1"} for i in range(4)]
+    bots, people = BOTS, PEOPLE
     write(tmp_path / "truth.jsonl", bots + people)
-    begin_us = 1_772_409_600_000_000
-    percentiles = [begin_us + i * 36 * 60_000_000 for i in range(101)]
+    percentiles = [BEGIN_US + i * 36 * 60_000_000 for i in range(101)]
     write(tmp_path / "campaigns.jsonl", [{"campaign": "farm", "percentiles_us": percentiles}])
     told = [
         found("a", "found", 4, "b0", "b1"),

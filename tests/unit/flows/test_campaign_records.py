@@ -1,4 +1,4 @@
-"""Records of campaigns in what keeps them: the last of an id stands, and a member can be forgotten."""
+"""Records of campaigns and of their alerts: the last of an id stands, and a member can be forgotten."""
 
 import json
 import sqlite3
@@ -11,9 +11,12 @@ import pytest
 
 from flows.forget.records import About, forget_in_lines, forget_in_parquet, forget_in_store
 from flows.sinks import ParquetSink, open_sink
+from flows.sinks.identity import told_id
 from flows.sinks.sqlite import SqliteWriter
+from flows.sinks.store import AlertStore
 from flows.streams import Stream
-from flows.streams.lines import campaign_line
+from flows.streams.lines import alert_line, campaign_line
+from tests.unit.alerting.test_campaigns import ONE, campaign_record
 
 NAME = "u1"
 
@@ -109,3 +112,60 @@ def test_a_record_goes_from_columns(tmp_path: Path) -> None:
 def test_the_record_for_people(told: dict[str, Any], line: str) -> None:
     """What has become of which campaign."""
     assert campaign_line(told) == line
+
+
+def told_again(first: dict[str, Any], *left: str) -> dict[str, Any]:
+    """The same alert without these members."""
+    c = first["campaign"]
+    members = [m for m in c["members"] if m["subject"] not in left]
+    changes = {"change": "shrank", "members": members, "size": len(members), "left": list(left), "joined": []}
+    return first | {"raised": "2026-01-02T00:00:00.000000Z", "campaign": c | changes}
+
+
+def test_of_an_alert_that_is_told_again_the_store_has_the_last(tmp_path: Path) -> None:
+    """It is one alert, and the last says how it stands; in a log both are records of their own."""
+    path = tmp_path / "driftnet.db"
+    first = campaign_record("u1", "u2", "u3")
+    again = told_again(first, "u3")
+    sink = SqliteWriter(str(path), Stream.ALERTS, "run")
+    sink.write([first, again])
+    sink.flush()
+    sink.close()
+    (found,) = AlertStore(path).list_alerts()
+    assert found == again | {"run_id": "run"}
+    assert len({told_id(Stream.ALERTS, r, orjson.dumps(r)) for r in (first, again)}) == 2
+    assert len({told_id(Stream.CAMPAIGNS, r, orjson.dumps(r)) for r in (record("u1"), record("u2"))}) == 2
+
+
+def test_a_member_is_forgotten_in_alerts(tmp_path: Path) -> None:
+    """In stores and lines the others stay in the campaign; of Parquet files the record goes."""
+    first, other = campaign_record("u1", "u2", "u3"), campaign_record("u4", "u5", alert_id="b" * 16)
+    store, lines, columns = tmp_path / "driftnet.db", tmp_path / "alerts.jsonl", tmp_path / "alerts"
+    sink = SqliteWriter(str(store), Stream.ALERTS, "run")
+    parquet = open_sink(ParquetSink(str(columns)), "alerts")
+    for each in (sink, parquet):
+        each.write([first, other])
+        each.flush()
+        each.close()
+    lines.write_bytes(orjson.dumps(told_again(first, "u1")) + b"\n" + orjson.dumps(other) + b"\n")
+    assert forget_in_store(store, about(), {"audit_id": "c" * 16})["alerts"] == 1
+    found = AlertStore(store).get(ONE)
+    assert found is not None
+    assert [m["subject"] for m in found["campaign"]["members"]] == ["u2", "u3"]
+    assert found["campaign"]["size"] == 2
+    assert forget_in_lines(lines, about()) == 1
+    assert NAME.encode() not in lines.read_bytes()
+    assert forget_in_parquet(columns, about()) == 1
+    assert forget_in_parquet(columns, about("u5")) == 1
+
+
+def test_a_campaigns_alert_for_people() -> None:
+    """What became of it, and what it is about."""
+    first = campaign_record("u1", "u2", "u3")
+    said = "p 2.0e-12  3 members, 0 of them suspicious alone; 9 coincidences on 7 objects"
+    assert alert_line(first) == f"2026-01-01 00:00  critical  campaign:{ONE}  found  {said}"
+    again = told_again(first, "u3") | {"rules": ["never_sleeps"]}
+    assert alert_line(again).endswith(
+        "2 members, 0 of them suspicious alone; 9 coincidences on 7 objects, never_sleeps"
+    )
+    assert "shrank (+0 -1)" in alert_line(again)

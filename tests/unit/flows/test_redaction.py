@@ -143,9 +143,8 @@ def test_environment_values(environ: dict[str, str], tmp_path: Path) -> None:
 
 def test_saved_and_shown_configurations() -> None:
     """The registry's address is kept without who asks there."""
-    toml = (
-        '[sources.main]\nkind = "kafka"\ntopics = "t"\nformat = "avro"\nregistry = { url = "http://ann:hunter2@h:1" }\n'
-    )
+    format_ = 'format = { kind = "avro", registry = { url = "http://ann:hunter2@h:1" } }'
+    toml = f'[sources.main]\nkind = "kafka"\ntopics = "t"\n{format_}\n'
     found = loads(toml)
     assert "hunter2" not in found.to_toml() + repr(found) + str(found.to_table())
     assert "http://[redacted]@h:1" in found.to_toml()

@@ -5,12 +5,13 @@ import pickle
 import pytest
 
 from flows.config import loads
-from flows.config.endpoints import SINKS
+from flows.config.endpoints import BUILT_IN_SINKS
+from flows.config.plugged import word_of
 from flows.streams import STREAMS, Stream
 from flows.streams.fields import Field, Named, Text, columns_of
 from state.errors import ConfigError
 
-WITH_PATH = [kind for kind, table in SINKS.items() if "path" in table.model_fields]
+WITH_PATH = [word_of(table) for table in BUILT_IN_SINKS if "path" in table.model_fields]
 
 
 @pytest.mark.parametrize("stream", STREAMS)

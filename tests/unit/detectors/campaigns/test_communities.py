@@ -54,6 +54,14 @@ def members(segments: list[Coincidences], spec: CampaignSpec = SPEC) -> list[lis
     return sorted(found.evidence.account[c.members].tolist() for c in found.communities)
 
 
+def test_a_crowd_with_a_few_songs_in_common() -> None:
+    """A class coincides as often as a crew, on a list of 25 songs: that is too few for a campaign."""
+    few, many = crew(1, 12, objects=25, per_pair=8), crew(1, 12, objects=60, per_pair=8)
+    assert members([segment(few | chance(500, 3000))], replace(SPEC, repetition=0.0)) == []
+    assert members([segment(few | chance(500, 3000))], replace(SPEC, repetition=0.0, objects_min=25)) != []
+    assert members([segment(many | chance(500, 3000))], replace(SPEC, repetition=0.0)) == [list(range(1, 13))]
+
+
 def test_a_crew_among_people() -> None:
     """Who coincides again and again is a campaign, who does by chance is not."""
     assert members([segment(crew(1, 12) | chance(500, 3000))]) == [list(range(1, 13))]
@@ -97,10 +105,11 @@ def test_who_has_much_else_in_common_does_not_belong() -> None:
 
 def test_crowds_are_none() -> None:
     """One artist; a list with a track of each artist; a list that many others hear, too."""
+    few = replace(SPEC, objects_min=10)
     band = {(a, b, o % 20 if o % 10 else 40 + o % 20) for a, b, o in crew(1, 12)}
-    assert members([segment(band | chance(2000, 20_000))]) == []
+    assert members([segment(band | chance(2000, 20_000))], few) == []
     half = {(a, b, o % 20 if o % 2 else 40 + o % 20) for a, b, o in crew(1, 12)}
-    assert members([segment(half | chance(2000, 20_000))]) == [list(range(1, 13))]
+    assert members([segment(half | chance(2000, 20_000))], few) == [list(range(1, 13))]
     playlist = {(a, b, o * 20) for a, b, o in crew(1, 12)}
     assert members([segment(playlist | chance(500, 3000))]) == []
     rng = np.random.default_rng(4)

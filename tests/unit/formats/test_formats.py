@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.config import loads
-from flows.kafka.formats import AvroSpec, ProtobufSpec, UndecodableError, _behind_frame
+from flows.formats.avro import AvroSpec
+from flows.formats.base import UndecodableError
+from flows.formats.protobuf import ProtobufSpec, _behind_frame
 from state.errors import ConfigError, SourceError
 
 SCHEMA = {
@@ -42,6 +44,7 @@ class Registry(ThreadingHTTPServer):
 
     failing = 0
     asked = 0
+    handler: type[BaseHTTPRequestHandler]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -67,9 +70,12 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+Registry.handler = _Handler
+
+
 @pytest.fixture
 def registry() -> Iterator[Registry]:
-    server = Registry(("127.0.0.1", 0), _Handler)
+    server = Registry(("127.0.0.1", 0), Registry.handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
@@ -134,7 +140,7 @@ def test_any_bytes_are_read_or_refused(value: bytes) -> None:
 
 def test_registry_that_is_away_for_a_moment(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked again; messages are not poison because nobody answers."""
-    monkeypatch.setattr("flows.kafka.formats.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("flows.formats.avro.time.sleep", lambda seconds: None)
     registry.failing = 2
     reader = avro(registry, **{"max.retries": 0})
     assert json.loads(reader.line(framed(PLAY)))["user"] == "ann"
@@ -142,7 +148,7 @@ def test_registry_that_is_away_for_a_moment(registry: Registry, monkeypatch: pyt
 
 def test_registry_that_stays_away(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run ends with the address and what becomes of it."""
-    monkeypatch.setattr("flows.kafka.formats.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("flows.formats.avro.time.sleep", lambda seconds: None)
     registry.failing = 1000
     with pytest.raises(SourceError, match=r"schema registry http://127\.0\.0\.1:\d+: .* nothing is lost"):
         avro(registry, **{"max.retries": 0}).line(framed(PLAY))
@@ -154,7 +160,7 @@ def _field(name: str, number: int, kind: str, **more: Any) -> descriptor_pb2.Fie
     return types(name=name, number=number, type=getattr(types, f"TYPE_{kind}"), label=label, **more)
 
 
-def _definition() -> descriptor_pb2.FileDescriptorProto:
+def definition() -> descriptor_pb2.FileDescriptorProto:
     file = descriptor_pb2.FileDescriptorProto(name="play.proto", package="music", syntax="proto3")
     kind = file.enum_type.add(name="Kind")
     kind.value.add(name="PLAY", number=0)
@@ -183,13 +189,13 @@ def _definition() -> descriptor_pb2.FileDescriptorProto:
 @pytest.fixture
 def descriptor(tmp_path: Path) -> str:
     path = tmp_path / "play.desc"
-    path.write_bytes(descriptor_pb2.FileDescriptorSet(file=[_definition()]).SerializeToString())
+    path.write_bytes(descriptor_pb2.FileDescriptorSet(file=[definition()]).SerializeToString())
     return str(path)
 
 
 def play(**fields: Any) -> bytes:
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(_definition())
+    pool.Add(definition())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("music.Play"))(**fields).SerializeToString()
 
 
@@ -247,11 +253,13 @@ def test_descriptor_that_does_not_fit(descriptor: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ('format = "avro"', "registry: seen nothing"),
-        ('format = "avro"\nregistry = { timeout = 5 }', "registry.url: seen nothing"),
-        ('format = "protobuf"\nmessage = "x"', "descriptor: seen nothing"),
-        ('registry = { url = "http://h" }', "registry with format json"),
-        ('format = "xml"', "format: seen 'xml', allowed: json, avro, protobuf"),
+        ('format = "avro"', "sources.a.format: seen 'avro', allowed: a table, { kind = \"avro\", registry = ... }"),
+        ('format = { kind = "avro", registry = { timeout = 5 } }', "format.registry.url: seen nothing"),
+        ('format = { kind = "protobuf", message = "x" }', "format.descriptor: seen nothing"),
+        ('format = { kind = "json", framed = true }', "format.framed: seen the key 'framed', allowed: the keys kind"),
+        ('format = "xml"', "sources.a.format: seen 'xml', allowed: avro, json, protobuf"),
+        ("format = { framed = true }", "sources.a.format.kind: seen nothing, allowed: avro, json, protobuf"),
+        ("format = 3", "sources.a.format: seen 3, allowed: a table with a kind"),
     ],
 )
 def test_configuration(keys: str, said: str) -> None:
@@ -259,3 +267,10 @@ def test_configuration(keys: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loads(f'[sources.a]\nkind = "kafka"\ntopics = "plays"\n{keys}\n', "test")
     assert said in str(caught.value)
+
+
+def test_files_are_of_formats_of_lines() -> None:
+    """What has line ends in its midst cannot be read line by line."""
+    table = 'format = { kind = "protobuf", descriptor = "d", message = "M" }'
+    with pytest.raises(ConfigError, match=r"a\.format: seen 'protobuf', allowed: formats of lines of text: json"):
+        loads(f'[sources.a]\nkind = "files"\npaths = ["x"]\n{table}\n', "test")

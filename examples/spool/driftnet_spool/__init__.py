@@ -1,0 +1,1 @@
+"""Folders of finished files between programs, and lines of key=value pairs."""

@@ -1,0 +1,1 @@
+"""Formats of values: what turns them into the JSON lines that are decoded."""
