@@ -6,8 +6,8 @@ Transactions and, seven days after each to the second, its label go through the 
 nothing else is known of labels.  Each score is what was said when the transaction's pane closed, before anything was
 learned from it.  With LightGBM installed there is a second judge, the trees of lightgbm_refit/, refitted every week.
 
-What is told is of the last three weeks of June.  Values, settings and models were chosen on scores of 11 to 31 May
-alone.  Measures: AUC-ROC and average precision of transactions; card precision, the mean over days of the share of
+What is told is of the last three weeks of June.  Values, settings and models were chosen on scores of May.
+Measures: AUC-ROC and average precision of transactions; card precision, the mean over days of the share of
 defrauded cards among the 100 with the highest scores of the day, where cards that were found are left out afterwards.
 With the Handbook's filter, cards whose fraud is known are left out beforehand: from each week those that had a fraud in
 the week that its recipe is trained on, and from each day those whose fraud of a day by then became known since.
