@@ -74,6 +74,7 @@ class GridWindows:
         several = [(end_us, cells) for end_us, cells in panes if cells is not None]
         end_us, last = panes[-1]
         self._ring = {} if last is None else {end_us // self._slide_us - 1: last}
+        self._tables = Running()
         return [replace(s, cells=s.cells.with_only(frequencies(s.cells.tables))) for s in _spans(several)]
 
     def _of_few(self, panes: Fed, after_us: int) -> list[tuple[int, Cells]]:

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from state.cells import NO_TABLES, VALUE_BITS, VALUE_MASK, Cells, Tables, table_keys, tables_of
@@ -203,7 +203,12 @@ def same(found: dict[str, Any], expected: dict[str, Any], size: float) -> None:
     assert found | {"amount": 0} == expected | {"amount": 0}
 
 
+_BY_ITSELF = [Turn(), Turn(), Turn(rows=((0, 0, 0.0, 0),) * 4), Turn(), Turn(rows=((0, 0, 0.0, 0),) * 8, skip=2)]
+"""A window of one slide that is put together of panes, and one that is a pane of its own."""
+
+
 @settings(deadline=None, max_examples=150)
+@example(spec=WindowSpec("w", WindowKind.SLIDING, 2 * PANE, 2 * PANE), story=_BY_ITSELF, changed=True)
 @given(spec=grids, story=turns, changed=st.booleans())
 def test_windows_on_the_grid(spec: WindowSpec, story: list[Turn], changed: bool) -> None:
     """Each window holds its rows: whole numbers to the bit, sums as exactly as floats are."""
