@@ -83,6 +83,8 @@ KIT: Final = (
             "Wave",
             "detector",
             "detector_types",
+            "RefittedSpec",
+            "Scorer",
         ),
     ),
     _Part(
@@ -197,6 +199,7 @@ _TEXT: Final = {
     "__version__": "The version in pyproject.toml, as text.",
     "Event": "One input line: a mapping that orjson can write, or JSON text.",
     "Record": "One record of a stream: a dict that orjson can write.",
+    "Scorer": "What scores rows: (n, F) float64, nan for no value -> (n,) float64, finite, higher is odder.",
     "FEATURES": "The columns of the checks' world, a tuple of `FeatureInfo`.",
     "Duration": 'microseconds, an integer, written as a duration: "5m".',
     "Moment": "microseconds since 1970, an integer, written as ISO 8601.",

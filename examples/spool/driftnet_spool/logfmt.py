@@ -1,6 +1,7 @@
 """Lines of key=value pairs, such as `at=2026-03-02T07:10:00Z user=ann level=info msg="two words"`."""
 
-import shlex
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,10 @@ import orjson
 from pydantic import Field
 
 from driftnet.kit import FormatSettings, UndecodableError
+
+# Not `shlex`: what that takes for a long line grows with the square of its length.
+_PAIR = re.compile(r"""\s*([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)""")
+_ESCAPED = re.compile(r"\\(.)")
 
 
 class LogfmtSettings(FormatSettings):
@@ -41,16 +46,21 @@ class Logfmt:
     def line(self, value: bytes) -> bytes:
         """The line as a JSON object."""
         try:
-            words = shlex.split(value.decode(), posix=True)
-        except ValueError as error:  # no UTF-8, or a quote that does not end
+            text = value.decode()
+        except ValueError as error:
             raise UndecodableError(f"no key=value pairs: {error}") from error
-        found: dict[str, str | int | float] = {}
-        for word in words:
-            key, equals, text = word.partition("=")
-            if not (key and equals):
-                raise UndecodableError(f"no key=value pairs: found {word[:40]!r}")
-            found[key] = text if key in self._texts else _plain(text)
-        return orjson.dumps(found)
+        return orjson.dumps({key: told if key in self._texts else _plain(told) for key, told in _pairs(text.strip())})
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    while at < len(text):
+        found = _PAIR.match(text, at)
+        if found is None:
+            raise UndecodableError(f"no key=value pairs: found {text[at : at + 40]!r}")
+        key, quoted, plain = found.groups()
+        yield key, plain if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        at = found.end()
 
 
 def _plain(text: str) -> str | int | float:

@@ -33,6 +33,7 @@ def test_every_operator_module_has_a_stage() -> None:
     idle |= {"flows.operators.population.trial", "flows.operators.population.rehearsal"}
     idle |= {
         "flows.operators.ingest.told",
+        "flows.operators.ingest.verdicts",
         "flows.operators.population.command",
         "flows.operators.population.join",
         "flows.operators.alerts.exempt",
