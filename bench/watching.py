@@ -17,9 +17,9 @@ import sys
 import time
 from collections.abc import Callable
 from functools import wraps
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from http.client import HTTPConnection
 from types import TracebackType
 from typing import Any, Final
 

@@ -61,5 +61,5 @@ class Layout:
 
     def filled(self, numbers: Numbers) -> bytes:
         """The page, with these numbers."""
-        text = "".join([before + floatToGoString(numbers[key]) for before, key in self._parts])
+        text = "".join([before + floatToGoString(numbers[key]) for before, key in self._parts])  # type: ignore[no-untyped-call]
         return (text + self._end).encode()
