@@ -67,7 +67,9 @@ class Inputs:
     exchange: CPU of two processes over that of one.  speed_up: wall time of one process over that of two.  resident:
     memory that a process grows by, over the state in it.  process_bytes: before it has any.  checkpoint_s_per_gb: CPU
     per byte that checkpoints write.  restore_s_per_gb: time per byte of saved state.  disk: bytes on the disk over
-    those of saved state.
+    those of saved state.  kind_in_loads: CPU of a further kind of subjects, over that of `orjson.loads` on the same
+    lines.  silent_entity_bytes, active_entity_bytes: state of an entity that was seen once, long ago or in the window
+    that is open; both again in saved state.
     """
 
     machine: str
@@ -83,6 +85,11 @@ class Inputs:
     restore_s_per_gb: float
     checkpoint_s_per_gb: float
     disk: float
+    kind_in_loads: float
+    silent_entity_bytes: float
+    silent_entity_snapshot_bytes: float
+    active_entity_bytes: float
+    active_entity_snapshot_bytes: float
     curves: tuple[Curve, ...]
 
 
@@ -120,6 +127,7 @@ def of_results(results: Results) -> Inputs:
         restore_s_per_gb=back["restore_s"] / back["state_bytes"] * 1e9,
         checkpoint_s_per_gb=saving["cpu_s"] / saving["written_bytes"] * 1e9,
         disk=saving["disk_bytes"] / saving["state_bytes"],
+        **_of_company(points),
         curves=_curves(results),
     )
 
@@ -171,6 +179,20 @@ def _shipped(points: Mapping[str, dict[float, Mapping[str, float]]]) -> Profile:
     )
 
 
+def _of_company(points: Mapping[str, dict[float, Mapping[str, float]]]) -> dict[str, float]:
+    most = _last(points, "kinds of subjects")
+    users, kinds = min(points["kinds of subjects"]), max(points["kinds of subjects"])
+    alone = _at(points, "kinds of subjects", users)
+    silent, active = (_last(points, f"memory of {which} entities") for which in ("silent", "active"))
+    return {
+        "kind_in_loads": (most["times_loads"] - alone["times_loads"]) / (kinds - users),
+        "silent_entity_bytes": silent["state_bytes_per_entity"],
+        "silent_entity_snapshot_bytes": silent["snapshot_bytes_per_entity"],
+        "active_entity_bytes": active["state_bytes_per_entity"],
+        "active_entity_snapshot_bytes": active["snapshot_bytes_per_entity"],
+    }
+
+
 def _points(results: Results) -> dict[str, dict[float, Mapping[str, float]]]:
     """Metrics by curve and x."""
     found: dict[str, dict[float, Mapping[str, float]]] = {}
@@ -187,7 +209,7 @@ def _at(points: Mapping[str, dict[float, Mapping[str, float]]], curve: str, x: f
     try:
         return points[curve][x]
     except KeyError:
-        raise BenchError(f"the run has no growth curve {curve!r} at {x:g}; run all of test_growth.py") from None
+        raise BenchError(f"the run has no growth curve {curve!r} at {x:g}; run all growth cases") from None
 
 
 def _curves(results: Results) -> tuple[Curve, ...]:

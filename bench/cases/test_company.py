@@ -1,12 +1,16 @@
 """How cost grows with what is company: kinds of subjects, entities, one that is hot, members of a campaign."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bench.growth.company import KINDS, campaign, on_devices, shipped_with_kinds, with_campaigns, with_devices
-from bench.growth.measures import Point, steady_lines
-from bench.growth.streams import simulated
-from state.types import DAY_US, MINUTE_US
+from bench.growth.measures import Point, footprint_metrics, steady_lines
+from bench.growth.streams import simulated, steady
+from flows.simulate.config import MONDAY_US
+from state.types import DAY_US, HOUR_US, MINUTE_US
 
 pytestmark = pytest.mark.benchmark(group="growth")
 
@@ -32,6 +36,26 @@ def test_entities(point: Point, entities: int) -> None:
     run = point.run(with_devices(), on_devices(lines, device))
     assert run.counts["phone_subject/rows.w5m"] > m // 2
     point.tell("entities", "entities", m, run.result, run.metrics)
+
+
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "active"])
+@pytest.mark.parametrize("entities", [10_000, 100_000])
+def test_entity_memory(point: Point, tmp_path: Path, entities: int, silent: bool) -> None:
+    """State of devices that were seen once, by few users: three hours ago, or in the window that is open."""
+    m, users = point.size(entities), point.size(1_000)
+    once, few = np.arange(m), np.zeros(16, np.int64)
+    if silent:
+        stream = steady(m, users, _PANE_US).then(steady(16, 16, _PANE_US, MONDAY_US + 3 * HOUR_US))
+        lines = on_devices(stream.lines(), np.concatenate([once, few]))
+    else:
+        stream = steady(16, 16, _PANE_US).then(steady(m, users, _PANE_US - MINUTE_US, MONDAY_US + _PANE_US))
+        lines = on_devices(stream.lines(), np.concatenate([few, once]))
+    job = with_devices()
+    # Nobody bears out the few events after the silence.
+    found = point.memory(job.with_stream(time=replace(job.stream.time, ahead_max_us=0)), lines, tmp_path)
+    per_entity = {f"{what}_per_entity": getattr(found, what) / m for what in ("state_bytes", "snapshot_bytes")}
+    curve = f"memory of {'silent' if silent else 'active'} entities"
+    point.tell(curve, "entities", m, found.digest, footprint_metrics(found) | per_entity, fit="state_bytes")
 
 
 @pytest.mark.parametrize("events", [50_000, 100_000, 200_000, 400_000])

@@ -120,9 +120,10 @@ def whole(operator: Operator) -> bytes:
 def rebuilt(job: Job, name: str, saved: Saved) -> Operator:
     """A stage from its snapshot."""
     name, _, key = name.partition("/")
+    stages = JobStages(job, (_NAME,))
     if name == "ingest":
-        return Ingest(job.stream, job.columns, key, saved.root)
-    stage = JobStages(job, (_NAME,)).stages().stage(name)
+        return stages.ingest(key, resume=saved.root)
+    stage = stages.stages().stage(name)
     who = next(who for who in stage.keys if key == ("" if who is None else str(who)))
     return stage.build(who, resume=saved)
 

@@ -40,6 +40,11 @@ INPUTS = Inputs(
     restore_s_per_gb=2.0,
     checkpoint_s_per_gb=8.0,
     disk=2.0,
+    kind_in_loads=1.2,
+    silent_entity_bytes=120.0,
+    silent_entity_snapshot_bytes=60.0,
+    active_entity_bytes=400.0,
+    active_entity_snapshot_bytes=300.0,
     curves=(
         Curve("users", "users", "cpu_s", 1.0, (1e3, 1e6), (0.01, 10.0)),
         Curve("bad", "x", "y", 0.0, (1, 10), (1, 3)),
@@ -115,6 +120,14 @@ def test_exchange_is_never_a_gain() -> None:
     assert exchange(replace(INPUTS, exchange=0.9), 16) == 1.0
 
 
+def test_what_follows_is_worked_out() -> None:
+    """One cohort takes as many events as its operator can judge rows of; entities are told with their bytes."""
+    text = page(INPUTS)
+    assert "events per second | 1,000,000 | 400,000 |" in text
+    assert "cost\n1.2 times the CPU" in text
+    assert "| seen once, in the window that is open | 400 B | 300 B |" in text
+
+
 def test_growth_beyond_the_expected_is_marked() -> None:
     """A curve that is too steep is called a defect, the others are not."""
     marked = [line for line in page(INPUTS).splitlines() if "**defect**" in line]
@@ -149,6 +162,9 @@ def _saved(users: float, events: float) -> dict[str, float]:
     return sizes | {"cpu_s": written * 8e-9, "restore_s": state * 2e-9}
 
 
+_EACH = "state_bytes_per_entity"
+
+
 def _results(*without: str) -> Results:
     day = {"events": 50e3, "rows": 60e3, "cpu_s": 5.0, "decode_s": 1.0, "windows_s": 3.5}
     longer = {"events": 150e3, "rows": 180e3, "cpu_s": 10.0, "decode_s": 1.4, "windows_s": 6.5}
@@ -167,6 +183,14 @@ def _results(*without: str) -> Results:
         _case("shipped configuration", 3e3, longer),
         _case("shipped memory", 3e3, _footprint(3e3, 2_000, 1_500), "state_bytes"),
         _case("shipped idle memory", 1e5, _footprint(1e5, 400, 300), "state_bytes"),
+        _case("kinds of subjects", 1, {"cpu_s": 5.0, "times_loads": 12.0}),
+        _case("kinds of subjects", 3, {"cpu_s": 6.0, "times_loads": 15.0}),
+        _case(
+            "memory of silent entities", 1e5, {"state_bytes_per_entity": 130, "snapshot_bytes_per_entity": 60}, _EACH
+        ),
+        _case(
+            "memory of active entities", 1e5, {"state_bytes_per_entity": 500, "snapshot_bytes_per_entity": 400}, _EACH
+        ),
     ]
     commit = {"id": "0123456789abcdef", "dirty": True}
     return Results({}, commit, "2026-01-31T10:00:00", tuple(c for c in cases if c.info["curve"] not in without))
@@ -186,11 +210,15 @@ def test_figures_of_a_run() -> None:
     assert (found.resident, found.disk) == (2.0, pytest.approx(2.0))
     assert (found.checkpoint_s_per_gb, found.restore_s_per_gb) == (pytest.approx(8.0), pytest.approx(2.0))
     assert (one.checkpoint_bytes_per_event, shipped.checkpoint_bytes_per_event) == (150.0, 700.0)
+    assert found.kind_in_loads == pytest.approx(1.5)
+    assert (found.silent_entity_bytes, found.active_entity_snapshot_bytes) == (130, 400)
     assert (found.date, found.commit) == ("2026-01-31", "0123456789ab*")
     assert {c.name: len(c.x) for c in found.curves}["events"] == 2
 
 
-@pytest.mark.parametrize("curve", ["memory", "processes", "shipped configuration"])
+@pytest.mark.parametrize(
+    "curve", ["memory", "processes", "shipped configuration", "kinds of subjects", "memory of silent entities"]
+)
 def test_a_missing_curve_is_named(curve: str) -> None:
     """A run that lacks a curve is refused."""
     with pytest.raises(BenchError, match=f"no growth curve '{curve}'"):
