@@ -52,10 +52,13 @@ class DiscordSpec(DetectorSpec):
             remember=(self.remember >= 16, "at least 16"),
             ready=(1 <= self.ready <= self.remember, f"1 to remember ({self.remember})"),
             neighbours=(1 <= self.neighbours <= self.ready, f"1 to ready ({self.ready})"),
-            short_rows=(self.short_rows >= 1, "at least 1"),
-            long_rows=(self.long_rows > self.short_rows, f"above short_rows ({self.short_rows:g})"),
-            warmup=(self.warmup >= 2, "at least 2"),
+            **self.averages.allowed(),
         )
+
+    @property
+    def averages(self) -> Averages:
+        """The short one and the long one."""
+        return Averages(self.short_rows, self.long_rows, self.warmup)
 
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "Discord":
         """A detector at work."""
@@ -83,7 +86,7 @@ class Discord(Rolling):
             "past": (np.float64, (len(features), size), 0.0),  # the latest value last
             "held": (np.int64, (len(features),), 0),
         }
-        super().__init__(features, Averages(spec.short_rows, spec.long_rows, spec.warmup), columns)
+        super().__init__(features, spec.averages, columns)
 
     def _watch(self, cell: Cell) -> None:
         cell.watched = cell.typical = math.nan

@@ -44,12 +44,14 @@ class RollingDeviationSpec(DetectorSpec):
         require(
             self,
             self.type,
-            short_rows=(self.short_rows >= 1, "at least 1"),
-            long_rows=(self.long_rows > self.short_rows, f"above short_rows ({self.short_rows:g})"),
-            warmup=(self.warmup >= 2, "at least 2"),
-            winsor=(self.winsor >= 0, "at least 0"),
             absolute=(self.difference or not self.absolute, "false without difference"),
+            **self.averages.allowed(),
         )
+
+    @property
+    def averages(self) -> Averages:
+        """The short one and the long one."""
+        return Averages(self.short_rows, self.long_rows, self.warmup, self.winsor)
 
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "RollingDeviation":
         """A detector at work."""
@@ -67,8 +69,7 @@ class RollingDeviation(Rolling):
 
     def __init__(self, spec: RollingDeviationSpec, features: tuple[FeatureInfo, ...]) -> None:
         self.spec = spec
-        averages = Averages(spec.short_rows, spec.long_rows, spec.warmup, spec.winsor)
-        super().__init__(features, averages, {"last": (np.float64, (len(features),), np.nan)})
+        super().__init__(features, spec.averages, {"last": (np.float64, (len(features),), np.nan)})
         if spec.difference:  # differences of logarithms are no differences of values
             self.back = self.back[:0]
         if spec.absolute:

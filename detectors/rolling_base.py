@@ -81,6 +81,15 @@ class Averages:
     warmup: int
     winsor: float = 0.0
 
+    def allowed(self) -> dict[str, tuple[bool, str]]:
+        """Of each setting, whether it is, and what is; as `detectors.limits.require` has it."""
+        return {
+            "short_rows": (self.short_rows >= 1, "at least 1"),
+            "long_rows": (self.long_rows > self.short_rows, f"above short_rows ({self.short_rows:g})"),
+            "warmup": (self.warmup >= 2, "at least 2"),
+            "winsor": (self.winsor >= 0, "at least 0"),
+        }
+
 
 class Rolling(SubjectDetector):
     """Score: that of the feature that is furthest out, in standard deviations of its own past."""

@@ -51,10 +51,13 @@ class SeasonalDeviationSpec(DetectorSpec):
             ),
             visits=(self.visits >= 1, "at least 1"),
             remember=(self.remember >= 1, "at least 1"),
-            short_rows=(self.short_rows >= 1, "at least 1"),
-            long_rows=(self.long_rows > self.short_rows, f"above short_rows ({self.short_rows:g})"),
-            warmup=(self.warmup >= 2, "at least 2"),
+            **self.averages.allowed(),
         )
+
+    @property
+    def averages(self) -> Averages:
+        """The short one and the long one."""
+        return Averages(self.short_rows, self.long_rows, self.warmup)
 
     def build(self, features: tuple[FeatureInfo, ...], resume: bytes | None = None) -> "SeasonalDeviation":
         """A detector at work."""
@@ -81,7 +84,7 @@ class SeasonalDeviation(Rolling):
             "visits": (np.int32, shape, 0),
             "at": (np.int64, (len(features),), -1),
         }
-        super().__init__(features, Averages(spec.short_rows, spec.long_rows, spec.warmup), columns)
+        super().__init__(features, spec.averages, columns)
 
     def _watch(self, cell: Cell) -> None:
         cell.typical = math.nan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, print_json, print_text, text_console
+from flows.cli.options import AsJson, print_json, print_reference, print_text
 
 if TYPE_CHECKING:
     from state.check import Check
@@ -31,19 +31,11 @@ def list_detectors(as_json: AsJson = False) -> None:
     if as_json:
         print_json([d.to_json() for d in found])
         return
-    from rich.table import Table
-
-    console = text_console()
     for detector in found:
         scope = "one model per cohort" if detector.scope == "cohort" else "one history per subject"
-        console.print(f"[bold]{detector.type}[/]  version {detector.version}, {scope}\n  {detector.summary}")
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
-        table.add_column(style="cyan", no_wrap=True)
-        table.add_column(style="green", no_wrap=True)
-        table.add_column()
-        for p in detector.params:
-            table.add_row(p.key, p.default, p.about)
-        console.print(table)
+        print_reference(
+            f"[bold]{detector.type}[/]  version {detector.version}, {scope}", detector.summary, detector.params
+        )
 
 
 @app.command()

@@ -10,9 +10,12 @@ from flows.printing import shown
 from state.times import iso
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
 
     from flows.config.models import Config
+    from flows.config.reference import Param
 
 ConfigFile = Annotated[
     Path | None,
@@ -67,16 +70,25 @@ def print_json(value: Any) -> None:
 
 def print_text(*parts: "RenderableType") -> None:
     """Text and tables on standard output; in full width where that is not a terminal."""
-    console = text_console()
+    from rich.console import Console
+
+    screen = sys.stdout.isatty()
+    console = Console(highlight=False, soft_wrap=not screen, width=None if screen else 160)
     for part in parts:
         console.print(part)
 
 
-def text_console() -> "Console":
-    """Standard output; lines are not cut where it is a file or a pipe."""
-    from rich.console import Console
+def print_reference(title: str, summary: str, params: "Iterable[Param]") -> None:
+    """What can be named in a configuration, and its keys.  title: in rich's markup."""
+    from rich.table import Table
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(style="green", no_wrap=True)
+    table.add_column()
+    for p in params:
+        table.add_row(p.key, p.default, p.about)
+    print_text(f"{title}\n  {summary}", table)
 
 
 def store_note(config: "Config") -> str:

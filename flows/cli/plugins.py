@@ -3,15 +3,12 @@
 import logging
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows.cli.detectors import print_checks
-from flows.cli.options import AsJson, print_json, print_text, text_console
-
-if TYPE_CHECKING:
-    from flows.config.reference import SettingsReference
+from flows.cli.options import AsJson, print_json, print_reference, print_text
 
 _log = logging.getLogger("driftnet")
 app = typer.Typer(
@@ -44,23 +41,10 @@ def list_plugins(as_json: AsJson = False) -> None:
         print_json([told.to_json() for told in found])
     else:
         for told in found:
-            _show(told)
+            title = f"[bold]{told.kind}[/]  {told.of}, of {told.distribution}"
+            print_reference(title, told.summary, told.params)
     if problems:
         raise typer.Exit(2)
-
-
-def _show(told: "SettingsReference") -> None:
-    from rich.table import Table
-
-    console = text_console()
-    console.print(f"[bold]{told.kind}[/]  {told.of}, of {told.distribution}\n  {told.summary}")
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(style="green", no_wrap=True)
-    table.add_column()
-    for p in told.params:
-        table.add_row(p.key, p.default, p.about)
-    console.print(table)
 
 
 @app.command()
