@@ -72,5 +72,7 @@ def _by_run_and_time(run: I64, time_us: I64) -> I64:
 
 def _either(pairs: Bool) -> I64:
     """Positions that are the one or the other of a pair.  pairs: (n - 1,) about the rows i and i + 1."""
-    first = np.flatnonzero(pairs)
-    return np.union1d(first, first + 1) if len(first) else first
+    either = np.zeros(len(pairs) + 1, np.bool_)
+    either[:-1] = pairs
+    either[1:] |= pairs
+    return either.nonzero()[0]
