@@ -78,7 +78,7 @@ def test_scores_ahead_are_those_of_later() -> None:
     """Rows that lie side by side with those of later rounds have the scores that they have alone, across pivots."""
     rng = np.random.default_rng(6)
     ahead, alone = SPEC.build(FEATURES), SPEC.build(FEATURES)
-    for sizes in ([30, 7, 1, 60, 45, 20], [3, 200, 5], [40] * 6):
+    for sizes in ([30, 7, 1, 60, 45, 20], [3, 200, 5], [40] * 6, [60, 5, 5, 5, 5] * 5):
         whole, begin = people(rng, sum(sizes)).x.T.copy().T, 0
         for n in sizes:
             rows = rows_of(whole[begin : begin + n])

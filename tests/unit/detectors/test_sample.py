@@ -94,8 +94,11 @@ def test_looking_changes_nothing() -> None:
         x = rng.normal(size=(size, 2))
         looked.add(x)
         alone.add(x)
-        looked.rows()
+        assert np.array_equal(np.sort(looked.rows(), axis=0).T, looked.ordered()[0])
         assert (alone.version, alone.count) == (looked.version, looked.count)
+    for sample in (looked, alone):
+        rows = sample.rows().copy()
+        assert np.array_equal(rows.T, sample.state()[1]["sample"])
     assert np.array_equal(alone.rows(), looked.rows())
     assert alone.state()[0] == looked.state()[0]
 
