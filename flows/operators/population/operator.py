@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
@@ -50,7 +50,6 @@ _SLOW_ROUNDS: Final = 100
 
 _Item = FeatureRows | Label | Command
 """What waits for a round."""
-_Rounds = dict[tuple[str, int], tuple[FeatureRows, Ahead]]
 RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 """Called with each scored round before anything is learned from it: how `explain` looks inside."""
 
@@ -108,16 +107,17 @@ class PopulationOperator:
         subjects: list[tuple[int, int]] = []
         told: list[Label | Command] = []
         counts = Counts(Step.POPULATION, self._stage)
-        together = self._together(complete)
+        following = self._following(complete)
         for end_us, items in complete:
-            mine = [together[window, end_us] for window in self._models if (window, end_us) in together]
-            for rows, ahead in mine:
-                began_s = time.time()
-                found, outputs = self._round(rows, ahead, counts)
-                self._look_at_time(rows, began_s)
-                candidates += found
-                out += outputs
-            if mine:
+            closed = {item.window for item in items if isinstance(item, FeatureRows)}
+            for window in self._models:
+                if window in closed:
+                    (rows, ahead), began_s = next(following[window]), time.time()
+                    found, outputs = self._round(rows, ahead, counts)
+                    self._look_at_time(rows, began_s)
+                    candidates += found
+                    out += outputs
+            if closed:
                 subjects.append((end_us, self._seen.subjects))
             out += self._told(end_us, items)
             told += filter(self._passes_on, items)
@@ -126,13 +126,13 @@ class PopulationOperator:
         out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates, subjects, told))
         return out
 
-    def _together(self, complete: Iterable[tuple[int, list[_Item]]]) -> _Rounds:
-        """The rounds by window and end."""
+    def _following(self, complete: Iterable[tuple[int, list[_Item]]]) -> dict[str, Iterator[tuple[FeatureRows, Ahead]]]:
+        """The rounds of each window, one after the other."""
         parts: dict[str, list[FeatureRows]] = {}
         for _, items in complete:
             for rows in sorted((i for i in items if isinstance(i, FeatureRows)), key=lambda rows: rows.group):
                 parts.setdefault(rows.window, []).append(rows)
-        return {(rows.window, rows.end_us): (rows, ahead) for of in parts.values() for rows, ahead in rounds(of)}
+        return {window: rounds(of) for window, of in parts.items()}
 
     def _passes_on(self, item: _Item) -> TypeGuard[Label | Command]:
         """Whether the alert policy is told: of what is about subjects, by the first cohort."""
