@@ -30,21 +30,24 @@ _TOGETHER: Final = 8_192
 
 @dataclass(slots=True)
 class Pane:
-    """What was counted in a pane.  rows: how many were.  met: who met whom."""
+    """What was counted in a pane.  rows: how many were."""
 
     end_us: int
     cells: Cells | None = None
     marks: Cells | None = None
     rows: int = 0
-    met: Met | None = None
 
 
 @dataclass(slots=True)
 class Panes:
-    """Panes that were closed at once.  together: the cells of all, where these are apart only when somebody asks."""
+    """Panes that were closed at once.
+
+    together: the cells of all, where these are apart only when somebody asks.  met: who met whom in them.
+    """
 
     each: list[Pane]
     together: Spans | None = None
+    met: tuple[Met, ...] = ()
     _apart: bool = False
 
     def fed(self, planned: WindowPlan) -> Fed:
@@ -138,7 +141,7 @@ class Counting:
             return Panes([Pane(end_us)])
         closed = self._log.close(self._stretch(limit_us, after_us))
         if self._borrowing is not None and len(closed.batch):
-            closed.batch = self._borrowed(self._borrowing, closed)
+            closed.batch = self._borrowing.close(closed)
         entered = self._enter(closed)
         self._sequences.carry.grow(self.slots.size)
         self._cohort.grow(self.slots.size)
@@ -158,17 +161,9 @@ class Counting:
                 there = pane.cells is not None and np.isin(slot, pane.cells.slot)
                 at_us = np.where(there, np.nan, float(pane.end_us - self._pane_us))
                 pane.marks = self._plan.kernel.marks(marks, slot, at_us)
-            if self._lending is not None and pane.rows:
-                mine = np.flatnonzero(closed.pane == i)
-                pane.met = self._lending.met(pane.end_us, closed.batch.take(mine), entered.of_row[mine])
-        return Panes(panes, together)
-
-    def _borrowed(self, borrowing: Borrowing, closed: Closed) -> MicroBatch:
-        """The rows with what was lent to them, pane by pane."""
-        of = [np.flatnonzero(closed.pane == i) for i in range(len(closed.ends_us))]
-        with_rows = [(end_us, rows) for end_us, rows in zip(closed.ends_us, of, strict=True) if len(rows)]
-        whole = MicroBatch.concat([borrowing.close(end_us, closed.batch.take(rows)) for end_us, rows in with_rows])
-        return whole.take(np.argsort(np.concatenate([rows for _, rows in with_rows])))
+        if self._lending is None or not len(closed.batch):
+            return Panes(panes, together)
+        return Panes(panes, together, self._lending.met(closed, entered.of_row))
 
     def _stretch(self, limit_us: int, after_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves."""

@@ -1,6 +1,5 @@
 """The subject stage: one key group's deduplication, panes, windows, features and own-history baselines."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -191,11 +190,8 @@ class SubjectOperator:
         for counter in (DUPLICATE, CAPPED, EVICTED, EXPIRED):
             counts.add(counter, totals[counter.name] - self._counted[counter.name])
         self._counted = totals
-        told_of = Counter[str]()
-        for closed in (r for of_cohort in rows.values() for r in of_cohort):
-            told_of[closed.window] += len(closed)
-        for window, n in told_of.items():
-            counts.add(ROWS, n, window)
+        for window, closed in self._closing.counted().items():
+            counts.add(ROWS, closed, window)
         told = [item for item in self._told if item.end_us <= limit_us]
         self._told = [item for item in self._told if item.end_us > limit_us]
         out: list[Sent] = [
@@ -233,9 +229,8 @@ class SubjectOperator:
                 spans = self._told_of(planned.spec, closed)
                 if len(spans):
                     self._closing.add(i, spans, self._counting.slots, self._counting.cohort)
-        for pane in panes.each:
-            if pane.met is not None:
-                self._closing.met(pane.met)
+        if panes.met:
+            self._closing.met(panes.met)
         self._closing.relieve()
         last_us = panes.each[-1].end_us
         if len(panes.each) == 1:  # nobody leaves during several
