@@ -30,6 +30,7 @@ class Rows:
     slot: (n,) int32 without repeats for scope SUBJECT, None for scope COHORT.  end_us: when the round closed.
     label: (n,) float64, 1 for fraud, 0 for genuine, nan for unknown; None where there are no labels.
     slides: whether these rows take the place of all of the round before: the window slides, and tells of everybody.
+    ahead: a matrix that x is a stretch of, followed by rows of later rounds, and where x begins in it; None for none.
     """
 
     window: str
@@ -41,6 +42,7 @@ class Rows:
     slot: I32 | None = None
     label: F64 | None = None
     slides: bool = False
+    ahead: tuple[F64, int] | None = None
 
     def pick(self, at: I64) -> "Rows":
         """These rows."""
@@ -49,12 +51,12 @@ class Rows:
         x = self.x.T.take(at, axis=1).T
         return replace(
             self, x=x, subject=self.subject[at], start_us=self.start_us[at], stop_us=self.stop_us[at],
-            slot=slot, label=label,
+            slot=slot, label=label, ahead=None,
         )  # fmt: skip
 
     def only(self, columns: I64) -> "Rows":
         """All rows, with these features."""
-        return replace(self, x=self.x.T[columns].T)
+        return replace(self, x=self.x.T[columns].T, ahead=None)
 
     def __len__(self) -> int:
         return len(self.x)

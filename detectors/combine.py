@@ -49,6 +49,8 @@ def combine(p: F64, weights: F64, rule: Combination = Combination.HARMONIC) -> F
     """
     if p.shape[1] == 1 and len(p) <= _FEW:
         return np.array([_combined(p[:, 0].tolist(), weights.tolist(), rule)])
+    if len(p) == 1 and rule is not Combination.GEOMETRIC:
+        return np.minimum(weights / (weights / p[0]), 1.0)
     known = ~np.isnan(p)
     weight = np.where(known, weights[:, None], 0.0)
     total = weight.sum(axis=0)

@@ -12,6 +12,8 @@ _ROUND_SHARE: Final = 8
 """A full sample takes at most 1/8 of its size from one round, so that one round never owns the yardstick."""
 _REFRESH_SHARE: Final = 64
 """New rows wait until they are 1/64 of the sample: tiny rounds do not pay for a sort each."""
+_DUE_SHARE: Final = 4
+"""Rows that a full sample is to take in wait for somebody to look, until they are 1/4 of it."""
 _GOLDEN: Final = (5**0.5 - 1) / 2
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -37,7 +39,10 @@ class Sample:
     count: rows that can be read.  version: changes when they do, so that what is computed from them can be kept.
     """
 
-    __slots__ = ("_data", "_entered", "_ordered", "_pending", "_pending_rows", "_turn", "count", "version", "width")
+    __slots__ = (
+        "_data", "_due", "_due_rows", "_entered", "_ordered", "_pending", "_pending_rows", "_turn", "count", "version",
+        "width",
+    )  # fmt: skip
 
     def __init__(self, width: int, remember: int) -> None:
         self.width = width
@@ -46,6 +51,9 @@ class Sample:
         self._data: F32 = np.empty((width, remember), np.float32)
         self._pending: list[F64 | F32] = []
         self._pending_rows = 0
+        self._due = 0
+        """So many of the pending rounds count already."""
+        self._due_rows = 0
         self._entered = 0
         self._turn = 0
         self._ordered: tuple[F32, I64] | None = None
@@ -69,19 +77,26 @@ class Sample:
         self._turn += 1
         self._pending.append(x)
         self._pending_rows += rows
-        if self._pending_rows * _REFRESH_SHARE >= self.count:
-            self._flush()
+        if (self._pending_rows - self._due_rows) * _REFRESH_SHARE >= self.count:
+            self._due, self._due_rows = len(self._pending), self._pending_rows
+            self.version += 1
+            if self.count < self._data.shape[1] or self._due_rows * _DUE_SHARE >= self.count:
+                self._take_in()
 
-    def _waiting(self) -> F32:
-        """(waiting, width) the rows that wait."""
+    def _narrow(self, rounds: list[F64 | F32]) -> F32:
+        """(n, width) their rows, as they are kept."""
         with np.errstate(over="ignore"):
-            rows = np.concatenate([np.empty((0, self.width), np.float32), *self._pending], dtype=np.float32)
+            rows = np.concatenate([np.empty((0, self.width), np.float32), *rounds], dtype=np.float32)
         rows[np.isinf(rows)] = np.nan
         return rows
 
-    def _flush(self) -> None:
-        rows = self._waiting()[-self._data.shape[1] :]
-        self._pending, self._pending_rows = [], 0
+    def _take_in(self) -> None:
+        """Those that are due."""
+        if not self._due:
+            return
+        rows = self._narrow(self._pending[: self._due])[-self._data.shape[1] :]
+        self._pending, self._pending_rows = self._pending[self._due :], self._pending_rows - self._due_rows
+        self._due = self._due_rows = 0
         fill = min(len(rows), self._data.shape[1] - self.count)
         self._data[:, self.count : self.count + fill] = rows[:fill].T
         self.count += fill
@@ -89,15 +104,16 @@ class Sample:
             order = np.arange(self._entered, self._entered + len(rows) - fill, dtype=np.uint64)
             self._data[:, _scramble(order) % np.uint64(self._data.shape[1])] = rows[fill:].T
         self._entered += len(rows) - fill
-        self.version += 1
         self._ordered = None
 
     def rows(self) -> F32:
         """(count, width) the rows that can be read, in no order; not to be written to."""
+        self._take_in()
         return self._data[:, : self.count].T
 
     def ordered(self) -> tuple[F32, I64]:
         """Columns in ascending order (width, count), and how many of each are values, (width,); the rest is nan."""
+        self._take_in()
         if self._ordered is None:
             columns = np.sort(self._data[:, : self.count], axis=1)
             self._ordered = columns, self.count - np.isnan(columns).sum(axis=1)
@@ -120,8 +136,9 @@ class Sample:
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Numbers and arrays for `state.snapshot.pack`; `resume` takes them back."""
+        self._take_in()
         meta = {"entered": self._entered, "turn": self._turn, "version": self.version, "remember": self._data.shape[1]}
-        return meta, {"sample": self._data[:, : self.count], "waiting": self._waiting()}
+        return meta, {"sample": self._data[:, : self.count], "waiting": self._narrow(self._pending)}
 
     @classmethod
     def resume(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
@@ -137,6 +154,7 @@ class Sample:
 
     def with_columns(self, columns: I64) -> Self:
         """The same rows with other columns.  columns: (width,) which of these each is, -1 for one without values."""
+        self._take_in()
         sample = type(self)(len(columns), self._data.shape[1])
         sample.count, sample.version = self.count, self.version
         sample._entered, sample._turn = self._entered, self._turn

@@ -69,6 +69,7 @@ class SubjectSample:
         "_row",
         "_seen_us",
         "_waiting",
+        "_waiting_rows",
         "remember",
         "version",
         "width",
@@ -92,6 +93,7 @@ class SubjectSample:
         """The subjects whose hashes were asked for last, and these."""
         self._waiting: list[_Round] = []
         """Small rounds that are not in yet."""
+        self._waiting_rows = 0
 
     @property
     def count(self) -> int:
@@ -134,12 +136,16 @@ class SubjectSample:
         Small rounds wait until they are a sixteenth of what there is: what is fitted to the rows is not fitted anew for
         each of them.
         """
-        self._waiting.append((subject, x, end_us, slides))
-        if _REFRESH * sum(len(who) for who, _, _, _ in self._waiting) >= self.count:
+        self._wait((subject, x, end_us, slides))
+        if _REFRESH * self._waiting_rows >= self.count:
             self._take_in()
 
+    def _wait(self, a_round: _Round) -> None:
+        self._waiting.append(a_round)
+        self._waiting_rows += len(a_round[0])
+
     def _take_in(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._waiting_rows = self._waiting, [], 0
         for _, of_period in groupby(waiting, _period):
             rounds = list(of_period)
             subject, x, end_us, slides = rounds[0]
@@ -217,10 +223,10 @@ class SubjectSample:
     def forget(self, subject: int) -> None:
         """A subject leaves, and is not kept as of an earlier day; rows of earlier days say not whose they are."""
         self._leave(self._key == mix(np.array([subject], np.uint64)))
-        rounds, self._waiting = self._waiting, []
+        rounds, self._waiting, self._waiting_rows = self._waiting, [], 0
         for who, x, end_us, slides in rounds:
             stay = who != np.uint64(subject)
-            self._waiting.append((who[stay], x[stay], end_us, slides))
+            self._wait((who[stay], x[stay], end_us, slides))
         self.version += 1
 
     def _leave(self, gone: Bool) -> None:
@@ -262,7 +268,7 @@ class SubjectSample:
         low = 0
         for rows, end_us, slides in meta["rounds"]:
             part = slice(low, low + rows)
-            sample._waiting.append((arrays["waiting_for"][part], arrays["waiting"][part], end_us, slides))
+            sample._wait((arrays["waiting_for"][part], arrays["waiting"][part], end_us, slides))
             low += rows
         return sample
 

@@ -124,7 +124,7 @@ class Cells:
     def with_tables(self, wanted: Bool) -> "Cells":
         """The same cells without the tables that nobody wants.  wanted: (32,) by table."""
         kept = wanted[(self.tables.key >> _TABLE_SHIFT).view(np.int64)]
-        return self.with_only(self.tables.where(kept))
+        return self if kept.all() else self.with_only(self.tables.where(kept))
 
     def without(self, slots: I64) -> "Cells":
         """All subjects but these; the same cells when none of them is there."""
@@ -258,6 +258,14 @@ def merge_tables(parts: Sequence[Tables]) -> Tables:
         return parts[0] if parts else NO_TABLES
     whole = summed(Tables(np.concatenate([t.key for t in parts]), np.concatenate([t.count for t in parts])))
     return Tables(whole.key, narrow(whole.count))
+
+
+def united(parts: Sequence[Tables]) -> Tables:
+    """All entries of several tables of the same rows, of which some are in several.  parts: at least one."""
+    if len(parts) == 1:
+        return parts[0]
+    key, first = np.unique(np.concatenate([t.key for t in parts]), return_index=True)
+    return Tables(key, narrow(np.concatenate([t.count for t in parts])[first]))
 
 
 def summed(entries: Tables) -> Tables:

@@ -79,23 +79,33 @@ class Sealed(Generic[T]):
     def __init__(self, frame: Callable[[T], bytes]) -> None:
         self._frame = frame
         self._known: dict[int, tuple[T, Ref]] = {}
+        self._kept: dict[int, tuple[T, Ref]] = {}
+        """Those of the snapshot that is being taken."""
 
     def put(self, chunks: Chunks, things: Iterable[T]) -> list[Ref]:
-        """The chunk of each thing, written if it is new."""
-        known: dict[int, tuple[T, Ref]] = {}
+        """The chunk of each thing, written if it is new: all that are in this snapshot."""
+        refs = self.add(chunks, things)
+        self.settle()
+        return refs
+
+    def add(self, chunks: Chunks, things: Iterable[T]) -> list[Ref]:
+        """The same of some of those that are in this snapshot."""
         refs = []
         for thing in things:
-            before = self._known.get(id(thing))
+            before = self._kept.get(id(thing)) or self._known.get(id(thing))
             if before is None or not chunks.keep(before[1]):
                 before = thing, chunks.put(self._frame(thing))
-            known[id(thing)] = before
+            self._kept[id(thing)] = before
             refs.append(before[1])
-        self._known = known
         return refs
+
+    def settle(self) -> None:
+        """The snapshot has all things that were added."""
+        self._known, self._kept = self._kept, {}
 
     def know(self, things: Sequence[T], refs: Sequence[Ref]) -> None:
         """These were read from there."""
-        self._known = {id(thing): (thing, ref) for thing, ref in zip(things, refs, strict=True)}
+        self._known |= {id(thing): (thing, ref) for thing, ref in zip(things, refs, strict=True)}
 
 
 class Latest:

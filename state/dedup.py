@@ -20,7 +20,7 @@ class _Generation:
     """Keys in sorted runs.  unsaved: those that came since the last snapshot; None before there was one."""
 
     runs: list[U64] = field(default_factory=list)
-    pieces: Pieces = field(default_factory=Pieces)
+    pieces: Pieces = field(default_factory=lambda: Pieces(hashes=True))
     unsaved: list[U64] | None = None
 
     def take(self, runs: list[U64], new: U64) -> None:

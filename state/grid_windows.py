@@ -10,13 +10,13 @@ import numpy as np
 from state.active import active
 from state.blocks import Blocks
 from state.cells import Cells, merge, merge_columns
-from state.chunks import Chunks, Sealed, table_of
+from state.chunks import Chunks, table_of
 from state.frequencies import Running, frequencies
 from state.refit import CellFit
 from state.snapshot import pack, unpack
 from state.spans import Spans
 from state.types import I64
-from state.window_builders import Fed, frame_of, read_cells
+from state.window_builders import Fed, Kept
 
 _VERSION: Final = 1
 _TOGETHER: Final = 2_048
@@ -40,7 +40,7 @@ class GridWindows:
     away from is merged from blocks of slides. Slides alone are saved.
     """
 
-    def __init__(self, size_us: int, slide_us: int, tells_all: Callable[[int], bool]) -> None:
+    def __init__(self, size_us: int, slide_us: int, tells_all: Callable[[int], bool], kept: Kept) -> None:
         """tells_all: of the end of a window, whether it tells of everybody in it, or of those with an event in its last
         slide.
         """
@@ -50,12 +50,12 @@ class GridWindows:
         self._filling: list[Cells] = []
         self._ring: dict[int, Cells] = {}
         """Slides by number, in order: number k is [k, k + 1) * slide_us."""
+        self._over = False
+        """Whether a window of one slide closed at the last boundary: its slide is in no other."""
         self._blocks, self._tables = Blocks(self._slides), Running()
-        self._saved = Sealed(frame_of)
+        self._kept = kept
 
     def steps(self, panes: Fed, after_us: int) -> list[Spans]:
-        if self._slides == 1 and not self._filling and not any(end % self._slide_us for end, _ in panes):
-            return self._alone(panes)
         found: list[Spans] = []
         single: list[tuple[int, Cells]] = []
         while panes:
@@ -69,13 +69,12 @@ class GridWindows:
             after_us, panes = panes[done - 1][0], panes[done:]
         return found + _spans(single)
 
-    def _alone(self, panes: Fed) -> list[Spans]:
-        """Windows that are a pane each."""
-        several = [(end_us, cells) for end_us, cells in panes if cells is not None]
-        end_us, last = panes[-1]
-        self._ring = {} if last is None else {end_us // self._slide_us - 1: last}
-        self._tables = Running()
-        return [replace(s, cells=s.cells.with_only(frequencies(s.cells.tables))) for s in _spans(several)]
+    def alone(self, panes: Spans) -> list[Spans] | None:
+        if self._slides > 1 or self._filling or (panes.ends_us % self._slide_us).any():
+            return None
+        self._ring, self._over = {}, bool(panes.part[-1] == len(panes.ends_us) - 1)
+        cells = self._kept.seen(panes.cells)
+        return [replace(panes, cells=cells.with_only(frequencies(cells.tables)))]
 
     def _of_few(self, panes: Fed, after_us: int) -> list[tuple[int, Cells]]:
         """The first of these panes, as far as they are slides, one after the other, each with a window that tells of
@@ -132,7 +131,11 @@ class GridWindows:
         if newest is not None:
             self._ring[stop - 1], self._filling = newest, []
         self._tables.move([] if newest is None else [newest.tables], left)
-        return self._window(start, stop, newest)
+        window = self._window(start, stop, newest)
+        self._over = self._slides == 1 and newest is not None
+        if self._over:
+            self._ring, self._tables = {}, Running()
+        return window
 
     def _window(self, start: int, stop: int, newest: Cells | None) -> Cells | None:
         """The window of slides [start, stop)."""
@@ -148,7 +151,7 @@ class GridWindows:
         return merge_columns(parts).of(only).with_only(tables.of(only))
 
     def due_us(self, after_us: int) -> int | None:
-        if not self._filling and not self._ring:
+        if not (self._filling or self._ring or self._over):
             return None
         return (after_us // self._slide_us + 1) * self._slide_us
 
@@ -164,14 +167,18 @@ class GridWindows:
     def cells(self) -> list[Cells]:
         return [*self._ring.values(), *self._filling]
 
+    def to_save(self) -> list[Cells]:
+        return self.cells()
+
     def snapshot(self, chunks: Chunks) -> bytes:
-        refs = self._saved.put(chunks, self.cells())
+        refs = self._kept.put(chunks, self.to_save())
         ends = [(number + 1) * self._slide_us for number in self._ring]
-        return pack("window", _VERSION, {"ends": ends}, {"cells": table_of(refs)})
+        return pack("window", _VERSION, {"ends": ends, "over": self._over}, {"cells": table_of(refs)})
 
     def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
         _, meta, arrays = unpack(root, "window", (_VERSION,))
-        cells = read_cells(arrays["cells"], chunks, self._saved, fit)
+        cells = self._kept.read(arrays["cells"], chunks, fit)
+        self._over = meta.get("over", False)
         numbers = [end // self._slide_us - 1 for end in meta["ends"]]
         self._ring = dict(zip(numbers, cells, strict=False))
         self._filling = cells[len(numbers) :]

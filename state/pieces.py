@@ -1,6 +1,6 @@
 """Pieces: columns that only grow, saved as chunks of which there are few, and each row written a few times."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.chunks import Chunks, Ref, table_of
-from state.snapshot import pack, unpack
+from state.snapshot import pack, squeezed, unpack
 from state.types import I64
 
 _TIER: Final = 8
@@ -37,7 +37,9 @@ class _Piece:
 class Pieces:
     """The chunks of some columns.  What was written before is read again when it is joined, and not kept in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hashes: bool = False) -> None:
+        """hashes: whether the columns hold nothing else, of which no bytes can be saved."""
+        self._frame: Callable[[bytes], bytes] = bytes if hashes else squeezed
         self._pieces: list[_Piece] = []
 
     def keep(self, chunks: Chunks) -> bool:
@@ -54,7 +56,7 @@ class Pieces:
         parts = [*(_read(chunks, piece.ref) for piece in joined), columns]
         del self._pieces[len(self._pieces) - count :]
         whole = {name: np.concatenate([part[name] for part in parts]) for name in columns} if count else columns
-        self._pieces.append(_Piece(tier, chunks.put(pack("piece", _VERSION, {}, dict(whole)))))
+        self._pieces.append(_Piece(tier, chunks.put(self._frame(pack("piece", _VERSION, {}, dict(whole))))))
 
     def table(self) -> I64:
         """Where they are, (n, 4) int64, for a root frame."""

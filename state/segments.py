@@ -7,6 +7,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -43,10 +44,12 @@ class Segments(Chunks):
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._deleting = deleting
-        self._number = max(self._sizes(), default=0) + 1
-        self._offset = 0
-        self._pending: dict[int, bytes] = {}
-        """Offset -> frame, of those that are not in the open segment's file yet."""
+        self._last = max(self._sizes(), default=0)
+        """The highest number."""
+        self._fresh, self._moved = self._opened(), _Open(0, segment_bytes)
+        """What is new, and what was moved: what has lived for long lives on, and is not moved again beside what dies.
+        Of the latter none is open at first.
+        """
         self._live: dict[int, Ref] = {}
         self._history: deque[frozenset[int]] = deque(maxlen=_HISTORY)
         self.written_bytes = 0
@@ -58,14 +61,16 @@ class Segments(Chunks):
         return sum(ref.size for ref in self._live.values())
 
     def put(self, frame: bytes) -> Ref:
-        if self._offset >= self._segment_bytes:
-            self._flush()
-            self._number, self._offset = self._number + 1, 0
-        ref = Ref(self, self._number, self._offset, len(frame))
-        self._pending[self._offset] = frame
-        self._offset += len(frame)
+        if self._fresh.size >= self._segment_bytes:
+            self._flush(self._fresh)
+            self._fresh = self._opened()
+        ref = self._fresh.put(self, frame)
         self._live[id(ref)] = ref
         return ref
+
+    def _opened(self) -> "_Open":
+        self._last += 1
+        return _Open(self._last)
 
     def keep(self, ref: Ref) -> bool:
         if not super().keep(ref):
@@ -75,8 +80,9 @@ class Segments(Chunks):
 
     def get(self, ref: Ref) -> bytes:
         self._live[id(ref)] = ref
-        if ref.segment == self._number and ref.offset in self._pending:
-            return self._pending[ref.offset]
+        for open_ in (self._fresh, self._moved):
+            if ref.segment == open_.number and ref.offset in open_.pending:
+                return open_.pending[ref.offset]
         path = self._path(ref.segment)
         try:
             with path.open("rb") as file:
@@ -100,13 +106,14 @@ class Segments(Chunks):
         self._clean()
         self._live.clear()
         yield
-        self._flush()
+        self._flush(self._fresh)
+        self._flush(self._moved)
         self.settle()
 
     def settle(self) -> None:
         """What was put, kept or read makes up the latest snapshot; deletes what none of the recent ones refers to."""
         self._history.append(frozenset(ref.segment for ref in self._live.values()))
-        needed = frozenset({self._number}).union(*self._history)
+        needed = frozenset({self._fresh.number, self._moved.number}).union(*self._history)
         doomed = [number for number in self._sizes() if number not in needed]
         if doomed:
             with self._deleting() as allowed:
@@ -114,25 +121,29 @@ class Segments(Chunks):
                     self._path(number).unlink(missing_ok=True)
 
     def _clean(self) -> None:
-        """Moves what lives in sparse segments to the open one."""
+        """Moves what lives in sparse segments to a segment of such."""
         live: Counter[int] = Counter()
         for ref in self._live.values():
             live[ref.segment] += ref.size
         sizes = self._sizes()
-        sparse = {n for n, size in live.items() if n < self._number and size < _SPARSE * sizes.get(n, 0)}
+        opened = self._fresh.number, self._moved.number
+        sparse = {n for n, size in live.items() if n not in opened and size < _SPARSE * sizes.get(n, 0)}
         left_bytes = _CLEANED_BYTES
         for ref in list(self._live.values()) if sparse else ():
             if ref.segment in sparse and left_bytes > 0:
                 left_bytes -= ref.size
-                moved = self.put(self.get(ref))
+                if self._moved.size >= self._segment_bytes:
+                    self._flush(self._moved)
+                    self._moved = self._opened()
+                moved = self._moved.put(self, self.get(ref))
                 ref.segment, ref.offset = moved.segment, moved.offset
 
-    def _flush(self) -> None:
+    def _flush(self, segment: "_Open") -> None:
         """Writes what is pending, through to the disk."""
-        if not self._pending:
+        if not segment.pending:
             return
-        path = self._path(self._number)
-        data = memoryview(b"".join(self._pending.values()))
+        path = self._path(segment.number)
+        data = memoryview(b"".join(segment.pending.values()))
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             is_new = not path.exists()
@@ -149,7 +160,7 @@ class Segments(Chunks):
                 " again: it goes on from the last checkpoint"
             ) from error
         self.written_bytes += len(data)
-        self._pending = {}
+        segment.pending = {}
 
     def _sizes(self) -> dict[int, int]:
         """Bytes of each segment."""
@@ -163,6 +174,21 @@ class Segments(Chunks):
 
     def _path(self, number: int) -> Path:
         return self._directory / f"{number}{_SUFFIX}"
+
+
+@dataclass(slots=True)
+class _Open:
+    """A segment that is written to.  pending: offset -> frame, of those that are not in its file yet."""
+
+    number: int
+    size: int = 0
+    pending: dict[int, bytes] = field(default_factory=dict)
+
+    def put(self, chunks: Chunks, frame: bytes) -> Ref:
+        ref = Ref(chunks, self.number, self.size, len(frame))
+        self.pending[self.size] = frame
+        self.size += len(frame)
+        return ref
 
 
 def _sync_directory(directory: Path) -> None:

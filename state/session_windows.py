@@ -17,7 +17,7 @@ from state.cells import (
     run_lengths,
     summed,
 )
-from state.chunks import Chunks, Sealed, table_of
+from state.chunks import Chunks, table_of
 from state.counted import Counted
 from state.frequencies import frequencies
 from state.refit import CellFit
@@ -25,7 +25,7 @@ from state.slots import SLOT_BITS
 from state.snapshot import pack, unpack
 from state.spans import Spans
 from state.types import I64
-from state.window_builders import Fed, frame_of, read_cells
+from state.window_builders import Fed, Kept
 
 _VERSION: Final = 1
 _MANY: Final = 1 << (SLOT_BITS - 1)
@@ -52,7 +52,7 @@ class SessionWindows:
     again on restore; when the steps have become as large as the sessions, these are saved anew.
     """
 
-    def __init__(self, gap_us: int, max_us: int, pane_us: int) -> None:
+    def __init__(self, gap_us: int, max_us: int, pane_us: int, kept: Kept) -> None:
         self._gap_us, self._max_us, self._pane_us = gap_us, max_us, pane_us
         self._open: Cells | None = None
         """Without tables."""
@@ -61,7 +61,7 @@ class SessionWindows:
         self._base: Cells | None = None
         self._steps: list[_Step] | None = None
         """Since the base; None before the first snapshot."""
-        self._saved = Sealed(frame_of)
+        self._kept = kept
 
     def steps(self, panes: Fed, after_us: int) -> list[Spans]:
         if self._open is not None and len(self._open) > _MANY and len(panes) > 1:
@@ -72,6 +72,9 @@ class SessionWindows:
             fed = dict.fromkeys(end_us for spans in closed for end_us in spans.ends_us.tolist()) | dict(panes)
             self._steps += (_Step(end_us, fed[end_us]) for end_us in sorted(fed))
         return closed
+
+    def alone(self, panes: Spans) -> None:
+        """A session is never over where its last pane ends."""
 
     def _take(self, panes: Fed, after_us: int) -> list[Spans]:
         """Lengthens the open sessions by these panes, and takes out those that are over by the last."""
@@ -172,20 +175,24 @@ class SessionWindows:
     def cells(self) -> list[Cells]:
         return [] if self._open is None else [self._open.with_only(self._tables.whole())]
 
-    def snapshot(self, chunks: Chunks) -> bytes:
+    def to_save(self) -> list[Cells]:
         if self._steps is None or _nbytes(step.pane for step in self._steps) >= _nbytes(self.cells()):
             self._base, self._steps = next(iter(self.cells()), None), []
-        cells = [c for c in (self._base, *(step.pane for step in self._steps)) if c is not None]
+        return [c for c in (self._base, *(step.pane for step in self._steps)) if c is not None]
+
+    def snapshot(self, chunks: Chunks) -> bytes:
+        refs = self._kept.put(chunks, self.to_save())
+        assert self._steps is not None
         dropped = {f"dropped{i}": s.dropped for i, s in enumerate(self._steps) if s.dropped is not None}
         meta = {
             "base": self._base is not None,
             "steps": [[step.boundary_us, step.pane is not None] for step in self._steps],
         }
-        return pack("sessions", _VERSION, meta, {"cells": table_of(self._saved.put(chunks, cells)), **dropped})
+        return pack("sessions", _VERSION, meta, {"cells": table_of(refs), **dropped})
 
     def restore(self, root: bytes, chunks: Chunks, fit: CellFit | None = None) -> None:
         _, meta, arrays = unpack(root, "sessions", (_VERSION,))
-        cells = read_cells(arrays["cells"], chunks, self._saved, fit)
+        cells = self._kept.read(arrays["cells"], chunks, fit)
         following = iter(cells)
         self._base = next(following) if meta["base"] else None
         self._open = None if self._base is None else self._base.with_only(NO_TABLES)

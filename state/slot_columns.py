@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from state.chunks import Chunks, Ref, table_of
 from state.errors import SnapshotError
 from state.pieces import joining
-from state.snapshot import pack, unpack
+from state.snapshot import pack, squeezed, unpack
 from state.types import I64, Bool
 
 BLOCK: Final = 4096
@@ -150,7 +150,7 @@ class SlotColumns:
             slots = np.union1d(slots, self._deltas.pop().slots)
         slots = slots[self._since[slots]]
         rows = {name: column[slots] for name, column in self._columns.items()}
-        frame = pack("delta", _VERSION, {}, {"slots of the rows": slots} | rows)
+        frame = squeezed(pack("delta", _VERSION, {}, {"slots of the rows": slots} | rows))
         self._deltas.append(_Delta(self._at, tier, slots, chunks.put(frame)))
 
     def restore(self, root: bytes, chunks: Chunks, cold: AbstractSet[str] = frozenset()) -> None:

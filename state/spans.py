@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from state.cells import Cells
-from state.side_by_side import side_by_side
+from state.side_by_side import apart, side_by_side
+from state.slots import SLOT_BITS
 from state.types import I64, Bool
 
 
@@ -35,6 +36,13 @@ class Spans:
     def where(self, mask: Bool) -> "Spans":
         """The rows under this mask (n,)."""
         return Spans(self.ends_us, self.part[mask], self.slot[mask], self.cells.where(mask))
+
+    def apart(self) -> list[Cells | None]:
+        """The cells of each window under the slots of their subjects; None for one without any."""
+        if len(self.ends_us) == 1:
+            return [self.cells]
+        parts = apart(self.cells, (self.part << SLOT_BITS) | self.slot, len(self.ends_us))
+        return [part if len(part) else None for part in parts]
 
     @staticmethod
     def of(ends_us: Sequence[int], several: Sequence[Cells]) -> "Spans":

@@ -1,14 +1,14 @@
 """Window builders: from panes to windows, whatever kind they are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from state.cells import Cells
-from state.chunks import Chunks, Sealed
+from state.cells import Cells, united
+from state.chunks import Chunks, Ref, Sealed
 from state.refit import CellFit
-from state.snapshot import pack, unpack
+from state.snapshot import pack, squeezed, unpack
 from state.spans import Spans
-from state.types import I64
+from state.types import F64, I64
 
 _VERSION: Final = 2
 _VERSIONS: Final = (1, _VERSION)
@@ -27,6 +27,11 @@ class WindowBuilder(Protocol):
         after_us: the last boundary before these.
         """
 
+    def alone(self, panes: Spans) -> list[Spans] | None:
+        """The same where each of these panes is a window by itself; None where they are not.  panes: with all tables
+        that any window looks at.
+        """
+
     def due_us(self, after_us: int) -> int | None:
         """The next boundary at which something closes without further rows; None when nothing is open."""
 
@@ -39,6 +44,9 @@ class WindowBuilder(Protocol):
     def cells(self) -> list[Cells]:
         """All that is open, for people to look at."""
 
+    def to_save(self) -> list[Cells]:
+        """What a snapshot that is taken now refers to."""
+
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame; cells are written once."""
 
@@ -46,16 +54,78 @@ class WindowBuilder(Protocol):
         """For a new one: takes what `snapshot` gave.  fit: for cells that were saved with other parts."""
 
 
-def frame_of(cells: Cells) -> bytes:
-    """For a snapshot."""
-    return pack("cells", _VERSION, {}, cells.arrays("cells"))
+class Shelf:
+    """Cells of several windows, on disk.
+
+    A pane goes into windows of several kinds, and each looks at some of its tables.  So it is written once, with the
+    tables of all: cells that share their sums differ in nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._saved = Sealed(self._frame)
+        self._sharing: dict[int, list[Cells]] = {}
+        """By sums, what the snapshot that is being taken has to hold."""
+        self._read: dict[tuple[int, int], Cells] = {}
+        """By place."""
+
+    def lay(self, cells: Iterable[Cells]) -> None:
+        """Some of what the next snapshot has to hold; all of it is told before any is `put`."""
+        for each in cells:
+            self._sharing.setdefault(id(each.sums), []).append(each)
+
+    def put(self, chunks: Chunks, cells: Iterable[Cells]) -> list[Ref]:
+        """The chunk of each."""
+        return self._saved.add(chunks, (each.sums for each in cells))
+
+    def settle(self) -> None:
+        """The snapshot holds all that it has to."""
+        self._sharing = {}
+        self._saved.settle()
+
+    def read(self, table: I64, chunks: Chunks, fit: CellFit | None) -> list[Cells]:
+        """The cells that are there, which are remembered as saved unless they have to be changed."""
+        cells = []
+        for ref in chunks.refs(table):
+            at = ref.segment, ref.offset
+            if at not in self._read:
+                saved = Cells.of_arrays("cells", unpack(chunks.get(ref), "cells", _VERSIONS)[2])
+                self._read[at] = saved if fit is None else fit(saved)
+                if fit is None:
+                    self._saved.know([saved.sums], [ref])
+            cells.append(self._read[at])
+        return cells
+
+    def have_read(self) -> None:
+        """All windows have their cells."""
+        self._read = {}
+
+    def _frame(self, sums: F64) -> bytes:
+        sharing = self._sharing[id(sums)]
+        cells = sharing[0].with_only(united([each.tables for each in sharing]))
+        return squeezed(pack("cells", _VERSION, {}, cells.arrays("cells")))
 
 
-def read_cells(table: I64, chunks: Chunks, saved: Sealed[Cells], fit: CellFit | None) -> list[Cells]:
-    """The cells that are there, which are remembered as saved unless they had to be changed."""
-    refs = chunks.refs(table)
-    cells = [Cells.of_arrays("cells", unpack(chunks.get(ref), "cells", _VERSIONS)[2]) for ref in refs]
-    if fit is not None:
-        return [fit(each) for each in cells]
-    saved.know(cells, refs)
-    return cells
+class Kept:
+    """How the cells of one window are kept.
+
+    shelf: that of all windows; None for one that shares nothing.  seen: gives cells without what only other windows
+    look at.
+    """
+
+    def __init__(self, shelf: Shelf | None = None, seen: Callable[[Cells], Cells] = lambda cells: cells) -> None:
+        self._alone = shelf is None
+        self._shelf = Shelf() if shelf is None else shelf
+        self.seen = seen
+
+    def put(self, chunks: Chunks, cells: list[Cells]) -> list[Ref]:
+        """The chunk of each."""
+        if not self._alone:
+            return self._shelf.put(chunks, cells)
+        self._shelf.lay(cells)
+        refs = self._shelf.put(chunks, cells)
+        self._shelf.settle()
+        return refs
+
+    def read(self, table: I64, chunks: Chunks, fit: CellFit | None) -> list[Cells]:
+        """The cells that are there."""
+        return [self.seen(each) for each in self._shelf.read(table, chunks, fit)]

@@ -17,7 +17,7 @@ from state.kinds import Keys, each
 from state.plain import LATER
 from state.session_windows import SessionWindows
 from state.types import DAY_US, END_OF_TIME_US, F64, I64, MINUTE_US, SECOND_US, Bool
-from state.window_builders import WindowBuilder
+from state.window_builders import Kept, WindowBuilder
 
 _SESSION_US: Final = DAY_US // 4
 """People have about four sessions on a day on which they come at all."""
@@ -76,9 +76,9 @@ class WindowSpec:
     def _assigner(self) -> "Assigner":
         return WINDOWS[self.kind]
 
-    def build(self, pane_us: int) -> WindowBuilder:
-        """Builds these windows from panes of this width."""
-        return self._assigner.build(self, pane_us)
+    def build(self, pane_us: int, kept: Kept | None = None) -> WindowBuilder:
+        """Builds these windows from panes of this width.  kept: how cells are; None for windows that share nothing."""
+        return self._assigner.build(self, pane_us, Kept() if kept is None else kept)
 
     @property
     def span_us(self) -> int:
@@ -179,9 +179,9 @@ class Assigner(ABC):
         """The distance of the ends."""
         return spec.slide_us
 
-    def build(self, spec: WindowSpec, pane_us: int) -> WindowBuilder:  # noqa: ARG002
+    def build(self, spec: WindowSpec, pane_us: int, kept: Kept) -> WindowBuilder:  # noqa: ARG002
         """What builds it from panes."""
-        return GridWindows(spec.size_us, spec.slide_us, spec.tells_all)
+        return GridWindows(spec.size_us, spec.slide_us, spec.tells_all, kept)
 
     def span_us(self, spec: WindowSpec) -> int:
         """See the spec."""
@@ -256,8 +256,8 @@ class Session(Assigner):
     def mistake(self, spec: WindowSpec) -> str:
         return "" if 0 < spec.gap_us < spec.max_us else "a session needs a gap above 0 and a max above the gap"
 
-    def build(self, spec: WindowSpec, pane_us: int) -> WindowBuilder:
-        return SessionWindows(spec.gap_us, spec.max_us, pane_us)
+    def build(self, spec: WindowSpec, pane_us: int, kept: Kept) -> WindowBuilder:
+        return SessionWindows(spec.gap_us, spec.max_us, pane_us, kept)
 
     def span_us(self, spec: WindowSpec) -> int:
         return spec.max_us + spec.gap_us

@@ -88,8 +88,10 @@ class DriftMonitors:
         self._causes = Causes(_RING * max(cadence_us, MINUTE_US))
         self._sums = Moments.empty(len(self._series))
         self._counted_most = 0.0
+        self._sd: F64 | None = None
+        """Of the rows, until the reference changes."""
         self._cuts: tuple[F64, F64] | None = None
-        """What values are cut to, until the reference changes."""
+        """What values are cut to, until then."""
         self._held = Held()
         """Rounds that are not added up yet: so few rows that no series is ready."""
         self._tests: list[list[ChangeTest] | None] = [None] * len(self._series)
@@ -153,9 +155,9 @@ class DriftMonitors:
         if not ready.any():
             return []
         sample = self._sums
-        sd = self._reference.sd()
+        sd = self._deviation()
         unit = self._reference.unit(sd)
-        self._cuts = None
+        self._cuts = self._sd = None
         z, expected, hourly = self._reference.step(end_us, ready, sample.mean, sample.count, sample.variance(), sd)
         self._sums = sample.without(ready)
         self._counted_most = float(self._sums.count.max(initial=0.0))
@@ -171,13 +173,18 @@ class DriftMonitors:
         self._counted_most = float(self._sums.count.max(initial=0.0))
         return x
 
+    def _deviation(self) -> F64:
+        if self._sd is None:
+            self._sd = self._reference.sd()
+        return self._sd
+
     def _bounds(self) -> tuple[F64, F64]:
         """Values are cut at 8 sd from the level, once it is known: one absurd row must not move a mean."""
         if self._cuts is None:
             means = len(self._features) + len(self._detectors)
             low, high = np.full(means, -1e15), np.full(means, 1e15)
             known = self._reference.warm() & (self._watched < means)
-            reach = 8 * self._reference.sd()[known]
+            reach = 8 * self._deviation()[known]
             at, level = self._watched[known], self._reference.level[known]
             low[at], high[at] = level - reach, level + reach
             self._cuts = low, high
@@ -326,7 +333,7 @@ class DriftMonitors:
         for name, array in self._arrays().items():
             array[..., now] = saved[name][..., then]
         self._counted_most = float(self._sums.count.max(initial=0.0))
-        self._cuts = None
+        self._cuts = self._sd = None
         self._restore_held(meta.get("held"), saved, {s for s, _ in same}, was, detector_was)
         # Another River may misread the pickles silently: the tests then start empty, the references stay.
         if meta["river"] == _RIVER:

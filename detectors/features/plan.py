@@ -43,14 +43,17 @@ class WindowPlan:
         """A pane's cells without what only other windows look at (merging distinct values is what costs most), and with
         the counts of what does not count, where features ask for these.
         """
-        if pane is not None and self.tables is not None:
-            pane = pane.with_tables(self.tables)
+        pane = None if pane is None else self.seen(pane)
         if marks is None or not self.marks:
             return pane
         mine = marks.where(marks.sums[list(self.marks)].sum(axis=0) > 0)
         if not len(mine):
             return pane
         return mine if pane is None else merge([pane, mine])
+
+    def seen(self, cells: Cells) -> Cells:
+        """Cells without what only other windows look at."""
+        return cells if self.tables is None else cells.with_tables(self.tables)
 
     @property
     def held(self) -> frozenset[int]:

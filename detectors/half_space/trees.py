@@ -57,8 +57,21 @@ class HalfSpaceTreesSpec(DetectorSpec):
         return detector
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """Scores of the rows [begin, stop) of a matrix: what a walk through the trees costs is shared."""
+
+    whole: F64
+    begin: int
+    stop: int
+    score: F64
+
+
 class HalfSpaceTreesDetector(Detector):
     """The twin, its scale and its diet.
+
+    Rows of later rounds are scored with those of this one, as far as they may come before the pivot: until then their
+    scores are what they are now.
 
     Score: -log(path mass / largest mass), a monotone function of River's score with a tail that calibration can fit.
     Scale: z in inter-quartile ranges, [-reach, reach] mapped to [0, 1].  It is renewed at pivots only, and reference
@@ -82,6 +95,8 @@ class HalfSpaceTreesDetector(Detector):
         self._held: list[F64] = []
         """Rows that are counted with others, at the pivot: what a walk through the trees costs is shared."""
         self._held_rows = 0
+        self._scored: _Scored | None = None
+        """Until the pivot."""
         self.asking: Scale | None = None
         self.learning: Scale | None = None
 
@@ -89,7 +104,15 @@ class HalfSpaceTreesDetector(Detector):
         """(n,) float64 >= 0; nan before the first reference window is full."""
         if self.asking is None or not len(rows):
             return np.full(len(rows), np.nan)
-        return self._score(self.asking.unit(rows.x))
+        if rows.ahead is None or rows.x.base is not rows.ahead[0].base:
+            return self._score(self.asking.unit(rows.x))
+        whole, begin = rows.ahead
+        stop = begin + len(rows)
+        if self._scored is None or self._scored.whole is not whole or stop > self._scored.stop:
+            last = stop + self.spec.window_size - self.trees.counter - self._held_rows
+            score = self._score(self.asking.unit(whole[begin:last]))
+            self._scored = _Scored(whole, begin, begin + len(score), score)
+        return self._scored.score[begin - self._scored.begin : stop - self._scored.begin]
 
     def _score(self, unit: F32) -> F64:
         return -np.log(self.trees.mass(unit) / self.trees.mass_max)
@@ -113,7 +136,7 @@ class HalfSpaceTreesDetector(Detector):
                 self._held_rows += len(part)
                 if self.trees.counter + self._held_rows == self.spec.window_size:
                     self._count_held()
-                    self.asking = self.learning
+                    self.asking, self._scored = self.learning, None
                     self.learning = self._fit()
 
     def _count_held(self) -> None:

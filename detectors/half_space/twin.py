@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.half_space.alike import alike
 from detectors.half_space.regions import Regions
 from state.types import F32, F64, I64
 
@@ -99,6 +100,12 @@ def seeded_forest(trees: int, height: int, names: tuple[str, ...], limits: Limit
     return grow(trees, height, names, limits, random.Random(seed))  # noqa: S311 - River's generator, not a secret
 
 
+@lru_cache(maxsize=64)
+def _starts(forest: Forest, stride: int) -> list[I64]:
+    """Where the values of each cut's feature start, by level."""
+    return [feature * stride for feature in forest.feature]
+
+
 def walk(forest: Forest, x: F64 | F32) -> Iterator[tuple[int, I64]]:
     """The leaf of each row in each tree, chunk by chunk: (first row, (trees, rows) int64 numbered through all trees).
 
@@ -106,11 +113,12 @@ def walk(forest: Forest, x: F64 | F32) -> Iterator[tuple[int, I64]]:
     overwritten by the next chunk.
     """
     trees, n = forest.trees, len(x)
-    stride = max(1, min(n, max(32, _CELLS // trees)))
+    # A power of two, so that there are few, and what follows from it is remembered.
+    stride = min(1 << (n - 1).bit_length(), 1 << max(32, _CELLS // trees).bit_length() - 1) if n else 1
     thresholds: tuple[NDArray[Any], ...] = forest.threshold32 if x.dtype == np.float32 else forest.threshold
     columns = np.empty((x.shape[1], stride), x.dtype)
     flat = columns.ravel()
-    start = [feature * stride for feature in forest.feature]
+    start = _starts(forest, stride)
     roots = np.arange(0, 2 * trees, 2)[:, None]
     for low in range(0, n, stride):
         rows = min(stride, n - low)
@@ -170,6 +178,8 @@ class HalfSpaceTreesTwin:
         self.reference: I64 = np.zeros(n_trees * 2**height, np.int64)
         self._value: F64 = np.zeros(n_trees * 2**height)
         self._regions: Regions | None = None
+        self._repeats = False
+        """Whether most of the rows that were counted last repeat others."""
 
     def learn(self, x: F64 | F32) -> None:
         """x: (n, F) float64.  Only rows that still count after the last pivot are walked: O(min(n, window_size))."""
@@ -186,8 +196,17 @@ class HalfSpaceTreesTwin:
         self.counter = self.counter + len(x) - rest if pivots == 0 else len(x) - rest
 
     def _count(self, x: F64 | F32) -> None:
-        for _, leaf in walk(self.forest, x):
-            self.latest += np.bincount(leaf.ravel(), minlength=len(self.latest))
+        if not len(x):
+            return
+        together = alike(x)
+        self._repeats = together is not None
+        if together is None:
+            for _, leaf in walk(self.forest, x):
+                self.latest += np.bincount(leaf.ravel(), minlength=len(self.latest))
+            return
+        for low, leaf in walk(self.forest, x[together.first]):
+            times = np.broadcast_to(together.times[low : low + leaf.shape[1]], leaf.shape)
+            self.latest += np.bincount(leaf.ravel(), times.ravel(), len(self.latest)).astype(np.int64)
 
     def pivot(self) -> None:
         """Make the latest window the reference."""
@@ -210,8 +229,8 @@ class HalfSpaceTreesTwin:
         value = mass[0]
         for depth in range(1, self.height + 1):
             # Masses fall on the way down: below a node that stopped River, every parent is too light as well.
-            gain = mass[depth] * np.repeat(np.where(mass[depth - 1] < limit, 0.0, 2.0**depth), 2)
-            value = np.repeat(value, 2) + gain
+            gain = mass[depth].reshape(-1, 2) * np.where(mass[depth - 1] < limit, 0.0, 2.0**depth)[:, None]
+            value = (value[:, None] + gain).ravel()
         return value
 
     @property
@@ -231,6 +250,10 @@ class HalfSpaceTreesTwin:
         """(n,) float64 >= n_trees * window_size: weighted mass of each row's path; sums of integers, hence exact."""
         if x.dtype == np.float32 and len(x) >= _MANY and self.regions.pay(len(x)):
             return self.regions.mass(x)
+        together = alike(x) if self._repeats else None
+        return self._walked(x) if together is None else self._walked(x[together.first])[together.of]
+
+    def _walked(self, x: F64 | F32) -> F64:
         out = np.empty(len(x))
         for low, leaf in walk(self.forest, x):
             self._value.take(leaf, mode="wrap").sum(axis=0, out=out[low : low + leaf.shape[1]])

@@ -1,9 +1,10 @@
 """Feature rows on their way from the subject stage through a round, and what own history says of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import groupby
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from state.snapshot import pack, unpack
 from state.types import F64, I32, I64, U64, Names
 from state.windows import WindowSpec
 
+_SIDE_BY_SIDE: Final = 8_192
+"""So many rows of small rounds come together."""
+Ahead = tuple[F64, int] | None
+"""See detectors.base.Rows."""
 _Part = tuple[F64, F64, I64 | None]
 """(n, k) usual values, (n, k) parts of the score, (k,) their columns."""
 
@@ -107,11 +112,11 @@ class FeatureRows:
     def __len__(self) -> int:
         return len(self.subject)
 
-    def view(self, window: WindowSpec, slot: I32 | None = None) -> Rows:
-        """The rows as detectors see them.  slot: as in detectors.base.Rows."""
+    def view(self, window: WindowSpec, slot: I32 | None = None, ahead: Ahead = None) -> Rows:
+        """The rows as detectors see them.  slot, ahead: as in detectors.base.Rows."""
         return Rows(
             self.window, self.end_us, self.x, self.subject, self.start_us, self.stop_us, slot, self.label,
-            window.replaces(self.end_us),
+            window.replaces(self.end_us), ahead,
         )  # fmt: skip
 
     def take(self, at: I64) -> "FeatureRows":
@@ -192,3 +197,30 @@ class FeatureRows:
         own = {name: OwnVerdict(a[f"score/{name}"], a[f"typical/{name}"], a[f"share/{name}"]) for name in names}
         head = meta["window"], meta["end_us"], meta["group"]
         return FeatureRows(*head, a["subject"], a["name"], a["start_us"], a["stop_us"], a["x"], own)
+
+
+def rounds(parts: Sequence[FeatureRows]) -> Iterator[tuple[FeatureRows, Ahead]]:
+    """The rounds of one window, each with what follows it as far as that lies side by side.
+
+    parts: at least one, in the order of ends, and of groups for each end.
+    """
+    found = [list(of) for _, of in groupby(parts, lambda rows: rows.end_us)]
+    plain = not parts[0].own and parts[0].label is None
+    batches: list[list[list[FeatureRows]]] = []
+    rows = _SIDE_BY_SIDE
+    for of in found:
+        if rows >= _SIDE_BY_SIDE or not plain:
+            batches.append([])
+            rows = 0
+        batches[-1].append(of)
+        rows += sum(map(len, of))
+    for batch in batches:
+        whole = FeatureRows.concat([rows for of in batch for rows in of])
+        if len(batch) == 1:
+            yield whole, None
+            continue
+        begin = 0
+        for of in batch:
+            stop = begin + sum(map(len, of))
+            yield whole.cut(slice(begin, stop), of[0].end_us), (whole.x, begin)
+            begin = stop

@@ -141,7 +141,9 @@ def run(spec: WindowSpec, story: list[Turn], keep: int | None = None, *, otherwi
 
     def feed() -> None:
         nonlocal after_us
-        for spans in builder.steps(fed, after_us):
+        several = [cells for _, cells in fed if cells is not None]
+        alone = builder.alone(Spans.of([end_us for end_us, _ in fed], several)) if len(several) == len(fed) else None
+        for spans in builder.steps(fed, after_us) if alone is None else alone:
             found.add(spans)
         after_us = fed[-1][0]
         fed.clear()

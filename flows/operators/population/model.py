@@ -106,7 +106,7 @@ class Model:
     def wave(self, rows: Rows) -> Wave | None:
         """The attack that it sees going on."""
         detector = self.detector
-        if self.paused or detector is None:
+        if self.paused or detector is None or type(detector).wave is Detector.wave:
             return None
         return self.guard.value("wave", lambda: detector.wave(self.view(rows)), Wave)
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
@@ -29,7 +29,7 @@ from flows.operators.population.lately import Lately
 from flows.operators.population.verdict import Verdict, feature_records, score_records
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rounds import Rounds
-from flows.operators.rows import FeatureRows
+from flows.operators.rows import Ahead, FeatureRows, rounds
 from flows.rows_spec import RowsSpec
 from flows.steps import Step
 from flows.streams import Stream
@@ -48,6 +48,8 @@ _COUNTED: Final = 4096
 _SLOW_ROUNDS: Final = 100
 """Those that are remembered until somebody asks."""
 
+_Item = FeatureRows | Label | Command
+"""What waits for a round."""
 RoundObserver = Callable[[FeatureRows, Verdict, WindowModels], None]
 """Called with each scored round before anything is learned from it: how `explain` looks inside."""
 
@@ -71,9 +73,8 @@ class PopulationOperator:
         self._stage = stage
         self._cohort = cohort
         self._kind_and_cohort = judgement.kind, cohort
-        self._rounds: Rounds[FeatureRows | Label | Command] = Rounds(str(group) for group in range(rows.key_groups))
+        self._rounds: Rounds[_Item] = Rounds(str(group) for group in range(rows.key_groups))
         self._models = {w.name: WindowModels(judgement, cohort, w, form.renamed) for w in rows.windows}
-        self._order = {name: i for i, name in enumerate(self._models)}
         self._heard = {name: Lately() for name in self._models}
         """Who was learned from lately."""
         self._seen = SubjectSample(0, _COUNTED)
@@ -105,25 +106,35 @@ class PopulationOperator:
         candidates: list[Candidate] = []
         subjects: list[tuple[int, int]] = []
         told: list[Label | Command] = []
+        counts = Counts(Step.POPULATION, self._stage)
+        following = self._following(complete)
         for end_us, items in complete:
-            parts = [item for item in items if isinstance(item, FeatureRows)]
-            parts.sort(key=lambda r: (self._order[r.window], r.group))
-            for window in self._order:
-                mine = [r for r in parts if r.window == window]
-                if mine:
-                    rows, began_s = FeatureRows.concat(mine), time.time()
-                    found, outputs = self._round(rows)
+            closed = {item.window for item in items if isinstance(item, FeatureRows)}
+            for window in self._models:
+                if window in closed:
+                    (rows, ahead), began_s = next(following[window]), time.time()
+                    found, outputs = self._round(rows, ahead, counts)
                     self._look_at_time(rows, began_s)
                     candidates += found
                     out += outputs
-            if parts:
+            if closed:
                 subjects.append((end_us, self._seen.subjects))
             out += self._told(end_us, items)
             told += filter(self._passes_on, items)
+        if counts:
+            out.append(counts)
         out.append(PolicyInput(self._cohort, self._rounds.watermark_us, candidates, subjects, told))
         return out
 
-    def _passes_on(self, item: FeatureRows | Label | Command) -> TypeGuard[Label | Command]:
+    def _following(self, complete: Iterable[tuple[int, list[_Item]]]) -> dict[str, Iterator[tuple[FeatureRows, Ahead]]]:
+        """The rounds of each window, one after the other."""
+        parts: dict[str, list[FeatureRows]] = {}
+        for _, items in complete:
+            for rows in sorted((i for i in items if isinstance(i, FeatureRows)), key=lambda rows: rows.group):
+                parts.setdefault(rows.window, []).append(rows)
+        return {window: rounds(of) for window, of in parts.items()}
+
+    def _passes_on(self, item: _Item) -> TypeGuard[Label | Command]:
         """Whether the alert policy is told: of what is about subjects, by the first cohort."""
         if self._cohort != self._judgement.cohorts.names[0]:
             return False
@@ -131,7 +142,7 @@ class PopulationOperator:
             return item.is_of_subject
         return isinstance(item, Label) and self._judgement.labels is not None and self._judgement.labels.trust_us > 0
 
-    def _told(self, end_us: int, items: list[FeatureRows | Label | Command]) -> list[Leaving]:
+    def _told(self, end_us: int, items: list[_Item]) -> list[Leaving]:
         """What people had told by the end of a round, once it is over: commands in their order, then labels."""
         commands = [item for item in items if isinstance(item, Command) and not item.is_of_subject]
         labels = [item for item in items if isinstance(item, Label)]
@@ -184,9 +195,10 @@ class PopulationOperator:
         _log.info("command %s of detector %s, cohort %s: %s", command.verb, command.detector, self._cohort, done)
         return Output(Stream.AUDIT, [audit_record(command, self._kind_and_cohort, windows, before, after, refused)])
 
-    def _round(self, rows: FeatureRows) -> tuple[list[Candidate], list[Leaving]]:
+    def _round(self, rows: FeatureRows, ahead: Ahead, counts: Counts) -> tuple[list[Candidate], list[Leaving]]:
+        """ahead: as in detectors.base.Rows.  counts: which it adds to."""
         models = self._models[rows.window]
-        view = rows.view(models.window)
+        view = rows.view(models.window, ahead=ahead)
         verdict = models.judge(view, rows.own)
         if self.observer is not None:
             self.observer(rows, verdict, models)
@@ -202,12 +214,12 @@ class PopulationOperator:
         events = models.learn(view, rows.own, verdict, keep)
         if events:
             out.append(self._drift(events))
-        where, of_faults = f"{rows.window} of {self._cohort}", Counts(Step.POPULATION, self._stage)
-        out += fault_outputs(models.faults(len(rows), verdict), where, rows.end_us, of_faults)
-        counts = Counts(Step.POPULATION, self._stage)
+        faults = models.faults(len(rows), verdict)
+        if faults:
+            where = f"{rows.window} of {self._cohort}"
+            out += fault_outputs(faults, where, rows.end_us, Counts(Step.POPULATION, self._stage))
         counts.add(SCORED, len(rows))
-        counts.add(NOT_LEARNED, int(np.count_nonzero(~keep)))
-        out.append(counts)
+        counts.add(NOT_LEARNED, len(keep) - int(np.count_nonzero(keep)))
         if rows.window in self._joins:
             self._joins[rows.window].add(view, verdict.score, verdict.p)
         return found, out
@@ -350,7 +362,7 @@ class PopulationOperator:
                 self._rounds.add(rows.end_us, was.fitted(fits[here], self._models[here].own))
 
 
-def _without(item: FeatureRows | Label | Command, subject: int) -> FeatureRows | Label | Command | None:
+def _without(item: _Item, subject: int) -> _Item | None:
     """The item without one subject; None where nothing of it is left."""
     if isinstance(item, FeatureRows):
         return item.without(subject)

@@ -49,7 +49,7 @@ class Reactions:
             return rows
         x = rows.x.copy()
         x[:, muted] = np.nan
-        return replace(rows, x=x)
+        return replace(rows, x=x, ahead=None)
 
     def state(self) -> dict[str, Any]:
         """As JSON values."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.features.derived import SubjectRuns, fill_forward
+from detectors.features.plan import WindowPlan
 from detectors.features.sequences import Sequences
 from flows.event_stream import EventStream
 from flows.operators.subject.borrowing import Borrowing
@@ -17,10 +18,11 @@ from state.cells import Cells, merge, run_lengths, run_starts
 from state.chunks import Chunks
 from state.closed import Closed
 from state.panes import PaneLog
-from state.side_by_side import apart
 from state.slot_columns import SlotColumns
 from state.slots import SLOT_BITS, SlotTable
+from state.spans import Spans
 from state.types import HOUR_US, I16, I64, NO_CODE, U64, Names
+from state.window_builders import Fed
 
 _TOGETHER: Final = 8_192
 """So many rows of small panes are worked out at once: what a pane costs, few rows or many, is shared."""
@@ -34,6 +36,27 @@ class Pane:
     cells: Cells | None = None
     marks: Cells | None = None
     rows: int = 0
+
+
+@dataclass(slots=True)
+class Panes:
+    """Panes that were closed at once.
+
+    together: the cells of all, where these are apart only when somebody asks.  met: who met whom in them.
+    """
+
+    each: list[Pane]
+    together: Spans | None = None
+    met: tuple[Met, ...] = ()
+    _apart: bool = False
+
+    def fed(self, planned: WindowPlan) -> Fed:
+        """What a window takes, pane by pane."""
+        if self.together is not None and not self._apart:
+            self._apart = True
+            for pane, cells in zip(self.each, self.together.apart(), strict=True):
+                pane.cells = cells
+        return [(pane.end_us, planned.of(pane.cells, pane.marks)) for pane in self.each]
 
 
 @dataclass(slots=True)
@@ -108,23 +131,28 @@ class Counting:
         """Where the earliest pane with rows ends; None without rows."""
         return self._log.first_end_us()
 
-    def close(self, end_us: int, limit_us: int, after_us: int) -> tuple[list[Pane], tuple[Met, ...]]:
-        """The pane that ends there, and further ones that were worked out with it; and who met whom in them.
+    def close(self, end_us: int, limit_us: int, after_us: int) -> Panes:
+        """The pane that ends there, and further ones that were worked out with it.
 
         limit_us: up to where panes may be closed.  after_us: the boundary before.  Where there are several, nobody
         leaves by the end of the last.
         """
         if self.first_end_us() != end_us:
-            return [Pane(end_us)], ()
+            return Panes([Pane(end_us)])
         closed = self._log.close(self._stretch(limit_us, after_us))
         if self._borrowing is not None and len(closed.batch):
             closed.batch = self._borrowing.close(closed)
         entered = self._enter(closed)
         self._sequences.carry.grow(self.slots.size)
         self._cohort.grow(self.slots.size)
-        panes = [Pane(*pane) for pane in zip(closed.ends_us, self._cells(closed, entered), strict=True)]
-        for i, (pane, rows) in enumerate(zip(panes, closed.rows, strict=True)):
-            pane.rows, folded, marks = rows, closed.folded[i], closed.marks[i]
+        together = self._cells(closed, entered)
+        panes = [Pane(end_us, rows=rows) for end_us, rows in zip(closed.ends_us, closed.rows, strict=True)]
+        if together is not None and (any(closed.folded) or any(closed.marks)):
+            for pane, cells in zip(panes, together.apart(), strict=True):
+                pane.cells = cells
+            together = None
+        for i, pane in enumerate(panes):
+            folded, marks = closed.folded[i], closed.marks[i]
             if folded is not None:
                 surplus = folded.renamed(entered.of(folded.slot.view(np.uint64)))
                 pane.cells = surplus if pane.cells is None else merge([pane.cells, surplus])
@@ -134,8 +162,8 @@ class Counting:
                 at_us = np.where(there, np.nan, float(pane.end_us - self._pane_us))
                 pane.marks = self._plan.kernel.marks(marks, slot, at_us)
         if self._lending is None or not len(closed.batch):
-            return panes, ()
-        return panes, self._lending.met(closed, entered.of_row)
+            return Panes(panes, together)
+        return Panes(panes, together, self._lending.met(closed, entered.of_row))
 
     def _stretch(self, limit_us: int, after_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves."""
@@ -205,19 +233,20 @@ class Counting:
         self._forget(evicted)
         return _Entered(keys, slot, np.repeat(slot[np.argsort(order)[:rows]], lengths))
 
-    def _cells(self, closed: Closed, entered: _Entered) -> list[Cells | None]:
-        """The cells of each pane's rows."""
-        panes = len(closed.ends_us)
+    def _cells(self, closed: Closed, entered: _Entered) -> Spans | None:
+        """The cells of the panes' rows; None without any."""
         if not len(closed.batch):
-            return [None] * panes
-        if panes == 1:
-            return [self._kernel(closed.batch, run_starts(closed.batch.subject), entered.of_row, entered.of_row)]
+            return None
+        ends_us = np.array(closed.ends_us)
+        if len(ends_us) == 1:
+            cells = self._kernel(closed.batch, run_starts(closed.batch.subject), entered.of_row, entered.of_row)
+            return Spans(ends_us, np.zeros(len(cells), np.int64), cells.slot, cells)
         # For the kernel a subject in a pane is a subject of its own.
         owner = (closed.pane << SLOT_BITS) | entered.of_row
         starts = run_starts(owner)
         owners = np.sort(owner[starts])
         cells = self._kernel(closed.batch, starts, entered.of_row, np.searchsorted(owners, owner))
-        return [part if len(part) else None for part in apart(cells, owners, panes)]
+        return Spans(ends_us, owners >> SLOT_BITS, owners & ((1 << SLOT_BITS) - 1), cells)
 
     def _kernel(self, batch: MicroBatch, starts: I64, slot: I64, owner: I64) -> Cells:
         """slot: of each row.  starts: first row of each owner, of whom the cells are told."""

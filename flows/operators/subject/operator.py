@@ -32,7 +32,7 @@ from state.spans import Spans
 from state.times import iso
 from state.types import END_OF_TIME_US, I64, START_OF_TIME_US
 from state.watermark import WatermarkMerger
-from state.window_builders import WindowBuilder
+from state.window_builders import Kept, Shelf, WindowBuilder
 from state.windows import WindowSpec
 
 _VERSION: Final = 1
@@ -85,7 +85,10 @@ class SubjectOperator:
         self._counting = Counting(
             stream, audience.cohorts.column, self._log, self._forget, self._borrowing, self._lending
         )
-        self._building: dict[str, WindowBuilder] = {w.spec.name: w.spec.build(self._pane_us) for w in self._windows}
+        self._shelf = Shelf()
+        self._building: dict[str, WindowBuilder] = {
+            w.spec.name: w.spec.build(self._pane_us, Kept(self._shelf, w.seen)) for w in self._windows
+        }
         self._closing = Closing(self._windows, audience, group, stage, form.renamed, self._lending)
         self._closed_us = START_OF_TIME_US
         self._boundary_us = START_OF_TIME_US
@@ -218,22 +221,22 @@ class SubjectOperator:
 
     def _close(self, boundary_us: int, limit_us: int) -> int:
         """All that closes there, and at further boundaries before anybody leaves; how many rows these had."""
-        panes, met = self._counting.close(boundary_us, limit_us, self._boundary_us)
+        panes = self._counting.close(boundary_us, limit_us, self._boundary_us)
         for i, planned in enumerate(self._windows):
-            name = planned.spec.name
-            fed = [(pane.end_us, planned.of(pane.cells, pane.marks)) for pane in panes]
-            for closed in self._building[name].steps(fed, self._closed_us):
+            building = self._building[planned.spec.name]
+            alone = None if panes.together is None else building.alone(panes.together)
+            for closed in building.steps(panes.fed(planned), self._closed_us) if alone is None else alone:
                 spans = self._told_of(planned.spec, closed)
                 if len(spans):
                     self._closing.add(i, spans, self._counting.slots, self._counting.cohort)
-        if met:
-            self._closing.met(met)
+        if panes.met:
+            self._closing.met(panes.met)
         self._closing.relieve()
-        last_us = panes[-1].end_us
-        if len(panes) == 1:  # nobody leaves during several
+        last_us = panes.each[-1].end_us
+        if len(panes.each) == 1:  # nobody leaves during several
             self._counting.expire(last_us, self._boundary_us)
         self._boundary_us = self._closed_us = last_us
-        return sum(pane.rows for pane in panes)
+        return sum(pane.rows for pane in panes.each)
 
     def _told_of(self, spec: WindowSpec, spans: Spans) -> Spans:
         """The rows that are told: not those that might have begun before there was such a window, and where events have
@@ -313,13 +316,20 @@ class SubjectOperator:
             parts["lent"] = _one("lent", self._lending.snapshot)
         return parts
 
+    def _lay(self) -> None:
+        for building in self._building.values():
+            self._shelf.lay(building.to_save())
+
     def sizes(self) -> dict[str, int]:
         """Part of the state -> bytes that a snapshot of it takes, all of it written."""
         sizes: dict[str, int] = {}
+        chunks = Sized()
+        self._lay()
         for name, part in self._parts().items():
-            chunks = Sized()
+            before = chunks.bytes
             roots = sum(len(squeezed(frame)) for frame in part(chunks).values())
-            sizes[name] = roots + chunks.bytes
+            sizes[name] = roots + chunks.bytes - before
+        self._shelf.settle()
         return sizes
 
     def active(self) -> int:
@@ -330,7 +340,9 @@ class SubjectOperator:
     def snapshot(self, chunks: Chunks) -> bytes:
         """The root frame of the state."""
         self._since.forget(self._stream, self._closed_us)
+        self._lay()
         frames = {name: frame for part in self._parts().values() for name, frame in part(chunks).items()}
+        self._shelf.settle()
         meta = {
             "closed_us": self._closed_us,
             "boundary_us": self._boundary_us,
@@ -369,6 +381,7 @@ class SubjectOperator:
             self._since.evolve(evolution, self._stream, self._form.renamed, began_us)
         for name, fit in fits.items():
             self._building[name].restore(frames[f"window.{name_in_state(name, fit)}"], saved.chunks, cells)
+        self._shelf.have_read()
         running = {n.removeprefix("running."): root for n, root in frames.items() if n.startswith("running.")}
         self._closing.restore_running(running, saved.chunks, meta.get("running", {}), self._form)
         if self._borrowing is not None and "loans" in frames:

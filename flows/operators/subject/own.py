@@ -52,6 +52,9 @@ class OwnDetectors:
 
     def stretches(self, ends_us: Sequence[int]) -> Iterator[slice]:
         """Windows that may be judged at once.  ends_us: of some, ascending."""
+        if not self._detectors:
+            yield slice(0, len(ends_us))
+            return
         start = 0
         together = all(detector.row_by_row for detector in self._detectors.values())
         for i, end_us in enumerate(ends_us, start=1):

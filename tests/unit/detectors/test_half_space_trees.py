@@ -5,8 +5,11 @@ import pytest
 
 from detectors.base import Direction, FeatureInfo, Rows
 from detectors.checks import rows_of
+from detectors.half_space import alike as alike_module
+from detectors.half_space import twin as twin_module
+from detectors.half_space.alike import alike
 from detectors.half_space.trees import HalfSpaceTreesSpec
-from detectors.half_space.twin import grow, seeded_forest
+from detectors.half_space.twin import HalfSpaceTreesTwin, grow, seeded_forest
 from state.errors import ConfigError, SnapshotError
 
 FEATURES = (
@@ -48,6 +51,61 @@ def test_a_round_is_scored_as_a_whole() -> None:
     detector.learn(people(rng, 5000))
     rows = people(rng, 700)
     assert np.array_equal(detector.score(rows)[13:15], detector.score(rows_of(rows.x[13:15])))
+
+
+@pytest.mark.parametrize("values", [3, 10_000])
+def test_rows_that_are_alike_go_down_the_trees_together(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masses and counts are those of rows that go one by one, whether most rows repeat others or hardly any does."""
+
+    def twin() -> HalfSpaceTreesTwin:
+        return HalfSpaceTreesTwin(["a", "b", "c"], 7, 5, 100, seed=2)
+
+    rng = np.random.default_rng(5)
+    rounds = [(rng.integers(0, values, (n, 3)) / values).astype(np.float32) for n in (90, 150, 7, 300, 20)]
+    rounds[1][::9, 1] = np.nan
+    together, apart = twin(), twin()
+    for x in rounds:
+        together.learn(x)
+        with monkeypatch.context() as patch:
+            patch.setattr(twin_module, "alike", lambda _: None)
+            apart.learn(x)
+        assert np.array_equal(together.latest, apart.latest)
+        assert np.array_equal(together.mass(x), apart.mass(x))
+    assert together._repeats == (values == 3)
+
+
+def test_scores_ahead_are_those_of_later() -> None:
+    """Rows that lie side by side with those of later rounds have the scores that they have alone, across pivots."""
+    rng = np.random.default_rng(6)
+    ahead, alone = SPEC.build(FEATURES), SPEC.build(FEATURES)
+    for sizes in ([30, 7, 1, 60, 45, 20], [3, 200, 5], [40] * 6, [60, 5, 5, 5, 5] * 5):
+        whole, begin = people(rng, sum(sizes)).x.T.copy().T, 0
+        for n in sizes:
+            rows = rows_of(whole[begin : begin + n])
+            expected = alone.score(rows)
+            rows.ahead = whole, begin
+            assert np.array_equal(ahead.score(rows), expected, equal_nan=True)
+            assert np.array_equal(ahead.score(rows.pick(np.arange(n)[::-1])), expected[::-1], equal_nan=True)
+            ahead.learn(rows)
+            alone.learn(rows)
+            begin += n
+    assert not np.isnan(expected).any()
+    assert ahead.snapshot() == alone.snapshot()
+
+
+def test_alike_is_alike_to_the_bit() -> None:
+    """Who stands for whom; rows that differ in anything, also in what their key hides, do not stand for each other."""
+    x = np.array([[1, 2], [np.nan, 2], [1, 2], [np.nan, 2], [1, 2], [0.0, 2]], np.float32)
+    found = alike(x)
+    assert found is not None
+    assert found.first[found.of].tolist() == [0, 1, 0, 1, 0, 5]
+    assert sorted(found.times.tolist()) == [1, 2, 3]
+    assert alike(x[[0, 1, 5]]) is None
+    clash = np.array([[3, 0], [0, 5], [3, 0], [0, 5]], np.uint32)
+    factors = np.array([[5], [3]], np.uint64)  # 3 * 5 + 0 * 3 == 0 * 5 + 5 * 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alike_module, "_factors", lambda _: factors)
+        assert alike(clash.view(np.float32)) is None
 
 
 def test_the_reference_is_spread_over_the_round() -> None:

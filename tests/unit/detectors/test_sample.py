@@ -86,6 +86,23 @@ def test_tiny_rounds_wait_for_each_other() -> None:
     assert sample.ordered()[0].sum() == 10
 
 
+def test_looking_changes_nothing() -> None:
+    """Rows that are due are taken in when somebody looks; who never looked has the same sample at the end."""
+    rng = np.random.default_rng(4)
+    looked, alone = Sample(2, 128), Sample(2, 128)
+    for size in rng.integers(1, 60, 200).tolist():
+        x = rng.normal(size=(size, 2))
+        looked.add(x)
+        alone.add(x)
+        assert np.array_equal(np.sort(looked.rows(), axis=0).T, looked.ordered()[0])
+        assert (alone.version, alone.count) == (looked.version, looked.count)
+    for sample in (looked, alone):
+        rows = sample.rows().copy()
+        assert np.array_equal(rows.T, sample.state()[1]["sample"])
+    assert np.array_equal(alone.rows(), looked.rows())
+    assert alone.state()[0] == looked.state()[0]
+
+
 def test_a_resumed_sample_goes_on_alike() -> None:
     """Waiting rows, the place in the pseudo-random order and the turn all survive."""
     rng = np.random.default_rng(3)

@@ -1,10 +1,13 @@
 """Feature rows: taken, put together, left out, saved, with what own history says of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from flows.operators import rows as module
 from flows.operators.population.verdict import Verdict
-from flows.operators.rows import FeatureRows, OwnVerdict
+from flows.operators.rows import FeatureRows, OwnVerdict, rounds
 from state.windows import WindowKind, WindowSpec
 
 SLIDING = WindowSpec("w", WindowKind.SLIDING, 40, 20)
@@ -55,6 +58,26 @@ def test_one_part_stays_what_it_is() -> None:
     """With its group."""
     one = rows(3, 2, 5)
     assert FeatureRows.concat([one]) is one
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("label", [False, True])
+def test_rounds_lie_side_by_side(own: bool, label: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its groups' rows in their order, and is told where it lies: what follows is that of later rounds."""
+    monkeypatch.setattr(module, "_SIDE_BY_SIDE", 5)
+    parts = [
+        replace(rows(group, *subjects, label=label), end_us=end_us, own=found.own if own else {})
+        for end_us, group, subjects in ((20, 0, (2, 5)), (20, 3, (1,)), (40, 1, (4, 6)), (60, 2, (7,)), (80, 0, (8, 9)))
+        for found in (rows(group, *subjects),)
+    ]
+    found = list(rounds(parts))
+    expected = [FeatureRows.concat([p for p in parts if p.end_us == end_us]) for end_us in (20, 40, 60, 80)]
+    assert [each.end_us for each, _ in found] == [20, 40, 60, 80]
+    assert all(same(each, wanted) for (each, _), wanted in zip(found, expected, strict=True))
+    places = [None if ahead is None else (len(ahead[0]), ahead[1]) for _, ahead in found]
+    assert places == ([None] * 4 if own or label else [(5, 0), (5, 3), (3, 0), (3, 1)])
+    for each, ahead in found:
+        assert ahead is None or np.array_equal(ahead[0][ahead[1] : ahead[1] + len(each)], each.x)
 
 
 def test_rows_without_a_subject() -> None:

@@ -74,6 +74,20 @@ def test_a_chunk_that_was_just_moved_can_be_read(tmp_path: Path) -> None:
     assert [chunks.get(ref) for ref in (*kept, new)] == [b"live", b"new"]
 
 
+def test_what_was_moved_is_not_moved_again_when_others_die(tmp_path: Path) -> None:
+    """It lies beside what has lived for long too, not beside what is new."""
+    chunks = Segments(tmp_path, segment_bytes=100)
+    kept = snapshot(chunks, [], [b"live", b"dead" * 30])[:1]
+    snapshot(chunks, kept, [b"more"])
+    places = []
+    for number in range(8):
+        snapshot(chunks, kept, [b"%d" % number * 60])
+        places.append(kept[0].segment)
+    assert places[0] > 1
+    assert set(places) == {places[0]}
+    assert f"{places[0]}.seg" in files(tmp_path)
+
+
 def test_restart_drops_what_was_never_committed(tmp_path: Path) -> None:
     """What a killed process wrote after the snapshot that its successor goes on from is deleted."""
     (saved,) = snapshot(Segments(tmp_path), [], [b"saved"])

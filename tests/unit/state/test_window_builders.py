@@ -1,12 +1,16 @@
 """Windows from panes, drawn.  Pane = 10 us; a cell holds one count per subject."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
 from state.cells import Cells, Tables, merge, table_keys, tables_of
-from state.chunks import Bundle
+from state.chunks import Bundle, Chunks
 from state.snapshot import unpack
-from state.window_builders import WindowBuilder
+from state.spans import Spans
+from state.window_builders import Kept, Shelf, WindowBuilder
 from state.windows import WindowKind, WindowSpec
 
 PANE = 10
@@ -138,3 +142,64 @@ def test_what_is_condensed_is_not_in_the_files(kind: WindowKind) -> None:
     again = spec.build(PANE)
     again.restore(root, chunks)
     assert sorted(int(s) for c in again.cells() for s in c.slot) == sorted(int(s) for c in a.cells() for s in c.slot)
+
+
+def test_a_pane_is_written_once_for_all_windows() -> None:
+    """With the tables of all of them, of which each has its own again afterwards; and not again while it is there."""
+    rows = [(1, 2), (3, 3), (1, 4)]
+    whole = pane(*rows)
+    keys = [table_keys(t, np.array([s for s, _ in rows]), np.array([9 << 40] * 3, np.uint64)) for t in (0, 1, 2)]
+    whole = whole.with_only(tables_of(keys))
+    specs = (WindowSpec("a", WindowKind.SLIDING, 40, 10), WindowSpec("b", WindowKind.SLIDING, 80, 20))
+    looks_at = [np.isin(np.arange(32), numbers) for numbers in ([0, 1], [1])]
+
+    def builders(shelf: Shelf) -> list[WindowBuilder]:
+        pairs = zip(specs, looks_at, strict=True)
+        return [spec.build(PANE, Kept(shelf, partial(Cells.with_tables, wanted=mine))) for spec, mine in pairs]
+
+    def saved(shelf: Shelf, windows: list[WindowBuilder], chunks: Chunks) -> list[bytes]:
+        for window in windows:
+            shelf.lay(window.to_save())
+        roots = [window.snapshot(chunks) for window in windows]
+        shelf.settle()
+        return roots
+
+    def tables(window: WindowBuilder) -> list[int]:
+        return sorted({int(key) >> 59 for cells in window.cells() for key in cells.tables.key})
+
+    shelf, bundle = Shelf(), Bundle()
+    windows = builders(shelf)
+    for window, mine in zip(windows, looks_at, strict=True):
+        window.steps([(10, whole.with_tables(mine))], 0)
+    roots = saved(shelf, windows, bundle)
+    assert len(bundle._frames) == 1
+    assert saved(shelf, windows, bundle) == roots
+    assert len(bundle._frames) == 1
+    other = Shelf()
+    again = builders(other)
+    for window, root in zip(again, roots, strict=True):
+        window.restore(root, bundle)
+    assert [tables(window) for window in again] == [tables(window) for window in windows] == [[0, 1], [1]]
+    other.have_read()
+    assert saved(other, again, bundle) == roots
+    assert len(bundle._frames) == 1
+    fresh = Bundle()
+    saved(other, again, fresh)
+    assert fresh._frames == bundle._frames
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_windows_that_are_panes(last: bool) -> None:
+    """They are told as when panes go in one by one, and so is what is due: after rows, the next boundary."""
+    spec = WindowSpec("w", WindowKind.TUMBLING, PANE)
+    panes = [(10, pane((1, 2), (2, 3))), (20, pane((2, 14), (5, 15), (2, 16))), (30, pane((4, 21)) if last else None)]
+    one_by_one, alone = spec.build(PANE), spec.build(PANE)
+    expected = [row for end_us, cells in panes for row in step(one_by_one, end_us, cells)]
+    several = [cells for _, cells in panes if cells is not None]
+    spans = Spans.of([10, 20, 30][: len(several)], several)
+    (closed,) = alone.alone(replace(spans, ends_us=np.array([10, 20, 30]))) or []
+    assert [*zip(closed.end_us.tolist(), closed.slot.tolist(), closed.cells.sums[0].tolist(), strict=True)] == expected
+    assert alone.due_us(30) == one_by_one.due_us(30) == (40 if last else None)
+    assert [s for b in (alone, one_by_one) for s in b.steps([(40, None)], 30)] == []
+    assert alone.due_us(40) is one_by_one.due_us(40) is None
+    assert spec.build(PANE // 2).alone(Spans.of([5], [pane((1, 2))])) is None
