@@ -136,10 +136,10 @@ def test_the_more_closed_the_fewer_of_one_parent() -> None:
     assert members([segment({(a, b, o * 20) for a, b, o in crew(1, 12)} | chance(500, 3000))]) == []
 
 
-def around_the_clock(hours: int, listeners: int = 40) -> list[Coincidences]:
-    """Eight accounts with three tracks of one artist, in every half hour, and people who hear these once."""
+def around_the_clock(hours: int, listeners: int = 10) -> list[Coincidences]:
+    """Eight accounts with three tracks of one artist, in every half hour, and people who hear these in one of them."""
     bots = {(a, b, o) for a in range(1, 9) for b in range(a + 1, 9) for o in (0, 1, 2)}
-    heard = {(a, 3000 + i, i % 3) for a in range(1, 9) for i in range(listeners)}
+    heard = {(a, 3000 + i, o) for a in range(1, 9) for i in range(listeners) for o in (0, 1, 2)}
     ends = range(HOUR_US // 2, hours * HOUR_US + 1, HOUR_US // 2)
     return [segment(bots | (heard if end_us == ends[0] else set()), end_us) for end_us in ends[:-1]] + [
         segment(bots | chance(500, 3000), ends[-1])
