@@ -262,7 +262,7 @@ def report(
             for some in (known[rows], ~known[rows] & (mine.scenario == 2)):
                 those = some | ~mine.fraud
                 auc = rank_quality(score[rows][those], some[those].astype(np.float64)).roc_auc
-                parts.append(f"{some.sum() / (mine.scenario == 2).sum():.1%} {auc:.4f}")
+                parts.append(f"{some.sum():,} {float('nan') if auc is None else auc:.4f}")
             print(f"  {'':28}  scenario 2: one is known there {parts[0]}, none is {parts[1]}")
             short += [
                 f"{name}, {what}: {measure} {found[measure]:.4f}, aim {aim}"
