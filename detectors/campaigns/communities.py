@@ -18,8 +18,12 @@ _ROUNDS: Final = 3
 _PARTNERS_SHARE: Final = 0.25
 """An account must have coincided with so many of a community's members."""
 _AT_LEAST: Final = 2
-_ONE_PARENT: Final = 0.8
+_ONE_PARENT: Final = 0.6
 """Of a community's coincidences: who loves one artist is no campaign."""
+_OPEN: Final = 0.6
+"""A community of less closure than this needs all of `repetition`; a closed one none but `_REPEATED`."""
+_REPEATED: Final = 1.5
+"""Objects of one parent: a shop's list, which nobody else hears, has one of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ def _cores(evidence: Evidence, pairs: Strengths, spec: CampaignSpec) -> I64:
     A link is one of the strongest of both of its ends, so that who is linked to everybody binds nobody together; and
     its ends have partners in common, so that a single link does not, either.
     """
-    linked = (pairs.times >= spec.links) & (pairs.chance <= np.log10(spec.p)) & pairs.varied
+    tireless = _tireless(evidence, spec)
+    linked = (pairs.times >= spec.links) & (pairs.chance <= np.log10(spec.p))
+    linked &= pairs.varied | (tireless[pairs.low] & tireless[pairs.high])
     at = np.flatnonzero(linked)
     at = at[_mutual(pairs.low[at], pairs.high[at], pairs.weight[at], spec.partners)]
     low, high = _supported(pairs.low[at], pairs.high[at], spec.triangles)
@@ -116,10 +122,13 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
     """(A,) the communities' members, chosen by what they have in common with the core, then with each other.
 
     Whoever is in a core has little to do with many others; whoever hears the same and much else beside does not belong.
+    Nor do people among accounts that are always there: these are with everybody who hears what they do.
     """
     accounts = len(evidence.account)
     degree = evidence.degree
     whole = summed(pairs.low, pairs.weight, accounts) + summed(pairs.high, pairs.weight, accounts)
+    tireless = _tireless(evidence, spec)
+    never_rests = _mostly(tireless, label) & _of_one_parent(pairs, label)
     for _ in range(_ROUNDS):
         below, above = np.flatnonzero(label[pairs.high] >= 0), np.flatnonzero(label[pairs.low] >= 0)
         met = np.concatenate([below, above])
@@ -140,6 +149,7 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
         fits = log10_tail(objects, expected) <= np.log10(spec.p)
         fits &= partners >= np.maximum(_AT_LEAST, _PARTNERS_SHARE * (size[to] - inside))
         fits &= share >= spec.belonging * usual[to]
+        fits &= tireless[who] | ~never_rests[to]
         # Where an account fits several, it belongs to the one it has most in common with.
         best = np.lexsort((to, -shared, who))
         best = best[np.diff(who[best], prepend=-1) != 0]
@@ -147,6 +157,22 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
         label = np.full(accounts, _NONE)
         label[who[chosen]] = to[chosen]
     return label
+
+
+def _mostly(holds: Bool, label: I64) -> Bool:
+    """(A,) by label: whether it holds for more than half of its accounts.  label: (A,) -1 for none."""
+    there = label >= 0
+    count = np.bincount(label[there], minlength=len(label))
+    found: Bool = 2 * summed(label[there], holds[there].astype(np.float64), len(label)) > count
+    return found
+
+
+def _of_one_parent(pairs: Strengths, label: I64) -> Bool:
+    """(A,) by label: whether more than half of the pairs in it have one parent in common."""
+    inside = np.flatnonzero((label[pairs.low] >= 0) & (label[pairs.low] == label[pairs.high]))
+    of, one = label[pairs.low[inside]], ~pairs.varied[inside]
+    found: Bool = 2 * summed(of, one.astype(np.float64), len(label)) > np.bincount(of, minlength=len(label))
+    return found
 
 
 def _medians(values: F64, group: I64, groups: int) -> F64:
@@ -194,10 +220,22 @@ def _community(evidence: Evidence, members: I64, own: I64, everybody: F64) -> Co
 
 
 def _is_campaign(evidence: Evidence, community: Community, spec: CampaignSpec) -> bool:
-    if len(community.members) < spec.members_min or len(community.objects) < spec.objects_min:
+    if len(community.members) < spec.members_min:
         return False
+    objects = len(community.objects)
     repetition, largest = _parents(evidence, community)
-    return community.closure >= spec.closure and repetition >= spec.repetition and largest <= _ONE_PARENT
+    if 2 * int(_tireless(evidence, spec)[community.members].sum()) > len(community.members) and largest > _ONE_PARENT:
+        return True
+    if community.closure < spec.closure or objects < spec.objects_min or largest > _ONE_PARENT:
+        return False
+    openness = min(1.0, (1.0 - community.closure) / (1.0 - _OPEN))
+    return repetition >= min(spec.repetition, max(_REPEATED, spec.repetition * openness))
+
+
+def _tireless(evidence: Evidence, spec: CampaignSpec) -> Bool:
+    """(A,) who has coincided with somebody in more of the last day than people are awake."""
+    found: Bool = evidence.buckets * spec.bucket_us >= spec.awake_us
+    return found
 
 
 def _parents(evidence: Evidence, community: Community) -> tuple[float, float]:

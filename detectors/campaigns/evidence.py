@@ -9,7 +9,7 @@ import numpy as np
 from detectors.campaigns.coincidence import Coincidences
 from state.cells import run_lengths, run_starts
 from state.order import stable_argsort
-from state.types import F64, I64, U64, Bool
+from state.types import DAY_US, F64, I64, U64, Bool
 
 TIMES_MAX: Final = 4.0
 """Again and again on one object says less and less: more often than this counts as this often."""
@@ -20,7 +20,7 @@ class Evidence:
     """account, object: (A,) and (O,) hashes, sorted; parent, visits: (O,) of the objects, as they were told last.
     low, high, on: (T,) positions of two accounts and of an object that they coincided on, sorted by these three, each
     once; times: (T,) in how many buckets, TIMES_MAX at most; last_us: (T,) the end of the last one.  degree: (A,) how
-    many coincidences each account has with anybody, by times.
+    many coincidences each account has with anybody, by times.  buckets: (A,) in how many of the last day it has any.
     """
 
     account: U64
@@ -33,6 +33,7 @@ class Evidence:
     times: F64
     last_us: I64
     degree: F64
+    buckets: I64
 
     @property
     def total(self) -> float:
@@ -80,12 +81,23 @@ def gather(segments: Sequence[Coincidences], visits_max: float) -> Evidence:
     end = np.repeat(np.searchsorted(ends, [s.end_us for s in segments]), [len(s.low) for s in segments])
     rare = visits[on] <= visits_max
     low, high, on, end = _ordered(low[rare], high[rare], on[rare], end[rare], len(account), len(object_), len(ends))
+    buckets = _buckets(low, high, end, ends, len(account))
     start = changes(low, high, on)
     length = run_lengths(start, len(low))
     times = np.minimum(length, TIMES_MAX).astype(np.float64)
     low, high, on, last_us = low[start], high[start], on[start], ends[end[start + length - 1]]
     degree = summed(low, times, len(account)) + summed(high, times, len(account))
-    return Evidence(account, object_, parent, visits, low, high, on, times, last_us, degree)
+    return Evidence(account, object_, parent, visits, low, high, on, times, last_us, degree, buckets)
+
+
+def _buckets(low: I64, high: I64, end: I64, ends: I64, accounts: int) -> I64:
+    first = int(np.searchsorted(ends, ends[-1] - DAY_US, side="right")) if len(ends) else 0
+    recent = end >= first
+    there = np.zeros((accounts, len(ends) - first), np.bool_)
+    for who in (low, high):
+        there[who[recent], end[recent] - first] = True
+    found: I64 = there.sum(axis=1)
+    return found
 
 
 def summed(at: I64, values: F64, count: int) -> F64:

@@ -89,6 +89,7 @@ class FeatureKind(StrEnum):
     DECAYED = "decayed"
     SURGE = "surge"
     SINCE = "since"
+    STREAK = "streak"
     QUOTIENT = "quotient"
     DIFFERENCE = "difference"
 
@@ -117,9 +118,10 @@ class FeatureDecl:
     says
     nothing, and would hide what is odd about three hundred.
     resolution: bin width for numeric columns in distinct-value features.  unit_us: microseconds per unit (time_ratio).
-    feature: the feature whose values it goes on from, window by window (total, decayed, surge, since), with a half-life
-    of half_life_us (decayed, surge); or that is compared with another, `by` (quotient, difference).  floor: what is
-    added to both sides of a comparison (surge), or to the denominator (quotient).
+    feature: the feature whose values it goes on from, window by window (total, decayed, surge, since, streak), with a
+    half-life of half_life_us (decayed, surge); or that is compared with another, `by` (quotient, difference).  by: also
+    the feature that ends what has been before (streak; total and since where there is one).  floor: what is added to
+    both sides of a comparison (surge), or to the denominator (quotient).
     """
 
     name: str

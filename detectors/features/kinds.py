@@ -187,8 +187,8 @@ FEATURES: Final = each(
             "n(where) / max(smallest age in days, 1)",
         ),
         FeatureKind.TOTAL: Definition(
-            Reads.FEATURE, Keys(needs=("feature",)), formulas.itself, lambda _: (),
-            "Σ values of `feature` in this window and all before",
+            Reads.FEATURE, Keys(needs=("feature",), may=("by",)), formulas.itself, lambda _: (),
+            "Σ values of `feature` in this window and all before; with `by`, after the last in which `by` was above 0",
         ),
         FeatureKind.DECAYED: Definition(
             Reads.FEATURE, Keys(needs=("feature", "half_life")), formulas.itself, lambda _: (),
@@ -199,8 +199,13 @@ FEATURES: Final = each(
             "(decayed sum as above + `floor`) / (what it would be at the subject's own mean until then + `floor`)",
         ),
         FeatureKind.SINCE: Definition(
-            Reads.FEATURE, Keys(needs=("feature",)), formulas.itself, lambda _: (),
-            "days from the end of the last window, this one or one before, in which `feature` was above 0",
+            Reads.FEATURE, Keys(needs=("feature",), may=("by",)), formulas.itself, lambda _: (),
+            "days from the end of the last window, this one or one before, in which `feature` was above 0; with `by`,"
+            " none where `by` was above 0 then or since",
+        ),
+        FeatureKind.STREAK: Definition(
+            Reads.FEATURE, Keys(needs=("feature", "by")), formulas.itself, lambda _: (),
+            "days from the end of the first window in which `feature` was above 0 after the last in which `by` was",
         ),
         FeatureKind.QUOTIENT: Definition(
             Reads.FEATURE, Keys(needs=("feature", "by"), may=("floor",)), formulas.itself, lambda _: (),

@@ -1,7 +1,8 @@
 """Features that are made of other features.
 
 Some go on from window to window: a value summed up, or with decay, that against the subject's own mean, the time since
-it was last above 0.  Some need no memory: a value divided by another, or less another.
+it was last above 0, or since it first was after another one had been.  Some need no memory: a value divided by another,
+or less another.
 
 v <- v 2^(-dt / half-life) + n at each window's value n; at a steady rate r it tends to r * half-life / ln 2.
 """
@@ -17,7 +18,7 @@ from detectors.features.declare import FeatureDecl, FeatureKind
 from detectors.features.kinds import sources
 from state.errors import ConfigError
 from state.slot_columns import SlotColumns
-from state.types import DAY_US, F64, I64
+from state.types import DAY_US, F64, I64, Bool
 
 _STEADY: Final = 1.0 / np.log(2.0)
 _SUMS: Final = (("sum", 0.0), ("total", 0.0), ("first_us", np.nan), ("last_us", np.nan))
@@ -26,6 +27,7 @@ _REMEMBERED: Final[Mapping[FeatureKind, tuple[tuple[str, float], ...]]] = {
     FeatureKind.DECAYED: _SUMS,
     FeatureKind.SURGE: _SUMS,
     FeatureKind.SINCE: (("last_us", np.nan),),
+    FeatureKind.STREAK: (("first_us", np.nan),),
     FeatureKind.QUOTIENT: (),
     FeatureKind.DIFFERENCE: (),
 }
@@ -117,29 +119,43 @@ class Running:
         out = x.copy()
         for feature in self._features:
             d, n = feature.decl, out[:, feature.source]
+            over = out[:, feature.by] > 0 if d.by else np.zeros(len(slot), np.bool_)
             if d.kind is FeatureKind.QUOTIENT:
                 value = n / (out[:, feature.by] + d.floor)
             elif d.kind is FeatureKind.DIFFERENCE:
                 value = n - out[:, feature.by]
             elif d.kind is FeatureKind.TOTAL:
-                value = self._totalled(d, slot, n)
+                value = self._totalled(d, slot, n, over)
             elif d.kind is FeatureKind.SINCE:
-                value = self._since(d, end_us, slot, n)
+                value = self._since(d, end_us, slot, n, over)
+            elif d.kind is FeatureKind.STREAK:
+                value = self._streak(d, end_us, slot, n, over)
             else:
                 value = self._summed(d, end_us, slot, n)
             out[:, feature.at] = value
         return out
 
-    def _totalled(self, d: FeatureDecl, slot: I64, n: F64) -> F64:
+    def _totalled(self, d: FeatureDecl, slot: I64, n: F64, over: Bool) -> F64:
+        """over: (n,) where `by` is above 0, which ends what was and what is in this window."""
         totals, there = self.memory[f"{d.name}.total"], ~np.isnan(n)
         totals[slot[there]] += n[there]
+        totals[slot[over]] = 0.0
         return np.where(there, totals[slot], np.nan)
 
-    def _since(self, d: FeatureDecl, end_us: int, slot: I64, n: F64) -> F64:
+    def _since(self, d: FeatureDecl, end_us: int, slot: I64, n: F64, over: Bool) -> F64:
         lasts = self.memory[f"{d.name}.last_us"]
         lasts[slot[n > 0]] = end_us
+        lasts[slot[over]] = np.nan
         since: F64 = (end_us - lasts[slot]) / DAY_US
         return since
+
+    def _streak(self, d: FeatureDecl, end_us: int, slot: I64, n: F64, over: Bool) -> F64:
+        firsts = self.memory[f"{d.name}.first_us"]
+        begun = slot[n > 0]
+        firsts[begun] = np.fmin(firsts[begun], end_us)
+        firsts[slot[over]] = np.nan
+        lasted: F64 = (end_us - firsts[slot]) / DAY_US
+        return lasted
 
     def _summed(self, d: FeatureDecl, end_us: int, slot: I64, n: F64) -> F64:
         there = ~np.isnan(n)

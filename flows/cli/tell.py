@@ -66,6 +66,14 @@ def label(
     is_subject: Annotated[
         bool, typer.Option("--subject", help="It is a subject, although it looks like the id of an alert.")
     ] = False,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="NAME=VALUE",
+            help="What the event it is about has in a column of labels.columns, e.g. [bold]--column terminal=t31[/].",
+        ),
+    ] = None,
     source: SourceName = None,
     db: StorePath = None,
     config: ConfigFile = None,
@@ -75,12 +83,16 @@ def label(
     """Tell the job what an alert, or a subject, turned out to be: with a line where its source of labels has them.
 
     Models that learn from labels learn from it, the summary counts it, and a label genuine spares the subject alerts
-    for a while (labels.trust).  Of a campaign's alert each member is labelled, a line each.  Examples:
+    for a while (labels.trust).  Of a campaign's alert each member is labelled, a line each.  With --column it says
+    which terminal, address, ... it is about, whose kinds count it (labels.columns).  Examples:
 
       [bold]driftnet label 3fa9 fraud --by ann --reason "chargeback 4711" --config fraud.toml[/]
 
       [bold]driftnet label u92761adabc genuine --by ann --reason "called back" --config fraud.toml[/]
+
+      [bold]driftnet label 4711 fraud --subject --column terminal=t31 --by ann --reason "chargeback" -c cards.toml[/]
     """
+    from flows.carried import carried
     from flows.streams.lines import members_of
     from flows.tell import tell
 
@@ -89,13 +101,19 @@ def label(
     found = load_config(config, settings)
     known = _known(db, found)
     alert = None if is_subject else _alert_of(about, known)
-    kind, subject = found.job().typed(about)
+    job = found.job()
+    kind, subject = job.typed(about)
     subjects = [subject]
     if alert is not None:
         told = alert.get("campaign", alert)  # which names the kind of its members
         kind = str(told.get("kind"))
-        kind = kind if kind in found.job().kinds_known.others else ""
+        kind = kind if kind in job.kinds_known.others else ""
         subjects = members_of(alert)
+    columns = carried(job, column or ())
+    if columns and (kind or len(subjects) > 1):
+        what = f"subjects of kind {kind}" if kind else f"{len(subjects)} members of a campaign"
+        allowed = "a label of one of the stream's own subjects, whose event has these columns"
+        raise typer.BadParameter(f"seen {what}, allowed: {allowed}", param_hint="--column")
     began = None if alert is None or word != "fraud" else alert["first"]
     when = _at(at, found, known)
     said: list[tuple[dict[str, Any], str, str]] = []
@@ -110,6 +128,7 @@ def label(
             "by": by,
             "reason": reason,
             "alert_id": None if alert is None else alert["alert_id"],
+            **columns,
         }
         said.append((record, *tell(found, "labels", record, source)))
     _say(said, f"is {word}, as of {when[:19].replace('T', ' ')}", as_json=as_json)

@@ -35,7 +35,8 @@ class CampaignsConfig(Section):
     )
     visits_max: float = Field(
         _SPEC.visits_max,
-        description="nor does an object with more visits a day; a visit is an account in a bucket",
+        description="nor does an object with more visits a day; a visit is an account in a bucket, and in those that"
+        " follow without a break",
     )
     popularity_half: Duration = Field(_SPEC.popularity_half_us, description="visits of so long ago count half")
     links: int = Field(
@@ -60,6 +61,11 @@ class CampaignsConfig(Section):
     members_min: int = Field(_SPEC.members_min, description="a smaller community is no campaign")
     objects_min: int = Field(
         _SPEC.objects_min, description="nor is one whose members have fewer objects in common, such as a class's songs"
+    )
+    awake: Duration = Field(
+        _SPEC.awake_us,
+        description="accounts that coincide with others in so much of the last day are no people: such a campaign may"
+        " have fewer objects, and one parent",
     )
     stay: Duration = Field(
         _SPEC.stay_us, description="a member that no review confirms for so long has left; without members it has ended"

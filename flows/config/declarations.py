@@ -93,7 +93,10 @@ class FeatureConfig(Declaration):
         4, ge=1, le=64, description=f"{_kinds('bins_per_octave', FEATURES)}: bins per factor of two"
     )
     feature: str = Field("", description=f"{_kinds('feature', FEATURES)}: the feature whose values it is made of")
-    by: str = Field("", description=f"{_kinds('by', FEATURES)}: the feature whose values it is compared with")
+    by: str = Field(
+        "",
+        description=f"{_kinds('by', FEATURES)}: the feature whose values it is compared with, or which ends it",
+    )
     half_life: Duration = Field(0, description=f"{_kinds('half_life', FEATURES)}: after which a value counts half")
     floor: float = Field(
         1.0,

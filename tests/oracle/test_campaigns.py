@@ -80,7 +80,9 @@ def by_loops(rows: list[dict[str, Any]]) -> tuple[dict[tuple[int, str], set[tupl
     pairs, told = {}, {}
     for number, song in sorted(visits):
         ago = {
-            n: len(users) * 0.5 ** ((number - n) * BUCKET_S / HALF_S) for (n, s), users in visits.items() if s == song
+            n: len(users - visits.get((n - 1, song), set())) * 0.5 ** ((number - n) * BUCKET_S / HALF_S)
+            for (n, s), users in visits.items()
+            if s == song
         }
         a_day = math.log(2) * DAY_S / HALF_S
         now = a_day * sum(v for n, v in ago.items() if n <= number)

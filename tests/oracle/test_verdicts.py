@@ -63,6 +63,9 @@ since_fraud = { kind = "since", feature = "frauds" }
 since_genuine = { kind = "since", feature = "genuine" }
 ever = { kind = "total", feature = "spent" }
 spell = { kind = "difference", feature = "since_genuine", by = "since_fraud" }
+row = { kind = "total", feature = "frauds", by = "genuine" }
+streak = { kind = "streak", feature = "frauds", by = "genuine" }
+quiet = { kind = "since", feature = "genuine", by = "frauds" }
 [subjects.terminal.windows.minute]
 kind = "tumbling"
 size = "1m"
@@ -134,9 +137,10 @@ def of_terminals(payments: list[dict[str, Any]]) -> dict[tuple[str, int], dict[s
         def decayed(name: str, until: list[Any] = until, minute: int = minute) -> float:
             return sum(of[name] * 2.0 ** (-(minute - m) * PANE_S / HALF_S) for m, of in until)
 
-        # FeatureKind.TOTAL, FeatureKind.SINCE, FeatureKind.QUOTIENT, FeatureKind.DIFFERENCE
+        # FeatureKind.TOTAL, FeatureKind.SINCE, FeatureKind.STREAK, FeatureKind.QUOTIENT, FeatureKind.DIFFERENCE
         last = max([m for m, of in until if of["frauds"]], default=None)
         good = max([m for m, of in until if of["known"] > of["frauds"]], default=None)
+        in_a_row = [(m, of["frauds"]) for m, of in until if of["frauds"] and (good is None or m > good)]
         found[terminal, minute] = mine | {
             "share": mine["frauds"] / mine["known"] if mine["known"] else None,
             "per_time": mine["frauds"] / mine["times"] if mine["times"] else None,
@@ -151,6 +155,9 @@ def of_terminals(payments: list[dict[str, Any]]) -> dict[tuple[str, int], dict[s
             "since_fraud": None if last is None else (minute - last) * PANE_S / DAY_S,
             "since_genuine": None if good is None else (minute - good) * PANE_S / DAY_S,
             "spell": None if last is None or good is None else (last - good) * PANE_S / DAY_S,
+            "row": sum(frauds for _, frauds in in_a_row),
+            "streak": (minute - min(in_a_row)[0]) * PANE_S / DAY_S if in_a_row else None,
+            "quiet": None if good is None or (last or 0) >= good else (minute - good) * PANE_S / DAY_S,
         }
     return found
 

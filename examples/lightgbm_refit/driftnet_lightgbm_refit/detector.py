@@ -19,7 +19,7 @@ class LightgbmSpec(RefittedSpec):
     """Trees of few leaves, for rare frauds.
 
     trees, leaves: how many, of each tree.  rate: how much of a tree counts.  leaf_rows: rows in a leaf at least.
-    seed: of everything random.
+    ridge: how strongly leaves are drawn to 0.  seed: of everything random.
     """
 
     type: ClassVar[str] = "lightgbm_refit"
@@ -28,6 +28,7 @@ class LightgbmSpec(RefittedSpec):
     leaves: int = 15
     rate: float = 0.05
     leaf_rows: int = 40
+    ridge: float = 0.0
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -39,14 +40,15 @@ class LightgbmSpec(RefittedSpec):
             leaves=(self.leaves >= 2, "at least 2"),
             rate=(0 < self.rate <= 1, "above 0, at most 1"),
             leaf_rows=(self.leaf_rows >= 1, "at least 1"),
+            ridge=(self.ridge >= 0, "at least 0"),
         )
 
     def fit(self, x: F64, fraud: F64) -> bytes:
         """The booster as text.  One thread and rows in their order: the same rows give the same bytes."""
         settings: dict[str, Any] = {
             "objective": "binary", "num_leaves": self.leaves, "learning_rate": self.rate,
-            "min_data_in_leaf": self.leaf_rows, "seed": self.seed, "num_threads": 1, "deterministic": True,
-            "force_row_wise": True, "verbosity": -1,
+            "min_data_in_leaf": self.leaf_rows, "lambda_l2": self.ridge, "seed": self.seed, "num_threads": 1,
+            "deterministic": True, "force_row_wise": True, "verbosity": -1,
         }  # fmt: skip
         booster = lightgbm.train(settings, lightgbm.Dataset(x, fraud), num_boost_round=self.trees)
         return booster.model_to_string().encode()

@@ -10,7 +10,7 @@ from detectors.campaigns.coincidence import Visits
 from state.chunks import Chunks
 from state.order import stable_argsort
 from state.pieces import Pieces
-from state.types import I64, U64, Names
+from state.types import I64, U64, Bool, Names
 
 OBJECT: Final = "object"
 ACCOUNT: Final = "account"
@@ -89,6 +89,18 @@ def by_both(object_: U64, account: U64) -> I64:
     """Positions in the order of object and account, rows of one pair as they came."""
     order = stable_argsort(account)
     return order[stable_argsort(object_[order])]
+
+
+def arrived(now: Visits, before: Visits) -> Bool:
+    """(n,) which visits of a bucket do not go on from the one before."""
+    account = np.concatenate([before.account, now.account])
+    object_ = np.concatenate([before.object, now.object])
+    order = by_both(object_, account)
+    on, who = object_[order], account[order]
+    goes_on = order[1:][(on[1:] == on[:-1]) & (who[1:] == who[:-1])]
+    found = np.ones(len(now), np.bool_)
+    found[goes_on - len(before)] = False
+    return found
 
 
 def first_names(parts: list[tuple[U64, Names]], keys: U64) -> Names:

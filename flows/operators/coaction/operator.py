@@ -16,13 +16,14 @@ from flows.operators.coaction.buckets import (
     OBJECT_NAME,
     PARENT,
     Bucket,
+    arrived,
     first_names,
 )
 from flows.operators.coaction.popularity import Popularity
 from flows.operators.messages import CoactionInput, GroupInput, coaction_name
 from flows.steps import Step, stage_name
 from state.batch import MicroBatch
-from state.cells import run_lengths, run_starts
+from state.cells import run_starts
 from state.chunks import Chunks, Saved
 from state.schema import name_column
 from state.snapshot import pack, pack_frames, unpack, unpack_frames
@@ -36,8 +37,9 @@ class CoactionOperator:
     """Objects of one column and key group.
 
     A visit is an account on an object in a bucket, however often: so an event that comes twice changes nothing, and
-    what a flood costs is bounded.  Buckets close in the order of time, when the watermark of all partitions of events
-    has passed them.
+    what a flood costs is bounded.  One that goes on from the bucket before does not make the object more popular: a few
+    accounts that play nothing else are no crowd.  Buckets close in the order of time, when the watermark of all
+    partitions of events has passed them.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class CoactionOperator:
         now = bucket.visits()
         then = before.visits() if before is not None else Visits(now.object[:0], now.account[:0])
         start = run_starts(now.object)
-        objects, visits = now.object[start], run_lengths(start, len(now)).astype(np.float64)
+        objects, visits = now.object[start], np.add.reduceat(arrived(now, then).astype(np.float64), start)
         a_day, a_day_before = self._popularity.visit(end_us, objects, visits)
         most = self._spec.visits_max
         rare = objects[a_day <= most]

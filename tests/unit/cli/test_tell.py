@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from flows.config import loads
+from flows.job_stages import JobStages
 from flows.sinks.specs import JsonlSink, SqliteSink, open_sink
+from flows.sources.base import Lines
 from flows.tell import tell
 from flows.wire.told import read_command, read_label
 from state.errors import ConfigError, SinkError
@@ -139,6 +141,78 @@ def test_what_cannot_be_told_says_what_to_do(cli: Cli, config: str, given: tuple
     assert done.code == 2
     assert said in done.err
     assert not Path("labels.jsonl").exists()
+
+
+_PAYMENTS = """
+[job]
+extends = "none"
+[event]
+subject = "n"
+kind = "payment"
+time = { path = "t", unit = "s" }
+[event.columns]
+terminal = { path = "where[0].terminal", kind = "id", required = true }
+amount = { kind = "number", min = 0 }
+made = { path = "where[0].made", kind = "time", unit = "iso8601" }
+[labels]
+columns = ["terminal", "amount", "made"]
+[features]
+times = { kind = "count" }
+[windows]
+w = { kind = "tumbling", size = "1m" }
+[subjects.terminal]
+key = "terminal"
+features = { frauds = { kind = "count", where = { verdict = "fraud" } } }
+windows = { w = { kind = "tumbling", size = "1m" } }
+"""
+
+
+def test_columns_of_the_event_that_it_is_about(cli: Cli) -> None:
+    """Under the paths that events have them at, so that the job counts the label at the terminal."""
+    configure(_PAYMENTS + _LABELS + _MAIN)
+    given = ("--column", "terminal=007", "--column", "amount=57.16", "--column", "made=2026-03-01T10:00:00Z")
+    done = cli("label", "p4", "fraud", *_SAID, "--at", "2026-03-02", *given, "-c", "job.toml")
+    assert (done.code, done.err) == (0, "")
+    (line,) = written()
+    assert line["where"] == [{"terminal": "007", "made": "2026-03-01T10:00:00Z"}]
+    assert line["amount"] == 57.16
+    stages = JobStages(loads(Path("job.toml").read_text()).job(), ("main", "labels"), {"labels": "labels"})
+    told = stages.ingest("labels", resume=None)
+    out = [*told.process(Lines.of_text([json.dumps(line).encode()], 0, "labels")), *told.finish()]
+    (rows,) = (item[1].verdicts for item in out if isinstance(item, tuple) and item[1].verdicts is not None)
+    assert rows.subject_name.tolist() == ["007"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "given", "said"),
+    [
+        ("p4", ("colour=red",), "allowed: NAME=VALUE, each once, of terminal, amount, made"),
+        ("p4", ("terminal",), "allowed: NAME=VALUE"),
+        ("p4", ("amount=1", "amount=2"), "seen 'amount=2', allowed: NAME=VALUE, each once"),
+        ("p4", ("amount=much",), "wrong_type: amount: found"),
+        ("p4", ("amount=-1",), "out_of_range: amount: found"),
+        ("p4", ("made=soon",), "made: found"),
+        ("p4", ("terminal=",), "missing_field: where[0].terminal: absent or empty"),
+        ("terminal:t31", ("amount=1",), "seen subjects of kind terminal"),
+    ],
+)
+def test_columns_that_the_job_would_reject(cli: Cli, subject: str, given: tuple[str, ...], said: str) -> None:
+    """Say what is allowed, and nothing is written."""
+    configure(_PAYMENTS + _LABELS + _MAIN)
+    columns = [word for each in given for word in ("--column", each)]
+    done = cli("label", subject, "fraud", *_SAID, "--at", "2026-03-02", *columns, "-c", "job.toml")
+    assert (done.code, Path("labels.jsonl").exists()) == (2, False)
+    assert said in done.err
+
+
+def test_a_job_without_label_columns_takes_none(cli: Cli) -> None:
+    """And of a campaign's members none is the one that the event was of."""
+    configure(_LABELS + _MAIN)
+    done = cli("label", "eve", "fraud", *_SAID, "--at", "2026-03-02", "--column", "amount=1", "-c", "job.toml")
+    assert (done.code, "labels.columns names no column" in done.err) == (2, True)
+    configure(_PAYMENTS + _LABELS + _MAIN, campaign_record("eve", "bob", alert_id=_ID))
+    done = cli("label", _ID, "fraud", *_SAID, "--column", "amount=1", "-c", "job.toml")
+    assert (done.code, "seen 2 members of a campaign" in done.err) == (2, True)
 
 
 def test_neither_fraud_nor_genuine(cli: Cli) -> None:

@@ -32,6 +32,7 @@ def test_lines_of_transactions_and_of_labels() -> None:
     (label,) = map(orjson.loads, cards.labels(tx))
     assert label == {
         "subject": 0, "label": 0, "at": (FIRST + 7) * DAY_S * 1000, "CUSTOMER_ID": 1, "TERMINAL_ID": 5,
+        "TX_AMOUNT": 9.5,
     }  # fmt: skip
     assert not any("FRAUD" in line.decode() or "label" in line.decode() for line in cards.events(tx))
 
@@ -53,7 +54,7 @@ def test_the_filter() -> None:
         (-10, 1, 1), (-7.5, 2, 1), (-6.9, 3, 1), (-15, 4, 1), (0, 1, 0), (0, 2, 0), (0, 3, 0), (0, 4, 0), (1, 3, 0),
         (2, 3, 0), (3, 9, 0),
     )  # fmt: skip
-    left = cards.unknown_cards(tx)
+    left = cards.unknown_cards(tx, JUDGED)
     assert left.tolist() == [False] * 4 + [False, False, True, True, False, False, True]
 
 
@@ -73,10 +74,17 @@ def test_measures_and_aims(capsys: pytest.CaptureFixture[str]) -> None:
     found = cards.measures(tx, score)
     assert (found["scenario 2"], found["scenario 1"]) == (1.0, 0.5)
     assert np.isnan(found["scenario 3"])
-    short = cards.report(tx, np.ones(len(tx), np.bool_), {"good": tx.fraud * 1.0, "bad": -score}, ("good", "bad"))
+    whole, known = np.ones(len(tx), np.bool_), cards.known_there(tx)
+    short = cards.report(tx, whole, known, {"good": tx.fraud * 1.0, "bad": -score}, ("good", "bad"))
     assert [line for line in short if line.startswith("good") and "card precision" not in line] == []
     assert any(line.startswith("bad, with the filter: AUC-ROC") for line in short)
-    assert "good" in capsys.readouterr().out
+    assert "one is known there 1 1.0000, none is 7 1.0000" in capsys.readouterr().out
+
+
+def test_frauds_that_are_known_at_a_terminal() -> None:
+    """Of scenario 2 alone, a week old and no older than four."""
+    tx = transactions((-30, 1, 2), (-8, 1, 0), (-1.5, 1, 2), (0, 1, 2), (5.5, 1, 2), (6, 1, 1), (7, 1, 2), (35, 1, 2))
+    assert cards.known_there(tx).tolist() == [False, False, False, False, True, False, True, True]
 
 
 def test_the_flow_judges_each_transaction() -> None:

@@ -56,7 +56,8 @@ def members(segments: list[Coincidences], spec: CampaignSpec = SPEC) -> list[lis
 
 def test_a_crowd_with_a_few_songs_in_common() -> None:
     """A class coincides as often as a crew, on a list of 25 songs: that is too few for a campaign."""
-    few, many = crew(1, 12, objects=25, per_pair=8), crew(1, 12, objects=60, per_pair=8)
+    few = {(a, b, o % 2 * 20 + o // 2) for a, b, o in crew(1, 12, objects=25, per_pair=8)}
+    many = crew(1, 12, objects=60, per_pair=8)
     assert members([segment(few | chance(500, 3000))], replace(SPEC, repetition=0.0)) == []
     assert members([segment(few | chance(500, 3000))], replace(SPEC, repetition=0.0, objects_min=25)) != []
     assert members([segment(many | chance(500, 3000))], replace(SPEC, repetition=0.0)) == [list(range(1, 13))]
@@ -118,6 +119,38 @@ def test_crowds_are_none() -> None:
     }
     assert members([segment(crew(1, 12) | chance(500, 3000) | popular)]) == []
     assert members([segment(crew(1, 12) | chance(500, 3000) | popular)], replace(SPEC, closure=0.1)) != []
+
+
+def test_the_more_closed_the_fewer_of_one_parent() -> None:
+    """Two tracks of each artist are enough where nobody else hears them; a list with one of each never is."""
+    two = {(a, b, o // 2 * 20 + o % 2) for a, b, o in crew(1, 12)}
+    rng = np.random.default_rng(4)
+    others = {
+        (2000 + 2 * i, 2001 + 2 * i, o // 2 * 20 + o % 2)
+        for i in range(40)
+        for o in rng.choice(100, 8, replace=False).tolist()
+    }
+    assert members([segment(two | chance(500, 3000))]) == [list(range(1, 13))]
+    assert members([segment(two | chance(500, 3000) | others)]) == []
+    assert members([segment(two | chance(500, 3000) | others)], replace(SPEC, repetition=1.5)) != []
+    assert members([segment({(a, b, o * 20) for a, b, o in crew(1, 12)} | chance(500, 3000))]) == []
+
+
+def around_the_clock(hours: int, listeners: int = 10) -> list[Coincidences]:
+    """Eight accounts with three tracks of one artist, in every half hour, and people who hear these in one of them."""
+    bots = {(a, b, o) for a in range(1, 9) for b in range(a + 1, 9) for o in (0, 1, 2)}
+    heard = {(a, 3000 + i, o) for a in range(1, 9) for i in range(listeners) for o in (0, 1, 2)}
+    ends = range(HOUR_US // 2, hours * HOUR_US + 1, HOUR_US // 2)
+    return [segment(bots | (heard if end_us == ends[0] else set()), end_us) for end_us in ends[:-1]] + [
+        segment(bots | chance(500, 3000), ends[-1])
+    ]
+
+
+def test_who_never_rests_needs_no_second_artist() -> None:
+    """Accounts that are with each other all day are no people, whoever else hears what they play, and however few."""
+    assert members(around_the_clock(24)) == [list(range(1, 9))]
+    assert members(around_the_clock(17)) == []
+    assert members(around_the_clock(17), replace(SPEC, awake_us=17 * HOUR_US)) == [list(range(1, 9))]
 
 
 def test_what_has_become_popular_tells_nothing() -> None:
