@@ -237,10 +237,14 @@ def test_a_false_discovery_target_draws_the_line() -> None:
 
 
 def test_the_line_does_not_rise_for_a_few() -> None:
-    """Among thirteen people four at 1e-3 are no attack, whatever the target says; five are."""
+    """Among thirteen people four at 1e-3 are no attack, whatever the target says; five are.  Nor does a fifth who is more
+    likely a person than not make four an attack.
+    """
     lines = {"line": 1e-7, "candidate_line": 1e-2, "false_discovery": 0.1}
     for odd, alerted in ((4, 0), (5, 5)):
         assert len(policy(**lines).round(T0, [candidate(i, 1e-3) for i in range(odd)], 13)) == alerted
+    with_a_person = [*(candidate(i, 1e-4) for i in range(4)), candidate(4, 1e-3)]
+    assert policy(**lines).round(T0, with_a_person, 500) == []
 
 
 def test_the_line_never_rises_above_the_candidate_line() -> None:

@@ -173,6 +173,15 @@ def test_freeze_stops_learning_for_a_while() -> None:
         assert sample.quantiles((1.0,))[0, 0] == expected
 
 
+def test_a_round_that_breaks_rules_is_not_learned_where_a_wave_freezes() -> None:
+    """Rules look at the round itself: the first round of an attack is known before anything learns from it."""
+    job = JOB.with_judgement(drift=replace(JOB.judgement.drift, on_attack_wave="freeze"))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
+    for turn, attackers in enumerate((0, 30)):
+        play(operator, turn, [500.0] * attackers + [4.0] * (60 - attackers))
+    assert operator._models["w5m"].profile.sample.quantiles((1.0,))[0, 0] == 4.0
+
+
 def retraining() -> tuple[PopulationOperator, WindowModels]:
     """ECOD, and a drift event after its tenth round that asks for a successor, to be judged after ten more."""
     job = JOB.with_judgement(detectors=(replace(JOB.judgement.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
