@@ -237,8 +237,8 @@ def test_a_false_discovery_target_draws_the_line() -> None:
 
 
 def test_the_line_does_not_rise_for_a_few() -> None:
-    """Among thirteen people four at 1e-3 are no attack, whatever the target says; five are.  Nor does a fifth who is more
-    likely a person than not make four an attack.
+    """Among thirteen people four at 1e-3 are no attack, whatever the target says; five are.  Of 500, four do not become
+    one by a fifth who is more likely a person than not.
     """
     lines = {"line": 1e-7, "candidate_line": 1e-2, "false_discovery": 0.1}
     for odd, alerted in ((4, 0), (5, 5)):
