@@ -10,7 +10,7 @@ objects that accounts coincide on (`[campaigns]`) has a co-action stage.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -203,10 +203,9 @@ def _one(stages: JobStages, entry: Entry) -> dict[Any, int]:  # noqa: ARG001
 def _subject(stages: JobStages, entry: Entry, who: int, resume: Saved | None) -> SubjectOperator:
     job = stages.job_of(entry)
     form = form_of(job, None if entry.kind else stages.unsaid)
+    audience = replace(job.judgement.audience, heard=entry.sends[CohortInput] is not None)
     with reading(f"{entry.kind} key group {who}".lstrip()):
-        return SubjectOperator(
-            job.stream, job.judgement.audience, form, who, stages.partitions, resume, stages.reads, entry.name
-        )
+        return SubjectOperator(job.stream, audience, form, who, stages.partitions, resume, stages.reads, entry.name)
 
 
 def _population(stages: JobStages, entry: Entry, who: str, resume: Saved | None) -> PopulationOperator:

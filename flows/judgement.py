@@ -78,11 +78,13 @@ class LabelSpec:
 @dataclass(frozen=True, slots=True)
 class Audience:
     """What a judgement asks of the stage before it: which rows go to which cohort, and what detectors say of each
-    subject by its own past.  own: these detectors; their state lies beside the subjects'.
+    subject by its own past.  own: these detectors; their state lies beside the subjects'.  heard: whether anybody takes
+    the rows; those of a kind that is not judged are lent and counted alone.
     """
 
     cohorts: CohortSpec
     own: tuple[DetectorUse, ...] = ()
+    heard: bool = True
 
     @property
     def columns(self) -> frozenset[str]:

@@ -1,13 +1,24 @@
 """Orders of rows.  Sorting values is two to four times as fast as sorting positions, so positions ride along."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from state.types import I64, U64, Bool
 
-_FEW: Final = 1_500
+_FEW: Final = 300
 """Below this many values the plain way is as fast."""
+
+Whole = TypeVar("Whole", np.int64, np.uint64)
+
+
+def distinct(values: NDArray[Whole]) -> NDArray[Whole]:
+    """Whole numbers, sorted, each once.  As np.unique, which hashes them first, and takes thirty times as long."""
+    ordered = np.sort(values)
+    new = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return ordered[new]
 
 
 def stable_argsort(values: U64) -> I64:
@@ -55,11 +66,25 @@ def chronological(subject: U64, time_us: I64, event_key: U64) -> I64:
         rows = np.flatnonzero(unsorted[run])
         order[rows] = order[rows][_by_run_and_time(run[rows], times[rows])]
         times = time_us[order]
-    tied = _either(same & (times[1:] == times[:-1]))
-    if len(tied):
-        at = order[tied]
-        order[tied] = at[np.lexsort((event_key[at], times[tied], subject[tied]))]
+    tied = same & (times[1:] == times[:-1])
+    if tied.any():
+        _untie(order, tied, subject, times, event_key)
     return order
+
+
+def _untie(order: I64, tied: Bool, subject: U64, times: I64, event_key: U64) -> None:
+    """Orders rows of one subject and time by event key.  tied: (n - 1,) about the rows i and i + 1."""
+    two = tied.copy()  # most are two that change places, or do not
+    two[1:] &= ~tied[:-1]
+    two[:-1] &= ~tied[1:]
+    first = np.flatnonzero(two)
+    one, other = order[first], order[first + 1]
+    wrong = event_key[one] > event_key[other]
+    order[first[wrong]], order[first[wrong] + 1] = other[wrong], one[wrong]
+    several = _either(tied & ~two)
+    if len(several):
+        at = order[several]
+        order[several] = at[np.lexsort((event_key[at], times[several], subject[several]))]
 
 
 def _by_run_and_time(run: I64, time_us: I64) -> I64:
@@ -72,5 +97,7 @@ def _by_run_and_time(run: I64, time_us: I64) -> I64:
 
 def _either(pairs: Bool) -> I64:
     """Positions that are the one or the other of a pair.  pairs: (n - 1,) about the rows i and i + 1."""
-    first = np.flatnonzero(pairs)
-    return np.union1d(first, first + 1) if len(first) else first
+    either = np.zeros(len(pairs) + 1, np.bool_)
+    either[:-1] = pairs
+    either[1:] |= pairs
+    return either.nonzero()[0]

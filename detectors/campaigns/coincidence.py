@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from state.cells import run_lengths, run_starts
+from state.order import distinct
 from state.types import F64, I64, U64, Names
 
 
@@ -83,13 +84,13 @@ def coincide(now: Visits, before: Visits, accounts_max: int) -> Pairs:
     Objects with more than accounts_max accounts in either bucket give none there, so that the number of pairs is at
     most 1.5 * accounts_max per visit.
     """
-    objects = np.unique(np.concatenate([now.object, before.object]))
+    objects = distinct(np.concatenate([now.object, before.object]))
     here, there = _Groups(now, objects, accounts_max), _Groups(before, objects, accounts_max)
     parts = [_cross(here, here), _cross(here, there)]
     on, a, b = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     low, high = np.minimum(a, b), np.maximum(a, b)
-    distinct = low != high
-    return _distinct(on[distinct], low[distinct], high[distinct])
+    two = low != high
+    return _distinct(on[two], low[two], high[two])
 
 
 def _distinct(on: U64, low: U64, high: U64) -> Pairs:

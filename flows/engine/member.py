@@ -15,6 +15,7 @@ from flows.engine.monitor import Monitor, Status
 from flows.engine.observe import Observer
 from flows.engine.pace import Pace
 from flows.engine.plan import Plan
+from flows.engine.readers import read_by
 from flows.engine.recovery import RECOVERY_ERRORS, chunks_beside, recovery_config
 from flows.engine.rendezvous import meet
 from flows.engine.shutdown import Stop
@@ -74,7 +75,8 @@ def run_member(
         observer.status = context.monitor.status
     # Bytewax cannot count epochs of no length.
     epoch = timedelta(seconds=max(options.epoch_s, 0.001))
-    flow = dataflow(context, plan.sources, plan.openers)
+    read = read_by(plan, process, max(len(addresses), 1))
+    flow = dataflow(context, {name: plan.sources[name] for name in read}, plan.openers)
     # What exists now lives as long as the run: keep the cyclic collector from walking it again and again.
     gc.freeze()
     try:

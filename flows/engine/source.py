@@ -30,7 +30,7 @@ _OUTPUTS: Final = "outputs"
 
 
 class LineSource(FixedPartitionedSource[Item, dict[str, Any]]):
-    """All partitions of a job.  sources: partition name -> the source that opens it."""
+    """What one process reads.  sources: partition name -> the source that opens it."""
 
     def __init__(self, context: Context, sources: Mapping[str, Source]) -> None:
         self._context = context

@@ -24,7 +24,7 @@ from flows.steps import Step
 
 
 def dataflow(context: Context, sources: Mapping[str, Source], openers: Openers) -> Dataflow:
-    """The job as Bytewax sees it.  sources: partition name -> source.  openers: the sinks."""
+    """The job as Bytewax sees it.  sources: partition name -> source, of this process.  openers: the sinks."""
     stages = context.stages
     flow = Dataflow("driftnet")
     ingested = op.branch("ingest_outputs", op.input(Step.INGEST.value, flow, LineSource(context, sources)), _leaves)

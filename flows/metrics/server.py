@@ -39,15 +39,12 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 30.0
     overview: ClassVar[Overview]
-    registry: ClassVar[Any]
+    page: ClassVar[Any]
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/metrics":
-            from prometheus_client.exposition import choose_encoder
-
-            encode, kind = choose_encoder(self.headers.get("Accept") or "")
-            self._answer(HTTPStatus.OK, encode(self.registry), kind)
+            self._answer(HTTPStatus.OK, *self.page.text(self.headers.get("Accept") or ""))
         elif path in ("/livez", "/readyz"):
             well, told = (alive if path == "/livez" else ready)(self.overview)
             status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
@@ -83,14 +80,10 @@ def serving(address: str, overview: Overview) -> Iterator[str]:
 
     Raises ConfigError for an address that is none, or is taken.
     """
-    from prometheus_client import CollectorRegistry
-
-    from flows.metrics.collector import RunCollector
+    from flows.metrics.page import Page
 
     host, port = parse_address(address)
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(RunCollector(overview))
-    handler = type("_Bound", (_Handler,), {"overview": overview, "registry": registry})
+    handler = type("_Bound", (_Handler,), {"overview": overview, "page": Page(overview.numbers)})
     family = {"address_family": AF_INET6} if ":" in host else {}
     try:
         server = type("_Here", (_Server,), family)((host, port), handler)

@@ -1,7 +1,10 @@
 """What travels between the stages. Every message carries its sender's watermark, as in Flink."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from detectors.alerting.campaigns import Campaign
 from detectors.campaigns.coincidence import Coincidences
@@ -11,7 +14,7 @@ from flows.steps import Step
 from flows.streams import Stream
 from flows.wire.told import Command, Label
 from state.batch import MicroBatch
-from state.types import F64, START_OF_TIME_US, U64
+from state.types import F64, I64, START_OF_TIME_US, U64
 
 
 @dataclass(slots=True)
@@ -37,12 +40,26 @@ class GroupInput:
     stage: str = Step.SUBJECT.value
 
 
-class Loan(NamedTuple):
-    """What subjects of one kind lend in the pane that ends there.  key: (k,) hashes of their ids.  values: (k, L)."""
+class Loans(NamedTuple):
+    """What subjects of one kind lend, of some panes.  end_us: (k,) where the pane of each ends, ascending.  key: (k,)
+    hashes of their ids.  values: (k, L).
+    """
 
-    end_us: int
+    end_us: I64
     key: U64
     values: F64
+
+    def take(self, rows: I64 | slice) -> "Loans":
+        """Some of them."""
+        return Loans(self.end_us[rows], self.key[rows], self.values[rows])
+
+    @staticmethod
+    def together(several: Sequence["Loans"]) -> "Loans":
+        """Of all, pane by pane.  At least one."""
+        if len(several) == 1:
+            return several[0]
+        whole = Loans(*map(np.concatenate, zip(*several, strict=True)))
+        return whole.take(np.argsort(whole.end_us, kind="stable"))
 
 
 @dataclass(slots=True)
@@ -56,7 +73,7 @@ class LoanInput:
     group: int
     watermark_us: int
     stage: str
-    loans: list[Loan] = field(default_factory=list)
+    loans: Loans | None = None
 
     @property
     def sender(self) -> str:

@@ -81,7 +81,7 @@ class Day:
             elsewhere=False,
         )
         self.overview = Overview(lambda: self.now_s)
-        self._collector = RunCollector(self.overview)
+        self._collector = RunCollector(self.overview.numbers)
         self._saved = 1, self.now_s
         self.overview.begin(facts, {}, None, lambda: self._saved)
         self.overview.start()

@@ -109,7 +109,7 @@ class CoactionOperator:
             ACCOUNT_NAME: batch[name_column(own)],
         }
         number = batch.event_time_us // self._spec.bucket_us
-        for n in np.unique(number).tolist():
+        for n in _distinct(number.view(np.uint64)).tolist():
             if (n + 1) * self._spec.bucket_us > self._closed_us:
                 mine = number == n
                 part = columns if mine.all() else {name: values[mine] for name, values in columns.items()}

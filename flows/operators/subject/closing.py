@@ -21,6 +21,7 @@ from flows.operators.subject.lending import Lending, Met
 from flows.operators.subject.own import OwnDetectors
 from flows.rows_spec import WindowRows
 from flows.steps import Step
+from state.cells import run_starts
 from state.chunks import Chunks
 from state.order import stable_argsort
 from state.slots import SlotTable
@@ -31,11 +32,17 @@ _TOGETHER: Final = 2_048
 """So many rows of small windows are worked out at once: what a window costs, few rows or many, is shared."""
 _WAITING: Final = 32_768
 """Rows that wait at most."""
+_NO_KEYS: Final = np.zeros(0, np.uint64)
+_NO_NAMES: Final = np.zeros(0, object)
+_NO_COHORTS: Final = np.zeros(0, np.int16)
 
 
 @dataclass(slots=True)
 class _Due:
-    """Windows that closed.  order: of the rows of each by subject.  The rest is in this order, and as it was then."""
+    """Windows that closed.  order: of the rows of each by subject.  The rest is in this order, and as it was then.
+
+    Rows that nobody hears stay in their own order, and have no names.
+    """
 
     index: int
     spans: Spans
@@ -47,12 +54,20 @@ class _Due:
 
 
 @dataclass(slots=True)
+class _Worked:
+    """What became of them.  x: (n, F).  ends_us: of those that have rows; cuts: where the rows of each begin, and n."""
+
+    x: F64
+    ends_us: list[int]
+    cuts: list[int]
+
+
+@dataclass(slots=True)
 class _Closed:
-    """One window's rows.  index: which window.  slot, cohort: of the rows."""
+    """One window's rows.  index: which window.  cohort: of the rows."""
 
     index: int
     rows: FeatureRows
-    slot: I64
     cohort: I16
 
 
@@ -80,39 +95,51 @@ class Closing:
         self._stage = stage
         self._windows = windows
         self._cohorts = audience.cohorts.names
+        self._heard = audience.heard
         self._own = [OwnDetectors(audience.own, WindowRows(w.spec, w.features), renamed) for w in windows]
         self._running = [Running(w.running) for w in windows]
-        self._due: list[_Due | Met] = []
+        self._due: list[_Due] = []
+        self._met: list[tuple[Met, ...]] = []
         self._waiting = 0
         self._rows: dict[str, list[FeatureRows]] = {name: [] for name in self._cohorts}
+        self._counted: dict[str, int] = {}
         self._faults: list[Leaving] = []
         self.since: Mapping[str, I64] = {}
         """Window -> (F,) since when each of its features counts, of windows where some have not always done so."""
 
     def add(self, index: int, spans: Spans, slots: SlotTable, cohort: I16) -> None:
         """Windows of one kind that closed.  cohort: code by slot."""
+        self._waiting += len(spans)
+        if not self._heard:
+            order = np.arange(len(spans))
+            self._due.append(_Due(index, spans, order, spans.slot, _NO_KEYS, _NO_NAMES, _NO_COHORTS))
+            return
         key = slots.key(spans.slot)
         order = stable_argsort(key)
         if len(spans.ends_us) > 1:
             order = order[stable_argsort(spans.part[order].view(np.uint64))]
         slot = spans.slot[order]
         self._due.append(_Due(index, spans, order, slot, key[order], slots.name(slot), cohort[slot]))
-        self._waiting += len(spans)
 
     def relieve(self) -> None:
         """Works out what has closed where that has become much.  To be asked when all windows have come as far."""
         if self._waiting >= _WAITING:
             self._work()
 
-    def met(self, met: Met) -> None:
-        """Who met whom in a pane, after the windows that closed where it ends."""
-        self._due.append(met)
+    def met(self, met: tuple[Met, ...]) -> None:
+        """Who met whom in panes, after the windows that closed where these end."""
+        self._met.append(met)
 
     def take(self) -> dict[str, list[FeatureRows]]:
         """The rows of all windows that closed since, by cohort, in the order in which they closed."""
         self._work()
         rows, self._rows = self._rows, {name: [] for name in self._cohorts}
         return rows
+
+    def counted(self) -> dict[str, int]:
+        """Window -> rows that it gave since the last call, of those that have some."""
+        told, self._counted = self._counted, {}
+        return told
 
     def faults(self) -> list[Leaving]:
         """What own-history detectors did wrong since the last call."""
@@ -143,38 +170,42 @@ class Closing:
     def _work(self) -> None:
         closed: list[_Closed] = []
         for index, window in enumerate(self._windows):
-            for batch in _batches([due for due in self._due if isinstance(due, _Due) and due.index == index]):
+            for batch in _batches([due for due in self._due if due.index == index]):
                 x = window.matrix([due.spans for due in batch])
                 ends = np.cumsum([len(due.spans) for due in batch])[:-1]
                 for due, mine in zip(batch, np.split(x, ends, axis=1), strict=True):
-                    closed += self._judged(due, mine)
-        met = [due for due in self._due if isinstance(due, Met)]
-        self._due, self._waiting = [], 0
-        for one in sorted(closed, key=lambda c: (c.rows.end_us, c.index)):
-            while met and met[0].end_us < one.rows.end_us:
-                self._lend(met.pop(0))
-            self._emit(one)
-        for each in met:
-            self._lend(each)
-
-    def _lend(self, met: Met) -> None:
+                    worked = self._worked(due, mine)
+                    closed += self._judged(due, worked) if self._heard else ()
+        met, self._met, self._due, self._waiting = self._met, [], [], 0
         if self._lending is not None:
             self._lending.lend(met)
+        for one in sorted(closed, key=lambda c: (c.rows.end_us, c.index)):
+            self._emit(one)
 
-    def _judged(self, due: _Due, matrix: F64) -> Iterator[_Closed]:
-        """Each of the windows that have rows, with what own history says of them."""
-        spec, spans, own = self._windows[due.index].spec, due.spans, self._own[due.index]
+    def _worked(self, due: _Due, matrix: F64) -> _Worked:
+        """Counts the rows, goes on with features that go on, and tells the lending."""
+        spec, spans = self._windows[due.index].spec, due.spans
         since = self.since.get(spec.name)
         if since is not None:
             matrix = np.where(spans.cells.first_us < since[:, None], np.nan, matrix)
-        first_us, last_us = spans.cells.first_us[due.order], spans.cells.last_us[due.order]
-        start_us, stop_us = spec.bounds(spans.end_us, first_us, last_us)
         x = matrix[:, due.order].T
-        some, starts = np.unique(spans.part, return_index=True)
-        ends_us, cuts = spans.ends_us[some].tolist(), [*starts.tolist(), len(spans)]
+        starts = run_starts(spans.part)
+        ends_us, cuts = spans.ends_us[spans.part[starts]].tolist(), [*starts.tolist(), len(spans)]
         if self._windows[due.index].running:
             for end_us, a, b in zip(ends_us, cuts, cuts[1:], strict=False):
                 x[a:b] = self._running[due.index].go_on(end_us, due.slot[a:b], x[a:b])
+        if self._lending is not None and spec.name == self._lending.window:
+            self._lending.know(np.repeat(ends_us, np.diff(cuts)), due.slot, x)
+        if len(spans):
+            self._counted[spec.name] = self._counted.get(spec.name, 0) + len(spans)
+        return _Worked(x, ends_us, cuts)
+
+    def _judged(self, due: _Due, worked: _Worked) -> Iterator[_Closed]:
+        """Each of the windows that have rows, with what own history says of them."""
+        spec, spans, own = self._windows[due.index].spec, due.spans, self._own[due.index]
+        x, ends_us, cuts = worked.x, worked.ends_us, worked.cuts
+        first_us, last_us = spans.cells.first_us[due.order], spans.cells.last_us[due.order]
+        start_us, stop_us = spec.bounds(spans.end_us, first_us, last_us)
         whole = FeatureRows(spec.name, 0, self._group, due.key, due.name, start_us, stop_us, x)
         for stretch in own.stretches(ends_us):
             first, stop = cuts[stretch.start], cuts[stretch.stop]
@@ -187,12 +218,10 @@ class Closing:
                 mine = slice(cuts[i], cuts[i + 1])
                 one = whole.cut(mine, ends_us[i])
                 one.own = {name: v.cut(slice(mine.start - first, mine.stop - first)) for name, v in said.items()}
-                yield _Closed(due.index, one, due.slot[mine], due.cohort[mine])
+                yield _Closed(due.index, one, due.cohort[mine])
 
     def _emit(self, closed: _Closed) -> None:
         rows, cohort = closed.rows, closed.cohort
-        if self._lending is not None and rows.window == self._lending.window:
-            self._lending.know(closed.slot, rows.x)
         if len(self._cohorts) == 1:
             self._rows[self._cohorts[0]].append(rows)
             return

@@ -28,13 +28,12 @@ _TOGETHER: Final = 8_192
 
 @dataclass(slots=True)
 class Pane:
-    """What was counted in a pane.  rows: how many were.  met: who met whom."""
+    """What was counted in a pane.  rows: how many were."""
 
     end_us: int
     cells: Cells | None = None
     marks: Cells | None = None
     rows: int = 0
-    met: Met | None = None
 
 
 @dataclass(slots=True)
@@ -109,17 +108,17 @@ class Counting:
         """Where the earliest pane with rows ends; None without rows."""
         return self._log.first_end_us()
 
-    def close(self, end_us: int, limit_us: int, after_us: int) -> list[Pane]:
-        """The pane that ends there, and further ones that were worked out with it.
+    def close(self, end_us: int, limit_us: int, after_us: int) -> tuple[list[Pane], tuple[Met, ...]]:
+        """The pane that ends there, and further ones that were worked out with it; and who met whom in them.
 
         limit_us: up to where panes may be closed.  after_us: the boundary before.  Where there are several, nobody
         leaves by the end of the last.
         """
         if self.first_end_us() != end_us:
-            return [Pane(end_us)]
+            return [Pane(end_us)], ()
         closed = self._log.close(self._stretch(limit_us, after_us))
         if self._borrowing is not None and len(closed.batch):
-            closed.batch = self._borrowed(self._borrowing, closed)
+            closed.batch = self._borrowing.close(closed)
         entered = self._enter(closed)
         self._sequences.carry.grow(self.slots.size)
         self._cohort.grow(self.slots.size)
@@ -134,17 +133,9 @@ class Counting:
                 there = pane.cells is not None and np.isin(slot, pane.cells.slot)
                 at_us = np.where(there, np.nan, float(pane.end_us - self._pane_us))
                 pane.marks = self._plan.kernel.marks(marks, slot, at_us)
-            if self._lending is not None and rows:
-                mine = np.flatnonzero(closed.pane == i)
-                pane.met = self._lending.met(pane.end_us, closed.batch.take(mine), entered.of_row[mine])
-        return panes
-
-    def _borrowed(self, borrowing: Borrowing, closed: Closed) -> MicroBatch:
-        """The rows with what was lent to them, pane by pane."""
-        of = [np.flatnonzero(closed.pane == i) for i in range(len(closed.ends_us))]
-        with_rows = [(end_us, rows) for end_us, rows in zip(closed.ends_us, of, strict=True) if len(rows)]
-        whole = MicroBatch.concat([borrowing.close(end_us, closed.batch.take(rows)) for end_us, rows in with_rows])
-        return whole.take(np.argsort(np.concatenate([rows for _, rows in with_rows])))
+        if self._lending is None or not len(closed.batch):
+            return panes, ()
+        return panes, self._lending.met(closed, entered.of_row)
 
     def _stretch(self, limit_us: int, after_us: int) -> list[int]:
         """The ends of the next panes: of one, and of further ones while they are small and nobody leaves."""

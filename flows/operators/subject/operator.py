@@ -187,8 +187,8 @@ class SubjectOperator:
         for counter in (DUPLICATE, CAPPED, EVICTED, EXPIRED):
             counts.add(counter, totals[counter.name] - self._counted[counter.name])
         self._counted = totals
-        for closed in (r for of_cohort in rows.values() for r in of_cohort):
-            counts.add(ROWS, len(closed), closed.window)
+        for window, closed in self._closing.counted().items():
+            counts.add(ROWS, closed, window)
         told = [item for item in self._told if item.end_us <= limit_us]
         self._told = [item for item in self._told if item.end_us > limit_us]
         out: list[Sent] = [
@@ -218,7 +218,7 @@ class SubjectOperator:
 
     def _close(self, boundary_us: int, limit_us: int) -> int:
         """All that closes there, and at further boundaries before anybody leaves; how many rows these had."""
-        panes = self._counting.close(boundary_us, limit_us, self._boundary_us)
+        panes, met = self._counting.close(boundary_us, limit_us, self._boundary_us)
         for i, planned in enumerate(self._windows):
             name = planned.spec.name
             fed = [(pane.end_us, planned.of(pane.cells, pane.marks)) for pane in panes]
@@ -226,9 +226,8 @@ class SubjectOperator:
                 spans = self._told_of(planned.spec, closed)
                 if len(spans):
                     self._closing.add(i, spans, self._counting.slots, self._counting.cohort)
-        for pane in panes:
-            if pane.met is not None:
-                self._closing.met(pane.met)
+        if met:
+            self._closing.met(met)
         self._closing.relieve()
         last_us = panes[-1].end_us
         if len(panes) == 1:  # nobody leaves during several
