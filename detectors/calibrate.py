@@ -59,8 +59,8 @@ class CalibrationSpec:
     per: "subject", a probability is that of a day of a subject's life; "row", of a row, for tables; "stretch", that at
     a row something begins that shows as much, for series: the share of stretches that have, by stretch_rows.
     remember: subjects (rows, stretches) that count.  ready: how many are needed before the first answer (64, or 2
-    stretches, at least).  ready_hours: how old a stream is before the first answer of a window that holds a day of a
-    subject: what such windows hold grows until then from hour to hour, and so do their scores.  tail_share: of the
+    stretches, at least).  ready_hours: how long one learns before the first answer, in a window that holds a day of a
+    subject: what such windows hold grows in the first hours of a stream, and so do their scores.  tail_share: of the
     sample, where the fitted tail takes over (0.05 to 0.4); stretches have none.  floor: smaller answers are squeezed
     into [0.9 floor, floor], in their order; the default is a fifth of what the sample has seen of: beyond that an
     extrapolation is a guess, and guesses must not raise alarms.  stretch_rows: rows of a stretch, longer than what is
