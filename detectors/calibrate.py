@@ -25,13 +25,13 @@ from detectors.groups import SETTLED_US, people_among
 from detectors.limits import require
 from detectors.sample import Sample
 from detectors.stretches import Stretches
-from detectors.subject_sample import QUARTER_US, SubjectSample
+from detectors.subject_sample import QUARTER_US, READY_HOURS, SubjectSample
 from detectors.tail import Tail, fit_tail, is_flat, squeeze
 from state.errors import SnapshotError
 from state.order import stable_argsort
 from state.plain import LATER
 from state.snapshot import pack, unpack
-from state.types import DAY_US, F32, F64, I64, START_OF_TIME_US, U64
+from state.types import DAY_US, F32, F64, HOUR_US, I64, START_OF_TIME_US, U64
 
 _KIND: Final = "calibrator"
 _VERSION: Final = 2
@@ -59,10 +59,12 @@ class CalibrationSpec:
     per: "subject", a probability is that of a day of a subject's life; "row", of a row, for tables; "stretch", that at
     a row something begins that shows as much, for series: the share of stretches that have, by stretch_rows.
     remember: subjects (rows, stretches) that count.  ready: how many are needed before the first answer (64, or 2
-    stretches, at least).  tail_share: of the sample, where the fitted tail takes over (0.05 to 0.4); stretches have
-    none.  floor: smaller answers are squeezed into [0.9 floor, floor], in their order; the default is a fifth of what
-    the sample has seen of: beyond that an extrapolation is a guess, and guesses must not raise alarms.  stretch_rows:
-    rows of a stretch, longer than what is odd usually lasts.
+    stretches, at least).  ready_hours: how long one learns before the first answer, in a window that holds a day of a
+    subject: what such windows hold grows in the first hours of a stream, and so do their scores.  tail_share: of the
+    sample, where the fitted tail takes over (0.05 to 0.4); stretches have none.  floor: smaller answers are squeezed
+    into [0.9 floor, floor], in their order; the default is a fifth of what the sample has seen of: beyond that an
+    extrapolation is a guess, and guesses must not raise alarms.  stretch_rows: rows of a stretch, longer than what is
+    odd usually lasts.
     """
 
     per: str = "subject"
@@ -71,6 +73,7 @@ class CalibrationSpec:
     tail_share: float = 0.25
     floor: float = 5e-5
     stretch_rows: int = field(default=100, metadata=LATER)
+    ready_hours: float = field(default=READY_HOURS, metadata=LATER)
 
     def __post_init__(self) -> None:
         least = 2 if self.per == "stretch" else 64
@@ -83,6 +86,7 @@ class CalibrationSpec:
             tail_share=(0.05 <= self.tail_share <= 0.4, "0.05 to 0.4"),
             floor=(0 < self.floor < 1e-3, "above 0 and below 0.001"),
             stretch_rows=(self.stretch_rows >= 2, "at least 2"),
+            ready_hours=(self.ready_hours >= 0, "at least 0"),
         )
 
     def build(
@@ -260,6 +264,7 @@ class Calibrator:
         self._fitted = fitted and not self._of_stretches
         self._of_own_past = not fitted and isinstance(scores, _Newest | _Largest)
         self._tells_groups = fitted and one_mode and isinstance(scores, _Newest)
+        self._young_us = round(spec.ready_hours * HOUR_US) if isinstance(scores, _Newest) else 0
         self._since_us = START_OF_TIME_US
         self._now_us = START_OF_TIME_US
         self._known: _Fit | None = None
@@ -268,13 +273,14 @@ class Calibrator:
     @property
     def ready(self) -> bool:
         """Whether `tail` gives answers."""
-        return self._scores.sample.count >= self.spec.ready
+        enough = self._scores.sample.count >= self.spec.ready
+        return enough and self._now_us - self._since_us >= self._young_us
 
     def tail(self, score: F64) -> F64:
         """P(a subject of this population shows as much in a day), or of a row where rows count.
 
         score: (n,) float64.  Returns (n,) float64 in [0.9 floor, 1], falling in the score; nan where the score is nan,
-        or everywhere before `ready` scores were learned.
+        or everywhere before `ready` scores were learned, and in the first `ready_hours` of windows that hold a day.
         """
         if not self.ready or not len(score):
             return np.full(len(score), np.nan)

@@ -20,7 +20,7 @@ from detectors.groups import SETTLED_US, second_group, set_apart
 from detectors.limits import require, require_features
 from detectors.sample import evenly
 from detectors.scaling import log_columns, natural
-from detectors.subject_sample import SubjectSample
+from detectors.subject_sample import READY_HOURS, SubjectSample
 from detectors.tail import Tail, fit_tail, least_after, squeeze
 from state.errors import SnapshotError
 from state.snapshot import pack, unpack
@@ -65,7 +65,7 @@ class ExtremesSpec(DetectorSpec):
 
     remember: int = 4096
     ready: int = 256
-    ready_hours: float = 6.0
+    ready_hours: float = READY_HOURS
     tail_share: float = 0.25
     count_share: float = 0.3
     settle_hours: float = SETTLED_US / HOUR_US

@@ -20,6 +20,10 @@ _REFRESH: Final = 16
 """Small rounds wait until they are one part in so many of what there is."""
 LEAST: Final = 1024
 """Subject-days that earlier days fill up to."""
+READY_HOURS: Final = 6.0
+"""How old a stream is before those who were there are a sample of a day: until then its windows of a day hold little
+more than the hour before did, and what was usual an hour ago is so no more.
+"""
 
 
 _Round = tuple[U64, F64, int, bool]

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from detectors.alerting.alert import Alert, Candidate, Evidence
 from detectors.alerting.campaigns import Campaign, CampaignAlert, Case, Cases, Suspect, together
+from detectors.alerting.discovery import line_among
 from detectors.alerting.exempt import Exemption, Exemptions, Origin
 from detectors.campaigns.lives import Change
 from detectors.limits import require
 from state.errors import DriftnetError
+from state.plain import LATER
 from state.snapshot import pack, unpack
 from state.types import DAY_US, END_OF_TIME_US, HOUR_US
 
@@ -50,6 +54,8 @@ class PolicySpec:
     false_discovery: the share of false ones among a day's alerts that is accepted.  The line is drawn in each round by
     Benjamini & Hochberg 1995 over all subjects of the last 24 hours, between `line` and `candidate_line`: it rises when
     several are odd, because then few of the odd are people.  0: the line is `line`, always.
+    false_discovery_last: the same share among the last alone whom the line takes in as it rises, the most doubtful
+    ones (detectors.alerting.discovery): many attackers who are sure are no reason to accuse people.
     line: a subject whose tail probability of all evidence together is at most this is alerted whoever else is odd:
     without any attack about this share of subjects is alerted on a day.
     candidate_line: the population stage passes on rows at most this improbable; weaker ones are no evidence.
@@ -71,6 +77,7 @@ class PolicySpec:
     )
     critical_reserve: float = 0.1
     capacity: int = 100_000
+    false_discovery_last: float = field(default=0.2, metadata=LATER)
 
     def __post_init__(self) -> None:
         bounds = [p for _, p in self.severities]
@@ -80,6 +87,7 @@ class PolicySpec:
             budget_per_day=(self.budget_per_day >= 1, "at least 1"),
             line=(0 < self.line <= 1, "above 0 and at most 1"),
             false_discovery=(0 <= self.false_discovery < 1, "at least 0 and below 1"),
+            false_discovery_last=(0 < self.false_discovery_last <= 1, "above 0 and at most 1"),
             candidate_line=(
                 self.line <= self.candidate_line <= 1 or not 0 < self.line <= 1,
                 f"between line ({self.line:g}) and 1",
@@ -451,18 +459,13 @@ class AlertPolicy:
 
     def _line(self, told: dict[int, float], end_us: int, subjects: int) -> float:
         """The largest tail probability that is alerted now.  told: of all subjects with evidence."""
-        share = self.spec.false_discovery
-        if not share:
+        share, exempt = self.spec.false_discovery, self.exemptions
+        if not share or len(told) < _SEVERAL:
             return self.spec.line
-        exempt = self.exemptions
-        ps = (
-            sorted(p for subject, p in told.items() if not exempt.of(subject, end_us))
-            if exempt
-            else sorted(told.values())
-        )
-        tests = max(subjects, len(ps), 1)
-        lines = [share * k / tests for k, p in enumerate(ps, start=1) if k >= _SEVERAL and p <= share * k / tests]
-        return max(self.spec.line, min(self.spec.candidate_line, max(lines, default=0.0)))
+        known = (p for subject, p in told.items() if not exempt.of(subject, end_us)) if exempt else told.values()
+        ps = np.array(sorted(known))
+        line = line_among(ps, max(subjects, len(ps), 1), share, self.spec.false_discovery_last, _SEVERAL)
+        return max(self.spec.line, min(self.spec.candidate_line, line))
 
     def _alert_of(self, track: _Track, candidate: Candidate, p: float, rank: int, end_us: int) -> Alert:
         return Alert(

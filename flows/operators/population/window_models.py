@@ -110,12 +110,22 @@ class WindowModels:
         candidates = int(np.count_nonzero(verdict.p <= self._judgement.policy.candidate_line))
         errors = {m.use.name: m.errors(rows, verdict.score[m.use.name]) for m in self._models if m.use.spec.uses_labels}
         events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
-        events += self._waves.update(rows.end_us, {m.use.name: self._wave(m, rows) for m in self._models})
-        for event in events:
-            self._watched.drifted(event)
-            self._react(event)
-        if self._reactions.is_frozen(rows.end_us):
-            return events
+        # Rules look at the round itself; whoever remembers subjects is asked when it has heard of it, no round later.
+        events += self._look_for_waves(rows, declared=True)
+        self._take_events(events)
+        if not self._reactions.is_frozen(rows.end_us):
+            self._take_in(rows, own, verdict, keep)
+        remembered = self._look_for_waves(rows, declared=False)
+        self._take_events(remembered)
+        return events + remembered
+
+    def _look_for_waves(self, rows: Rows, *, declared: bool) -> list[DriftEvent]:
+        """declared: by rules, or by all others."""
+        asked = [m for m in self._models if m.use.spec.declared == declared]
+        return self._waves.update(rows.end_us, {m.use.name: self._wave(m, rows) for m in asked})
+
+    def _take_in(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> None:
+        """Learns from a round."""
         if self._weighing is not None:
             self._weighing.learn(self._of_learned(verdict.tail))
             if rows.label is not None:
@@ -126,7 +136,11 @@ class WindowModels:
         for model in self._models:
             model.learn(rows, verdict.score[model.use.name], kept)
         self._models = self._succession.learn(self._models, rows, own, verdict, kept)
-        return events
+
+    def _take_events(self, events: list[DriftEvent]) -> None:
+        for event in events:
+            self._watched.drifted(event)
+            self._react(event)
 
     def _wave(self, model: Model, rows: Rows) -> Wave | None:
         """What it sees.  Rules remember nobody: of a round of the active alone, no share of all subjects follows."""
@@ -166,9 +180,7 @@ class WindowModels:
         learners = [m for m in self._models if m.use.spec.uses_labels]
         errors = {m.use.name: m.errors(rows, score[m.use.name]) for m in learners}
         events = self._monitors.update_errors(rows.end_us, errors)
-        for event in events:
-            self._watched.drifted(event)
-            self._react(event)
+        self._take_events(events)
         if not self._reactions.is_frozen(rows.end_us):
             if self._weighing is not None and rows.label is not None and score.keys() >= set(self._learned):
                 self._weighing.learn_labels(self._of_learned(score), rows.label)

@@ -78,7 +78,7 @@ def test_whoever_was_alerted_is_not_on_record_again() -> None:
 def test_the_exempt_do_not_raise_the_line() -> None:
     """Twenty test accounts that play fraud would make the line rise for a person who is a little odd."""
     settings = {"false_discovery": 0.05, "budget_per_day": 1000}
-    odd = [candidate(i, 1e-5) for i in range(20)] + [candidate(99, 9e-4)]
+    odd = [candidate(i, 1e-5) for i in range(20)] + [candidate(99, 1.5e-4)]
     assert 99 in told(policy(**settings).round(T0, odd, 1000))
     p = exempting(*(exemption(i, T0 + DAY_US) for i in range(20)), **settings)
     assert told(p.round(T0, odd, 1000)) == []

@@ -214,6 +214,7 @@ def test_a_snapshot_of_another_kind_is_refused() -> None:
         {"severities": (("low", 1e-3),)},
         {"severities": (("a", 0.5), ("b", 0.1), ("c", 1.0))},
         {"critical_reserve": 1.5},
+        {"false_discovery_last": 0.0},
     ],
 )
 def test_settings_out_of_range_name_the_key(settings: dict[str, object]) -> None:
@@ -236,10 +237,14 @@ def test_a_false_discovery_target_draws_the_line() -> None:
 
 
 def test_the_line_does_not_rise_for_a_few() -> None:
-    """Among thirteen people four at 1e-3 are no attack, whatever the target says; five are."""
+    """Among thirteen people four at 1e-3 are no attack, whatever the target says; five are.  Of 500, four do not become
+    one by a fifth who is more likely a person than not.
+    """
     lines = {"line": 1e-7, "candidate_line": 1e-2, "false_discovery": 0.1}
     for odd, alerted in ((4, 0), (5, 5)):
         assert len(policy(**lines).round(T0, [candidate(i, 1e-3) for i in range(odd)], 13)) == alerted
+    with_a_person = [*(candidate(i, 1e-4) for i in range(4)), candidate(4, 1e-3)]
+    assert policy(**lines).round(T0, with_a_person, 500) == []
 
 
 def test_the_line_never_rises_above_the_candidate_line() -> None:
@@ -261,6 +266,31 @@ def test_of_what_a_target_lets_through_no_more_than_its_share_is_false() -> None
         shares.append(sum(s < 2000 for s in alerts) / max(len(alerts), 1))
         assert len(alerts) > 15
     assert 0.04 < np.mean(shares) <= 0.11
+
+
+def test_attackers_who_are_sure_do_not_pay_for_people() -> None:
+    """240 of whom nobody doubts, beside 2,000 people: at 3 % some seven of these go with them, and no further attacker.
+    Of the last whom the line takes in one in five may be a person: then hardly anybody.
+    """
+    rng = np.random.default_rng(4)
+    lines = {"line": 1e-7, "candidate_line": 1e-2, "budget_per_day": 10_000, "false_discovery": 0.03}
+    accused = {0.2: 0, 1.0: 0}
+    for _ in range(20):
+        p = np.concatenate([np.full(240, 1e-6), rng.random(2000)])
+        found = [candidate(i, float(p[i])) for i in np.flatnonzero(p <= 1e-2).tolist()]
+        for last in accused:
+            alerted = subjects(policy(false_discovery_last=last, **lines).round(T0, found, 2240))
+            assert sum(s < 240 for s in alerted) == 240
+            accused[last] += sum(s >= 240 for s in alerted)
+    assert accused[0.2] <= 20 < 60 < accused[1.0]
+
+
+def test_the_last_are_taken_in_while_most_of_them_are_attackers() -> None:
+    """Behind 40 who are sure of 2,000: 20 more at a thousandth, where chance gives two, go with them; five do not."""
+    lines = {"line": 1e-7, "candidate_line": 1e-2, "budget_per_day": 10_000, "false_discovery": 0.1}
+    for weak, alerted in ((20, 60), (5, 40)):
+        odd = [candidate(i, 1e-6) for i in range(40)] + [candidate(100 + i, 1e-3) for i in range(weak)]
+        assert len(policy(**lines).round(T0, odd, 2000)) == alerted
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,6 +1,7 @@
 """Tail probabilities: right on clean samples, still useful on contaminated ones, ordered, resumable."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from state.errors import ConfigError, SnapshotError
 from state.types import HOUR_US, MINUTE_US
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
+EAGER = CalibrationSpec(ready_hours=0)
 SHAPES: dict[str, Draw] = {
     "exponential": lambda rng, n: rng.exponential(size=n),
     "gamma": lambda rng, n: rng.gamma(12, size=n),
@@ -35,7 +37,7 @@ def who(n: int, first: int = 0) -> np.ndarray:
 
 
 def calibrator(scores: np.ndarray, spec: CalibrationSpec | None = None) -> Calibrator:
-    made = (spec or CalibrationSpec()).build()
+    made = (spec or EAGER).build()
     made.learn(who(len(scores)), scores, 0)
     return made
 
@@ -53,7 +55,7 @@ def test_probabilities_are_right_within_a_factor_of_three_down_to_a_thousandth(n
 
 def test_nobody_counts_twice() -> None:
     """A subject that comes with a high score in each of 100 rounds is one of 1,000, not one in eleven rows."""
-    made = CalibrationSpec().build()
+    made = EAGER.build()
     made.learn(who(1000), np.zeros(1000), HOUR_US)
     for turn in range(2, 102):
         made.learn(who(1, 999), np.array([9.0]), turn * MINUTE_US + HOUR_US)
@@ -63,7 +65,7 @@ def test_nobody_counts_twice() -> None:
 def test_who_has_many_windows_a_day_has_as_many_chances() -> None:
     """Scores of 24 independent hours: a score that one hour in 2,400 reaches is reached on one day in a hundred."""
     rng = np.random.default_rng(3)
-    made = CalibrationSpec().build(whole_day=False, fitted=False)
+    made = EAGER.build(whole_day=False, fitted=False)
     for hour in range(1, 25):
         made.learn(who(4000), rng.exponential(size=4000), hour * HOUR_US)
     level = -np.log(1 / 2400)
@@ -86,7 +88,7 @@ def test_the_largest_score_of_a_day_is_forgotten_within_a_day() -> None:
 def test_a_sliding_window_of_a_day_forgets_who_has_none_any_more() -> None:
     """The newest round is the population; without sliding everybody of the last 24 hours is."""
     for slides, expected in ((True, 500), (False, 1000)):
-        made = CalibrationSpec().build()
+        made = EAGER.build()
         made.learn(who(1000), np.zeros(1000), HOUR_US, slides)
         made.learn(who(500), np.zeros(500), 2 * HOUR_US, slides)
         assert made.tail(np.array([1.0]))[0] == pytest.approx(1 / (expected + 1))
@@ -115,7 +117,7 @@ def test_far_scores_keep_their_order_in_thin_tails() -> None:
 
 def test_not_ready_and_not_known_are_nan() -> None:
     """Before `ready` scores everything is nan; afterwards a nan score is."""
-    made = CalibrationSpec(ready=100, remember=1000).build()
+    made = replace(EAGER, ready=100, remember=1000).build()
     made.learn(who(99), np.arange(99.0), 0)
     assert np.isnan(made.tail(np.array([1.0, 2.0]))).all()
     made.learn(who(50, 99), np.arange(50.0), 1)
@@ -125,9 +127,25 @@ def test_not_ready_and_not_known_are_nan() -> None:
     assert len(made.tail(np.empty(0))) == 0
 
 
+@pytest.mark.parametrize(("per", "whole_day"), [("subject", True), ("subject", False), ("row", True)])
+def test_windows_of_a_day_are_not_judged_in_the_first_hours(per: str, whole_day: bool) -> None:
+    """They grow, and what they hold with them: by what 300 people had shown an hour ago, all that they show now would
+    be odd.  Six hours are enough; shorter windows, and rows of tables, do not grow.  A restart changes nothing.
+    """
+    spec = CalibrationSpec(per=per)
+    made = spec.build(whole_day)
+    scores = np.linspace(1.0, 2.0, 300)
+    silent = []
+    for hour in range(1, 10):
+        silent.append(bool(np.isnan(made.tail(hour * scores)).all()))
+        made.learn(who(300), hour * scores, hour * HOUR_US, slides=whole_day)
+        made = spec.build(whole_day, resume=made.snapshot())
+    assert silent == [True, *[per == "subject" and whole_day] * 6, False, False]
+
+
 def test_missing_scores_are_not_learned() -> None:
     """Warm-up nan of a detector leaves no trace in the sample."""
-    made = CalibrationSpec().build()
+    made = EAGER.build()
     made.learn(who(5000), np.full(5000, np.nan), 0)
     assert not made.ready
 
@@ -154,7 +172,7 @@ def test_beyond_a_flat_sample_of_own_pasts_far_is_less_likely_than_near() -> Non
     """
     far = np.array([0.0, 0.5, 4.5, np.nan])
     for whole_day in (True, False):
-        own, cohort = (CalibrationSpec().build(whole_day=whole_day, fitted=fitted) for fitted in (False, True))
+        own, cohort = (EAGER.build(whole_day=whole_day, fitted=fitted) for fitted in (False, True))
         for made in (own, cohort):
             made.learn(who(999), np.zeros(999), 0)
         expected = np.array([1.0, 1 / 2000, 1 / 10000, np.nan])
@@ -165,7 +183,7 @@ def test_beyond_a_flat_sample_of_own_pasts_far_is_less_likely_than_near() -> Non
 
 def test_a_sample_of_own_pasts_that_is_not_flat_keeps_the_rank() -> None:
     """Where people differ, their own scores say what is far."""
-    made = CalibrationSpec().build(fitted=False)
+    made = EAGER.build(fitted=False)
     made.learn(who(999), np.linspace(0, 9, 999), 0)
     assert made.tail(np.array([10.0, 100.0])) == pytest.approx([1 / 1000, 1 / 1000])
 
@@ -174,7 +192,7 @@ def test_a_sample_of_own_pasts_that_is_not_flat_keeps_the_rank() -> None:
 def test_it_follows_a_population_that_moves(per: str) -> None:
     """After some rounds on a new level, a score of the new level is ordinary."""
     rng = np.random.default_rng(9)
-    made = CalibrationSpec(per=per).build()
+    made = replace(EAGER, per=per).build()
     made.learn(who(4096), rng.normal(size=4096), HOUR_US)
     assert made.tail(np.array([6.0]))[0] <= CalibrationSpec().floor
     for turn in range(40):
@@ -189,7 +207,7 @@ def test_it_follows_a_population_that_moves(per: str) -> None:
 def test_a_resumed_calibrator_is_the_same_to_the_bit(sizes: tuple[int, ...], per: str, whole_day: bool) -> None:
     """Snapshot, restore and go on: same answers and same bytes as never stopping."""
     rng = np.random.default_rng(10)
-    spec = CalibrationSpec(per=per, ready=64, stretch_rows=2)
+    spec = replace(EAGER, per=per, ready=64, stretch_rows=2)
     made = spec.build(whole_day)
     for turn, size in enumerate(sizes):
         made.learn(who(size), rng.gamma(3, size=size), turn * 7 * HOUR_US)
@@ -205,11 +223,11 @@ def test_a_resumed_calibrator_is_the_same_to_the_bit(sizes: tuple[int, ...], per
 
 def test_a_sample_of_another_kind_is_refused() -> None:
     """Saved state of another configuration is named, not guessed at."""
-    blob = CalibrationSpec().build().snapshot()
+    blob = EAGER.build().snapshot()
     with pytest.raises(SnapshotError, match="remember=4096"):
         CalibrationSpec(remember=1024).build(resume=blob)
     with pytest.raises(SnapshotError, match="largest of each"):
-        CalibrationSpec().build(whole_day=False, resume=blob)
+        EAGER.build(whole_day=False, resume=blob)
     blob = CalibrationSpec(per="stretch").build().snapshot()
     with pytest.raises(SnapshotError, match="stretch_rows=50"):
         CalibrationSpec(per="stretch", stretch_rows=50).build(resume=blob)
@@ -239,7 +257,8 @@ def test_of_stretches_two_are_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"ready": 10_000}, {"tail_share": 0.9}, {"per": "day"}, {"floor": 0.0}, {"stretch_rows": 1}]
+    "bad",
+    [{"ready": 10_000}, {"tail_share": 0.9}, {"per": "day"}, {"floor": 0.0}, {"stretch_rows": 1}, {"ready_hours": -1}],
 )
 def test_impossible_settings_are_refused(bad: dict[str, object]) -> None:
     """The message names the parameter."""

@@ -10,6 +10,7 @@ import pytest
 from detectors.base import Detector, DetectorSpec, FeatureInfo, Rows
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.ecod import Ecod, EcodSpec
+from detectors.extremes import ExtremesSpec
 from detectors.river_model import RiverDetector, RiverModelSpec
 from flows.config.load import loads
 from flows.job import Job
@@ -172,6 +173,15 @@ def test_freeze_stops_learning_for_a_while() -> None:
         assert sample.quantiles((1.0,))[0, 0] == expected
 
 
+def test_a_round_that_breaks_rules_is_not_learned_where_a_wave_freezes() -> None:
+    """Rules look at the round itself: the first round of an attack is known before anything learns from it."""
+    job = JOB.with_judgement(drift=replace(JOB.judgement.drift, on_attack_wave="freeze"))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
+    for turn, attackers in enumerate((0, 30)):
+        play(operator, turn, [500.0] * attackers + [4.0] * (60 - attackers))
+    assert operator._models["w5m"].profile.sample.quantiles((1.0,))[0, 0] == 4.0
+
+
 def retraining() -> tuple[PopulationOperator, WindowModels]:
     """ECOD, and a drift event after its tenth round that asks for a successor, to be judged after ten more."""
     job = JOB.with_judgement(detectors=(replace(JOB.judgement.detectors[0], spec=EcodSpec(remember=64, ready=4)),))
@@ -328,6 +338,22 @@ def test_a_rule_that_many_break_stays_on_and_is_told_as_an_attack_wave() -> None
         (4, "attack_wave", f"50.0% {share}"),
         (5, "attack_wave", f"100.0% {share}"),
     ]
+
+
+def test_a_wave_is_told_in_the_round_in_which_it_comes() -> None:
+    """A detector that remembers subjects is asked when it has heard of the round, not in the next one."""
+    spec = ExtremesSpec(ready=64, ready_hours=0, settle_hours=0)
+    job = JOB.with_judgement(detectors=(replace(JOB.judgement.detectors[0], spec=spec),))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
+    rng, told = np.random.default_rng(2), []
+    for turn, attackers in enumerate([0, 0, 60]):
+        subject, at = np.arange(1, 361, dtype=np.uint64), np.full(360, (turn + 1) * FIVE)
+        x = np.where(np.arange(360) < attackers, 5000.0, np.exp(rng.normal(2.0, 0.5, 360)))[:, None]
+        rows = FeatureRows("w5m", int(at[0]), 0, subject, subject.astype(object), at - FIVE, at, x)
+        for message in operator.process(CohortInput(0, int(at[0]), [rows])):
+            if isinstance(message, Output) and message.stream is Stream.DRIFT:
+                told += [(turn, r["evidence"]) for r in message.records if r["what"] == "wave"]
+    assert told == [(2, "16.7% of the subjects are odd in the same way; they share events")]
 
 
 def test_of_a_round_of_the_active_no_share_of_all_follows() -> None:
