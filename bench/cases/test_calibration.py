@@ -12,7 +12,7 @@ from detectors.calibrate import CalibrationSpec, Calibrator
 from detectors.combine import combine
 from state.types import F64
 
-_SPEC = CalibrationSpec()
+_SPEC = CalibrationSpec(ready_hours=0.0)
 
 
 @cache

@@ -14,14 +14,14 @@ from state.batch import MicroBatch
 from state.cells import Cells
 from state.spans import Spans
 from state.types import DAY_US, HOUR_US, MINUTE_US
-from state.window_builders import Fed, WindowBuilder
+from state.window_builders import Fed, Kept, WindowBuilder
 from state.windows import WindowKind, WindowSpec
 
 _PANE_US = 5 * MINUTE_US
-_TUMBLING = WindowSpec("tumbling 5m", WindowKind.TUMBLING, 5 * MINUTE_US)
+_SLIDING = WindowSpec("sliding 1h/5m", WindowKind.SLIDING, HOUR_US, 5 * MINUTE_US)
 _SPECS = (
-    _TUMBLING,
-    WindowSpec("sliding 1h/5m", WindowKind.SLIDING, HOUR_US, 5 * MINUTE_US),
+    WindowSpec("tumbling 5m", WindowKind.TUMBLING, 5 * MINUTE_US),
+    _SLIDING,
     WindowSpec("sliding 24h/1h", WindowKind.SLIDING, DAY_US, HOUR_US),
     WindowSpec("session 30m", WindowKind.SESSION, gap_us=30 * MINUTE_US, max_us=DAY_US),
 )
@@ -39,9 +39,9 @@ def _recorded(rows: int, users: int) -> tuple[MicroBatch, Steps]:
 
     make = WindowSpec.build
 
-    def recording(spec: WindowSpec, pane_us: int) -> WindowBuilder:
-        building = make(spec, pane_us)
-        if spec is _TUMBLING:
+    def recording(spec: WindowSpec, pane_us: int, kept: Kept | None = None) -> WindowBuilder:
+        building = make(spec, pane_us, kept)
+        if spec is _SLIDING:
             made = building.steps
 
             def noted(panes: Fed, after_us: int) -> list[Spans]:

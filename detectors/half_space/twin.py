@@ -11,7 +11,7 @@ its leaves'.
 import random
 from bisect import bisect
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -40,6 +40,8 @@ class Forest:
     feature: tuple[I64, ...]
     threshold: tuple[F64, ...]
     threshold32: tuple[F32, ...]
+    _starts: dict[int, list[I64]] = field(default_factory=dict, repr=False)
+    """Stride -> `starts`; it goes with the forest."""
 
     @classmethod
     def of(cls, trees: int, feature: Iterable[I64], threshold: Iterable[F64]) -> Self:
@@ -51,6 +53,13 @@ class Forest:
     def height(self) -> int:
         """Cuts on the way from root to leaf."""
         return len(self.feature)
+
+    def starts(self, stride: int) -> list[I64]:
+        """Where the values of each cut's feature start, by level, in columns of this length."""
+        found = self._starts.get(stride)
+        if found is None:
+            found = self._starts[stride] = [feature * stride for feature in self.feature]
+        return found
 
     def shrunk(self, share: F64) -> Self:
         """The same trees of the unit cube, each in a cube that has this share of its width, around the same middle.
@@ -100,12 +109,6 @@ def seeded_forest(trees: int, height: int, names: tuple[str, ...], limits: Limit
     return grow(trees, height, names, limits, random.Random(seed))  # noqa: S311 - River's generator, not a secret
 
 
-@lru_cache(maxsize=64)
-def _starts(forest: Forest, stride: int) -> list[I64]:
-    """Where the values of each cut's feature start, by level."""
-    return [feature * stride for feature in forest.feature]
-
-
 def walk(forest: Forest, x: F64 | F32) -> Iterator[tuple[int, I64]]:
     """The leaf of each row in each tree, chunk by chunk: (first row, (trees, rows) int64 numbered through all trees).
 
@@ -118,7 +121,7 @@ def walk(forest: Forest, x: F64 | F32) -> Iterator[tuple[int, I64]]:
     thresholds: tuple[NDArray[Any], ...] = forest.threshold32 if x.dtype == np.float32 else forest.threshold
     columns = np.empty((x.shape[1], stride), x.dtype)
     flat = columns.ravel()
-    start = _starts(forest, stride)
+    start = forest.starts(stride)
     roots = np.arange(0, 2 * trees, 2)[:, None]
     for low in range(0, n, stride):
         rows = min(stride, n - low)

@@ -12,7 +12,7 @@ from state.times import iso
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from flows.config.models import Config
     from flows.config.reference import Param
@@ -70,12 +70,16 @@ def print_json(value: Any) -> None:
 
 def print_text(*parts: "RenderableType") -> None:
     """Text and tables on standard output; in full width where that is not a terminal."""
-    from rich.console import Console
-
-    screen = sys.stdout.isatty()
-    console = Console(highlight=False, soft_wrap=not screen, width=None if screen else 160)
+    console = text_console()
     for part in parts:
         console.print(part)
+
+
+def text_console() -> "Console":
+    """Standard output; lines are not cut where it is a file or a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
 
 
 def print_reference(title: str, summary: str, params: "Iterable[Param]") -> None:

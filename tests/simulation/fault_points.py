@@ -65,14 +65,14 @@ def after(countdown: Countdown, work: Callable[..., Any]) -> Callable[..., Any]:
 def half_a_segment(countdown: Countdown, work: Callable[..., Any]) -> Callable[..., Any]:
     """Dies when half of the bytes are in the file."""
 
-    def wrapped(self: Segments) -> Any:
-        if self._pending and countdown.due():
-            data = b"".join(self._pending.values())
+    def wrapped(self: Segments, segment: Any) -> Any:
+        if segment.pending and countdown.due():
+            data = b"".join(segment.pending.values())
             self._directory.mkdir(parents=True, exist_ok=True)
-            with self._path(self._number).open("ab") as file:
+            with self._path(segment.number).open("ab") as file:
                 file.write(data[: len(data) // 2])
             die()
-        return work(self)
+        return work(self, segment)
 
     return wrapped
 

@@ -67,7 +67,7 @@ def test_tails_score_by_score(per: str, fitted: bool) -> None:
     """Of the sample's own scores, between them, far beyond, and of what is no number in 32 bits."""
     rng = np.random.default_rng(1)
     learned = np.round(rng.exponential(size=3000), 2)
-    calibrator = CalibrationSpec(per=per, floor=1e-6, stretch_rows=5).build(fitted=fitted)
+    calibrator = CalibrationSpec(per=per, floor=1e-6, stretch_rows=5, ready_hours=0.0).build(fitted=fitted)
     calibrator.learn(np.arange(3000, dtype=np.uint64) % (600 if per == "stretch" else 3000), learned, 1)
     odd = [np.nan, -1.0, 0.0, 7.7, 30.0, 300.0, 1e38, 3.4028235e38, 3.4028236e38, 1e300, -1e300]
     score = np.concatenate([learned[:200], rng.exponential(size=200) * 5, odd])
