@@ -26,7 +26,7 @@ NEEDED = ("pytest", "pytest_benchmark", "pyinstrument", "matplotlib", "jinja2")
 
 
 class Part(StrEnum):
-    """What can be asked for; each is a file of cases, or, for the layers, all the others."""
+    """What can be asked for: each is the files of cases that begin with its name, the layers are all the others."""
 
     SCENARIOS = "scenarios"
     LAYERS = "layers"
@@ -65,10 +65,10 @@ class Plan:
             yield "time.process_time", layer_files()
 
     def _targets(self, part: Part) -> list[str]:
-        file = str(CASES / f"test_{part}.py")
+        files = _files(part)
         if part is Part.SCENARIOS and self.scenarios:
-            return [f"{file}::test_scenario[{name}]" for name in self.scenarios]
-        return [file]
+            return [f"{file}::test_scenario[{name}]" for file in files for name in self.scenarios]
+        return files
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,12 @@ class Ran:
 
 def layer_files() -> list[str]:
     """The files of cases that belong to no other part."""
-    apart = {f"test_{part}.py" for part in Part} | {_VERDICTS}
-    return [str(path) for path in sorted(CASES.glob("test_*.py")) if path.name not in apart]
+    apart = {file for part in Part for file in _files(part)} | {str(CASES / _VERDICTS)}
+    return [file for file in map(str, sorted(CASES.glob("test_*.py"))) if file not in apart]
+
+
+def _files(part: Part) -> list[str]:
+    return list(map(str, sorted(CASES.glob(f"test_{part}*.py"))))
 
 
 def run(plan: Plan) -> Ran:

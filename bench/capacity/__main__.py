@@ -13,7 +13,8 @@ from state.errors import DriftnetError
 PAGE: Final = ROOT / "docs" / "capacity.md"
 _USAGE: Final = """python -m bench.capacity            writes docs/capacity.md from bench/capacity/inputs.json
 python -m bench.capacity measure    runs the growth cases at their real size first, and keeps their figures
-python -m bench.capacity read FILE  takes the figures from a run that was kept: driftnet bench --growth --json FILE"""
+python -m bench.capacity read FILE  takes the figures from a run that was kept:
+                                    results.json of driftnet bench --only growth, beside its report"""
 
 
 def main(arguments: list[str]) -> int:
