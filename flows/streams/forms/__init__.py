@@ -1,0 +1,1 @@
+"""What records of each output stream look like."""
