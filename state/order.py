@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from state.types import I64, U64, Bool
+from state.types import I32, I64, U64, Bool
 
 _FEW: Final = 300
 """Below this many values the plain way is as fast."""
@@ -19,6 +19,19 @@ def distinct(values: NDArray[Whole]) -> NDArray[Whole]:
     new = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
     return ordered[new]
+
+
+def numbered(values: NDArray[Whole]) -> tuple[NDArray[Whole], I32]:
+    """The different values, sorted, and (n,) which of them each is.  values: fewer than 2**31, none below 0."""
+    order = stable_argsort(values.view(np.uint64))
+    ordered = values[order]
+    new = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    number = np.cumsum(new, dtype=np.int32)
+    number -= 1
+    at = np.empty(len(order), np.int32)
+    at[order] = number
+    return ordered[new], at
 
 
 def stable_argsort(values: U64) -> I64:

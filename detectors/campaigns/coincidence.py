@@ -6,7 +6,7 @@ import numpy as np
 
 from state.cells import run_lengths, run_starts
 from state.order import distinct
-from state.types import F64, I64, U64, Names
+from state.types import F64, I32, U64, Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class Coincidences:
     object_name: Names
     parent: U64
     visits: F64
-    low: I64
-    high: I64
-    on: I64
+    low: I32
+    high: I32
+    on: I32
 
     def without(self, account: int) -> "Coincidences":
         """Those of others: nothing of the account is left."""
@@ -67,7 +67,7 @@ class Coincidences:
         if not len(gone):
             return self
         stay = (self.low != gone[0]) & (self.high != gone[0])
-        low, high = (at - (at > gone[0]) for at in (self.low[stay], self.high[stay]))
+        low, high = ((at - (at > gone[0])).astype(np.int32) for at in (self.low[stay], self.high[stay]))
         return replace(
             self,
             account=np.delete(self.account, gone),

@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 
 from detectors.campaigns.coincidence import Coincidences
-from detectors.campaigns.evidence import Evidence, Strengths, changes, gather, log10_tail, strengths, summed
+from detectors.campaigns.evidence import Evidence, Strengths, chance, changes, gather, log10_tail, strengths, summed
 from detectors.campaigns.spec import CampaignSpec
 from state.cells import run_lengths, run_starts
+from state.order import numbered
 from state.types import F64, I64, Bool
 
 _NONE: Final = -1
@@ -67,9 +68,10 @@ def _cores(evidence: Evidence, pairs: Strengths, spec: CampaignSpec) -> I64:
     its ends have partners in common, so that a single link does not, either.
     """
     tireless = _tireless(evidence, spec)
-    linked = (pairs.times >= spec.links) & (pairs.chance <= np.log10(spec.p))
+    linked = pairs.times >= spec.links
     linked &= pairs.varied | (tireless[pairs.low] & tireless[pairs.high])
     at = np.flatnonzero(linked)
+    at = at[chance(evidence, pairs.low[at], pairs.high[at], pairs.times[at]) <= np.log10(spec.p)]
     at = at[_mutual(pairs.low[at], pairs.high[at], pairs.weight[at], spec.partners)]
     low, high = _supported(pairs.low[at], pairs.high[at], spec.triangles)
     return _components(low, high, len(evidence.account))
@@ -136,7 +138,7 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
             break
         end = np.concatenate([pairs.low[below], pairs.high[above]])
         other = np.concatenate([pairs.high[below], pairs.low[above]])
-        key, at = _numbered(end * accounts + label[other])
+        key, at = numbered(end * accounts + label[other])
         who, to = np.divmod(key, accounts)
         objects, shared = summed(at, pairs.times[met], len(key)), summed(at, pairs.weight[met], len(key))
         partners = np.bincount(at)
@@ -151,12 +153,19 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
         fits &= share >= spec.belonging * usual[to]
         fits &= tireless[who] | ~never_rests[to]
         # Where an account fits several, it belongs to the one it has most in common with.
-        best = np.lexsort((to, -shared, who))
-        best = best[np.diff(who[best], prepend=-1) != 0]
+        best = _largest(who, shared)
         chosen = best[fits[best]]
         label = np.full(accounts, _NONE)
         label[who[chosen]] = to[chosen]
     return label
+
+
+def _largest(group: I64, values: F64) -> I64:
+    """Position of the largest value of each group, of equal ones the first.  group: (n,) sorted, not empty."""
+    start = run_starts(group)
+    largest = np.repeat(np.maximum.reduceat(values, start), run_lengths(start, len(group)))
+    at = np.flatnonzero(values == largest)
+    return at[run_starts(group[at])]
 
 
 def _mostly(holds: Bool, label: I64) -> Bool:
@@ -182,15 +191,6 @@ def _medians(values: F64, group: I64, groups: int) -> F64:
     number, start, size = np.unique(group[order], return_index=True, return_counts=True)
     found[number] = values[order][start + (size - 1) // 2]
     return found
-
-
-def _numbered(key: I64) -> tuple[I64, I64]:
-    """The different keys, sorted, and (n,) which of them each is."""
-    order = np.argsort(key, kind="stable")
-    start = run_starts(key[order])
-    at = np.empty(len(key), np.int64)
-    at[order] = np.repeat(np.arange(len(start)), run_lengths(start, len(key)))
-    return key[order[start]], at
 
 
 def _communities(evidence: Evidence, label: I64) -> Iterator[Community]:

@@ -8,11 +8,12 @@ import numpy as np
 
 from detectors.campaigns.coincidence import Coincidences
 from state.cells import run_lengths, run_starts
-from state.order import stable_argsort
-from state.types import DAY_US, F64, I64, U64, Bool
+from state.order import numbered
+from state.types import DAY_US, F64, I32, I64, U64, Bool
 
 TIMES_MAX: Final = 4.0
 """Again and again on one object says less and less: more often than this counts as this often."""
+_NO_KEYS: Final = np.zeros(0, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ class Evidence:
 class Strengths:
     """Pairs of accounts, sorted.  start: (P,) where each one's coincidences begin.  low, high: (P,).  objects: (P,) how
     many different ones.  times: (P,) coincidences on them.  weight: (P,) the same, rare objects counting more.
-    varied: (P,) whether the objects have two parents.  chance: (P,) log10 of the probability of so many coincidences
-    under independence, by `log10_tail`.
+    varied: (P,) whether the objects have two parents.
     """
 
     start: I64
@@ -59,7 +59,6 @@ class Strengths:
     times: F64
     weight: F64
     varied: Bool
-    chance: F64
 
     def __len__(self) -> int:
         return len(self.low)
@@ -67,40 +66,47 @@ class Strengths:
 
 def gather(segments: Sequence[Coincidences], visits_max: float) -> Evidence:
     """Of segments in the order of time.  Objects that were last told with more visits a day tell nothing."""
-    account = _distinct([s.account for s in segments])
-    object_, parent, visits = _objects(segments)
-    low, high, on = (
-        np.concatenate([np.searchsorted(of, keys)[at] for keys, at in parts] or [np.zeros(0, np.int64)])
-        for of, parts in (
-            (account, [(s.account, s.low) for s in segments]),
-            (account, [(s.account, s.high) for s in segments]),
-            (object_, [(s.object, s.on) for s in segments]),
-        )
+    account, who = numbered(np.concatenate([_NO_KEYS, *(s.account for s in segments)]))
+    object_, parent, visits, what = _objects(segments)
+    rows = [len(s.low) for s in segments]
+    first, first_object = _firsts([s.account for s in segments], rows), _firsts([s.object for s in segments], rows)
+    on = what[_joined([s.on for s in segments]) + first_object]
+    rare = visits[on] <= visits_max
+    low, high = (
+        who[(_joined(parts) + first)[rare]] for parts in ([s.low for s in segments], [s.high for s in segments])
     )
     ends = np.unique(np.array([s.end_us for s in segments], np.int64))
-    end = np.repeat(np.searchsorted(ends, [s.end_us for s in segments]), [len(s.low) for s in segments])
-    rare = visits[on] <= visits_max
-    low, high, on, end = _ordered(low[rare], high[rare], on[rare], end[rare], len(account), len(object_), len(ends))
+    end = np.repeat(np.searchsorted(ends, [s.end_us for s in segments]).astype(np.int32), rows)[rare]
     buckets = _buckets(low, high, end, ends, len(account))
-    start = changes(low, high, on)
-    length = run_lengths(start, len(low))
+    start, low, high, on, end = _ordered(low, high, on[rare], end, len(account), len(object_), len(ends))
+    length = run_lengths(start, len(end))
     times = np.minimum(length, TIMES_MAX).astype(np.float64)
-    low, high, on, last_us = low[start], high[start], on[start], ends[end[start + length - 1]]
+    last_us = ends[end[start + length - 1]]
     degree = summed(low, times, len(account)) + summed(high, times, len(account))
     return Evidence(account, object_, parent, visits, low, high, on, times, last_us, degree, buckets)
 
 
-def _buckets(low: I64, high: I64, end: I64, ends: I64, accounts: int) -> I64:
+def _joined(parts: Sequence[I32]) -> I32:
+    return np.concatenate([np.zeros(0, np.int32), *parts])
+
+
+def _firsts(keys: Sequence[U64], rows: Sequence[int]) -> I32:
+    """(n,) of each row, how many keys the segments before its own have.  rows: of each segment."""
+    sizes = np.array([len(each) for each in keys], np.int64)
+    return np.repeat((np.cumsum(sizes) - sizes).astype(np.int32), rows)
+
+
+def _buckets(low: I32, high: I32, end: I32, ends: I64, accounts: int) -> I64:
     first = int(np.searchsorted(ends, ends[-1] - DAY_US, side="right")) if len(ends) else 0
-    recent = end >= first
-    there = np.zeros((accounts, len(ends) - first), np.bool_)
+    width, recent = len(ends) - first, np.flatnonzero(end >= first)
+    there = np.zeros(accounts * width, np.bool_)
     for who in (low, high):
-        there[who[recent], end[recent] - first] = True
-    found: I64 = there.sum(axis=1)
+        there[who[recent].astype(np.int64) * width + (end[recent] - first)] = True
+    found: I64 = there.reshape(accounts, width).sum(axis=1)
     return found
 
 
-def summed(at: I64, values: F64, count: int) -> F64:
+def summed(at: I32 | I64, values: F64, count: int) -> F64:
     """(count,) sums of the values at each position."""
     return np.bincount(at, values, minlength=count).astype(np.float64, copy=False)
 
@@ -114,47 +120,43 @@ def changes(*ordered: I64) -> I64:
     return change.nonzero()[0]
 
 
-def _distinct(parts: Sequence[U64]) -> U64:
-    keys = np.sort(np.concatenate([np.zeros(0, np.uint64), *parts]))  # several times as fast as np.unique
-    return keys[run_starts(keys)]
+def _objects(segments: Sequence[Coincidences]) -> tuple[U64, U64, F64, I32]:
+    """All objects, what was last told of each, and of each segment's objects, which of these it is."""
+    key, what = numbered(np.concatenate([_NO_KEYS, *(s.object for s in segments)]))
+    parent, visits = np.zeros(len(key), np.uint64), np.zeros(len(key))
+    parent[what] = np.concatenate([_NO_KEYS, *(s.parent for s in segments)])  # the last one stays
+    visits[what] = np.concatenate([np.zeros(0), *(s.visits for s in segments)])
+    return key, parent, visits, what
 
 
-def _objects(segments: Sequence[Coincidences]) -> tuple[U64, U64, F64]:
-    """All objects, and what was last told of each."""
-    parts = segments[::-1]
-    key = np.concatenate([np.zeros(0, np.uint64), *(s.object for s in parts)])
-    parent = np.concatenate([np.zeros(0, np.uint64), *(s.parent for s in parts)])
-    visits = np.concatenate([np.zeros(0), *(s.visits for s in parts)])
-    order = stable_argsort(key)
-    first = order[run_starts(key[order])]
-    return key[first], parent[first], visits[first]
-
-
-def _ordered(low: I64, high: I64, on: I64, end: I64, *sizes: int) -> tuple[I64, I64, I64, I64]:
-    """Sorted by all four.  sizes: how many accounts, objects and ends there are.
+def _ordered(low: I32, high: I32, on: I32, end: I32, *sizes: int) -> tuple[I64, I64, I64, I64, I64]:
+    """Where each combination of the first three begins, when rows are sorted by all four; the three of each; and (n,)
+    the last of all rows.  sizes: how many accounts, objects and ends there are.
 
     Packed into one number where that has room: sorting values is several times as fast as sorting by four keys.
     """
-    accounts, objects, ends = sizes
-    if accounts * accounts * objects * ends < 2**63:
-        packed = ((low * accounts + high) * objects + on) * ends + end
-        packed.sort()
-        packed, end = np.divmod(packed, max(ends, 1))
-        packed, on = np.divmod(packed, max(objects, 1))
-        low, high = np.divmod(packed, max(accounts, 1))
-        return low, high, on, end
-    order = np.lexsort((end, on, high, low))
-    return low[order], high[order], on[order], end[order]
+    of_account, of_object, of_end = (size.bit_length() for size in sizes)
+    if 2 * of_account + of_object + of_end > 63:  # bits of a positive int64
+        order = np.lexsort((end, on, high, low))
+        one, two, three, last = (each[order].astype(np.int64) for each in (low, high, on, end))
+        start = changes(one, two, three)
+        return start, one[start], two[start], three[start], last
+    packed = low.astype(np.int64)
+    for each, bits in ((high, of_account), (on, of_object), (end, of_end)):
+        packed <<= bits
+        packed |= each
+    packed.sort()
+    last = packed & (1 << of_end) - 1
+    packed >>= of_end
+    start = run_starts(packed)
+    packed = packed[start]
+    three = packed & (1 << of_object) - 1
+    packed >>= of_object
+    return start, packed >> of_account, packed & (1 << of_account) - 1, three, last
 
 
 def strengths(evidence: Evidence, visits_max: float) -> Strengths:
-    """Of all pairs.
-
-    An object weighs log(1 + visits_max / visits).  Under independence the number of coincidences of two accounts is
-    Poisson, with a mean of d1 * d2 / (2 * T), where d is how many an account has with anybody, and T how many there
-    are: popularity of objects and activity of accounts are both in d.
-    Source: the configuration model, Newman 2010, Networks, 13.2.
-    """
+    """Of all pairs.  An object weighs log(1 + visits_max / visits)."""
     start = changes(evidence.low, evidence.high)
     objects = run_lengths(start, len(evidence))
     weigh = np.log1p(visits_max / np.maximum(evidence.visits, 1.0))[evidence.on] * evidence.times
@@ -162,11 +164,21 @@ def strengths(evidence: Evidence, visits_max: float) -> Strengths:
     low, high = evidence.low[start], evidence.high[start]
     if not len(start):
         nothing = np.zeros(0)
-        return Strengths(start, low, high, objects, nothing, nothing, nothing.astype(np.bool_), nothing)
+        return Strengths(start, low, high, objects, nothing, nothing, nothing.astype(np.bool_))
     times, weight = np.add.reduceat(evidence.times, start), np.add.reduceat(weigh, start)
-    expected = evidence.degree[low] * evidence.degree[high] / evidence.total
     varied = np.minimum.reduceat(parent, start) != np.maximum.reduceat(parent, start)
-    return Strengths(start, low, high, objects, times, weight, varied, log10_tail(times, expected))
+    return Strengths(start, low, high, objects, times, weight, varied)
+
+
+def chance(evidence: Evidence, low: I64, high: I64, times: F64) -> F64:
+    """log10 of the probability that two accounts coincide so often under independence, by `log10_tail`.
+
+    low, high: (n,) the accounts.  times: (n,) how often they coincided.  Under independence that is Poisson, with a
+    mean of d1 * d2 / (2 * T), where d is how many coincidences an account has with anybody, and T how many there are:
+    popularity of objects and activity of accounts are both in d.
+    Source: the configuration model, Newman 2010, Networks, 13.2.
+    """
+    return log10_tail(times, evidence.degree[low] * evidence.degree[high] / evidence.total)
 
 
 def log10_tail(seen: F64, expected: F64) -> F64:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import driftnet
 from detectors.campaigns.coincidence import Coincidences
-from detectors.campaigns.evidence import TIMES_MAX, gather, strengths
+from detectors.campaigns.evidence import TIMES_MAX, chance, gather, strengths
 from flows.drive.local import LocalDriver
 from flows.operators.campaigns import operator as campaigns_stage
 from flows.sources.files import FilesSpec
@@ -157,6 +157,7 @@ def test_strengths(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str
             degree[user] += sum(of.values())
     evidence = gather(told, VISITS_MAX)
     found = strengths(evidence, VISITS_MAX)
+    improbable = chance(evidence, found.low, found.high, found.times)
     names = {k: n for t in told for k, n in zip(t.account.tolist(), t.account_name.tolist(), strict=True)}
     name = [names[k] for k in evidence.account.tolist()]
     assert len(found) == len(capped)
@@ -171,5 +172,5 @@ def test_strengths(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str
         assert found.varied[i] == (len(of) > 1)
         mean = degree[pair[0]] * degree[pair[1]] / sum(degree.values())
         k = max(sum(of.values()), mean)
-        assert found.chance[i] == pytest.approx((k - mean - k * math.log(k / mean)) / math.log(10), abs=1e-9)
+        assert improbable[i] == pytest.approx((k - mean - k * math.log(k / mean)) / math.log(10), abs=1e-9)
     assert np.array_equal(evidence.degree, [degree[n] for n in name])

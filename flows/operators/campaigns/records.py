@@ -8,6 +8,8 @@ import numpy as np
 from detectors.campaigns.coincidence import Coincidences
 from detectors.campaigns.communities import Community, Found
 from detectors.campaigns.lives import Life, Told
+from state.cells import run_lengths, run_starts
+from state.order import distinct
 from state.times import iso
 from state.types import I64, U64
 
@@ -88,22 +90,24 @@ _NOTHING_SHARED: Final[Mapping[str, Any]] = {
 def evidence_of(found: Found, community: Community, texts: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
     """What the members of a community have in common.  texts: of objects, as of `object_names`."""
     evidence, own = found.evidence, community.own
-    on, last_us = evidence.on[own], evidence.last_us[own]
+    on, accounts = np.tile(evidence.on[own], 2), np.concatenate([evidence.low[own], evidence.high[own]])
+    visits = distinct(on * len(evidence.account) + accounts)
+    start = run_starts(visits // len(evidence.account))
+    of, members = visits[start] // len(evidence.account), run_lengths(start, len(visits))
+    last_us = np.zeros(len(of), np.int64)
+    np.maximum.at(last_us, np.searchsorted(of, evidence.on[own]), evidence.last_us[own])
+    told = shared_objects(community)
+    at = np.searchsorted(of, told)
     objects = []
-    for position, pairs in zip(shared_objects(community).tolist(), community.pairs.tolist(), strict=False):
-        mine = on == position
-        accounts = np.unique(np.concatenate([evidence.low[own][mine], evidence.high[own][mine]]))
-        column, name = texts[int(evidence.object[position])]
-        objects.append(
-            {
-                "column": column,
-                "object": name,
-                "members": len(accounts),
-                "pairs": int(pairs),
-                "last": iso(int(last_us[mine].max())),
-            }
-        )
-    visits = np.unique(np.concatenate([evidence.low[own], evidence.high[own]]) * len(evidence.object) + np.tile(on, 2))
+    for hash_, pairs, count, last in zip(
+        evidence.object[told].tolist(),
+        community.pairs.tolist(),
+        members[at].tolist(),
+        last_us[at].tolist(),
+        strict=False,
+    ):
+        column, name = texts[hash_]
+        objects.append({"column": column, "object": name, "members": count, "pairs": pairs, "last": iso(last)})
     return {
         "tail_probability": max(10.0 ** max(community.chance, -300.0), _LEAST),
         "closure": community.closure,

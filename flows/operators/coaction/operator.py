@@ -144,9 +144,9 @@ class CoactionOperator:
             bucket.parts[0][OBJECT_NAME][at],
             bucket.parts[0][PARENT][at],
             a_day[np.searchsorted(objects, told)],
-            np.searchsorted(account, pairs.low),
-            np.searchsorted(account, pairs.high),
-            np.searchsorted(told, pairs.object),
+            np.searchsorted(account, pairs.low).astype(np.int32),
+            np.searchsorted(account, pairs.high).astype(np.int32),
+            np.searchsorted(told, pairs.object).astype(np.int32),
         )
 
     def describe(self) -> dict[str, Any]:

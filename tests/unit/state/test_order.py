@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state import order
-from state.order import chronological, stable_argsort
+from state.order import chronological, numbered, stable_argsort
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,8 @@ def test_the_order_is_numpys(seed: int, n: int, bits: int, low: int) -> None:
     values = rng.integers(0, 2**bits - 1, n, np.uint64, endpoint=True)
     values ^= rng.integers(0, 2, n, np.uint64) << np.uint64(low)
     assert np.array_equal(stable_argsort(values), np.argsort(values, kind="stable"))
+    keys, at = np.unique(values, return_inverse=True)
+    assert all(map(np.array_equal, numbered(values), (keys, at)))
 
 
 @settings(max_examples=200, deadline=None)
