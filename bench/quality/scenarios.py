@@ -45,7 +45,9 @@ ATTACKS: Final = (
 
 @dataclass(frozen=True)
 class Scenario:
-    """One simulated platform under the shipped configuration.  settings: what differs, as "section.key=value"."""
+    """One simulated platform under the shipped configuration, where each subject is judged alone: with campaigns on,
+    members are not alerted for themselves.  settings: what differs, as "section.key=value".
+    """
 
     attack: Attack
     users: int
@@ -78,7 +80,7 @@ class Scenario:
             "attackers": self.attack.attackers,
             "attack_day": self.attack.day,
         }
-        own = [f"sources.main.{key}={value}" for key, value in simulated.items()]
+        own = ["campaigns=false", *(f"sources.main.{key}={value}" for key, value in simulated.items())]
         return load(environ={}, settings=[*own, f"alerts.budget_per_day={self.budget}", *self.settings])
 
     @property

@@ -10,6 +10,8 @@ NAMED: Final = (("event", "columns"), ("sequences",), ("features",), ("windows",
 """Tables of named things: a later layer's entry changes single keys of the earlier one; `name = false` removes it."""
 SUBJECTS: Final = "subjects"
 """The table of kinds of subjects, each with tables of named things of its own."""
+_OPTIONAL: Final = (("campaigns",),)
+"""Sections that a job may be without: as of a named thing, `name = false` removes one."""
 _WHOLE: Final = (("sources",), ("job", "cohorts"), ("event", "time"))
 """Tables that a later file replaces as a whole."""
 
@@ -79,11 +81,11 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any], at: Key, single: bo
         here = (*at, name)
         before = merged.get(name)
         is_named = bool(at) and named_at(at) == len(at)
-        if is_named and value is False:
+        if (is_named or here in _OPTIONAL) and value is False:
             merged.pop(name, None)
         elif not (isinstance(value, Mapping) and isinstance(before, Mapping)) or (here in _WHOLE and not single):
             merged[name] = value
-        elif (is_named and at != (SUBJECTS,)) or at == ("sources",):
+        elif (is_named and at != (SUBJECTS,)) or at == ("sources",) or here in _OPTIONAL:
             merged[name] = _merge_entry(before, value)
         else:
             merged[name] = _merge(before, value, here, single)
@@ -91,8 +93,8 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any], at: Key, single: bo
 
 
 def _merge_entry(before: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    """Key by key, `params` too; another kind of thing replaces the whole entry."""
-    if any(key in value and value[key] != before.get(key) for key in ("kind", "type")):
+    """Key by key, `params` too; another kind of thing, or what is about other objects, replaces the whole entry."""
+    if any(key in value and value[key] != before.get(key) for key in ("kind", "type", "objects")):
         return dict(value)
     merged = dict(before) | dict(value)
     if isinstance(before.get("params"), Mapping) and isinstance(value.get("params"), Mapping):

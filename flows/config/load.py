@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from flows.config.models import Config
 
 DEFAULTS: Final = "defaults.toml"
-COMPANY: Final = "company.toml"
-BASES: Final[Mapping[str, tuple[str, ...]]] = {"default": (DEFAULTS,), "company": (DEFAULTS, COMPANY), "none": ()}
-"""`job.extends` -> what is shipped below the user's file, each on top of the one before."""
 TABLE: Final = "table.toml"
 SERIES: Final = "series.toml"
 DEFAULT_STORE: Final = "driftnet.db"
@@ -50,7 +47,7 @@ def layers_of(toml: str, name: str, read_as: Callable[[Mapping[str, Any]], Mappi
     user = _layer(toml, name)
     if read_as is not None:
         user = Layer(name, read_as(user.table), user.lines)
-    return Layers((*_bases([user]), user))
+    return Layers((*_base([user]), user))
 
 
 def load_table(
@@ -68,9 +65,9 @@ def load_table(
 def read(path: Path | str | None, environ: Mapping[str, str], settings: Sequence[str] = ()) -> Layers:
     """The layers that `load` checks, unchecked; cheap.  Raises ConfigError for what is not TOML."""
     own = [] if path is None else [_file(Path(path))]
-    layers = _with_keys([*_bases(own), *own], environ, settings)
-    bases = _bases(layers.layers)
-    return layers if bases == _bases(own) else _with_keys([*bases, *own], environ, settings)
+    layers = _with_keys([*_base(own), *own], environ, settings)
+    base = _base(layers.layers)
+    return layers if base == _base(own) else _with_keys([*base, *own], environ, settings)
 
 
 def _with_keys(layers: Sequence[Layer], environ: Mapping[str, str], settings: Sequence[str]) -> Layers:
@@ -116,11 +113,11 @@ def _layer(toml: str, name: str) -> Layer:
         raise ConfigError(f"{name}:{line[1] if line else 'end'}: not valid TOML: {error}") from None
 
 
-def _bases(layers: Sequence[Layer]) -> list[Layer]:
-    """What these layers say that they extend; the shipped configuration where they say nothing, or nothing known."""
+def _base(layers: Sequence[Layer]) -> list[Layer]:
+    """The shipped configuration, unless these layers say that they extend nothing."""
     job = Layers(tuple(layers)).merged().get("job")
-    extends = job.get("extends") if isinstance(job, Mapping) else None
-    return [_shipped(name) for name in BASES.get(extends if isinstance(extends, str) else "default", BASES["default"])]
+    nothing = isinstance(job, Mapping) and job.get("extends") == "none"
+    return [] if nothing else [_shipped()]
 
 
 def _environment(environ: Mapping[str, str], below: Mapping[str, Any]) -> list[Layer]:

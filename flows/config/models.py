@@ -70,10 +70,8 @@ class JobConfig(Section):
     """What the job is called and how it is cut."""
 
     name: str = Field("user-fraud", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="part of every alert's identity")
-    extends: Literal["default", "company", "none"] = Field(
-        "default",
-        description='"company" starts from the shipped streaming-platform configuration and looks for campaigns, too'
-        ' (docs/campaigns.md); "none" starts from nothing',
+    extends: Literal["default", "none"] = Field(
+        "default", description='"none" starts from nothing instead of the shipped streaming-platform configuration'
     )
     seed: int = Field(1, ge=0, description="of everything random in the models")
     key_groups: int = Field(

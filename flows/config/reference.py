@@ -64,9 +64,7 @@ differs; `driftnet config show --defaults` prints the shipped configuration, a m
   starts from the latter, unless it extends nothing.
 - **Named things** (`event.columns`, `sequences`, `features`, `windows`, `detectors`): your entry changes single keys of
   the shipped one of that name; another `kind` or `type` replaces it; `name = false` removes it. Your `sources` replace
-  the shipped ones.
-- **Accounts that act together.** `extends = "company"` under `[job]` adds campaigns to the shipped configuration
-  ([campaigns.md](campaigns.md)).
+  the shipped ones. `campaigns = false`, above all sections, removes that section ([campaigns.md](campaigns.md)).
 - **Other streams.** `extends = "none"` under `[job]` starts from nothing instead of the shipped configuration.
 - **Durations** are texts such as "250ms", "30s", "5m", "1h30m", "30d", or numbers of seconds. **Moments** are ISO 8601.
 - **Paths** into a line are keys by dots and indices in brackets: `user.id`, `items[0].price`. A key that holds a dot, a

@@ -50,7 +50,7 @@ path = "unused"
 
 @cache
 def config(text: str = CAMPAIGNS) -> Config:
-    return loads(SCENARIOS[NAME].config + text, "campaigns")
+    return loads(("" if text else "campaigns = false\n") + SCENARIOS[NAME].config + text, "campaigns")
 
 
 def job() -> Job:

@@ -19,13 +19,24 @@ def test_what_a_job_has_of_it() -> None:
     assert campaigns.objects == (("track", "artist"), ("ip", ""))
     assert campaigns.columns == {"track", "ip", "artist", "type"}
     assert loads(config.to_toml()).job().campaigns == campaigns
-    assert loads("").job().campaigns is None
+    assert loads("campaigns = false").job().campaigns is None
+
+
+def test_other_objects_are_another_section() -> None:
+    """Nothing of what is shipped about tracks holds for addresses; single keys are changed one by one."""
+    other = loads('[campaigns]\nobjects = ["ip"]').job().campaigns
+    assert other is not None
+    assert (other.objects, other.where) == ((("ip", ""),), ())
+    stricter = loads("[campaigns]\np = 1e-9").job().campaigns
+    assert stricter is not None
+    assert stricter.where
+    assert stricter.objects == (("track", "artist"),)
 
 
 def test_digests_tell_campaigns() -> None:
     """A job's tells every setting; the evidence's those that coincidences depend on."""
     plain, stricter, wider = (loads(SECTION + text).job() for text in ("", "p = 1e-9\n", 'bucket = "1h"\n'))
-    assert len({job.digest for job in (plain, stricter, wider, loads("").job())}) == 4
+    assert len({job.digest for job in (plain, stricter, wider, loads("campaigns = false").job())}) == 4
     assert plain.campaigns is not None
     assert stricter.campaigns is not None
     assert wider.campaigns is not None

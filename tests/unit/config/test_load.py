@@ -49,21 +49,20 @@ def test_extends_none_starts_from_nothing() -> None:
     assert (again.event.subject, again.features) == (("card",), {})
 
 
-@pytest.mark.parametrize("how", ["file", "environment", "setting"])
-def test_extends_company_looks_for_campaigns(tmp_path: Path, how: str) -> None:
-    """All that is shipped, and campaigns beside it; a file changes single keys of these, too."""
+@pytest.mark.parametrize("how", ["file", "setting"])
+def test_campaigns_are_shipped_and_can_be_left_out(tmp_path: Path, how: str) -> None:
+    """A file changes single keys of the section; false in its place removes it, and nothing else."""
     file = tmp_path / "own.toml"
-    extends = 'extends = "company"\n' if how == "file" else ""
-    file.write_text(f"[job]\n{extends}name = 'own'\n[campaigns]\nmembers_min = 7\n")
-    environ = {"DRIFTNET_JOB__EXTENDS": "company"} if how == "environment" else {}
-    job = load(file, environ, ["job.extends=company"] if how == "setting" else []).job()
-    assert job.campaigns is not None
-    assert (job.campaigns.objects, job.campaigns.spec.members_min) == ((("track", "artist"),), 7)
-    shipped = load(environ={}).job()
-    assert job.stream == shipped.stream
-    assert job.judgement.detectors == shipped.judgement.detectors
-    assert shipped.campaigns is None
-    assert loads('[job]\nextends = "company"').sinks.of(Stream.CAMPAIGNS)
+    file.write_text("[job]\nname = 'own'\n[campaigns]\nmembers_min = 7\n")
+    changed = load(file, {}).job()
+    assert changed.campaigns is not None
+    assert (changed.campaigns.objects, changed.campaigns.spec.members_min) == ((("track", "artist"),), 7)
+    assert loads("").sinks.of(Stream.CAMPAIGNS)
+    file.write_text("campaigns = false\n" if how == "file" else "")
+    alone = load(file, {}, ["campaigns=false"] if how == "setting" else []).job()
+    assert alone.campaigns is None
+    assert alone.stream == changed.stream
+    assert alone.judgement.detectors == changed.judgement.detectors
 
 
 def test_round_trip_through_toml() -> None:

@@ -10,7 +10,8 @@ from flows.streams import Stream
 
 def _assembly(sinks: str, extra: tuple[SinkSpec, ...] = ()) -> Assembly:
     return Assembly(
-        loads(f"[sinks]\nalerts = [{sinks}]\ndrift = []\nrejects = []\nlate = []\naudit = []\n"), {Stream.ALERTS: extra}
+        loads(f"[sinks]\nalerts = [{sinks}]\ndrift = []\nrejects = []\nlate = []\naudit = []\ncampaigns = []\n"),
+        {Stream.ALERTS: extra},
     )
 
 

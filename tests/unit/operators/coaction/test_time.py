@@ -6,7 +6,7 @@ from flows.operators.coaction.operator import CoactionOperator
 from flows.operators.messages import GroupInput
 from state.types import END_OF_TIME_US, HOUR_US, MINUTE_US
 
-JOB = loads('[job]\nextends = "company"').job()
+JOB = loads("").job()
 
 
 def told(pane_us: int | None, late_us: int = 0) -> list[int]:
