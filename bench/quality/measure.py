@@ -22,6 +22,8 @@ from state.types import DAY_US, END_OF_TIME_US, F64, HOUR_US, I64, Bool
 
 LEVELS: Final = (1e-1, 1e-2, 1e-3)
 """Of the calibration curve; the fixed line of the policy comes beside them."""
+A_FEW: Final = 5
+"""Attackers that are odd by their own evidence: since then a wave could be told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def figures(
         "roles": [{"name": r.name, "accounts": r.accounts, "alerted": r.alerted} for r in whole.roles],
         "withheld": sum(n for name, n in found.counts.items() if name.startswith("withheld.")),
         "released": found.counts["released"],
+        "odd_after_h": _odd_after_h(smallest.odd_us, accounts),
         "waves": _waves(found, recording, accounts),
         "drift": dict(Counter(event["what"] for event in found.drift)),
     }
@@ -170,6 +173,15 @@ def _baseline(alerts: int, busiest: F64, days: I64, acting: Bool, day: int) -> d
         true = int(acting[top].sum())
         found[top] = True
     return {"precision": _share(true, alerts), "recall": _share(int((found & acting).sum()), int(acting.sum()))}
+
+
+def _odd_after_h(odd_us: I64, accounts: Accounts) -> float | None:
+    """Hours from the first act of all attackers until a few of them were odd; None where these never were."""
+    attacking = accounts.acts_us < END_OF_TIME_US
+    odd = np.sort(odd_us[attacking & (odd_us > accounts.acts_us)])
+    if len(odd) < A_FEW or odd[A_FEW - 1] == END_OF_TIME_US:
+        return None
+    return float(odd[A_FEW - 1] - accounts.acts_us.min()) / HOUR_US
 
 
 def _waves(found: Found, recording: Recording, accounts: Accounts) -> list[dict[str, Any]]:

@@ -9,11 +9,12 @@ from flows.job import Job
 from flows.operators.population.verdict import Verdict
 from flows.operators.population.window_models import WindowModels
 from flows.operators.rows import FeatureRows
-from state.types import DAY_US, F64, I64, START_OF_TIME_US, U64, Bool
+from state.types import DAY_US, END_OF_TIME_US, F64, I64, START_OF_TIME_US, U64, Bool
 
 
 class DailySmallest:
     """Watches scored rounds.  subjects: their names.  smallest: (days, n), nan for a subject that was not there.
+    odd_us: (n,) the first round with evidence against a subject, of one window and at or below `candidate_line`.
 
     Evidence of several windows is combined as by `detectors.alerting.policy.combine_windows`: per window the strongest
     that is still evidence, their weighted harmonic mean over all windows; what is only declared comes on top.  Unlike
@@ -29,6 +30,8 @@ class DailySmallest:
         self.smallest: F64 = np.full((days, len(subjects)), np.nan)
         self.busiest: F64 = np.full((days, len(subjects)), np.nan)
         """(days, n): most plays in 24 hours, on the scale of the feature."""
+        self.odd_us: I64 = np.full(len(subjects), END_OF_TIME_US)
+        self._candidate_line = job.judgement.policy.candidate_line
         self._weights = learned_weights(job)
         self._evidence_us = {w.window.name: w.window.evidence_us for w in job.stream.windows}
         self._strongest = {name: np.ones(len(subjects)) for name in self._weights}
@@ -47,7 +50,10 @@ class DailySmallest:
         if rows.window in self._plays:
             self.busiest[day, who] = np.fmax(self.busiest[day, who], rows.x[:, self._plays[rows.window]])
         last_us = self._start_us + (day + 1) * DAY_US
-        self._take(rows.window, rows.end_us, last_us, who, np.where(np.isnan(verdict.p), np.inf, verdict.p))
+        p = np.where(np.isnan(verdict.p), np.inf, verdict.p)
+        odd = who[p <= self._candidate_line]
+        self.odd_us[odd] = np.minimum(self.odd_us[odd], rows.end_us)
+        self._take(rows.window, rows.end_us, last_us, who, p)
         self.smallest[day, who] = np.fmin(self.smallest[day, who], self._together(who, rows.end_us))
 
     def _take(self, window: str, end_us: int, last_us: int, who: I64, p: F64) -> None:

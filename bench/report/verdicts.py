@@ -55,6 +55,7 @@ def _whole(scenarios: Sequence[Mapping[str, Any]]) -> Table:
             percent(found["false_share"]) if found["attackers_acting"] else NONE,
             percent(found["recall"]),
             f"{found['withheld']:,}",
+            NONE if found["odd_after_h"] is None else span(3600 * found["odd_after_h"]),
             _wave(found),
         ]
         for found in scenarios
@@ -69,13 +70,15 @@ def _whole(scenarios: Sequence[Mapping[str, Any]]) -> Table:
         "false of all",
         "recall",
         "withheld",
+        "five odd",
         "wave",
     )
     targets = sorted({found["false_discovery"] for found in scenarios})
     note = (
         "per 1,000: false alerts per 1,000 genuine subject-days, repeats included; false of all: share of the alerts "
         f"(alerts.false_discovery: {', '.join(percent(t, 0) for t in targets)}); withheld: subjects that the "
-        "budget had no room for; wave: the first attack-wave event, after the first act of any campaign"
+        "budget had no room for; five odd: when five attackers had evidence of their own at or below "
+        "alerts.candidate_line, and wave: the first attack-wave event, both after the first act of any campaign"
     )
     return Table("By scenario", _columns(*titles), rows, note)
 

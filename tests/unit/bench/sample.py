@@ -267,6 +267,7 @@ def _judged(attack: str, seed: int, attackers: float) -> dict[str, Any]:
         ],
         "withheld": 3,
         "released": 1,
+        "odd_after_h": 2.5 if attackers else None,
         "waves": [
             {"at": "2026-03-02T08:00:00.000000Z", "day": 1, "share": 0.14, "after_h": 1.5 if attackers else None}
         ],

@@ -15,7 +15,7 @@ from bench.quality import kept
 from bench.quality.asked import Asked
 from bench.quality.guard import mistakes
 from bench.quality.kept import measured
-from bench.quality.measure import Accounts, figures
+from bench.quality.measure import Accounts, _odd_after_h, figures
 from bench.quality.record import Recording, recorded
 from bench.quality.replay import Found, alert, judge
 from bench.quality.scenarios import ATTACKS, TABLE, Scenario, chosen
@@ -26,7 +26,7 @@ from flows.drive.local import LocalDriver
 from flows.operators.population.verdict import Verdict
 from flows.operators.rows import FeatureRows
 from flows.streams import Stream
-from state.types import DAY_US, HOUR_US, SECOND_US
+from state.types import DAY_US, END_OF_TIME_US, HOUR_US, SECOND_US
 
 _SHIPPED = next(attack for attack in ATTACKS if attack.name == "shipped")
 _SMALL = Scenario(_SHIPPED, 600, 31, 1, ("job.key_groups=2",))
@@ -150,8 +150,20 @@ def test_figures_by_day() -> None:
     assert one["baseline"] == {"precision": 0.5, "recall": 1.0}
     assert two["baseline"] == {"precision": 0.5, "recall": 0.5}
     assert (told["alerts"], told["false_alerts"], told["missed"], told["withheld"]) == (4, 2, 1, 4)
+    assert told["odd_after_h"] is None
     assert told["waves"] == [{"at": wave["at"], "day": 1, "share": 0.4, "after_h": 3.0}]
     assert mistakes(told | {"attack_day": 2}) == {"false alerts": 2, "missed on the first day": 1, "missed": 1}
+
+
+def test_when_a_few_are_odd() -> None:
+    """The fifth attacker counts, from the first act of all; who was odd before the attack does not, nor do people."""
+    acts = np.array([0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0, 99.0]) * HOUR_US
+    accounts = Accounts(list("abcdefgh"), acts.astype(np.int64))
+    accounts.acts_us[-1] = END_OF_TIME_US
+    odd = (np.array([3.0, 4.0, 5.0, 2.0, 7.0, 8.0, 6.0, 1.0]) * HOUR_US).astype(np.int64)
+    assert _odd_after_h(odd, accounts) == 7.0
+    odd[:2] = END_OF_TIME_US
+    assert _odd_after_h(odd, accounts) is None
 
 
 def test_results_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
