@@ -27,6 +27,7 @@ from detectors.ecod import EcodSpec
 from detectors.extremes import ExtremesSpec
 from detectors.half_space.trees import HalfSpaceTreesSpec
 from detectors.isolation_forest import IsolationForestSpec
+from detectors.resonance import ResonanceSpec
 from detectors.river_model import RiverModelSpec
 from detectors.rolling import RollingDeviationSpec
 from detectors.rules import RulesSpec
@@ -48,6 +49,7 @@ BUILT_IN: Final[tuple[type[DetectorSpec], ...]] = (
     RollingDeviationSpec,
     SeasonalDeviationSpec,
     DiscordSpec,
+    ResonanceSpec,
     RulesSpec,
     ValuesSpec,
     BinnedLogisticSpec,

@@ -19,6 +19,7 @@ from detectors.extremes import ExtremesSpec
 from detectors.half_space.trees import HalfSpaceTreesSpec
 from detectors.isolation_forest import IsolationForestSpec
 from detectors.registry import BUILT_IN
+from detectors.resonance import ResonanceSpec
 from detectors.river_model import RiverModelSpec
 from detectors.rolling import RollingDeviationSpec
 from detectors.rules import Bound, Rule, RulesSpec
@@ -38,6 +39,7 @@ _SPECS: tuple[DetectorSpec, ...] = (
     # Of 24 rounds, as many as there are before measuring.
     SeasonalDeviationSpec(period_hours=2, part_minutes=60, visits=1, warmup=4),
     DiscordSpec(length=4, ready=4, warmup=4),
+    ResonanceSpec(length=4, warmup=12),
     RulesSpec(
         rules=(
             Rule("too_much", "play_time_ratio", above=2.0),

@@ -6,6 +6,7 @@ from detectors.base import DetectorSpec
 from detectors.checks import Check, yield_checks
 from detectors.discord import DiscordSpec
 from detectors.registry import BUILT_IN, detector_types
+from detectors.resonance import ResonanceSpec
 from detectors.river_model import Part, RiverModelSpec
 from detectors.rules import Bound, Rule, RulesSpec
 from detectors.seasonal import SeasonalDeviationSpec
@@ -17,6 +18,7 @@ SPECS: dict[str, DetectorSpec] = {
     # The kit's subjects have a few dozen hours of past.
     "seasonal_deviation": SeasonalDeviationSpec(period_hours=2, part_minutes=60, visits=1, short_rows=1.0, warmup=4),
     "discord": DiscordSpec(length=2, ready=1, neighbours=1, short_rows=1.0, warmup=4),
+    "resonance": ResonanceSpec(length=2, warmup=12),
 }
 
 
