@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.narrow import narrowed, widened
+from state.order import stable_argsort
 from state.slots import SLOT_BITS
 from state.types import F64, I64, U64, Bool
 
@@ -272,7 +273,7 @@ def summed(entries: Tables) -> Tables:
     """Entries that are not sorted, with repeats: these are added up, as int64."""
     if not len(entries):
         return NO_TABLES
-    order = np.argsort(entries.key, kind="stable")
+    order = stable_argsort(entries.key)
     key = entries.key[order]
     starts = run_starts(key)
     return Tables(key[starts], np.add.reduceat(entries.count[order], starts, dtype=np.int64))
