@@ -110,6 +110,14 @@ _ALL = (
         _JOBS / "shipped.toml",
         events=950_000,
     ),
+    Scenario(
+        "alone",
+        "The same without campaigns: each user alone",
+        _platform,
+        _JOBS / "shipped.toml",
+        events=950_000,
+        settings=("campaigns=false",),
+    ),
     Scenario("hot-user", "One account is half the batch", _hot_user),
     Scenario("churn", "Every user is new, stays for a minute and never returns", _churn, users=40_000),
     Scenario(

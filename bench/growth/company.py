@@ -21,9 +21,11 @@ KINDS: Final = len(_KINDS)
 
 
 def shipped_with_kinds(count: int, *settings: str) -> Config:
-    """What Driftnet ships, and so many further kinds, each of which lends how many users it has to its users' hours."""
+    """What Driftnet ships without campaigns, and so many further kinds.  Each lends how many users it has to its users'
+    hours.
+    """
     shipped = SCENARIOS["shipped"].config()
-    more = ['event.kind="user"', *settings]
+    more = ["campaigns=false", 'event.kind="user"', *settings]
     borrowed = []
     for name, key in list(_KINDS.items())[:count]:
         where = 'type="play"' if key in ("artist", "rights_holder") else ""
