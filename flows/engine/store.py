@@ -6,7 +6,7 @@ closes a file, the locks that the other has on it are gone (POSIX).
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,28 +85,55 @@ def totals_in(state: Mapping[str, Any]) -> dict[str, int]:
 def copy_store(store: Path, target: Path, tries: int = 20) -> Checkpoint:
     """A copy of all parts as of one moment, also while a run writes to them; the checkpoint that is in it.
 
-    Parts are files of their own, so that one may have moved on, and forgotten what another still needs, between two
-    looks: then both are looked at again.  Raises NothingSavedError when nothing is committed yet, SnapshotError.
+    Parts are files of their own, opened one after the other.  So the epoch is looked up before the first is opened:
+    what it refers to is in all of them by then, whatever is written meanwhile, and what came later is taken out of the
+    copy.  Of an epoch that was told in the last part, when the first was open already, a key's state may be missing in
+    there: its lines would be neither in the state nor read again.  Where a part has forgotten meanwhile what the epoch
+    still needs, or another run has begun, all is looked at again.
+
+    Raises NothingSavedError when nothing is committed yet, SnapshotError.
     """
     for _ in range(tries):
+        with _reading(store):
+            run, epoch = _glance(store)
+        if epoch is None:
+            raise _nothing_saved(store)
         with ExitStack() as stack:
             parts = {path.name: stack.enter_context(closing(_open(path))) for path in _files(store)}
             with _reading(store):
-                epoch = _resume_epoch(list(parts.values()))
-                states = {} if epoch is None else _states(list(parts.values()), epoch)
-            if epoch is None or not states:
-                raise NothingSavedError(f"recovery store {store}: nothing is saved yet; wait for the first checkpoint")
+                states = _states(list(parts.values()), epoch)
             commits = [c for db in parts.values() for (c,) in db.execute("SELECT commit_epoch FROM commits")]
-            if max(commits, default=0) < epoch:
+            if max(commits, default=0) < epoch and _latest_run(parts.values()) == run:
+                if not states:
+                    raise _nothing_saved(store)
                 target.mkdir(parents=True, exist_ok=True)
                 for name, db in parts.items():
                     with closing(sqlite3.connect(target / name)) as copy:
                         db.backup(copy)
+                        with copy:
+                            copy.execute("DELETE FROM snaps WHERE snap_epoch >= ?", [epoch])
+                            copy.execute("UPDATE fronts SET worker_frontier = min(worker_frontier, ?)", [epoch])
                 return Checkpoint(epoch, states)
         time.sleep(0.05)
     raise SnapshotError(
         f"recovery store {store}: its parts were never seen at one epoch; try again, or stop the run first"
     )
+
+
+def _nothing_saved(store: Path) -> NothingSavedError:
+    return NothingSavedError(f"recovery store {store}: nothing is saved yet; wait for the first checkpoint")
+
+
+def _glance(store: Path) -> tuple[int | None, int | None]:
+    """The number of the latest run on the store, and the epoch that one would go on from; the files are not checked."""
+    with ExitStack() as stack:
+        uris = [f"{path.absolute().as_uri()}?mode=ro" for path in _files(store)]
+        parts = [stack.enter_context(closing(sqlite3.connect(uri, uri=True))) for uri in uris]
+        return _latest_run(parts), _resume_epoch(parts)
+
+
+def _latest_run(parts: Iterable[sqlite3.Connection]) -> int | None:
+    return max((number for db in parts for (number,) in db.execute("SELECT ex_num FROM exs")), default=None)
 
 
 def _files(store: Path) -> list[Path]:
@@ -207,21 +234,19 @@ def latest_execution(store: Path) -> int:
     """Bytewax's number of the last run that began on the store, -1 for none."""
     with ExitStack() as stack:
         parts = [stack.enter_context(closing(_open(path))) for path in _files(store)]
-        return max((number for db in parts for (number,) in db.execute("SELECT ex_num FROM exs")), default=-1)
+        latest = _latest_run(parts)
+    return -1 if latest is None else latest
 
 
 def saved_epoch(store: Path) -> tuple[int, float] | None:
     """The epoch that a run would go on from, and when the files were last written (seconds since 1970); None where
     nothing is saved, or nobody can say now.  A glance: the files are not checked.
     """
-    with ExitStack() as stack:
-        try:
-            files = _files(store)
-            uris = [f"{path.absolute().as_uri()}?mode=ro" for path in files]
-            epoch = _resume_epoch([stack.enter_context(closing(sqlite3.connect(uri, uri=True))) for uri in uris])
-            written = [p.stat().st_mtime for f in files for p in (f, Path(f"{f}-wal")) if p.exists()]
-        except (sqlite3.Error, OSError, SnapshotError):
-            return None
+    try:
+        _, epoch = _glance(store)
+        written = [p.stat().st_mtime for f in _files(store) for p in (f, Path(f"{f}-wal")) if p.exists()]
+    except (sqlite3.Error, OSError, SnapshotError):
+        return None
     return None if epoch is None else (epoch, max(written))
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from bytewax.recovery import init_db_dir
 
-from flows.engine.store import PARTS, discard_uncommitted, latest_execution, read_checkpoint
+from flows.engine import store as stores
+from flows.engine.store import PARTS, copy_store, discard_uncommitted, latest_execution, read_checkpoint
 from state.errors import SnapshotError
 from tests.unit.state.test_pickles import Touches
 
@@ -56,6 +57,40 @@ def test_where_bytewax_goes_on(tmp_path: Path, fronts: list[Row], epoch: int) ->
     checkpoint = read_checkpoint(store(tmp_path, [(2, 1, 1), (3, 2, 6)], fronts, [("a", 1, 1)]))
     assert checkpoint is not None
     assert checkpoint.epoch == epoch
+
+
+@pytest.mark.parametrize(("front", "state"), [(3, 0), (0, 3)], ids=["told too late", "written too late"])
+def test_a_copy_while_a_run_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, front: int, state: int) -> None:
+    """Between two parts that are opened the run ends epoch 5, in which key b has its first state: one part has the
+    state, another one says that epoch 6 has begun.  The copy is of the epoch before, and has nothing of b.
+    """
+    (tmp_path / "store").mkdir()
+    place = store(tmp_path / "store", [(0, 1, 1)], [], [("a", 4, 1)])
+
+    def write(part: int, what: str, *values: object) -> None:
+        with closing(sqlite3.connect(place / f"part-{part}.sqlite3")) as db, db:
+            db.execute(what, values)
+
+    write(front, "INSERT INTO fronts (ex_num, worker_index, worker_frontier) VALUES (0, 0, 5)")
+    open_part, opened = stores._open, list[str]()
+
+    def slowly(path: Path, *, frozen: bool = False) -> sqlite3.Connection:
+        opened.append(path.name)
+        if path.name == "part-2.sqlite3":
+            saved = "INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES ('f.s', 'b', 5, ?)"
+            write(state, saved, pickle.dumps(24))
+            write(front, "UPDATE fronts SET worker_frontier = 6")
+        return open_part(path, frozen=frozen)
+
+    monkeypatch.setattr(stores, "_open", slowly)
+    copied = copy_store(place, tmp_path / "copy")
+    monkeypatch.undo()
+    assert opened == [f"part-{i}.sqlite3" for i in range(PARTS)]
+    assert (copied.epoch, copied.of_step("s")) == (5, {"a": 1})
+    assert read_checkpoint(tmp_path / "copy") == copied
+    now = read_checkpoint(place)
+    assert now is not None
+    assert (now.epoch, now.of_step("s")) == (6, {"a": 1, "b": 24})
 
 
 @pytest.mark.parametrize("epoch", [1, 5, 99], ids=["old", "the latest", "never committed"])
