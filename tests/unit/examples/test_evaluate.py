@@ -165,7 +165,7 @@ def test_a_series_is_scored_row_by_row() -> None:
     rng = np.random.default_rng(3)
     value = rng.normal(size=900) + 6.0 * (np.arange(900) >= 700)
     series = Series("s", np.arange(900, dtype=np.int64) * 300_000_000, value, ((690, 710),))
-    found = np.flatnonzero(scored(series, 0.0095, 225) > 5.0)
+    found = np.flatnonzero(scored(series, 0.0105, 225) > 5.0)
     assert any(700 <= row <= 712 for row in found)
 
 
