@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from detectors.features.declare import Direction as Direction
 from detectors.features.declare import FeatureDecl
@@ -60,6 +60,10 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+FEATURES_TOLD: Final = 5
+"""Features that a wave is described by."""
 
 
 @dataclass(frozen=True, slots=True)

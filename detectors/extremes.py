@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from detectors.base import Detector, DetectorSpec, Direction, FeatureInfo, Rows, Wave
+from detectors.base import FEATURES_TOLD, Detector, DetectorSpec, Direction, FeatureInfo, Rows, Wave
 from detectors.groups import SETTLED_US, second_group, set_apart
 from detectors.limits import require, require_features
 from detectors.sample import evenly
@@ -45,8 +45,6 @@ _KNOWN: Final = 24
 """Fits after which they are known."""
 _LOOK_ROWS: Final = 1024
 """Rows of the sample that a first look is taken at."""
-_TOLD: Final = 5
-"""Features that a wave is described by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +186,7 @@ class Extremes(Detector):
         if share < _WAVE:
             return None
         mean = np.nan_to_num(fit.parts(fit.values[odd])).mean(axis=0)
-        top = np.argsort(-mean, kind="stable")[:_TOLD]
+        top = np.argsort(-mean, kind="stable")[:FEATURES_TOLD]
         return Wave(share, tuple(self.features[i].name for i in top.tolist() if mean[i] > 0))
 
     def _fitted(self) -> "_Fit":

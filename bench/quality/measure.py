@@ -45,7 +45,7 @@ def measure(scenario: Scenario, path: Path) -> dict[str, Any]:
     recording = recorded(scenario, path)
     job = scenario.config.job()
     accounts = Accounts.of(recording.truth)
-    smallest = DailySmallest(job, accounts.names, recording.start_us, recording.days)
+    smallest = DailySmallest(job, accounts.names, accounts.acts_us, recording.start_us, recording.days)
     began_s = time.process_time()
     judged = list(judge(recording, job, smallest))
     found = alert(judged, job)
@@ -177,8 +177,7 @@ def _baseline(alerts: int, busiest: F64, days: I64, acting: Bool, day: int) -> d
 
 def _odd_after_h(odd_us: I64, accounts: Accounts) -> float | None:
     """Hours from the first act of all attackers until a few of them were odd; None where these never were."""
-    attacking = accounts.acts_us < END_OF_TIME_US
-    odd = np.sort(odd_us[attacking & (odd_us > accounts.acts_us)])
+    odd = np.sort(odd_us)
     if len(odd) < A_FEW or odd[A_FEW - 1] == END_OF_TIME_US:
         return None
     return float(odd[A_FEW - 1] - accounts.acts_us.min()) / HOUR_US

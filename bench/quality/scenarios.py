@@ -40,6 +40,8 @@ ATTACKS: Final = (
     Attack("double", 2.0),
     Attack("four", 4.0),
     Attack("ten", 10.0),
+    Attack("warm_four", 4.0, 3),
+    Attack("warm_ten", 10.0, 3),
 )
 
 

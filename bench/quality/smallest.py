@@ -13,8 +13,10 @@ from state.types import DAY_US, END_OF_TIME_US, F64, I64, START_OF_TIME_US, U64,
 
 
 class DailySmallest:
-    """Watches scored rounds.  subjects: their names.  smallest: (days, n), nan for a subject that was not there.
-    odd_us: (n,) the first round with evidence against a subject, of one window and at or below `candidate_line`.
+    """Watches scored rounds.  subjects: their names.  acts_us: (n,) their first acts.  smallest: (days, n), nan for a
+    subject that was not there.
+    odd_us: (n,) the first round after its first act with evidence against a subject: of one window, of what was learned
+    alone, and at or below `candidate_line`.
 
     Evidence of several windows is combined as by `detectors.alerting.policy.combine_windows`: per window the strongest
     that is still evidence, their weighted harmonic mean over all windows; what is only declared comes on top.  Unlike
@@ -22,10 +24,11 @@ class DailySmallest:
     `candidate_line`, which the policy never hears of, is taken in as well, so that there is a curve.
     """
 
-    def __init__(self, job: Job, subjects: Sequence[str], start_us: int, days: int) -> None:
+    def __init__(self, job: Job, subjects: Sequence[str], acts_us: I64, start_us: int, days: int) -> None:
         hashes: U64 = np.array([xxh3_64_intdigest(name.encode()) or 1 for name in subjects], np.uint64)
         self._order: I64 = np.argsort(hashes, kind="stable")
         self._sorted = hashes[self._order]
+        self._acts_us = acts_us
         self._start_us = start_us
         self.smallest: F64 = np.full((days, len(subjects)), np.nan)
         self.busiest: F64 = np.full((days, len(subjects)), np.nan)
@@ -51,7 +54,7 @@ class DailySmallest:
             self.busiest[day, who] = np.fmax(self.busiest[day, who], rows.x[:, self._plays[rows.window]])
         last_us = self._start_us + (day + 1) * DAY_US
         p = np.where(np.isnan(verdict.p), np.inf, verdict.p)
-        odd = who[p <= self._candidate_line]
+        odd = who[(verdict.learned <= self._candidate_line) & (self._acts_us[who] < rows.end_us)]
         self.odd_us[odd] = np.minimum(self.odd_us[odd], rows.end_us)
         self._take(rows.window, rows.end_us, last_us, who, p)
         self.smallest[day, who] = np.fmin(self.smallest[day, who], self._together(who, rows.end_us))

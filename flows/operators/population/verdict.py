@@ -16,18 +16,20 @@ from state.types import F64, I64
 class Verdict:
     """What the models say of a round's rows.
 
-    p: (n,) how often a genuine subject shows as much in a day, nan for "not yet".  score, tail: one (n,) array per
-    detector, in the job's order; the tails are such probabilities, each of one detector alone.
+    p: (n,) how often a genuine subject shows as much in a day, nan for "not yet".  learned: the same by what was
+    learned alone, before what is declared comes on top.  score, tail: one (n,) array per detector, in the job's order;
+    the tails are such probabilities, each of one detector alone.
     """
 
     p: F64
+    learned: F64
     score: dict[str, F64]
     tail: dict[str, F64]
 
     def take(self, at: I64) -> "Verdict":
         """Of some of the rows.  at: their positions."""
         score = {name: s[at] for name, s in self.score.items()}
-        return Verdict(self.p[at], score, {name: p[at] for name, p in self.tail.items()})
+        return Verdict(self.p[at], self.learned[at], score, {name: p[at] for name, p in self.tail.items()})
 
 
 def score_records(rows: FeatureRows, verdict: Verdict, whose: tuple[str, str]) -> list[dict[str, Any]]:

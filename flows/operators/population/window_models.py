@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.base import Rows, Scope, Wave
+from detectors.base import FEATURES_TOLD, Rows, Scope, Wave
 from detectors.combine import Combination, combine
 from detectors.drift.event import DriftEvent, Reaction
 from detectors.drift.monitors import DriftMonitors
@@ -32,7 +32,7 @@ from flows.operators.rows import OwnVerdict
 from flows.rows_spec import WindowRows
 from flows.wire.told import Command
 from state.snapshot import pack, unpack
-from state.types import F64, Bool
+from state.types import F64, I64, Bool
 
 _log: Final = logging.getLogger("driftnet.detectors")
 _VERSION: Final = 2
@@ -73,7 +73,7 @@ class WindowModels:
         self._succession = Succession(judgement.calibration, judgement.drift.retrain_rounds)
         self._reactions = Reactions(judgement.drift, self.features)
         self._watched = Watched()
-        self._waves = Waves(judgement.drift, cohort, self.name, {})
+        self._waves = Waves(judgement.drift, cohort, self.window, {})
         self._monitors = DriftMonitors(
             judgement.drift,
             cohort,
@@ -89,9 +89,9 @@ class WindowModels:
         score = {m.use.name: m.score(rows, own) for m in self._models}
         tail = {m.use.name: m.tail(score[m.use.name]) for m in self._models}
         self._watched.take(rows.end_us, score, tail)
-        if not tail:
-            return Verdict(np.full(len(rows), np.nan), score, tail)
         p = np.full(len(rows), np.nan)
+        if not tail:
+            return Verdict(p, p, score, tail)
         if self._learned:
             weights = np.array([m.use.weight for m in self._models if not m.use.spec.declared])
             if self._weighing is not None:
@@ -99,7 +99,7 @@ class WindowModels:
             p = combine(self._of_learned(tail), weights, self._judgement.combination)
         # What is declared to be all but impossible comes on top: so rare that it costs the others nothing.
         declared = [tail[m.use.name] for m in self._models if m.use.spec.declared]
-        return Verdict(np.fmin.reduce([p, *declared]) if declared else p, score, tail)
+        return Verdict(np.fmin.reduce([p, *declared]) if declared else p, p, score, tail)
 
     def _of_learned(self, told: dict[str, F64]) -> F64:
         """(k, n) what the learned detectors said, of all that was told."""
@@ -112,6 +112,7 @@ class WindowModels:
         events = self._monitors.update(rows.end_us, rows.x, verdict.score, candidates, errors)
         # Rules look at the round itself; whoever remembers subjects is asked when it has heard of it, no round later.
         events += self._look_for_waves(rows, declared=True)
+        events += self._look_for_surge(rows, own, verdict)
         self._take_events(events)
         if not self._reactions.is_frozen(rows.end_us):
             self._take_in(rows, own, verdict, keep)
@@ -123,6 +124,22 @@ class WindowModels:
         """declared: by rules, or by all others."""
         asked = [m for m in self._models if m.use.spec.declared == declared]
         return self._waves.update(rows.end_us, {m.use.name: self._wave(m, rows) for m in asked})
+
+    def _look_for_surge(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict) -> list[DriftEvent]:
+        """By what was learned: rules tell of themselves."""
+        if not self.window.tells_all(rows.end_us):
+            return []
+        odd = np.flatnonzero(verdict.learned <= self._judgement.policy.candidate_line)
+        known = int(np.count_nonzero(~np.isnan(verdict.learned)))
+        before = self._waves.rises(rows.end_us, len(odd), known)
+        if before is None:
+            return []
+        return [self._waves.surge(rows.end_us, before, len(odd) / known, self._shared(rows, own, verdict, odd))]
+
+    def _shared(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, at: I64) -> list[str]:
+        """Features that most of the evidence against the rows at these positions is of, most telling first."""
+        share = np.sum([part[at].mean(axis=0) for _, part in self.shares(rows, own, verdict)], axis=0)
+        return [self.features[i].name for i in np.argsort(-share, kind="stable")[:FEATURES_TOLD] if share[i] > 0]
 
     def _take_in(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, keep: Bool) -> None:
         """Learns from a round."""
@@ -271,6 +288,7 @@ class WindowModels:
             **self._succession.state(),
             **self._reactions.state(),
             "waves": self._waves.reported,
+            "surge": self._waves.surge_state,
             "guards": {m.use.name: m.guard.state() for m in self._models},
             "commanded": {
                 use.name: {"configured": detector_settings(use), "paused": m.paused, "tuned": m.tuned}
@@ -353,7 +371,9 @@ class WindowModels:
         muted = moved(meta.get("muted_until_us", {}), dict(self._renamed.features))  # not in the first savepoints
         new = frozenset() if fit is None else fit.new
         self._reactions.restore(meta | {"muted_until_us": muted}, new)
-        self._waves = Waves(self._judgement.drift, self._cohort, self.name, meta.get("waves", {}))
+        self._waves = Waves(
+            self._judgement.drift, self._cohort, self.window, meta.get("waves", {}), meta.get("surge", ())
+        )
         self.profile = PopulationProfile(
             self.features, resume=frames["profile"], columns=None if fit is None else fit.columns
         )

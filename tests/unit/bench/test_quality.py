@@ -80,14 +80,18 @@ def test_a_recording_is_kept_as_long_as_it_fits(recording: Recording, monkeypatc
 
 
 def test_the_smallest_probability_is_the_policy_s() -> None:
-    """Random rounds of all windows, against the policy's own `combine_windows` over what is evidence of the day."""
+    """Random rounds of all windows, against the policy's own `combine_windows` over what is evidence of the day.  Who
+    has evidence that was learned is odd, from its first act on; people never are.
+    """
     job = _SMALL.config.job()
     names = [f"u{i}" for i in range(7)]
-    watch = DailySmallest(job, names, _START_US, 2)
+    acts_us = np.array([_START_US + hour * HOUR_US for hour in (0, 0, 5, 5, 30)] + [END_OF_TIME_US] * 2)
+    watch = DailySmallest(job, names, acts_us, _START_US, 2)
     rng = np.random.default_rng(5)
     weights = learned_weights(job)
     evidence: dict[str, dict[str, tuple[float, int]]] = defaultdict(dict)
     expected: dict[tuple[int, str], float] = {}
+    odd_us = dict.fromkeys(names, END_OF_TIME_US)
     for hour in range(1, 49):
         end_us = _START_US + hour * HOUR_US
         day = (hour - 1) // 24
@@ -101,7 +105,11 @@ def test_the_smallest_probability_is_the_policy_s() -> None:
             at = np.full(4, end_us)
             x = np.zeros((4, len(use.features)))
             rows = FeatureRows(window.name, end_us, -1, subject, np.array([names[i] for i in who]), at, at, x)
-            watch(rows, Verdict(p, {}, {}), None)  # type: ignore[arg-type]
+            learned = np.where(rng.random(4) < 0.5, 1.0, p)
+            watch(rows, Verdict(p, learned, {}, {}), None)  # type: ignore[arg-type]
+            for i, value in zip(who, learned.tolist(), strict=True):
+                if value <= 1e-2 and end_us > acts_us[i] and odd_us[names[i]] == END_OF_TIME_US:
+                    odd_us[names[i]] = end_us
             for name, value in zip((names[i] for i in who), p.tolist(), strict=True):
                 held = evidence[name]
                 if value == value and (window.name not in held or held[window.name][1] <= end_us
@@ -113,6 +121,8 @@ def test_the_smallest_probability_is_the_policy_s() -> None:
     for (day, name), p in expected.items():
         assert watch.smallest[day, names.index(name)] == pytest.approx(p, rel=1e-12), (day, name)
     assert 0 < min(expected.values()) < 1e-2
+    assert watch.odd_us.tolist() == list(odd_us.values())
+    assert odd_us["u0"] < acts_us[4] < odd_us["u4"] < odd_us["u5"] == END_OF_TIME_US
 
 
 def _alert(subject: str, hour: float) -> dict[str, Any]:
@@ -131,7 +141,8 @@ def test_figures_by_day() -> None:
         {"user_id": "person", "role": "person", "is_attacker": False, "campaign": None, "start_us": _START_US},
     ]  # fmt: skip
     recording = Recording(Path(), "", truth, _START_US, 2)
-    watch = DailySmallest(job, [t["user_id"] for t in truth], _START_US, 2)
+    accounts = Accounts.of(truth)
+    watch = DailySmallest(job, accounts.names, accounts.acts_us, _START_US, 2)
     watch.smallest[:] = [[1e-9, 0.5, 0.05, 0.5], [1e-9, 1e-9, 5e-4, np.nan]]
     watch.busiest[:] = [[9.0, 1.0, 7.0, 2.0], [3.0, 2.0, 8.0, np.nan]]
     # At midnight it is still day one; an alert before the attack is false.
@@ -139,7 +150,7 @@ def test_figures_by_day() -> None:
     wave = {"what": "wave", "at": "2026-03-02T03:00:00.000000Z", "after": 0.4}
     found = Found(alerts, [wave])
     found.counts.update({"withheld.medium": 3, "withheld.high": 1})
-    told = figures(found, recording, Accounts.of(truth), watch, job)
+    told = figures(found, recording, accounts, watch, job)
     one, two = told["days"]
     assert [one[k] for k in ("genuine", "true", "false", "acting", "found")] == [3, 1, 1, 1, 1]
     assert [two[k] for k in ("genuine", "true", "false", "acting", "found")] == [1, 1, 1, 2, 1]
@@ -156,11 +167,10 @@ def test_figures_by_day() -> None:
 
 
 def test_when_a_few_are_odd() -> None:
-    """The fifth attacker counts, from the first act of all; who was odd before the attack does not, nor do people."""
-    acts = np.array([0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0, 99.0]) * HOUR_US
-    accounts = Accounts(list("abcdefgh"), acts.astype(np.int64))
-    accounts.acts_us[-1] = END_OF_TIME_US
-    odd = (np.array([3.0, 4.0, 5.0, 2.0, 7.0, 8.0, 6.0, 1.0]) * HOUR_US).astype(np.int64)
+    """The fifth attacker counts, from the first act of all."""
+    acts_us = (np.array([1.0, 2.0, 2.0, 2.0, 2.0, 9.0]) * HOUR_US).astype(np.int64)
+    accounts = Accounts(list("abcdef"), acts_us)
+    odd = (np.array([3.0, 4.0, 5.0, 2.5, 8.0, 9.5]) * HOUR_US).astype(np.int64)
     assert _odd_after_h(odd, accounts) == 7.0
     odd[:2] = END_OF_TIME_US
     assert _odd_after_h(odd, accounts) is None
@@ -194,7 +204,7 @@ def test_results_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_table() -> None:
     """Ids are unique and can be chosen by pattern; the budget follows the users, but for large attacks."""
     ids = [s.id for s in TABLE]
-    assert len(set(ids)) == len(ids) == 7 * 3 * 7
+    assert len(set(ids)) == len(ids) == 9 * 3 * 7
     assert [s.id for s in chosen(["null-*-42", "warm-2000-31"], smoke=False)] == [
         "null-2000-42",
         "null-5000-42",

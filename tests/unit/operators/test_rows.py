@@ -130,6 +130,8 @@ def test_view() -> None:
 
 def test_verdict_of_some_rows() -> None:
     """Of each detector the same ones."""
-    all_of_it = Verdict(np.array([0.1, 0.2, 0.3]), {"a": np.array([1.0, 2, 3])}, {"a": np.array([0.5, 0.6, 0.7])})
+    score, tail = {"a": np.array([1.0, 2, 3])}, {"a": np.array([0.5, 0.6, 0.7])}
+    all_of_it = Verdict(np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.8, 0.9]), score, tail)
     some = all_of_it.take(np.array([2, 0]))
-    assert (some.p.tolist(), some.score["a"].tolist(), some.tail["a"].tolist()) == ([0.3, 0.1], [3, 1], [0.7, 0.5])
+    assert (some.p.tolist(), some.learned.tolist()) == ([0.3, 0.1], [0.9, 0.1])
+    assert (some.score["a"].tolist(), some.tail["a"].tolist()) == ([3, 1], [0.7, 0.5])

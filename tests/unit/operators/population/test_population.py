@@ -21,7 +21,7 @@ from flows.operators.population.window_models import WindowModels, median
 from flows.operators.rows import FeatureRows
 from flows.streams import Stream
 from state.chunks import Bundle
-from state.types import F64, MINUTE_US
+from state.types import DAY_US, F64, HOUR_US, MINUTE_US
 from state.windows import Fire, WindowKind, WindowSpec
 
 FIVE = 5 * MINUTE_US
@@ -354,6 +354,27 @@ def test_a_wave_is_told_in_the_round_in_which_it_comes() -> None:
             if isinstance(message, Output) and message.stream is Stream.DRIFT:
                 told += [(turn, r["evidence"]) for r in message.records if r["what"] == "wave"]
     assert told == [(2, "16.7% of the subjects are odd in the same way; they share events")]
+
+
+def test_a_surge_is_told_while_attackers_are_few() -> None:
+    """One in thirty, who were none an hour ago, on the second day: no detector calls it a wave yet."""
+    window = WindowSpec("w5m", WindowKind.SLIDING, DAY_US, HOUR_US)
+    spec = ExtremesSpec(ready=64, ready_hours=0)
+    job = JOB.with_stream(windows=tuple(replace(w, window=window) for w in JOB.stream.windows))
+    job = job.with_judgement(detectors=(replace(JOB.judgement.detectors[0], spec=spec),))
+    operator = PopulationOperator(job.judgement, job.stream.rows, "all")
+    rng, told = np.random.default_rng(2), []
+    for turn, attackers in enumerate([0] * 26 + [14, 14]):
+        end_us, subject = (turn + 1) * HOUR_US, np.arange(1, 401, dtype=np.uint64)
+        at = np.full(400, end_us)
+        x = np.where(np.arange(400) < attackers, 5000.0, np.exp(rng.normal(2.0, 0.5, 400)))[:, None]
+        rows = FeatureRows("w5m", end_us, 0, subject, subject.astype(object), at - DAY_US, at, x)
+        for message in operator.process(CohortInput(0, end_us, [rows])):
+            if isinstance(message, Output) and message.stream is Stream.DRIFT:
+                told += [(turn, r["name"], r["evidence"]) for r in message.records if r["what"] == "wave"]
+    ((turn, name, evidence),) = told
+    assert (turn, name) == (26, "alert_rate")
+    assert evidence.endswith("they share events")
 
 
 def test_of_a_round_of_the_active_no_share_of_all_follows() -> None:
