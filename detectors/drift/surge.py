@@ -41,7 +41,7 @@ class Surge:
         """
         if self._since_us is None:
             self._since_us = end_us
-        if rows < _ROWS or end_us < self._since_us + self._full_us:
+        if rows < _ROWS or not self.is_full(end_us):
             return None
         while self._lately and self._lately[0][0] < end_us - _SPAN_US:
             self._lately.popleft()
@@ -51,6 +51,10 @@ class Surge:
             return None
         expected = before[1] * rows
         return before if suspicious >= expected + _DEVIATIONS * (expected + 1) ** 0.5 else None
+
+    def is_full(self, end_us: int) -> bool:
+        """Whether windows that end there are, and the rounds before."""
+        return self._since_us is not None and end_us >= self._since_us + self._full_us
 
     def state(self) -> tuple[int | None, list[tuple[int, float]]]:
         """What `since_us` and `lately` take back, as JSON values."""

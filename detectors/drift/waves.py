@@ -2,7 +2,8 @@
 again when they have doubled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from detectors.base import Wave
@@ -47,32 +48,39 @@ class Waves:
 
     def update(self, end_us: int, seen: Mapping[str, Wave | None]) -> list[DriftEvent]:
         """What detectors have to tell of a round.  seen: detector -> what it sees now."""
-        return [
-            self._event(end_us, name, "wave", (end_us, 0.0), wave.share, _odd_alike(wave))
-            for name, wave in (seen.items() if self._on else ())
-            if wave is not None and wave.share >= SHARE and self._is_news(end_us, name, wave.share)
+        found = {name: wave for name, wave in seen.items() if wave is not None and wave.share >= SHARE}
+        told = [
+            self._news(end_us, name, "wave", (end_us, 0.0), wave.share, partial(_odd_alike, wave))
+            for name, wave in found.items()
         ]
+        return [event for event in told if event is not None]
 
-    def rises(self, end_us: int, suspicious: int, rows: int) -> tuple[int, float] | None:
-        """Takes a round; where it is a surge and news, what `Surge.update` gives."""
-        before = self._surge.update(end_us, suspicious, rows) if self._on else None
-        return before if before and self._is_news(end_us, Watch.ALERT_RATE, suspicious / rows) else None
+    def surge(
+        self, end_us: int, suspicious: int, rows: int, features: Callable[[], Sequence[str]]
+    ) -> DriftEvent | None:
+        """What there is to tell of a round by how many are suspicious.
 
-    def surge(self, end_us: int, before: tuple[int, float], share: float, features: Sequence[str]) -> DriftEvent:
-        """The event of a rise.  before: what `rises` gave.  features: what those who are suspicious have in common."""
-        told = f"{share:.1%} of the subjects are suspicious, {before[1]:.1%} were{_shared(features)}"
-        return self._event(end_us, Watch.ALERT_RATE, "surge", before, share, told)
+        suspicious: of `rows`, those for which there is an opinion.  features: what they have in common; asked for where
+        it is told.
+        """
+        before = self._surge.update(end_us, suspicious, rows)
+        if before is None:
+            return None
+        share = suspicious / rows
+        told = partial(_suspicious, share, before[1], features)
+        return self._news(end_us, Watch.ALERT_RATE, "surge", before, share, told)
 
-    def _is_news(self, end_us: int, name: str, share: float) -> bool:
-        at_us, before = self.reported.get(name, (end_us - DAY_US, 0.0))
-        news = end_us >= at_us + DAY_US or share >= 2 * before
-        if news:
-            self.reported[name] = (end_us, share)
-        return news
-
-    def _event(
-        self, end_us: int, name: str, monitor: str, before: tuple[int, float], share: float, evidence: str
-    ) -> DriftEvent:
+    def _news(
+        self, end_us: int, name: str, monitor: str, before: tuple[int, float], share: float, told: Callable[[], str]
+    ) -> DriftEvent | None:
+        """The event, if it is one day after the last or has doubled since; only to what has grown there is a reaction,
+        and not where detectors know less than one window: what they do not know of people they have to learn.
+        """
+        at_us, last = self.reported.get(name, (end_us - DAY_US, 0.0))
+        grown = share >= 2 * last
+        if not self._on or (not grown and end_us < at_us + DAY_US):
+            return None
+        self.reported[name] = (end_us, share)
         return DriftEvent(
             Watch.WAVE,
             name,
@@ -84,14 +92,18 @@ class Waves:
             before[1],
             share,
             (share - before[1]) / SHARE_UNIT_MAX,
-            self._reaction,
+            self._reaction if grown and self._surge.is_full(end_us) else Reaction.NOTIFY,
             str(Cause.ATTACK_WAVE),
-            evidence,
+            told(),
         )
 
 
 def _odd_alike(wave: Wave) -> str:
     return f"{wave.share:.1%} of the subjects are odd in the same way{_shared(wave.features)}"
+
+
+def _suspicious(share: float, before: float, features: Callable[[], Sequence[str]]) -> str:
+    return f"{share:.1%} of the subjects are suspicious, {before:.1%} were{_shared(features())}"
 
 
 def _shared(features: Sequence[str]) -> str:

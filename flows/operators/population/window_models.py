@@ -131,10 +131,8 @@ class WindowModels:
             return []
         odd = np.flatnonzero(verdict.learned <= self._judgement.policy.candidate_line)
         known = int(np.count_nonzero(~np.isnan(verdict.learned)))
-        before = self._waves.rises(rows.end_us, len(odd), known)
-        if before is None:
-            return []
-        return [self._waves.surge(rows.end_us, before, len(odd) / known, self._shared(rows, own, verdict, odd))]
+        surge = self._waves.surge(rows.end_us, len(odd), known, lambda: self._shared(rows, own, verdict, odd))
+        return [] if surge is None else [surge]
 
     def _shared(self, rows: Rows, own: dict[str, OwnVerdict], verdict: Verdict, at: I64) -> list[str]:
         """Features that most of the evidence against the rows at these positions is of, most telling first."""

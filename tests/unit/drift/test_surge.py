@@ -1,10 +1,11 @@
 """A surge: the share of suspicious subjects rises within hours, and not by chance."""
 
+from detectors.base import Wave
 from detectors.drift.event import DriftEvent
 from detectors.drift.spec import DriftSpec
 from detectors.drift.surge import Surge
 from detectors.drift.waves import Waves
-from state.types import HOUR_US
+from state.types import DAY_US, HOUR_US
 from state.windows import WindowKind, WindowSpec
 
 
@@ -53,12 +54,24 @@ def test_it_is_said_once_and_again_when_it_has_doubled() -> None:
     window = WindowSpec("w1h", WindowKind.TUMBLING, HOUR_US)
     waves, told = Waves(DriftSpec(), "all", window, {}), list[DriftEvent]()
     for hour, n in enumerate([90, 5, 30, 40, 60, 62]):
-        before = waves.rises(hour * HOUR_US, n, 1000)
-        told += [waves.surge(hour * HOUR_US, before, n / 1000, ["plays"])] if before else []
+        event = waves.surge(hour * HOUR_US, n, 1000, lambda: ["plays"])
+        told += [event] if event else []
         waves = Waves(DriftSpec(), "all", window, waves.reported, waves.surge_state)
     assert [(e.name, e.monitor, e.at_us // HOUR_US, e.since_us, e.before, e.after) for e in told] == [
         ("alert_rate", "surge", 2, HOUR_US, 0.005, 0.03),
         ("alert_rate", "surge", 4, HOUR_US, 0.005, 0.06),
     ]
     assert told[0].evidence == "3.0% of the subjects are suspicious, 0.5% were; they share plays"
-    assert Waves(DriftSpec(monitors=()), "all", window, {}, (0, [(0, 0.0)])).rises(HOUR_US, 900, 1000) is None
+    off = Waves(DriftSpec(monitors=()), "all", window, {}, (0, [(0, 0.0)]))
+    assert off.surge(HOUR_US, 900, 1000, lambda: []) is None
+
+
+def test_only_what_has_grown_is_reacted_to() -> None:
+    """A wave that goes on is told each day, and what detectors do not know of people yet they have to learn."""
+    spec, day = DriftSpec(on_attack_wave="freeze"), WindowSpec("w24h", WindowKind.SLIDING, DAY_US, HOUR_US)
+    waves, told = Waves(spec, "all", day, {}), list[tuple[int, str]]()
+    for hour in range(100):
+        share = 0.06 if hour < 60 else 0.12
+        waves.surge(hour * HOUR_US, 0, 1000, lambda: [])
+        told += [(hour, str(e.reaction)) for e in waves.update(hour * HOUR_US, {"extremes": Wave(share, ("plays",))})]
+    assert told == [(0, "notify"), (24, "notify"), (48, "notify"), (60, "freeze"), (84, "notify")]
