@@ -36,8 +36,8 @@ class Watch(StrEnum):
     """The share of labelled rows on which a detector that uses labels was wrong (River's models of the classifier
     kind)."""
     WAVE = "wave"
-    """The share of subjects that a detector finds odd in the same way, and that of all who are suspicious, where it rises
-    within hours (detectors.drift.waves)."""
+    """The share of subjects that a detector finds odd in the same way, and of those who are suspicious at all, where it
+    rises within hours (detectors.drift.waves)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def test_it_is_said_once_and_again_when_it_has_doubled() -> None:
     ]
     assert told[0].evidence == "3.0% of the subjects are suspicious, 0.5% were; they share plays"
     off = Waves(DriftSpec(monitors=()), "all", window, {}, (0, [(0, 0.0)]))
-    assert off.surge(HOUR_US, 900, 1000, lambda: []) is None
+    assert off.surge(HOUR_US, 900, 1000, list) is None
 
 
 def test_only_what_has_grown_is_reacted_to() -> None:
@@ -72,6 +72,6 @@ def test_only_what_has_grown_is_reacted_to() -> None:
     waves, told = Waves(spec, "all", day, {}), list[tuple[int, str]]()
     for hour in range(100):
         share = 0.06 if hour < 60 else 0.12
-        waves.surge(hour * HOUR_US, 0, 1000, lambda: [])
+        waves.surge(hour * HOUR_US, 0, 1000, list)
         told += [(hour, str(e.reaction)) for e in waves.update(hour * HOUR_US, {"extremes": Wave(share, ("plays",))})]
     assert told == [(0, "notify"), (24, "notify"), (48, "notify"), (60, "freeze"), (84, "notify")]
