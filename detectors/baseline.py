@@ -80,7 +80,11 @@ class HistoryBaselineSpec(DetectorSpec):
 
 @dataclass(slots=True)
 class _Look:
-    """Rows with their values on the natural scale, their subjects' state before them, and the evidence; all (n, F)."""
+    """Rows with their values on the natural scale, their subjects' state before them, and the evidence; all (n, F).
+
+    warm: whether any feature of any row has enough history to be judged.  Of rows without, nothing is known but that:
+    no evidence is worked out, and nothing of theirs is cut when it is learned.
+    """
 
     rows: Rows
     slot: I32
@@ -90,6 +94,7 @@ class _Look:
     count: U8
     deviation: F32
     nats: F32
+    warm: bool
 
 
 class HistoryBaseline(SubjectDetector):
@@ -133,7 +138,9 @@ class HistoryBaseline(SubjectDetector):
 
     def score(self, rows: Rows) -> F64:
         """(n,) float64 >= 0 in nats; nan while no feature of the subject has `warmup` values, or none has one now."""
-        look, total = self._look(rows), np.empty(len(rows))
+        look, total = self._look(rows), np.full(len(rows), np.nan)
+        if not look.warm:
+            return total
         for part in _blocks(len(rows)):
             known = ~np.isnan(look.nats[part])
             nats = np.where(known, look.nats[part], self._expected)
@@ -143,12 +150,16 @@ class HistoryBaseline(SubjectDetector):
 
     def explain(self, rows: Rows) -> F64:
         """(n, F): the parts of the score in nats."""
-        nats = self._look(rows).nats
-        return np.where(np.isnan(nats), 0.0, nats).astype(np.float64)
+        look = self._look(rows)
+        if not look.warm:
+            return np.zeros(look.mean.shape)
+        return np.where(np.isnan(look.nats), 0.0, look.nats).astype(np.float64)
 
     def typical(self, rows: Rows) -> F64:
         """(n, F) float64: what each subject usually has, in original units; nan during warm-up."""
         look = self._look(rows)
+        if not look.warm:
+            return np.full(look.mean.shape, np.nan)
         usual = look.mean.astype(np.float64)
         usual[:, self._logs] = np.expm1(usual[:, self._logs])
         usual[look.count < self.spec.warmup] = np.nan
@@ -160,12 +171,14 @@ class HistoryBaseline(SubjectDetector):
             slot = _slots(rows)
             mean, var, count = self._state(slot)
             value, deviation, nats = np.empty((3, *mean.shape), np.float32)
-            look = _Look(rows, slot, value, mean, var, count, deviation, nats)
+            warm = bool((count >= self.spec.warmup).any())
+            look = _Look(rows, slot, value, mean, var, count, deviation, nats, warm)
             for part in _blocks(len(rows)):
                 with np.errstate(over="ignore"):
                     look.value[part] = natural(rows.x[part], self._logs)
-                look.deviation[part] = self._deviation(mean[part], var[part], count[part])
-                look.nats[part] = self._nats(look.value[part], mean[part], look.deviation[part], count[part])
+                if warm:
+                    look.deviation[part] = self._deviation(mean[part], var[part], count[part])
+                    look.nats[part] = self._nats(look.value[part], mean[part], look.deviation[part], count[part])
             self._looked = look
         return self._looked
 
@@ -210,16 +223,17 @@ class HistoryBaseline(SubjectDetector):
 
     def _learn(self, look: _Look, part: slice) -> None:
         """Writes to the arrays that it is given."""
-        slot, value, reach = look.slot[part], look.value[part], look.deviation[part]
+        slot, value = look.slot[part], look.value[part]
         mean, var, count = look.mean[part], look.var[part], look.count[part]
-        reach *= np.float32(self.spec.winsor)
         # An infinite value or one beyond float32 is no value: it would stay in the mean for ever.
         value[np.abs(value) > _HUGE] = np.nan
         delta = value - mean
         known = ~np.isnan(delta)
         delta[~known] = 0
-        cut = np.minimum(np.maximum(delta, -reach), reach)
-        np.copyto(delta, cut, where=count >= self.spec.warmup)
+        if look.warm:
+            reach = look.deviation[part] * np.float32(self.spec.winsor)
+            cut = np.minimum(np.maximum(delta, -reach), reach)
+            np.copyto(delta, cut, where=count >= self.spec.warmup)
         weight = self._weight.take(count)
         step = weight * delta
         mean += step
@@ -234,8 +248,10 @@ class HistoryBaseline(SubjectDetector):
 
     def _pool(self, slot: I32) -> None:
         """Move the pooled variance towards the median of these subjects'."""
-        var, count = self.columns["var"][slot], self.columns["count"][slot]
-        var[count < self.spec.warmup] = np.nan
+        var, cold = self.columns["var"][slot], self.columns["count"][slot] < self.spec.warmup
+        if cold.all():
+            return
+        var[cold] = np.nan
         var.sort(axis=0)
         told = len(var) - np.isnan(var).sum(axis=0)
         median = var[np.maximum(told - 1, 0) // 2, np.arange(var.shape[1])].astype(np.float64)

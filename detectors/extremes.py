@@ -97,16 +97,41 @@ class ExtremesSpec(DetectorSpec):
 
 
 @dataclass(slots=True, eq=False)
-class _Side:
-    """One side of one feature: values ascending towards it, weight at or above each (one longer), the people's tail."""
+class _Order:
+    """One side of one feature of the sample, whoever its people are: values ascending towards it.
 
+    order: (m,) the sample's rows that have a value, in that order.  rank: (n,) of each row, the place of the first
+    value that is as large; 0 where it has none.
+    """
+
+    order: I64
     ordered: F32
+    rank: I64
+
+    @staticmethod
+    def of(values: F64) -> "_Order":
+        """values: (n,), nan for none."""
+        order = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]
+        ordered = values[order].astype(np.float32)
+        rank = np.zeros(len(values), np.int64)
+        rank[order] = np.searchsorted(ordered, ordered, side="left")
+        return _Order(order, ordered, rank)
+
+
+@dataclass(slots=True, eq=False)
+class _Side:
+    """One side of one feature: the sample's order, weight at or above each value (one longer), the people's tail."""
+
+    sample: _Order
     above: F64
     tail: Tail | None
 
-    def probability(self, values: F64) -> F64:
-        """(n,) P(a person is as far out)."""
-        at = np.searchsorted(self.ordered, values.astype(np.float32), side="left")
+    def probability(self, values: F64, at: I64 | None = None) -> F64:
+        """(n,) P(a person is as far out).  at: their places in the sample's order; None for those that it does not
+        have.
+        """
+        if at is None:
+            at = np.searchsorted(self.sample.ordered, values.astype(np.float32), side="left")
         p = (1.0 + self.above[at]) / (1.0 + self.above[0])
         if self.tail is not None:
             beyond = values > self.tail.start
@@ -250,10 +275,7 @@ class _Fit:
         self._signs = signs
         self._usual = [None] * (sum(map(len, signs)) + 1) if usual is None else usual.tolist()
         self.values = values
-        self._orders = [
-            [np.argsort(sign * values[:, j], kind="stable")[: int((~np.isnan(values[:, j])).sum())] for sign in sides]
-            for j, sides in enumerate(signs)
-        ]
+        self._orders = [[_Order.of(sign * values[:, j]) for sign in sides] for j, sides in enumerate(signs)]
         self.people = np.ones(len(values))
         look = self._first_look()
         order = np.argsort(look, kind="stable")
@@ -265,7 +287,7 @@ class _Fit:
         self._refit()
         if settled or self.large:
             self._set_apart()
-        totals = self.total(self.parts(values))
+        totals = self._totals_at(np.arange(len(values)))
         order = np.argsort(totals, kind="stable")
         weight = self.people[order]
         self._ordered = totals[order].astype(np.float32)
@@ -279,23 +301,19 @@ class _Fit:
             self._refit()
 
     def _totals_at(self, mine: I64) -> F64:
-        return self.total(self.parts(self.values[mine]))
+        return self.total(self._parts_at(mine))
 
     def _refit(self) -> None:
         usual = iter(self._usual)
-        self._sides = [
-            [self._side(j, sign, order, next(usual)) for sign, order in zip(sides, orders, strict=True)]
-            for j, (sides, orders) in enumerate(zip(self._signs, self._orders, strict=True))
-        ]
-        parts = self.parts(self.values)
+        self._sides = [[self._side(order, next(usual)) for order in orders] for orders in self._orders]
+        parts = self._parts_at(np.arange(len(self.values)))
         weight = np.where(np.isnan(parts), 0.0, self.people[:, None])
         self._average = (np.nan_to_num(parts) * weight).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-12)
 
-    def _side(self, column: int, sign: float, order: I64, usual: float | None) -> _Side:
-        ordered = (sign * self.values[order, column]).astype(np.float32)
-        weight = self.people[order]
+    def _side(self, sample: _Order, usual: float | None) -> _Side:
+        weight = self.people[sample.order]
         above = np.append(np.cumsum(weight[::-1])[::-1], 0.0)
-        return _Side(ordered, above, fit_tail(ordered, self._spec.tail_share, weight, usual))
+        return _Side(sample, above, fit_tail(sample.ordered, self._spec.tail_share, weight, usual))
 
     def shapes(self, otherwise: F64) -> F64:
         """Of the tails, side by side and that of the sums last; `otherwise` where there is none."""
@@ -304,11 +322,23 @@ class _Fit:
 
     def parts(self, values: F64) -> F64:
         """(n, F) nats, nan where there is no value.  values: (n, F) on natural scales."""
+        return self._parts(values, None)
+
+    def _parts_at(self, mine: I64) -> F64:
+        """The same of some of the sample's rows."""
+        return self._parts(self.values[mine], mine)
+
+    def _parts(self, values: F64, mine: I64 | None) -> F64:
+        """mine: which of the sample's rows have these values; None for values that it does not have."""
         out = np.full(values.shape, np.nan)
         for j, sides in enumerate(self._sides):
             known = ~np.isnan(values[:, j])
             v = values[known, j]
-            p = [side.probability(sign * v) for sign, side in zip(self._signs[j], sides, strict=True)]
+            rows = None if mine is None else mine[known]
+            p = [
+                side.probability(sign * v, None if rows is None else side.sample.rank[rows])
+                for sign, side in zip(self._signs[j], sides, strict=True)
+            ]
             nats = np.log(self._spec.count_share) - np.log(np.minimum(np.minimum.reduce(p) * len(p), 1.0))
             out[known, j] = np.maximum(nats, 0.0)
         return out

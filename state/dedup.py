@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from state.chunks import Chunks
+from state.order import distinct
 from state.pieces import Pieces
 from state.snapshot import pack, unpack
 from state.types import I64, U64, Bool
@@ -64,19 +65,14 @@ class Dedup:
         """
         self._turn(pane_start_us)
         ordered = np.sort(keys)
-        young, old = _with(self._young.runs, ordered), self._old.runs
-        if _distinct(young[-1]).all() and not any(_among(run, ordered).any() for run in (*young[:-1], *old)):
-            self._young.take(young, ordered)
+        first = _distinct(ordered)
+        young, old = (_among_any(of.runs, ordered) for of in (self._young, self._old))
+        new = first & ~(young | old)
+        if new.all():
+            self._remember(ordered)
             return None
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        new = _distinct(ordered)
-        for run in (*self._young.runs, *old):
-            new &= ~_among(run, ordered)
-        mask = np.zeros(len(keys), np.bool_)
-        mask[order[new]] = True
-        self.remember(ordered)
-        return mask
+        self._remember(ordered[first & ~young])
+        return _without_repeats(keys, distinct(ordered[~new]), ordered[young | old])
 
     def as_one(self, pane_start_us: int, last_start_us: int) -> bool:
         """Whether panes from the one that starts there to the one that starts last may be judged at once."""
@@ -86,10 +82,10 @@ class Dedup:
     def remember(self, keys: U64) -> None:
         """Adds keys of the pane that was judged last."""
         ordered = np.sort(keys)
-        new = _distinct(ordered)
-        for run in self._young.runs:
-            new &= ~_among(run, ordered)
-        self._young.take(_with(self._young.runs, ordered[new]), ordered[new])
+        self._remember(ordered[_distinct(ordered) & ~_among_any(self._young.runs, ordered)])
+
+    def _remember(self, new: U64) -> None:
+        self._young.take(_with(self._young.runs, new), new)
 
     def _turns(self, pane_start_us: int) -> bool:
         return self._since_us is not None and pane_start_us - self._since_us >= self.horizon_us
@@ -116,6 +112,19 @@ class Dedup:
         self._old.restore(chunks, tables["old"])
 
 
+def _without_repeats(keys: U64, repeated: U64, known: U64) -> Bool:
+    """Which rows do not repeat a key: of those with repeated keys the first of each, if it was not known before.
+
+    repeated, known: sorted; nearly always few.
+    """
+    mask = ~_among(repeated, keys)
+    rows = np.flatnonzero(~mask)
+    order = rows[np.argsort(keys[rows], kind="stable")]
+    ordered = keys[order]
+    mask[order] = _distinct(ordered) & ~_among(known, ordered)
+    return mask
+
+
 def _with(runs: list[U64], ordered: U64) -> list[U64]:
     """These runs and a further one, merged with those before it that are not much longer."""
     runs = [*runs, ordered]
@@ -136,8 +145,16 @@ def _distinct(ordered: U64) -> Bool:
     return first
 
 
-def _among(known: U64, ordered: U64) -> Bool:
-    """Which of the sorted keys are among the sorted known ones."""
+def _among_any(runs: list[U64], keys: U64) -> Bool:
+    """Which of the keys are in one of the runs."""
+    found = np.zeros(len(keys), np.bool_)
+    for run in runs:
+        found |= _among(run, keys)
+    return found
+
+
+def _among(known: U64, keys: U64) -> Bool:
+    """Which of the keys are among the sorted known ones; quickest if they are sorted too."""
     if not len(known):
-        return np.zeros(len(ordered), np.bool_)
-    return known[np.minimum(np.searchsorted(known, ordered), len(known) - 1)] == ordered
+        return np.zeros(len(keys), np.bool_)
+    return known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys

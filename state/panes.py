@@ -18,6 +18,7 @@ from state.dedup import Dedup
 from state.marks import DUPLICATES, REJECTS, Marks
 from state.pieces import Pieces
 from state.refit import CellFit, RowFit
+from state.schema import EVENT_KEY, SUBJECT
 from state.snapshot import pack, pack_frames, unpack, unpack_frames
 from state.types import I64, U64, Names
 
@@ -192,7 +193,7 @@ class PaneLog:
                 if pane.parts:
                     self._enforce(pane)
             closed = Closed.of(ends_us, [pane.parts for pane in panes])
-        self.rows -= len(closed.batch)
+        self.rows -= len(closed.pane)
         if self._dedup is not None:
             closed = self._deduplicated(self._dedup, closed, panes)
         closed.folded, closed.marks = [pane.folded for pane in panes], [pane.marks for pane in panes]
@@ -201,7 +202,7 @@ class PaneLog:
     def _deduplicated(self, dedup: Dedup, closed: Closed, panes: list[_Pane]) -> Closed:
         """The rows without those that repeat one: pane by pane, in the order of each."""
         order = np.argsort(closed.pane.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
-        keys = closed.batch.event_key[order]
+        keys = closed.column(EVENT_KEY)[order]
         cuts = np.cumsum([0, *closed.rows]).tolist()
         again: list[I64] = []
         filled = [i for i, rows in enumerate(closed.rows) if rows]
@@ -229,7 +230,7 @@ class PaneLog:
         self.duplicates += len(repeated)
         for number in np.unique(closed.pane[repeated]).tolist() if self._marks else ():
             rows = repeated[closed.pane[repeated] == number]
-            panes[number].mark(Marks.of(DUPLICATES, closed.batch.subject[rows], closed.names(rows)))
+            panes[number].mark(Marks.of(DUPLICATES, closed.column(SUBJECT)[rows], closed.names(rows)))
         left = np.ones(len(closed.pane), np.bool_)
         left[repeated] = False
         return closed.take(left.nonzero()[0])

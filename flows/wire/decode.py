@@ -22,7 +22,7 @@ from flows.wire.spec import FieldSpec, WireSpec
 from flows.wire.where import Where
 from state.batch import MicroBatch
 from state.schema import EVENT_KEY, EVENT_TIME, SUBJECT, SUBJECT_NAME, name_column
-from state.types import I64, Values
+from state.types import I64, Names, Values
 
 _CHUNK: Final = 256
 """Lines per chunk: the parsed objects of a larger one leave the caches before they are read."""
@@ -122,11 +122,11 @@ class _Plan:
             arrays.append(array)
             unfit |= is_unfit
         for names in texts.values():
-            if max(map(len, names), default=0) > self._subject_chars_max:
-                unfit |= np.fromiter(map(len, names), np.int64, len(names)) > self._subject_chars_max
+            if names.longest > self._subject_chars_max:
+                unfit |= np.fromiter(map(len, names.column()), np.int64, len(rows)) > self._subject_chars_max
         if not self._has_id:
             arrays.insert(_KEY, hash_lines([lines[row] for row in rows.tolist()] if bad else lines))
-        arrays += [np.fromiter(names, np.object_, len(names)) for names in texts.values()]
+        arrays += [names.column() for names in texts.values()]
         if unfit.any():
             bad |= {row: self._fault(lines[row]) for row in rows[unfit].tolist()}
             rows, *arrays = (array[~unfit] for array in (rows, *arrays))
@@ -147,9 +147,9 @@ class _Plan:
         filtered = len(lines) - len(rows) - len(bad)
         return Decoded(batch, rows, [Reject(row, *bad[row]) for row in sorted(bad)], filtered)
 
-    def _read(self, lines: Sequence[bytes], bad: dict[int, Why]) -> tuple[dict[str, list[str]], list[list[Any]]]:
+    def _read(self, lines: Sequence[bytes], bad: dict[int, Why]) -> tuple[dict[str, "_Texts"], list[list[Any]]]:
         """The texts that are kept, and each converter's pieces.  bad: gets the lines that are not in them."""
-        texts: dict[str, list[str]] = {name: [] for name in self._texts}
+        texts = {name: _Texts(len(lines)) for name in self._texts}
         pieces: list[list[Any]] = [[] for _ in self._converters]
         for start in range(0, len(lines), _CHUNK):
             columns = self._parser.columns(lines[start : start + _CHUNK], bad, start)
@@ -157,7 +157,7 @@ class _Plan:
                 for name, at in self._texts.items():
                     converter = self._converters[at]
                     assert isinstance(converter, IdConverter)
-                    texts[name] += converter.texts(columns[at])
+                    texts[name].add(converter.texts(columns[at]))
                 for converter, values, into in zip(self._converters, columns, pieces, strict=True):
                     into.append(converter.piece(values))
         return texts, pieces
@@ -169,6 +169,29 @@ class _Plan:
         except BadLineError as error:
             return error.why
         raise AssertionError("a line was refused without a reason")
+
+
+class _Texts:
+    """Texts that are kept, put into an array chunk by chunk: while they are in the caches they cost next to nothing.
+
+    longest: of them, in characters.
+    """
+
+    def __init__(self, most: int) -> None:
+        """most: so many texts will come at most."""
+        self._array: Names = np.empty(most, np.object_)
+        self._count = 0
+        self.longest = 0
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Further texts, at least one."""
+        self.longest = max(self.longest, len(max(texts, key=len)))
+        start, self._count = self._count, self._count + len(texts)
+        self._array[start : self._count] = texts
+
+    def column(self) -> Names:
+        """All of them, (n,)."""
+        return self._array[: self._count]
 
 
 def converter_of(field: FieldSpec, spec: WireSpec, *, named: bool) -> Converter:

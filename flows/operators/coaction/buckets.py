@@ -106,9 +106,13 @@ def arrived(now: Visits, before: Visits) -> Bool:
 def first_names(parts: list[tuple[U64, Names]], keys: U64) -> Names:
     """The name of each key, of those in the first part that has it.  keys: sorted.  parts: keys with their names."""
     found = np.full(len(keys), "", object)
+    if not len(keys):
+        return found
     for key, name in reversed(parts):
-        at = np.searchsorted(keys, key)
-        at = np.minimum(at, max(len(keys) - 1, 0))
-        mine = keys[at] == key if len(keys) else np.zeros(len(key), np.bool_)
-        found[at[mine]] = name[mine]
+        at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+        rows = (keys[at] == key).nonzero()[0]
+        place = np.full(len(keys), -1)
+        place[at[rows]] = rows
+        known = place >= 0
+        found[known] = name[place[known]]  # of each key once: text is what costs most to move
     return found

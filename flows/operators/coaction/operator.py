@@ -25,9 +25,10 @@ from flows.steps import Step, stage_name
 from state.batch import MicroBatch
 from state.cells import run_starts
 from state.chunks import Chunks, Saved
+from state.order import distinct
 from state.schema import name_column
 from state.snapshot import pack, pack_frames, unpack, unpack_frames
-from state.types import END_OF_TIME_US, START_OF_TIME_US, U64
+from state.types import END_OF_TIME_US, START_OF_TIME_US
 from state.watermark import WatermarkMerger
 
 _VERSION: Final = 1
@@ -111,7 +112,7 @@ class CoactionOperator:
             ACCOUNT_NAME: batch[name_column(own)],
         }
         number = batch.event_time_us // self._spec.bucket_us
-        for n in _distinct(number.view(np.uint64)).tolist():
+        for n in distinct(number).tolist():
             if (n + 1) * self._spec.bucket_us > self._closed_us:
                 mine = number == n
                 part = columns if mine.all() else {name: values[mine] for name, values in columns.items()}
@@ -128,25 +129,24 @@ class CoactionOperator:
         most = self._spec.visits_max
         rare = objects[a_day <= most]
         pairs = coincide(now.of(rare), then.of(rare), self._spec.accounts_max)
-        on = pairs.object[run_starts(pairs.object)]
         too_popular = objects[(a_day > most) & (a_day_before <= most)]
-        told = np.sort(np.concatenate([on, too_popular]))
-        account = _distinct(pairs.low, pairs.high)
+        told = np.sort(np.concatenate([pairs.object, too_popular]))
         parts = [b.parts[0] for b in (bucket, before) if b is not None]
-        at = start[np.searchsorted(objects, told)]
+        of_told = np.searchsorted(objects, told)
+        at = start[of_told]
         return Coincidences(
             end_us,
             self._sender,
             self._column,
-            account,
-            first_names([(part[ACCOUNT], part[ACCOUNT_NAME]) for part in parts], account),
+            pairs.account,
+            first_names([(part[ACCOUNT], part[ACCOUNT_NAME]) for part in parts], pairs.account),
             told,
             bucket.parts[0][OBJECT_NAME][at],
             bucket.parts[0][PARENT][at],
-            a_day[np.searchsorted(objects, told)],
-            np.searchsorted(account, pairs.low).astype(np.int32),
-            np.searchsorted(account, pairs.high).astype(np.int32),
-            np.searchsorted(told, pairs.object).astype(np.int32),
+            a_day[of_told],
+            pairs.low,
+            pairs.high,
+            np.searchsorted(told, pairs.object).astype(np.int32)[pairs.on],
         )
 
     def describe(self) -> dict[str, Any]:
@@ -191,8 +191,3 @@ class CoactionOperator:
         self._popularity.object, self._popularity.visits = arrays["object"], arrays["visits"]
         for number in meta["buckets"]:
             self._buckets[number] = Bucket.restored(saved.chunks, arrays[f"bucket{number}"])
-
-
-def _distinct(*parts: U64) -> U64:
-    keys = np.sort(np.concatenate(parts))
-    return keys[run_starts(keys)]

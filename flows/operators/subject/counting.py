@@ -141,7 +141,7 @@ class Counting:
             return Panes([Pane(end_us)])
         closed = self._log.close(self._stretch(limit_us, after_us))
         if self._borrowing is not None and len(closed.batch):
-            closed.batch = self._borrowing.close(closed)
+            closed = closed.with_batch(self._borrowing.close(closed))
         entered = self._enter(closed)
         self._sequences.carry.grow(self.slots.size)
         self._cohort.grow(self.slots.size)

@@ -109,7 +109,7 @@ def test_the_latest_row_by_the_end_of_the_pane(
 def test_verdicts_meet_nobody() -> None:
     """A verdict names whose event it is about; that was another time."""
     panes, subject = closed([(0, [(0, 1), (1, 2)])])
-    panes.batch = MicroBatch(panes.batch.columns | {VERDICT.name: np.array([NO_CODE, 0], np.int16)})
+    panes = panes.with_batch(MicroBatch(panes.batch.columns | {VERDICT.name: np.array([NO_CODE, 0], np.int16)}))
     found = lending()
     (met,) = found.met(panes, np.arange(2))
     assert met.key.tolist() == of_kind(subject[:1], "net").tolist()
