@@ -9,7 +9,18 @@ from typing import Final
 
 import numpy as np
 
-from state.cells import NO_TABLES, VALUE_MASK, Cells, Counts, Tables, merge_tables, run_lengths, run_starts, summed
+from state.cells import (
+    NO_TABLES,
+    VALUE_MASK,
+    Cells,
+    Counts,
+    Tables,
+    merge_tables,
+    narrow,
+    run_lengths,
+    run_starts,
+    summed,
+)
 from state.counted import Counted, added
 from state.types import I64, U64
 
@@ -61,7 +72,7 @@ class Running:
         whole = merge_tables(held)
         found = frequencies(whole)
         if sum(map(len, held)) >= 2 * self._much:
-            self._counted, self._found = Counted(whole), found
+            self._counted, self._found = Counted(whole), Tables(found.key, narrow(found.count))
         return found
 
     def drop(self, slots: I64) -> None:
