@@ -22,6 +22,7 @@ from state.cells import (
     summed,
 )
 from state.counted import Counted, added
+from state.packed import Packed
 from state.types import I64, U64
 
 _ONE: Final = np.uint64(1)
@@ -64,7 +65,7 @@ class Running:
         elif self._changes:
             self._change(_difference(came, left))
 
-    def tell(self, slides: Mapping[int, Cells]) -> Tables:
+    def tell(self, slides: Mapping[int, Cells | Packed]) -> Tables:
         """The frequencies.  slides: the window's now."""
         if self._counted is not None:
             return self._found
