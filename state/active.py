@@ -19,7 +19,7 @@ from state.cells import (
     merge_runs,
     run_starts,
 )
-from state.frequencies import frequencies
+from state.frequencies import at_most, frequencies
 from state.packed import Packed
 from state.slots import SLOT_BITS
 from state.types import I64
@@ -82,7 +82,7 @@ def _tables(numbers: Sequence[int], slides: Mapping[int, Cells | Packed], size: 
     # Counts ride along in the bits that the numbers leave: values are sorted, and not positions.
     bits = (len(slot) - 1).bit_length()
     room = SLOT_BITS - bits
-    entry, count = _at_most(entry, count[entry].astype(np.int64), (1 << room) - 1)
+    entry, count = at_most(entry, count[entry].astype(np.int64), (1 << room) - 1)
     cell = cell[entry]
     times = often[cell]
     of = np.repeat(np.arange(len(entry)), times)
@@ -107,14 +107,3 @@ def _columns_of(cells: Cells | Packed) -> I64:
     column = np.empty(int(slot[-1]) + 1, np.int64)
     column[slot] = np.arange(len(cells))
     return column[cells.tables.slot]
-
-
-def _at_most(entry: I64, count: I64, most: int) -> tuple[I64, I64]:
-    """Entries, those that count more in several."""
-    if count.max(initial=0) <= most:
-        return entry, count
-    parts = -(-count // most)
-    rest = count - most * (parts - 1)
-    count = np.full(int(parts.sum()), most)
-    count[np.cumsum(parts) - 1] = rest
-    return np.repeat(entry, parts), count

@@ -61,7 +61,7 @@ class GridWindows:
         """Slides by number, in order: number k is [k, k + 1) * slide_us."""
         self._over = False
         """Whether a window of one slide closed at the last boundary: its slide is in no other."""
-        self._blocks, self._tables = Blocks(self._slides, packs=self._packs), Running()
+        self._blocks, self._tables = Blocks(self._slides, packs=self._packs), Running(self._slides)
         self._kept = kept
 
     def steps(self, panes: Fed, after_us: int) -> list[Spans]:
@@ -111,7 +111,7 @@ class GridWindows:
         self._ring |= zip(numbers, (self._laid(cells) for _, cells in panes), strict=True)
         spans = Spans(np.array([at for at, _ in panes]), *active(numbers, self._ring, self._slides, self._blocks))
         self._leave(numbers[-1] + 1 - self._slides)
-        self._tables = Running()
+        self._tables = Running(self._slides)
         return spans
 
     def _laid(self, cells: Cells) -> Held:
@@ -146,7 +146,7 @@ class GridWindows:
         window = self._window(start, stop, newest)
         self._over = self._slides == 1 and newest is not None
         if self._over:
-            self._ring, self._tables = {}, Running()
+            self._ring, self._tables = {}, Running(self._slides)
         return window
 
     def _window(self, start: int, stop: int, newest: Cells | None) -> Cells | None:

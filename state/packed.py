@@ -59,8 +59,8 @@ class Packed:
     def cells(self) -> Cells:
         """What it was made of."""
         rows = widened(self.width, self.low, self.body, len(self))
-        sums, mins, maxs = np.split(rows, np.cumsum(self.rows)[:-1])
-        return Cells(self.slot, sums, mins, maxs, self._bits(), self.tables)
+        sums, mins, _ = self.rows.tolist()
+        return Cells(self.slot, rows[:sums], rows[sums : sums + mins], rows[sums + mins :], self._bits(), self.tables)
 
     def without(self, slots: I64) -> "Packed | None":
         """All subjects but these; the same when none of them is there, None when nobody is left."""
