@@ -46,7 +46,7 @@ class Blocks:
 
         No later window begins earlier.
         """
-        self._leave(start)
+        self.leave(start)
         opened = {} if opened is None else opened
         found = []
         while start < stop:
@@ -80,7 +80,7 @@ class Blocks:
             self._built.pop((start, quarter), None)
         return self._built[block]
 
-    def _leave(self, start: int) -> None:
+    def leave(self, start: int) -> None:
         """Blocks that begin before are in no window any more."""
         if start - self._start > len(self._built):
             self._built = {block: cells for block, cells in self._built.items() if block[0] >= start}

@@ -118,7 +118,8 @@ class GridWindows:
         return self._kept.packed(cells) if self._packs else cells
 
     def _leave(self, start: int) -> list[Held]:
-        """Lets the slides go that are before this one."""
+        """Lets the slides go that are before this one, and the blocks that hold any."""
+        self._blocks.leave(start)
         return [self._ring.pop(number) for number in list(takewhile(lambda n: n < start, self._ring))]
 
     def _one_by_one(self, panes: Fed, after_us: int) -> Iterator[tuple[int, Cells]]:
