@@ -136,6 +136,9 @@ class SubjectDetector(Detector):
     def forget(self, slots: I64) -> None:
         """These slots' subjects left; the slots will be given to others."""
 
+    def rest(self) -> None:
+        """All has been asked of the rows of a round: what was kept of them, to answer several questions, may go."""
+
 
 class DetectorSpec(ABC):
     """A frozen, hashable description of a detector: a frozen dataclass whose fields are its parameters.

@@ -11,6 +11,7 @@ heavy tails, and one wild feature should not outweigh several odd ones.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final
 
 import numpy as np
@@ -117,9 +118,8 @@ class HistoryBaseline(SubjectDetector):
         self._relative = np.where(log | (physical > 0), 0.0, 0.05).astype(np.float32)
         self._floor = np.where(log, 0.05, np.where(physical > 0, 0.02 * physical, 1e-9)).astype(np.float32)
         self._expected = np.where(both, _EXPECTED, _EXPECTED / 2).astype(np.float32)
-        # Written out for a block of rows: numpy is slow at repeating a dozen numbers row by row.
         self._low, self._high, self._relative, self._floor = (
-            np.tile(a, (_BLOCK, 1)) for a in (self._low, self._high, self._relative, self._floor)
+            _written_out(a.tobytes()) for a in (self._low, self._high, self._relative, self._floor)
         )
         newest = 1.0 - 0.5 ** (1.0 / spec.half_life_rows)
         self._weight = np.maximum(1.0 / (np.arange(_COUNT_MAX + 1) + 1.0), newest).astype(np.float32)
@@ -166,7 +166,7 @@ class HistoryBaseline(SubjectDetector):
         return usual
 
     def _look(self, rows: Rows) -> _Look:
-        """What is known of these rows' subjects; kept until something is learned, as several questions follow."""
+        """What is known of these rows' subjects; kept while several questions follow."""
         if self._looked is None or self._looked.rows is not rows:
             slot = _slots(rows)
             mean, var, count = self._state(slot)
@@ -259,6 +259,9 @@ class HistoryBaseline(SubjectDetector):
         weight = told / np.maximum(np.maximum(self._pooled_rows, told), 1.0)
         self._pooled += np.where(told > 0, median - self._pooled, 0.0) * weight
 
+    def rest(self) -> None:
+        self._looked = None
+
     def forget(self, slots: I64) -> None:
         """Start these slots afresh: their subjects have left."""
         self._looked = None
@@ -288,6 +291,16 @@ class HistoryBaseline(SubjectDetector):
         if meta["features"] != names:
             raise SnapshotError(f"{self.KIND}: saved for features {meta['features']}, configured {names}")
         self._pooled, self._pooled_rows = arrays["pooled"], arrays["pooled_rows"]
+
+
+@lru_cache(maxsize=256)
+def _written_out(row: bytes) -> F32:
+    """A row of float32 as a block of such rows, one for all key groups: numpy is slow at repeating a dozen numbers row
+    by row.
+    """
+    block = np.tile(np.frombuffer(row, np.float32), (_BLOCK, 1))
+    block.flags.writeable = False
+    return block
 
 
 def _slots(rows: Rows) -> I32:

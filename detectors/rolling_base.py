@@ -265,6 +265,9 @@ class Rolling(SubjectDetector):
             self._learn_all(asked, slot)
             self._remember(rows, slot)
             self.columns.touch(slot)
+        self.rest()
+
+    def rest(self) -> None:
         self._asked = self._looked = None
 
     def _learn_cell(self, cell: Cell) -> None:

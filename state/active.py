@@ -19,7 +19,8 @@ from state.cells import (
     merge_runs,
     run_starts,
 )
-from state.frequencies import frequencies
+from state.frequencies import at_most, frequencies
+from state.packed import Packed
 from state.slots import SLOT_BITS
 from state.types import I64
 
@@ -27,7 +28,9 @@ _SLOTS: Final = 1 << SLOT_BITS
 _TABLE: Final = np.uint64(64 - TABLE_BITS)
 
 
-def active(numbers: Sequence[int], slides: Mapping[int, Cells], size: int, blocks: Blocks) -> tuple[I64, I64, Cells]:
+def active(
+    numbers: Sequence[int], slides: Mapping[int, Cells | Packed], size: int, blocks: Blocks
+) -> tuple[I64, I64, Cells]:
     """The windows of `size` slides that end with these, which have subjects each.
 
     numbers: of slides, one after the other.  slides: by number, in order, all that are in one of the windows.
@@ -37,7 +40,8 @@ def active(numbers: Sequence[int], slides: Mapping[int, Cells], size: int, block
     newest = [slides[number] for number in numbers]
     window = np.repeat(np.arange(len(newest)), [len(cells) for cells in newest])
     slot = np.concatenate([cells.slot for cells in newest])
-    parts = [blocks.parts(number + 1 - size, number + 1, slides) for number in numbers]
+    opened: dict[int, tuple[Packed, Cells]] = {}
+    parts = [blocks.parts(number + 1 - size, number + 1, slides, opened) for number in numbers]
     cells = _columns(parts, window, slot)
     return window, slot, cells.with_only(frequencies(_tables(numbers, slides, size, window, slot)))
 
@@ -57,7 +61,7 @@ def _columns(parts: Sequence[Sequence[Cells]], window: I64, slot: I64) -> Cells:
     return merge_runs(whole, at[found], starts, np.arange(len(slot)))
 
 
-def _tables(numbers: Sequence[int], slides: Mapping[int, Cells], size: int, window: I64, slot: I64) -> Tables:
+def _tables(numbers: Sequence[int], slides: Mapping[int, Cells | Packed], size: int, window: I64, slot: I64) -> Tables:
     """How often each value occurs in each window, under the numbers of the windows' subjects."""
     first = numbers[0]
     # By subject, then by window: those that a subject's slide is in are side by side.
@@ -78,7 +82,7 @@ def _tables(numbers: Sequence[int], slides: Mapping[int, Cells], size: int, wind
     # Counts ride along in the bits that the numbers leave: values are sorted, and not positions.
     bits = (len(slot) - 1).bit_length()
     room = SLOT_BITS - bits
-    entry, count = _at_most(entry, count[entry].astype(np.int64), (1 << room) - 1)
+    entry, count = at_most(entry, count[entry].astype(np.int64), (1 << room) - 1)
     cell = cell[entry]
     times = often[cell]
     of = np.repeat(np.arange(len(entry)), times)
@@ -97,19 +101,9 @@ def _tables(numbers: Sequence[int], slides: Mapping[int, Cells], size: int, wind
     return Tables(((key >> np.uint64(VALUE_BITS + bits)) << _TABLE) | (key & low), found)
 
 
-def _columns_of(cells: Cells) -> I64:
+def _columns_of(cells: Cells | Packed) -> I64:
     """The column of each entry's subject."""
-    column = np.empty(int(cells.slot[-1]) + 1, np.int64)
-    column[cells.slot] = np.arange(len(cells))
+    slot = cells.slot
+    column = np.empty(int(slot[-1]) + 1, np.int64)
+    column[slot] = np.arange(len(cells))
     return column[cells.tables.slot]
-
-
-def _at_most(entry: I64, count: I64, most: int) -> tuple[I64, I64]:
-    """Entries, those that count more in several."""
-    if count.max(initial=0) <= most:
-        return entry, count
-    parts = -(-count // most)
-    rest = count - most * (parts - 1)
-    count = np.full(int(parts.sum()), most)
-    count[np.cumsum(parts) - 1] = rest
-    return np.repeat(entry, parts), count

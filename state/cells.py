@@ -90,6 +90,11 @@ class Cells:
         return self.maxs[0]
 
     @property
+    def thing(self) -> NDArray[Any]:
+        """What these cells are known by, whatever their tables: all that share it differ in nothing else."""
+        return self.sums
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
         arrays = (self.slot, self.sums, self.mins, self.maxs, self.bits, self.tables.key, self.tables.count)

@@ -103,6 +103,11 @@ class Sealed(Generic[T]):
         """The snapshot has all things that were added."""
         self._known, self._kept = self._kept, {}
 
+    def rename(self, thing: T, other: T) -> None:
+        """Another thing has the same bytes."""
+        if id(thing) in self._known:
+            self._known[id(other)] = other, self._known[id(thing)][1]
+
     def know(self, things: Sequence[T], refs: Sequence[Ref]) -> None:
         """These were read from there."""
         self._known |= {id(thing): (thing, ref) for thing, ref in zip(things, refs, strict=True)}

@@ -4,14 +4,12 @@ from typing import Final
 
 import numpy as np
 
-from state.cells import NO_TABLES, SLOT_SHIFT, VALUE_MASK, Tables, merge_tables, narrow
+from state.cells import NO_TABLES, SLOT_SHIFT, VALUE_MASK, Counts, Tables, merge_tables, narrow
 from state.slots import SLOT_BITS
 from state.types import I64, U64, Bool
 
 _FEW: Final = 4
 """What is apart is at most this part of the rest."""
-_WIDE: Final = np.int32
-"""A count that changes may become as large as this."""
 _MANY: Final = 16
 """What is more than this part of the table is put in its place at once."""
 
@@ -28,7 +26,7 @@ class Counted:
     """
 
     def __init__(self, tables: Tables = NO_TABLES) -> None:
-        self._main, self._apart = Tables(tables.key, tables.count.astype(_WIDE)), NO_TABLES
+        self._main, self._apart = Tables(tables.key, narrow(tables.count)), NO_TABLES
         self._empty = 0
         """Entries of main at 0."""
 
@@ -52,6 +50,7 @@ class Counted:
         at = at[found]
         before[found] = self._main.count[at]
         after = before[found] + by.count[found]
+        self._main.count = with_room(self._main.count, after)
         self._main.count[at] = after
         self._empty += int((after == 0).sum()) - int((before[found] == 0).sum())
         others = ~found
@@ -95,9 +94,9 @@ def added(tables: Tables, by: Tables) -> tuple[I64, Tables]:
     before = np.zeros(len(by), np.int64)
     at, found = _places(tables.key, by.key)
     before[found] = tables.count[at[found]]
-    counts = tables.count.astype(_WIDE)
-    counts[at[found]] = before[found] + by.count[found]
-    out = Tables(tables.key, counts)
+    after = before[found] + by.count[found]
+    out = Tables(tables.key, with_room(tables.count.copy(), after))
+    out.count[at[found]] = after
     if not found.all():
         out = inserted(out, at[~found], by.where(~found))
     return before, out.where(out.count > 0) if (by.count < 0).any() else out
@@ -108,10 +107,15 @@ def inserted(tables: Tables, at: I64, new: Tables) -> Tables:
     places = at + np.arange(len(at))
     old = np.ones(len(tables) + len(new), np.bool_)
     old[places] = False
-    key, count = np.empty(len(old), np.uint64), np.empty(len(old), _WIDE)
+    key, count = np.empty(len(old), np.uint64), np.empty(len(old), with_room(tables.count[:0], new.count).dtype)
     key[places], count[places] = new.key, new.count
     key[old], count[old] = tables.key, tables.count
     return Tables(key, count)
+
+
+def with_room(count: Counts, values: Counts) -> Counts:
+    """Counts in a type that also holds these, wider only where it must be; the same array where it need not."""
+    return count.astype(np.promote_types(count.dtype, np.min_scalar_type(int(values.max(initial=0)))), copy=False)
 
 
 def _places(key: U64, wanted: U64) -> tuple[I64, Bool]:

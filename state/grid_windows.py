@@ -16,7 +16,7 @@ from state.refit import CellFit
 from state.snapshot import pack, unpack
 from state.spans import Spans
 from state.types import I64
-from state.window_builders import Fed, Kept
+from state.window_builders import Fed, Held, Kept
 
 _VERSION: Final = 1
 _TOGETHER: Final = 2_048
@@ -40,7 +40,14 @@ class GridWindows:
     away from is merged from blocks of slides. Slides alone are saved.
     """
 
-    def __init__(self, size_us: int, slide_us: int, tells_all: Callable[[int], bool], kept: Kept) -> None:
+    def __init__(
+        self,
+        size_us: int,
+        slide_us: int,
+        pane_us: int,
+        tells_all: Callable[[int], bool],
+        kept: Kept,
+    ) -> None:
         """tells_all: of the end of a window, whether it tells of everybody in it, or of those with an event in its last
         slide.
         """
@@ -48,11 +55,13 @@ class GridWindows:
         self._tells_all = tells_all
         self._slides = size_us // slide_us
         self._filling: list[Cells] = []
-        self._ring: dict[int, Cells] = {}
+        self._packs = pane_us < slide_us < size_us
+        """Whether slides lie packed: those that are a pane are other windows' too, and looked at often."""
+        self._ring: dict[int, Held] = {}
         """Slides by number, in order: number k is [k, k + 1) * slide_us."""
         self._over = False
         """Whether a window of one slide closed at the last boundary: its slide is in no other."""
-        self._blocks, self._tables = Blocks(self._slides), Running()
+        self._blocks, self._tables = Blocks(self._slides, packs=self._packs), Running(self._slides)
         self._kept = kept
 
     def steps(self, panes: Fed, after_us: int) -> list[Spans]:
@@ -99,14 +108,18 @@ class GridWindows:
         """Their windows, all at once."""
         numbers = [boundary_us // self._slide_us - 1 for boundary_us, _ in panes]
         self._leave(numbers[0] + 1 - self._slides)
-        self._ring |= zip(numbers, (cells for _, cells in panes), strict=True)
+        self._ring |= zip(numbers, (self._laid(cells) for _, cells in panes), strict=True)
         spans = Spans(np.array([at for at, _ in panes]), *active(numbers, self._ring, self._slides, self._blocks))
         self._leave(numbers[-1] + 1 - self._slides)
-        self._tables = Running()
+        self._tables = Running(self._slides)
         return spans
 
-    def _leave(self, start: int) -> list[Cells]:
-        """Lets the slides go that are before this one."""
+    def _laid(self, cells: Cells) -> Held:
+        return self._kept.packed(cells) if self._packs else cells
+
+    def _leave(self, start: int) -> list[Held]:
+        """Lets the slides go that are before this one, and the blocks that hold any."""
+        self._blocks.leave(start)
         return [self._ring.pop(number) for number in list(takewhile(lambda n: n < start, self._ring))]
 
     def _one_by_one(self, panes: Fed, after_us: int) -> Iterator[tuple[int, Cells]]:
@@ -129,12 +142,12 @@ class GridWindows:
         left = [cells.tables for cells in self._leave(start)]
         newest = merge(self._filling) if self._filling else None
         if newest is not None:
-            self._ring[stop - 1], self._filling = newest, []
+            self._ring[stop - 1], self._filling = self._laid(newest), []
         self._tables.move([] if newest is None else [newest.tables], left)
         window = self._window(start, stop, newest)
         self._over = self._slides == 1 and newest is not None
         if self._over:
-            self._ring, self._tables = {}, Running()
+            self._ring, self._tables = {}, Running(self._slides)
         return window
 
     def _window(self, start: int, stop: int, newest: Cells | None) -> Cells | None:
@@ -157,17 +170,17 @@ class GridWindows:
 
     def drop(self, slots: I64) -> None:
         self._filling = [left for cells in self._filling if len(left := cells.without(slots))]
-        self._ring = {number: left for number, cells in self._ring.items() if len(left := cells.without(slots))}
+        self._ring = {number: there for number, cells in self._ring.items() if (there := cells.without(slots))}
         self._blocks.drop(slots)
         self._tables.drop(slots)
 
     def condense(self) -> None:
         """It never holds anything else."""
 
-    def cells(self) -> list[Cells]:
+    def cells(self) -> list[Held]:
         return [*self._ring.values(), *self._filling]
 
-    def to_save(self) -> list[Cells]:
+    def to_save(self) -> list[Held]:
         return self.cells()
 
     def snapshot(self, chunks: Chunks) -> bytes:
@@ -180,7 +193,7 @@ class GridWindows:
         cells = self._kept.read(arrays["cells"], chunks, fit)
         self._over = meta.get("over", False)
         numbers = [end // self._slide_us - 1 for end in meta["ends"]]
-        self._ring = dict(zip(numbers, cells, strict=False))
+        self._ring = dict(zip(numbers, map(self._laid, cells), strict=False))
         self._filling = cells[len(numbers) :]
 
 

@@ -35,13 +35,15 @@ def narrowed(rows: F64) -> dict[str, NDArray[Any]]:
 
 def widened(width: NDArray[np.uint8], low: F64, body: NDArray[np.uint8], count: int) -> F64:
     """The rows, (k, n) float64.  count: n."""
-    rows, text, begin = np.empty((len(width), count)), body.tobytes(), 0
+    rows, widths, begin = np.empty((len(width), count)), width.tolist(), 0
     for size in (*_WIDTHS, _FLOAT):
-        mine = (width == size).nonzero()[0]
-        numbers = len(mine) * count
-        block = np.frombuffer(text, f"<u{size}" if size < _FLOAT else "<f8", numbers, begin).reshape(len(mine), count)
+        mine = [row for row, other in enumerate(widths) if other == size]
+        if not mine:
+            continue
+        end = begin + len(mine) * count * size
+        block = body[begin:end].view(f"<u{size}" if size < _FLOAT else "<f8").reshape(len(mine), count)
         rows[mine] = block + low[mine, None] if size < _FLOAT else block  # adding 0 would change -0
-        begin += numbers * size
-    if begin != len(text):
-        raise ValueError(f"{len(text)} bytes, expected {begin}")
+        begin = end
+    if begin != len(body):
+        raise ValueError(f"{len(body)} bytes, expected {begin}")
     return rows

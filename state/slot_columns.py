@@ -17,6 +17,8 @@ BLOCK: Final = 4096
 """Slots that are written side by side."""
 _BLOCKS_AT_ONCE: Final = 4
 """Blocks that a snapshot rewrites, whatever little has changed since the one before; the rest waits its turn."""
+_GROWTH: Final = 8
+"""Arrays that are full grow by this part: of twice the room a third would lie empty, and copying costs little."""
 _VERSION: Final = 1
 
 
@@ -76,7 +78,7 @@ class SlotColumns:
         have = len(self._touched)
         if have >= size:
             return
-        more = max(size, 2 * have, 64) - have
+        more = max(size, have + have // _GROWTH, 64) - have
         for name, (dtype, shape, fill) in self._declare.items():
             self._columns[name] = np.concatenate([self._columns[name], np.full((more, *shape), fill, dtype)])
         self._touched = np.concatenate([self._touched, np.zeros(more, np.bool_)])

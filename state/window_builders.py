@@ -1,17 +1,21 @@
 """Window builders: from panes to windows, whatever kind they are."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+from numpy.typing import NDArray
 
 from state.cells import Cells, united
 from state.chunks import Chunks, Ref, Sealed
+from state.packed import Packed
 from state.refit import CellFit
 from state.snapshot import pack, squeezed, unpack
 from state.spans import Spans
-from state.types import F64, I64
+from state.types import I64
 
 _VERSION: Final = 2
 _VERSIONS: Final = (1, _VERSION)
+Held = Cells | Packed
 Fed = Sequence[tuple[int, Cells | None]]
 """Boundaries in ascending order, each with the pane that ends there, if it has rows."""
 
@@ -41,10 +45,10 @@ class WindowBuilder(Protocol):
     def condense(self) -> None:
         """Has the next snapshot hold what is open now, and nothing of how it came about."""
 
-    def cells(self) -> list[Cells]:
+    def cells(self) -> Sequence[Held]:
         """All that is open, for people to look at."""
 
-    def to_save(self) -> list[Cells]:
+    def to_save(self) -> Sequence[Held]:
         """What a snapshot that is taken now refers to."""
 
     def snapshot(self, chunks: Chunks) -> bytes:
@@ -58,24 +62,24 @@ class Shelf:
     """Cells of several windows, on disk.
 
     A pane goes into windows of several kinds, and each looks at some of its tables.  So it is written once, with the
-    tables of all: cells that share their sums differ in nothing else.
+    tables of all: cells that are known by the same thing differ in nothing else.
     """
 
     def __init__(self) -> None:
         self._saved = Sealed(self._frame)
-        self._sharing: dict[int, list[Cells]] = {}
-        """By sums, what the snapshot that is being taken has to hold."""
+        self._sharing: dict[int, list[Held]] = {}
+        """By what they are known by, what the snapshot that is being taken has to hold."""
         self._read: dict[tuple[int, int], Cells] = {}
         """By place."""
 
-    def lay(self, cells: Iterable[Cells]) -> None:
+    def lay(self, cells: Iterable[Held]) -> None:
         """Some of what the next snapshot has to hold; all of it is told before any is `put`."""
         for each in cells:
-            self._sharing.setdefault(id(each.sums), []).append(each)
+            self._sharing.setdefault(id(each.thing), []).append(each)
 
-    def put(self, chunks: Chunks, cells: Iterable[Cells]) -> list[Ref]:
+    def put(self, chunks: Chunks, cells: Iterable[Held]) -> list[Ref]:
         """The chunk of each."""
-        return self._saved.add(chunks, (each.sums for each in cells))
+        return self._saved.add(chunks, (each.thing for each in cells))
 
     def settle(self) -> None:
         """The snapshot holds all that it has to."""
@@ -91,16 +95,22 @@ class Shelf:
                 saved = Cells.of_arrays("cells", unpack(chunks.get(ref), "cells", _VERSIONS)[2])
                 self._read[at] = saved if fit is None else fit(saved)
                 if fit is None:
-                    self._saved.know([saved.sums], [ref])
+                    self._saved.know([saved.thing], [ref])
             cells.append(self._read[at])
         return cells
+
+    def packed(self, cells: Cells) -> Packed:
+        """These cells in fewer bytes, and as saved as they were."""
+        packed = Packed.of(cells)
+        self._saved.rename(cells.thing, packed.thing)
+        return packed
 
     def have_read(self) -> None:
         """All windows have their cells."""
         self._read = {}
 
-    def _frame(self, sums: F64) -> bytes:
-        sharing = self._sharing[id(sums)]
+    def _frame(self, thing: NDArray[Any]) -> bytes:
+        sharing = self._sharing[id(thing)]
         cells = sharing[0].with_only(united([each.tables for each in sharing]))
         return squeezed(pack("cells", _VERSION, {}, cells.arrays("cells")))
 
@@ -117,7 +127,7 @@ class Kept:
         self._shelf = Shelf() if shelf is None else shelf
         self.seen = seen
 
-    def put(self, chunks: Chunks, cells: list[Cells]) -> list[Ref]:
+    def put(self, chunks: Chunks, cells: Sequence[Held]) -> list[Ref]:
         """The chunk of each."""
         if not self._alone:
             return self._shelf.put(chunks, cells)
@@ -125,6 +135,10 @@ class Kept:
         refs = self._shelf.put(chunks, cells)
         self._shelf.settle()
         return refs
+
+    def packed(self, cells: Cells) -> Packed:
+        """See the shelf."""
+        return self._shelf.packed(cells)
 
     def read(self, table: I64, chunks: Chunks, fit: CellFit | None) -> list[Cells]:
         """The cells that are there."""

@@ -179,9 +179,9 @@ class Assigner(ABC):
         """The distance of the ends."""
         return spec.slide_us
 
-    def build(self, spec: WindowSpec, pane_us: int, kept: Kept) -> WindowBuilder:  # noqa: ARG002
+    def build(self, spec: WindowSpec, pane_us: int, kept: Kept) -> WindowBuilder:
         """What builds it from panes."""
-        return GridWindows(spec.size_us, spec.slide_us, spec.tells_all, kept)
+        return GridWindows(spec.size_us, spec.slide_us, pane_us, spec.tells_all, kept)
 
     def span_us(self, spec: WindowSpec) -> int:
         """See the spec."""

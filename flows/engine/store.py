@@ -164,8 +164,8 @@ def _open(path: Path, *, frozen: bool = False) -> sqlite3.Connection:
             raise sqlite3.DatabaseError(f"has {', '.join(sorted(there)) or 'no tables'}, expected {', '.join(_TABLES)}")
     except (sqlite3.Error, UnicodeDecodeError) as error:  # names and messages may hold any bytes
         raise SnapshotError(
-            f"recovery store {path}: {error}; put the file back as it was, start from a savepoint, or in an empty"
-            " directory"
+            f"recovery store {path}: {' '.join(str(error).split())}; put the file back as it was, start from a"
+            " savepoint, or in an empty directory"
         ) from error
     return db
 

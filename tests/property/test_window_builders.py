@@ -105,7 +105,7 @@ def by_difference(yes: bool) -> Iterator[None]:
         yield
         return
     with (
-        patch.multiple("state.frequencies", _LITTLE=0, _FACTOR=0),
+        patch.multiple("state.frequencies", _LITTLE=0, _FACTOR=0, _FEW=0),
         patch("state.counted._MANY", 0),
         patch.multiple("state.grid_windows", _MANY=0, _OFTEN=0),
     ):

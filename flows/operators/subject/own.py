@@ -84,6 +84,7 @@ class OwnDetectors:
                 ("explain", partial(detector.explain, view), (k, f), 0.0),
                 then=("learn", partial(detector.learn, learned)) if new else None,
             )
+            detector.rest()
             if at is not None:
                 score = _spread(score, at, n, np.nan)
                 typical, share = _spread(typical, at, n, np.nan), _spread(share, at, n, 0.0)
