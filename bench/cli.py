@@ -109,12 +109,15 @@ def quality(
         ),
     ] = None,
     days: Annotated[
-        int | None, typer.Option(min=1, max=366, help="So many days of each.", show_default="seven")
+        int | None, typer.Option(min=1, max=366, help="So many days of each.", show_default="seven; three of company")
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Another configuration than the shipped one."),
     ] = None,
+    company: Annotated[
+        bool, typer.Option("--company", help="Campaigns in the simulator's harder worlds, in place of single accounts.")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep-recordings", help="Another configuration then takes seconds, and much disk.")
     ] = False,
@@ -135,16 +138,16 @@ def quality(
       [bold]driftnet bench quality --only 'null-2000-*' --only 'shipped-2000-*'[/]
 
       [bold]driftnet bench quality --only warm-2000-41 --keep-recordings --set alerts.line=1e-3[/]
+
+      [bold]driftnet bench quality --company --only 'near-5000-*' --only 'innocent-*'[/]
     """
     need_extra()
-    from bench.quality.scenarios import chosen, ids_in_words
     from bench.report.write import write
 
-    found = chosen(only or ["*"], smoke=smoke)
-    if not found:
-        raise BenchError(f"no scenario fits {' or '.join(only or [])}; ids are ATTACK-USERS-SEED: {ids_in_words()}")
-    asked = _asked(out, days, settings or (), keep=keep)
-    ran = run_plan(Plan((), smoke=smoke, verdicts=tuple(s.id for s in found), asked=asked))
+    plan = _company(only or ["*"], smoke=smoke) if company else _verdicts(only or ["*"], smoke=smoke)
+    if company and keep:
+        raise BenchError("--keep-recordings: worlds of --company are run whole, and have none")
+    ran = run_plan(replace(plan, asked=_asked(out, days, settings or (), keep=keep)))
     _show(write(ran.table, out), as_json=as_json)
     if ran.failed:
         sys.stderr.write("driftnet bench: some scenarios failed; their figures are missing\n")
@@ -273,8 +276,27 @@ def _asked(out: Path, days: int | None = None, settings: Sequence[str] = (), *, 
     return Asked(str((out / "quality").resolve()), days, tuple(settings), keep)
 
 
+def _verdicts(only: Sequence[str], *, smoke: bool) -> Plan:
+    from bench.quality.scenarios import chosen, ids_in_words
+
+    found = chosen(only, smoke=smoke)
+    if not found:
+        raise BenchError(f"no scenario fits {' or '.join(only)}; ids are ATTACK-USERS-SEED: {ids_in_words()}")
+    return Plan((), smoke=smoke, verdicts=tuple(s.id for s in found))
+
+
+def _company(only: Sequence[str], *, smoke: bool) -> Plan:
+    from bench.quality.worlds import chosen_worlds, world_ids_in_words
+
+    found = chosen_worlds(only, smoke=smoke)
+    if not found:
+        raise BenchError(f"no world fits {' or '.join(only)}; ids are WORLD-USERS-SEED: {world_ids_in_words()}")
+    return Plan((), smoke=smoke, company=tuple(s.id for s in found))
+
+
 def _plan(scenarios: list[str], only: list[Part], *, everything: bool, smoke: bool, rounds: int | None) -> Plan:
     from bench.quality.scenarios import chosen
+    from bench.quality.worlds import chosen_worlds
     from bench.scenarios import SCENARIOS
 
     if unknown := [name for name in scenarios if name not in SCENARIOS]:
@@ -285,7 +307,8 @@ def _plan(scenarios: list[str], only: list[Part], *, everything: bool, smoke: bo
     if scenarios:
         parts = (Part.SCENARIOS, *(part for part in only if part is not Part.SCENARIOS))
     verdicts = tuple(s.id for s in chosen(["*"], smoke=smoke)) if everything else ()
-    return Plan(parts, tuple(scenarios), smoke, rounds, verdicts)
+    worlds = tuple(s.id for s in chosen_worlds(["*"], smoke=smoke)) if everything else ()
+    return Plan(parts, tuple(scenarios), smoke, rounds, verdicts, worlds)
 
 
 def _show(written: "Written", *, as_json: bool) -> None:

@@ -50,13 +50,17 @@ def add(path: Path, summary: Path, version: str | None = None) -> dict[str, Any]
 
 
 def worse_than(releases: Sequence[dict[str, Any]], added: dict[str, Any]) -> list[str]:
-    """Scenarios whose verdicts got worse by more than noise since the last release that had them, in words."""
+    """Scenarios whose verdicts got worse by more than noise since the last release that had them, in words; of worlds,
+    whose campaigns.
+    """
+    return [line for judge in ("verdicts", "company") for line in _worse_than(releases, added, judge)]
+
+
+def _worse_than(releases: Sequence[dict[str, Any]], added: dict[str, Any], judge: str) -> list[str]:
     found = []
-    for name, now in added.get("verdicts", {}).items():
-        earlier = [
-            line for line in releases if name in line.get("verdicts", {}) and line["version"] != added["version"]
-        ]
-        before = earlier[-1]["verdicts"][name] if earlier else None
+    for name, now in added.get(judge, {}).items():
+        earlier = [line for line in releases if name in line.get(judge, {}) and line["version"] != added["version"]]
+        before = earlier[-1][judge][name] if earlier else None
         if before is not None and before["days"] == now["days"]:
             since = earlier[-1]["version"]
             found += [f"{name}: {what} since {since}" for what in worse(before["mistakes"], now["mistakes"])]

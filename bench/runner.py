@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 """Where the package `bench` is: a checkout, or site-packages."""
 CASES = ROOT / "bench" / "cases"
 INI = ROOT / "bench" / "runner.ini"
-_VERDICTS = "test_verdicts.py"
+_JUDGES = ("test_verdicts.py", "test_company.py")
+"""Cases that run only where their scenarios are named."""
 NEEDED = ("pytest", "pytest_benchmark", "pyinstrument", "matplotlib", "jinja2")
 """The modules that the extra `bench` installs."""
 
@@ -42,7 +43,8 @@ DEFAULT = (Part.SCENARIOS, Part.LAYERS, Part.QUALITY)
 class Plan:
     """What to run.  scenarios: ids, all when empty.  rounds: at least so many; None: as a case thinks right.
 
-    verdicts: ids of bench.quality.scenarios, none when empty.  asked: how those are measured.
+    verdicts: ids of bench.quality.scenarios, none when empty.  company: ids of bench.quality.worlds.  asked: how both
+    are measured.
     """
 
     parts: tuple[Part, ...] = DEFAULT
@@ -50,6 +52,7 @@ class Plan:
     smoke: bool = False
     rounds: int | None = None
     verdicts: tuple[str, ...] = ()
+    company: tuple[str, ...] = ()
     asked: Asked = field(default_factory=Asked)
 
     def batches(self) -> Iterator[tuple[str, list[str]]]:
@@ -58,7 +61,8 @@ class Plan:
         Layers are timed in CPU seconds, which a busy neighbour disturbs less; the other cases take their own figures.
         """
         others = [self._targets(part) for part in Part if part in self.parts and part is not Part.LAYERS]
-        others.append([f"{CASES / _VERDICTS}::test_verdicts[{name}]" for name in self.verdicts])
+        for file, names in zip(_JUDGES, (self.verdicts, self.company), strict=True):
+            others.append([f"{CASES / file}::{file.removesuffix('.py')}[{name}]" for name in names])
         if found := [target for targets in others for target in targets]:
             yield "time.perf_counter", found
         if Part.LAYERS in self.parts:
@@ -81,7 +85,7 @@ class Ran:
 
 def layer_files() -> list[str]:
     """The files of cases that belong to no other part."""
-    apart = {file for part in Part for file in _files(part)} | {str(CASES / _VERDICTS)}
+    apart = {file for part in Part for file in _files(part)} | {str(CASES / file) for file in _JUDGES}
     return [file for file in map(str, sorted(CASES.glob("test_*.py"))) if file not in apart]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from bench.report import growth, layers, others, quality, scenarios, verdicts
+from bench.report import company, growth, layers, others, quality, scenarios, verdicts
 from bench.report.summary import SHIPPED_SCENARIO, headline_case, scenario
 from bench.report.tables import Flames, Plot, Section, Table
 from bench.report.units import duration, number, percent, size, times
@@ -25,7 +25,7 @@ class Figure:
 
 def sections(results: Results) -> list[Section]:
     """All that there is to say, in the order in which a reader asks."""
-    parts = (scenarios, quality, verdicts, others, layers, growth)
+    parts = (scenarios, quality, verdicts, company, others, layers, growth)
     return [section for part in parts for section in part.sections(results)]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.report import verdicts
+from bench.report import company, verdicts
 from bench.report.growth import curves
 from bench.report.layers import layer_id, ns_per_unit
 from bench.results import Case, Results
@@ -70,6 +70,7 @@ def summary(results: Results) -> dict[str, Any]:
             for case in results.of("quality")
         },
         "verdicts": verdicts.summary(results.of("verdicts")),
+        "company": company.summary(results.of("company")),
     }
 
 

@@ -8,6 +8,7 @@ from detectors.alerting.alert import Candidate
 from detectors.alerting.exempt import Exemption, Origin
 from detectors.campaigns.lives import Change
 from state.times import iso
+from state.types import HOUR_US
 
 KIND: Final = "campaign"
 """What a campaign is called as the subject of an alert."""
@@ -15,6 +16,8 @@ EVIDENCE: Final = "evidence"
 """Why an alert is told again whose members are the same: they have broken a rule, or it is of a worse severity."""
 _MOVED: Final = 5
 """Told again when one in so many of the members that were told has joined or left."""
+_WAITS_US: Final = 6 * HOUR_US
+"""Told again, too, when somebody has been a member for so long and was not told."""
 
 
 class Account(NamedTuple):
@@ -204,13 +207,19 @@ class Case:
         joined = sorted(m.name for who, m in now.items() if who not in self.told)
         return tuple(joined), tuple(sorted(m.name for who, m in self.told.items() if who not in now))
 
+    @property
+    def waits(self) -> bool:
+        """Whether somebody who was not told has been a member for long enough."""
+        since_us = self.campaign.end_us - _WAITS_US
+        return any(m.joined_us <= since_us and m.subject not in self.told for m in self.campaign.members)
+
     def change(self, rank: int) -> str:
         """Why it is to be told again; empty for no reason.  rank: the severity that it has now."""
         if self.is_over:
             return Change.MERGED if self.campaign.into else Change.ENDED
         joined, left = self.moved()
         many = _MOVED * (len(joined) + len(left)) >= max(len(self.told), _MOVED)
-        if (joined or left) and (many or self.due or self.absorbed):
+        if (joined or left) and (many or self.due or self.absorbed or self.waits):
             return Change.CHANGED if joined and left else Change.SHRANK if left else Change.GREW
         return EVIDENCE if rank < self.rank or set(self.rules_broken) - set(self.rules_told) else ""
 

@@ -19,12 +19,18 @@ _ROUNDS: Final = 3
 _PARTNERS_SHARE: Final = 0.25
 """An account must have coincided with so many of a community's members."""
 _AT_LEAST: Final = 2
+_OF_CORE: Final = 0.85
+"""What is usual among members is no less than so much of what is usual in the core."""
 _ONE_PARENT: Final = 0.6
 """Of a community's coincidences: who loves one artist is no campaign."""
+_ONE_OF_TWO: Final = 0.5
+"""The same where the community is open: nor are those who love two."""
 _OPEN: Final = 0.6
-"""A community of less closure than this needs all of `repetition`; a closed one none but `_REPEATED`."""
-_REPEATED: Final = 1.5
-"""Objects of one parent: a shop's list, which nobody else hears, has one of each."""
+"""A community of less closure than this needs all of `objects_min` and `repetition`; a closed one half of the objects,
+and of repetition what is no accident.
+"""
+_REPEATED: Final = 1.25
+"""Objects of one parent, at least: a shop's list, which nobody else hears, has one of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +130,15 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
     """(A,) the communities' members, chosen by what they have in common with the core, then with each other.
 
     Whoever is in a core has little to do with many others; whoever hears the same and much else beside does not belong.
-    Nor do people among accounts that are always there: these are with everybody who hears what they do.
+    Nor do people among accounts that are always there: these are with everybody who hears what they do.  What is usual
+    is what is so of the members, and hardly less than it was in the core: who came later does not let ever others in.
     """
     accounts = len(evidence.account)
     degree = evidence.degree
     whole = summed(pairs.low, pairs.weight, accounts) + summed(pairs.high, pairs.weight, accounts)
     tireless = _tireless(evidence, spec)
     never_rests = _mostly(tireless, label) & _of_one_parent(pairs, label)
+    core = label
     for _ in range(_ROUNDS):
         below, above = np.flatnonzero(label[pairs.high] >= 0), np.flatnonzero(label[pairs.low] >= 0)
         met = np.concatenate([below, above])
@@ -147,7 +155,9 @@ def _grown(evidence: Evidence, pairs: Strengths, label: I64, spec: CampaignSpec)
         size = np.bincount(label[label >= 0], minlength=accounts)
         expected = degree[who] * (of_label[to] - inside * degree[who]) / evidence.total
         share = shared / whole[who]
+        of_core = inside & (core[who] == to)
         usual = _medians(share[inside], to[inside], accounts)
+        usual = np.maximum(usual, _OF_CORE * _medians(share[of_core], to[of_core], accounts))
         fits = log10_tail(objects, expected) <= np.log10(spec.p)
         fits &= partners >= np.maximum(_AT_LEAST, _PARTNERS_SHARE * (size[to] - inside))
         fits &= share >= spec.belonging * usual[to]
@@ -226,10 +236,14 @@ def _is_campaign(evidence: Evidence, community: Community, spec: CampaignSpec) -
     repetition, largest = _parents(evidence, community)
     if 2 * int(_tireless(evidence, spec)[community.members].sum()) > len(community.members) and largest > _ONE_PARENT:
         return True
-    if community.closure < spec.closure or objects < spec.objects_min or largest > _ONE_PARENT:
-        return False
     openness = min(1.0, (1.0 - community.closure) / (1.0 - _OPEN))
-    return repetition >= min(spec.repetition, max(_REPEATED, spec.repetition * openness))
+    if community.closure < spec.closure or largest > _ONE_PARENT - openness * (_ONE_PARENT - _ONE_OF_TWO):
+        return False
+    half = spec.objects_min / 2
+    if objects < half * (1.0 + openness):
+        return False
+    repeated = max(_REPEATED, 1.0 + half / objects, spec.repetition * openness)
+    return repetition >= min(spec.repetition, repeated)
 
 
 def _tireless(evidence: Evidence, spec: CampaignSpec) -> Bool:

@@ -149,6 +149,24 @@ def test_a_few_more_are_told_when_one_of_them_would_be_alerted() -> None:
     assert of(grown).joined == ("u11", "u12", "u13")
 
 
+def test_nobody_waits_for_long_to_be_told_as_a_member() -> None:
+    """One of ten who joined is told after six hours, if still a member; who leaves before that is not."""
+    p = policy()
+    p.round(T0, [], campaigns=[campaign(range(10))])
+
+    def joined(hour: int, *since: int) -> Campaign:
+        end_us = T0 + hour * HOUR_US
+        late = tuple(Account(10 + i, f"u{10 + i}", T0 + at * HOUR_US) for i, at in enumerate(since))
+        return replace(campaign(range(10), end_us), members=(*campaign(range(10)).members, *late))
+
+    rounds = [p.round(T0 + hour * HOUR_US, [], campaigns=[joined(hour, 2)]) for hour in (2, 4, 6, 8)]
+    assert [told(alerts) for alerts in rounds] == [[], [], [], [(ONE, "grew")]]
+    assert of(rounds[-1]).joined == ("u10",)
+    assert p.counts["campaign_updates"] == 1
+    assert told(p.round(T0 + 10 * HOUR_US, [], campaigns=[joined(10, 2, 10)])) == []
+    assert told(p.round(T0 + 18 * HOUR_US, [], campaigns=[joined(18, 2)])) == []
+
+
 def test_a_rule_that_no_member_had_broken_is_told() -> None:
     """Once for each rule, whoever breaks it; the alert says who did."""
     p = policy()

@@ -39,6 +39,7 @@ def sample(**machine: Any) -> dict[str, Any]:
         *_layers(rng),
         _quality(),
         *_verdicts(),
+        *(_company(world, 20_000, seed) for world in ("near", "innocent") for seed in (1, 9)),
         *_growth(rng),
         *_others(rng),
     ]
@@ -276,6 +277,43 @@ def _judged(attack: str, seed: int, attackers: float) -> dict[str, Any]:
         "mistakes": {"false alerts": 2, "missed on the first day": 10 * (attackers > 0), "missed": int(attackers > 0)},
     }
     return case(f"test_verdicts[{attack}-2000-{seed}]", [9.0], info, "test_verdicts.py")
+
+
+def _company(world: str, users: int, seed: int) -> dict[str, Any]:
+    bots = world != "innocent"
+    soon = {"early": 11 * bots, "of": 30 * bots, "median": 0.125 if bots else None, "shares": {}}
+    info = {
+        "kind": "company",
+        "result": "0",
+        "scenario": f"{world}-{users}-{seed}",
+        "world": world,
+        "about": "nobody attacks" if not bots else "people play its tracks",
+        "attackers": float(bots),
+        "users": users,
+        "seed": seed,
+        "tuned": seed < 9,
+        "run_days": 3,
+        "cpu_s": 40.0,
+        "campaigns_told": 33 * bots,
+        "campaigns": 30 * bots,
+        **dict.fromkeys(("pair_precision", "pair_recall", "pair_f1", "purity", "recall"), 0.93 if bots else None),
+        "false": 0,
+        "false_ever": int(not bots),
+        "people_ever": 80,
+        "crowds": {},
+        "records": soon,
+        "alerted": soon,
+        "kinds": [{"name": "drip_farm", "accounts": 60, "members": 57, "found": 51}] * bots,
+        "alerts": 81,
+        "alerts_of_campaigns": 36 * bots,
+        "precision": 0.97 if bots else 0.0,
+        "alert_recall": 0.94 if bots else None,
+        "missed": 37 * bots,
+        "people_alerted": 70,
+        "days": [{"day": 1, "alerts": 81, "precision": 0.9, "recall": 0.94 if bots else None, "people": 70}],
+        "mistakes": {"campaigns of people": int(not bots), "missed": 37 * bots},
+    }
+    return case(f"test_company[{world}-{users}-{seed}]", [9.0], info, "test_company.py")
 
 
 def _growth(rng: np.random.Generator) -> list[dict[str, Any]]:

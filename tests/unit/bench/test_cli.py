@@ -80,6 +80,8 @@ def test_a_missing_extra_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch,
         (("--only", "speed"), "scenarios"),
         (("--rounds", "0"), "rounds"),
         (("quality", "--only", "none-*"), "ids are ATTACK-USERS-SEED: null, tenth, shipped"),
+        (("quality", "--company", "--only", "none-*"), "ids are WORLD-USERS-SEED: near, innocent, drawn"),
+        (("quality", "--company", "--keep-recordings"), "have none"),
         (("quality", "--days", "0"), "days"),
         (("report", "none.json"), "none.json"),
     ],
@@ -103,7 +105,8 @@ def test_layers_are_timed_in_cpu_seconds() -> None:
     assert dict(Plan((Part.SCENARIOS,), ("zipf",)).batches()) == {
         wall: [str(runner.CASES / "test_scenarios.py::test_scenario[zipf]")]
     }
-    everything = [Path(target) for _, targets in Plan(tuple(Part), verdicts=("one",)).batches() for target in targets]
+    whole = Plan(tuple(Part), verdicts=("one",), company=("one",))
+    everything = [Path(target) for _, targets in whole.batches() for target in targets]
     assert sorted(everything) == sorted(set(everything))
     assert {path.name.partition("::")[0] for path in everything} == {p.name for p in runner.CASES.glob("test_*.py")}
     assert Part.GROWTH not in DEFAULT
@@ -181,3 +184,15 @@ def test_quality_is_kept_and_told(bench: Bench, tmp_path: Path) -> None:
     assert "7,777" in bench(*command).out
     summary = json.loads((tmp_path / "here" / "summary.json").read_text())
     assert summary["verdicts"]["shipped-600-31"]["mistakes"]["missed"] == table["figures"]["missed"]
+
+
+def test_worlds_are_measured_and_told(bench: Bench, tmp_path: Path) -> None:
+    """A harder world at its smoke size, beside the other scenarios: its tables, and what outlives the run."""
+    done = bench("quality", "--company", "--smoke", "--only", "near-*", "--out", "here")
+    assert done.code == 0, done.err
+    for words in ("Put together", "Through alerts", "How soon", "By kind of attack", "1, chosen on"):
+        assert words in done.out
+    (kept,) = (tmp_path / "here" / "quality").iterdir()
+    figures = json.loads(kept.read_text())["figures"]
+    summary = json.loads((tmp_path / "here" / "summary.json").read_text())["company"]["near-1500-1"]
+    assert (summary["mistakes"]["missed"], summary["days"]) == (figures["missed"], 1)

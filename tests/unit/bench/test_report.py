@@ -78,7 +78,19 @@ def test_the_page_needs_nothing_else(html: str) -> None:
 
 def test_the_page_has_every_part(html: str) -> None:
     """All sections, plots with their captions, the flame graph's data, the machine, the versions."""
-    for name in ("speed", "stages", "latency", "state", "quality", "verdicts", "others", "layers", "growth", "machine"):
+    for name in (
+        "speed",
+        "stages",
+        "latency",
+        "state",
+        "quality",
+        "verdicts",
+        "company",
+        "others",
+        "layers",
+        "growth",
+        "machine",
+    ):
         assert f'<section id="{name}">' in html
         assert f'href="#{name}"' in html
     assert html.count("<svg") == html.count("<figure aria-label=") == 5
@@ -95,6 +107,7 @@ def test_the_page_has_every_part(html: str) -> None:
         ("scenario", {"speed", "stages", "latency", "state"}),
         ("quality", {"quality"}),
         ("verdicts", {"verdicts"}),
+        ("company", {"company"}),
         ("others", {"others"}),
         ("layer", {"layers"}),
         ("growth", {"growth"}),

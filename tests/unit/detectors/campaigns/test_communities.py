@@ -54,13 +54,43 @@ def members(segments: list[Coincidences], spec: CampaignSpec = SPEC) -> list[lis
     return sorted(found.evidence.account[c.members].tolist() for c in found.communities)
 
 
+def heard_elsewhere(objects: set[int], often: int) -> set[Pair]:
+    """Pairs of people on each of some objects, who have nothing else in common."""
+    return {
+        (9000 + 2 * (often * i + j), 9001 + 2 * (often * i + j), o)
+        for i, o in enumerate(sorted(objects))
+        for j in range(often)
+    }
+
+
 def test_a_crowd_with_a_few_songs_in_common() -> None:
-    """A class coincides as often as a crew, on a list of 25 songs: that is too few for a campaign."""
-    few = {(a, b, o % 2 * 20 + o // 2) for a, b, o in crew(1, 12, objects=25, per_pair=8)}
+    """A class coincides as often as a crew, on a list of 25 songs that others hear: that is too few for a campaign."""
+    few = {(a, b, o % 3 * 20 + o // 3) for a, b, o in crew(1, 12, objects=25, per_pair=8)}
     many = crew(1, 12, objects=60, per_pair=8)
+    few |= heard_elsewhere({o for _, _, o in few}, 20)
     assert members([segment(few | chance(500, 3000))], replace(SPEC, repetition=0.0)) == []
-    assert members([segment(few | chance(500, 3000))], replace(SPEC, repetition=0.0, objects_min=25)) != []
+    assert members([segment(few | chance(500, 3000))], replace(SPEC, repetition=0.0, objects_min=20)) != []
     assert members([segment(many | chance(500, 3000))], replace(SPEC, repetition=0.0)) == [list(range(1, 13))]
+
+
+def test_the_more_closed_the_fewer_objects() -> None:
+    """Twenty songs of four artists that nobody else hears; of these fewer than half of what is asked for are none."""
+    twenty = {(a, b, o % 4 * 20 + o // 4) for a, b, o in crew(1, 12, objects=20)}
+    assert members([segment(twenty | chance(500, 3000))]) == [list(range(1, 13))]
+    twelve = {(a, b, o % 4 * 20 + o // 4) for a, b, o in crew(1, 12, objects=12)}
+    assert members([segment(twelve | chance(500, 3000))]) == []
+    heard = heard_elsewhere({o for _, _, o in twenty}, 12)
+    assert members([segment(twenty | heard | chance(500, 3000))], replace(SPEC, repetition=0.0)) == []
+
+
+def test_who_comes_later_lets_nobody_in() -> None:
+    """Fans who have ever more in common with others: each that joins lowers what is usual, and so lets in the next.
+    It may not fall far below what is usual in the core; without that five more would have come.
+    """
+    fans = {(a, 900 + i, (7 * a + i + 3 * k) % 100) for i in range(12) for a in range(1, 9) for k in range(3)}
+    elsewhere = {(900 + i, 3000 + 100 * i + j, 6000 + 100 * i + j) for i in range(12) for j in range(12 + 2 * i)}
+    together = crew(1, 8, per_pair=12) | fans | elsewhere | chance(500, 3000)
+    assert members([segment(together)]) == [[*range(1, 9), *range(900, 905)]]
 
 
 def test_a_crew_among_people() -> None:
