@@ -1,5 +1,7 @@
 """Extremes: probabilities of people, attackers among them in any number, and what they share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -167,3 +169,15 @@ def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
     """The message names the parameter."""
     with pytest.raises(ConfigError, match=next(iter(bad))):
         ExtremesSpec(**bad)  # type: ignore[arg-type]
+
+
+def test_remembered_rows_are_told_as_any_others() -> None:
+    """Where they stand in the sample is known; missing values, and equal ones, make no difference."""
+    x, _ = crowd(600, 60, seed=4)
+    x[::7, 1] = np.nan
+    both = (FEATURES[0], replace(FEATURES[1], direction=Direction.BOTH), *FEATURES[2:])
+    detector = SPEC.build(both)
+    detector.learn(rows_of(x, HOUR_US))
+    fit = detector._fitted()
+    for mine in (np.arange(len(fit.values)), np.array([5, 0, 658, 7, 7])):
+        assert np.array_equal(fit._parts_at(mine), fit.parts(fit.values[mine]), equal_nan=True)
