@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flows.config.layers import Key, Layers
 from flows.config.removed import REMOVED
+from flows.printing import printable
 from flows.redaction import hidden, shown
 from state.errors import ConfigError, Mistake
 from state.words import did_you_mean, one_of
@@ -25,7 +26,7 @@ def message(layers: Layers, key: Key, seen: object, allowed: str, hint: str = ""
     text = str(seen) if words else hidden(repr(shown(seen, name)))
     if len(text) > _SEEN_MAX:
         text = f"{text[:_SEEN_MAX]}..."
-    dotted = ".".join(key) or "the file"
+    dotted = printable(".".join(key)) or "the file"
     if key in REMOVED:
         return f"{layers.place(key)}: {dotted}: seen {text}, which is of an earlier version: {REMOVED[key]}"
     return f"{layers.place(key)}: {dotted}: seen {text}, allowed: {allowed}" + (f"; {hint}" if hint else "")

@@ -217,6 +217,7 @@ def test_configurations(changes: Edits) -> None:
     key=st.sampled_from(sorted({key for table in OWN.to_table().values() for key in table})),
     value=values,
 )
+@example(section="event", key="columns", value={"\r": 0})
 def test_configurations_of_other_values(section: str, key: str, value: Any) -> None:
     """TOML, but no configuration."""
     from flows.config.toml import dumps
