@@ -62,6 +62,8 @@ class Rows:
         return len(self.x)
 
 
+WAVE_SHARE: Final = 0.05
+"""Of the subjects: so many who are odd in the same way are a wave."""
 FEATURES_TOLD: Final = 5
 """Features that a wave is described by."""
 

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from detectors.base import FEATURES_TOLD, Detector, DetectorSpec, Direction, FeatureInfo, Rows, Wave
+from detectors.base import FEATURES_TOLD, WAVE_SHARE, Detector, DetectorSpec, Direction, FeatureInfo, Rows, Wave
 from detectors.groups import SETTLED_US, second_group, set_apart
 from detectors.limits import require, require_features
 from detectors.sample import evenly
@@ -32,8 +32,6 @@ _LARGE: Final = 0.03
 """An attack of this share of the sample hides itself in the tails; the first look is believed.  It sees the plainest of
 the attackers only: where a seventh attacks, often one in twenty.
 """
-_WAVE: Final = 0.05
-"""Of the sample; an attack of this share is told."""
 _LOOK_LEVELS: Final = (0.1, 0.4)
 _LOOK_UNIT: Final = 1.03
 """Standard deviations between these levels, for a normal distribution."""
@@ -208,7 +206,7 @@ class Extremes(Detector):
         fit = self._fitted()
         odd = fit.people < 0.5
         share = float(odd.mean())
-        if share < _WAVE:
+        if share < WAVE_SHARE:
             return None
         mean = np.nan_to_num(fit.parts(fit.values[odd])).mean(axis=0)
         top = np.argsort(-mean, kind="stable")[:FEATURES_TOLD]

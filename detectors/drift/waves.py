@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from detectors.base import Wave
+from detectors.base import WAVE_SHARE, Wave
 from detectors.drift.cause import Cause
 from detectors.drift.event import DriftEvent, Reaction, Watch
 from detectors.drift.reference import SHARE_UNIT_MAX
@@ -15,8 +15,8 @@ from detectors.drift.surge import Surge
 from state.types import DAY_US
 from state.windows import WindowSpec
 
-SHARE: Final = 0.05
-"""Of the subjects: from here on it is a wave."""
+_OVER_US: Final = 7 * DAY_US
+"""A wave that goes on is told each day: one that was not told for so long is over, and the next one is another."""
 
 
 class Waves:
@@ -48,7 +48,7 @@ class Waves:
 
     def update(self, end_us: int, seen: Mapping[str, Wave | None]) -> list[DriftEvent]:
         """What detectors have to tell of a round.  seen: detector -> what it sees now."""
-        found = {name: wave for name, wave in seen.items() if wave is not None and wave.share >= SHARE}
+        found = {name: wave for name, wave in seen.items() if wave is not None and wave.share >= WAVE_SHARE}
         told = [
             self._news(end_us, name, "wave", (end_us, 0.0), wave.share, partial(_odd_alike, wave))
             for name, wave in found.items()
@@ -73,11 +73,11 @@ class Waves:
     def _news(
         self, end_us: int, name: str, monitor: str, before: tuple[int, float], share: float, told: Callable[[], str]
     ) -> DriftEvent | None:
-        """The event, if it is one day after the last or has doubled since; only to what has grown there is a reaction,
-        and not where detectors know less than one window: what they do not know of people they have to learn.
+        """The event, if it is one day after the last or has doubled since; only to what is new or has grown there is a
+        reaction, and not where detectors know less than one window: what they do not know of people they have to learn.
         """
         at_us, last = self.reported.get(name, (end_us - DAY_US, 0.0))
-        grown = share >= 2 * last
+        grown = share >= 2 * last or end_us >= at_us + _OVER_US
         if not self._on or (not grown and end_us < at_us + DAY_US):
             return None
         self.reported[name] = (end_us, share)

@@ -75,3 +75,18 @@ def test_only_what_has_grown_is_reacted_to() -> None:
         waves.surge(hour * HOUR_US, 0, 1000, list)
         told += [(hour, str(e.reaction)) for e in waves.update(hour * HOUR_US, {"extremes": Wave(share, ("plays",))})]
     assert told == [(0, "notify"), (24, "notify"), (48, "notify"), (60, "freeze"), (84, "notify")]
+
+
+def test_the_next_attack_is_a_new_one() -> None:
+    """As large as the one a week before or smaller, it is reacted to again; two days later it is the same."""
+    spec, day = DriftSpec(on_attack_wave="freeze"), WindowSpec("w24h", WindowKind.SLIDING, DAY_US, HOUR_US)
+    for days, reaction in ((2, "notify"), (7, "freeze"), (40, "freeze")):
+        waves, told = Waves(spec, "all", day, {}), list[tuple[str, str]]()
+        for hour in range(24 * (4 + days)):
+            odd = 60 if hour // 24 == 2 else 50 if hour // 24 == 2 + days else 0
+            surge = waves.surge(hour * HOUR_US, odd, 1000, list)
+            seen = {"extremes": Wave(odd / 1000, ("plays",))}
+            events = [*([surge] if surge else []), *waves.update(hour * HOUR_US, seen)]
+            told += [(e.monitor, str(e.reaction)) for e in events]
+        first, second = [("surge", "freeze"), ("wave", "freeze")], [("surge", reaction), ("wave", reaction)]
+        assert told == first + second, days
