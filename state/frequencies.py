@@ -119,6 +119,8 @@ def _whole(parts: Sequence[Tables], last: int) -> Tables:
     key = np.concatenate([t.key for t in parts])
     count = np.concatenate([t.count for t in parts])
     if count.max() > most:
+        if int((count // most).sum()) > len(key):
+            return merge_tables(parts)
         entry, count = at_most(np.arange(len(key)), count.astype(np.int64), most)
         key = key[entry]
     within = key & _WITHIN

@@ -1,5 +1,7 @@
 """Cells that lie packed, and counts that ride along: the same as without."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,18 @@ def test_counts_ride_along(last: int) -> None:
     found, expected = _whole(parts, last), merge_tables(parts)
     assert found.key.tolist() == expected.key.tolist()
     assert found.count.tolist() == expected.count.tolist()
+
+
+def test_a_flood_is_not_cut_up() -> None:
+    """A value that comes two billion times, where counts have three bits, would be three hundred million entries."""
+    last, most = (1 << 17) - 1, 2**31 - 5
+    parts = [Tables(table_keys(0, np.array([last]), np.zeros(1, np.uint64)), np.array([most])) for _ in range(2)]
+    tracemalloc.start()
+    found, (_, peak) = _whole(parts, last), tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.key.tolist() == parts[0].key.tolist()
+    assert found.count.tolist() == [2 * most]
+    assert peak < 1 << 20
 
 
 def test_a_count_that_does_not_fit_is_widened() -> None:
